@@ -1,0 +1,21 @@
+# Every target is a script or a preset: see scripts/.
+.PHONY: help run test lint format clean asan tsan cross-arm64-linux
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+run:  ## Set up, build, fetch the starter model, chat (PROMPT="…": one answer)
+	@scripts/run
+test:  ## Every test (LABEL=kv: one room of ctest; TESTS=tests/cli: some of pytest)
+	@scripts/test dev
+asan:  ## The C++ tests under AddressSanitizer and UBSan
+	@LABEL='$(or $(LABEL),.)' scripts/test asan
+tsan:  ## The C++ tests under ThreadSanitizer
+	@LABEL='$(or $(LABEL),.)' scripts/test tsan
+lint:  ## Check the layout of the source
+	@scripts/lint
+format:  ## Lay out the source
+	@scripts/lint --fix
+cross-arm64-linux:  ## Build for Linux arm64 and test under qemu
+	@scripts/cross-arm64-linux
+clean:  ## Remove what was built (.deps, with what was set up, stays)
+	rm -rf build

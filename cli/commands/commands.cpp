@@ -1,0 +1,18 @@
+#include "cli/commands/commands.h"
+
+#include <CLI/CLI.hpp>
+
+namespace mlxr::cli {
+
+void add_all_commands(CLI::App& app, Action& action) {
+  app.name("mlx");
+  app.description("Runs language models on this machine.");
+  app.footer("A start: mlx run smollm2:135m \"What is a computer?\"\nThe manual: man mlx");
+  app.require_subcommand(1);
+  for (const auto add : {add_run, add_pull, add_import, add_list, add_show, add_rm, add_ps, add_stop, add_serve, add_doctor, add_token,
+                         add_completion, add_version}) {
+    add(app, action);
+  }
+}
+
+}  // namespace mlxr::cli

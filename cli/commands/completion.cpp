@@ -1,0 +1,24 @@
+#include "cli/completion.h"
+
+#include <CLI/CLI.hpp>
+
+#include "cli/commands/commands.h"
+#include "cli/terminal.h"
+
+namespace mlxr::cli {
+
+void add_completion(CLI::App& app, Action& action) {
+  auto shell = std::make_shared<std::string>();
+  CLI::App* command = app.add_subcommand("completion", "Prints the completion script for bash, zsh or fish.");
+  command->add_option("SHELL", *shell, "bash, zsh or fish")->required();
+  command->callback([&app, &action, shell] {
+    action = [&app, shell]() -> Status {
+      auto script = completion_script(app, *shell);
+      if (!script) return give_up(script.error());
+      write_out(*script);
+      return {};
+    };
+  });
+}
+
+}  // namespace mlxr::cli

@@ -1,0 +1,32 @@
+#include <CLI/CLI.hpp>
+
+#include "cli/commands/commands.h"
+#include "cli/format.h"
+#include "cli/model_json.h"
+#include "cli/terminal.h"
+
+namespace mlxr::cli {
+
+void add_import(CLI::App& app, Action& action) {
+  struct Options {
+    std::string path;
+    std::string name;
+  };
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("import", "Uses a model file or folder where it lies, without copying it.");
+  command->add_option("PATH", options->path, "A GGUF file, or a folder with one model")->required();
+  command->add_option("--name", options->name, "The name to use it by; otherwise made from the file's name");
+  command->callback([&action, options] {
+    action = [options]() -> Status {
+      auto store = open_store();
+      if (!store) return give_up(store.error());
+      auto model = (*store)->import(options->path, options->name);
+      if (!model) return give_up(model.error());
+      write_out(model->name + " is " + model->file.string() + " (" + model->architecture + ", " + format_count(model->parameters) +
+                " parameters, " + model->quantization + "). Try it: mlx run " + model->name + "\n");
+      return {};
+    };
+  });
+}
+
+}  // namespace mlxr::cli

@@ -1,0 +1,85 @@
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "cli/commands/commands.h"
+#include "cli/format.h"
+#include "cli/model_json.h"
+#include "cli/pull_model.h"
+#include "cli/table.h"
+#include "cli/terminal.h"
+
+namespace mlxr::cli {
+namespace {
+
+struct Options {
+  bool available = false;
+  bool names = false;
+  bool json = false;
+};
+
+Status list_installed(const std::vector<store::ModelRecord>& models, const Options& options) {
+  if (options.json) {
+    auto array = nlohmann::ordered_json::array();
+    for (const auto& model : models) array.push_back(to_json(model));
+    return print_json({{"models", array}});
+  }
+  if (options.names) {
+    for (const auto& model : models) write_out(model.name + "\n");
+    return {};
+  }
+  if (models.empty()) {
+    write_out("No model is here. The ones to get: mlx list --available\n");
+    return {};
+  }
+  Table table(
+      {{"NAME"}, {"PARAMETERS", Align::kRight}, {"TYPE"}, {"SIZE", Align::kRight}, {"CONTEXT", Align::kRight}, {"LICENCE"}, {"ADDED"}});
+  for (const auto& model : models) {
+    table.add_row({model.name, format_count(model.parameters), model.quantization, format_bytes(model.size),
+                   std::to_string(model.context_length), model.license.empty() ? "unknown" : model.license, format_day(model.modified_at)});
+  }
+  write_out(table.to_string());
+  return {};
+}
+
+Status list_available(const std::vector<store::ModelRecord>& models, const Options& options) {
+  const auto installed = [&](std::string_view name) {
+    return std::any_of(models.begin(), models.end(), [&](const auto& model) { return model.name == name; });
+  };
+  if (options.json) {
+    auto array = nlohmann::ordered_json::array();
+    for (const auto& entry : store::catalogue()) array.push_back(to_json(entry, installed(entry.name)));
+    return print_json({{"models", array}});
+  }
+  if (options.names) {
+    for (const auto& entry : store::catalogue()) write_out(std::string(entry.name) + "\n");
+    return {};
+  }
+  Table table({{"NAME"}, {"DOWNLOAD", Align::kRight}, {"MEMORY", Align::kRight}, {"LICENCE"}, {"HERE"}, {"DESCRIPTION"}});
+  for (const auto& entry : store::catalogue()) {
+    table.add_row({std::string(entry.name), format_bytes(entry.size), format_bytes(entry.memory), std::string(entry.license),
+                   installed(entry.name) ? "yes" : "no", std::string(entry.description)});
+  }
+  write_out(table.to_string() + "\n" + std::string(next_models_hint()));
+  return {};
+}
+
+}  // namespace
+
+void add_list(CLI::App& app, Action& action) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("list", "Lists the models that are here, or those that can be fetched by name.");
+  command->add_flag("--available", options->available, "Those that can be fetched by name, with the memory they need");
+  command->add_flag("-q,--quiet", options->names, "Names only");
+  command->add_flag("--json", options->json, "As JSON");
+  command->callback([&action, options] {
+    action = [options]() -> Status {
+      auto store = open_store();
+      if (!store) return give_up(store.error());
+      auto models = (*store)->list();
+      if (!models) return give_up(models.error());
+      return options->available ? list_available(*models, *options) : list_installed(*models, *options);
+    };
+  });
+}
+
+}  // namespace mlxr::cli

@@ -1,0 +1,29 @@
+#include <CLI/CLI.hpp>
+
+#include "cli/commands/commands.h"
+#include "cli/model_json.h"
+#include "cli/pull_model.h"
+
+namespace mlxr::cli {
+
+void add_pull(CLI::App& app, Action& action) {
+  struct Options {
+    std::string model;
+    bool accept_license = false;
+  };
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("pull", "Fetches a model, after showing its licence.");
+  command->add_option("MODEL", options->model, "A name from `mlx list --available`, or the address of a GGUF file")->required();
+  command->add_flag("--accept-license", options->accept_license, "Accept the licence that is shown, for scripts");
+  command->callback([&action, options] {
+    action = [options]() -> Status {
+      auto store = open_store();
+      if (!store) return give_up(store.error());
+      auto model = pull_model(**store, options->model, options->accept_license);
+      if (!model) return give_up(model.error());
+      return {};
+    };
+  });
+}
+
+}  // namespace mlxr::cli

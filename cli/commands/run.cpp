@@ -1,0 +1,179 @@
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+
+#include "cli/chat_session.h"
+#include "cli/client.h"
+#include "cli/commands/commands.h"
+#include "cli/daemon_process.h"
+#include "cli/generation.h"
+#include "cli/interrupt.h"
+#include "cli/model_json.h"
+#include "cli/pull_model.h"
+#include "cli/terminal.h"
+
+namespace mlxr::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Models below this many parameters only prove that the installation works.
+constexpr std::uint64_t kStarterParameters = 500'000'000;
+
+struct Options {
+  std::string model;
+  std::vector<std::string> prompt;
+  std::map<std::string, std::string> parameters;  // as typed, by ParameterSpec::name
+  std::vector<std::string> stop;
+  std::string system;
+  bool verbose = false;
+  bool json = false;
+};
+
+// A file or folder where it lies, else a model that is here, else one to be fetched now.
+Outcome<store::ModelRecord> locate(store::Store& store, const std::string& name) {
+  std::error_code failed;
+  const bool is_path = name.find('/') != std::string::npos || name.ends_with(".gguf");
+  if (is_path && fs::exists(name, failed)) {
+    store::ModelRecord record;
+    record.name = fs::canonical(name, failed).string();
+    if (failed) return give_up(ExitCode::kPermission, name + " cannot be reached: " + failed.message() + ".");
+    return record;
+  }
+  auto found = store.find(name);
+  if (found) return *found;
+  if (found.error().code != ErrorCode::kNotFound) return give_up(found.error());
+  if (is_path && store::find_in_catalogue(name) == nullptr) {
+    return give_up(ExitCode::kNotFound, "There is no file " + name + ". The models that are here: mlx list");
+  }
+  if (store::find_in_catalogue(name) == nullptr) return give_up(found.error());
+  if (!stdin_is_terminal() || !stderr_is_terminal()) {
+    return give_up(ExitCode::kNotFound,
+                   name + " is not here yet. Get it with: mlx pull " + name + " --accept-license (its licence: mlx list --available)");
+  }
+  return pull_model(store, name, false);
+}
+
+Outcome<Parameters> parameters_of(const Options& options) {
+  Parameters parameters;
+  for (const auto& [name, text] : options.parameters) {
+    if (text.empty()) continue;
+    auto set = parameters.set(name, text);
+    if (!set) return give_up(set.error());
+  }
+  parameters.stop = options.stop;
+  parameters.system = options.system;
+  return parameters;
+}
+
+// The words of the command line, then what stands on stdin when that is not a terminal.
+std::string prompt_of(const Options& options) {
+  std::string prompt;
+  for (const std::string& word : options.prompt) prompt += (prompt.empty() ? "" : " ") + word;
+  if (!stdin_is_terminal()) {
+    const std::string piped{std::istreambuf_iterator<char>(std::cin), {}};
+    if (!prompt.empty() && piped.find_first_not_of(" \t\r\n") != std::string::npos) prompt += "\n\n";
+    prompt += piped.substr(0, piped.find_last_not_of(" \t\r\n") + 1);
+  }
+  return prompt;
+}
+
+// Says once per installation what the starter model is for.
+void hint_once(const store::ModelRecord& model, const platform::Paths& paths) {
+  if (model.parameters == 0 || model.parameters >= kStarterParameters) return;
+  std::error_code failed;
+  const fs::path marker = paths.cache / "starter-hint-shown";
+  if (fs::exists(marker, failed)) return;
+  fs::create_directories(paths.cache, failed);
+  std::ofstream(marker).put('\n');
+  std::fprintf(stderr, "\n%s%.*s", (model.name + " is a very small model.\n").c_str(), static_cast<int>(next_models_hint().size()),
+               next_models_hint().data());
+}
+
+Status answer_once(Client& client, Conversation conversation, const std::string& prompt, const Options& options) {
+  conversation.messages.push_back({"user", prompt});
+  TerminalFilter filter;
+  const bool on_terminal = stdout_is_terminal();
+  auto answer = ask(client, conversation, [&](std::string_view text) {
+    if (options.json) return true;
+    return on_terminal ? write_out(filter.clean(text)) : write_out(text);
+  });
+  if (!answer) return give_up(answer.error());
+  if (interrupted()) {
+    if (!options.json) write_out("\n");
+    return give_up(ExitCode::kInterrupted, "");
+  }
+  if (options.json) {
+    return print_json({{"model", conversation.model},
+                       {"response", answer->text},
+                       {"done_reason", answer->done_reason},
+                       {"prompt_tokens", answer->prompt_tokens},
+                       {"tokens", answer->tokens},
+                       {"prompt_seconds", answer->prompt_seconds},
+                       {"seconds", answer->seconds},
+                       {"load_seconds", answer->load_seconds},
+                       {"first_token_seconds", answer->first_token_seconds}});
+  }
+  if (!write_out("\n")) return give_up(ExitCode::kFailure, "The answer could not be written.");
+  if (options.verbose) std::fputs(("\n" + timings(*answer)).c_str(), stderr);
+  return {};
+}
+
+Status run(const Options& options) {
+  auto paths = platform::Paths::from_environment();
+  if (!paths) return give_up(paths.error());
+  auto parameters = parameters_of(options);
+  if (!parameters) return give_up(parameters.error());
+  const bool interactive = options.prompt.empty() && stdin_is_terminal();
+  if (interactive && options.json) return give_up(ExitCode::kUsage, "--json needs a prompt, as argument or on stdin.");
+  const std::string prompt = interactive ? "" : prompt_of(options);
+  if (!interactive && prompt.empty())
+    return give_up(ExitCode::kUsage, "The prompt is empty. For example: mlx run " + options.model + " \"What is a computer?\"");
+
+  auto store = store::Store::open(*paths);
+  if (!store) return give_up(store.error());
+  auto model = locate(**store, options.model);
+  if (!model) return give_up(model.error());
+  if (auto ready = ensure_daemon(*paths); !ready) return ready;
+
+  Client client(paths->socket);
+  auto base = is_base_model(client, model->name);
+  if (!base) return give_up(base.error());
+  Conversation conversation{.model = model->name, .raw = *base, .parameters = std::move(*parameters)};
+  const auto hint = [&] { hint_once(*model, *paths); };
+  if (interactive)
+    return chat(client, std::move(conversation),
+                {.history_file = paths->logs / "history", .verbose = options.verbose, .after_answer = hint});
+  auto done = answer_once(client, std::move(conversation), prompt, options);
+  if (done && !options.json) hint();
+  return done;
+}
+
+std::string option_name(std::string_view parameter) {
+  std::string name = "--" + std::string(parameter);
+  for (char& c : name) {
+    if (c == '_') c = '-';
+  }
+  return name;
+}
+
+}  // namespace
+
+void add_run(CLI::App& app, Action& action) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("run", "Asks a model, or chats with it on a terminal.");
+  command->add_option("MODEL", options->model, "A model's name, or a GGUF file")->required();
+  command->add_option("PROMPT", options->prompt, "What to ask; otherwise stdin, or a chat on a terminal");
+  for (const ParameterSpec& spec : parameter_specs()) {
+    command->add_option(option_name(spec.name), options->parameters[std::string(spec.name)], std::string(spec.help));
+  }
+  command->add_option("--system", options->system, "The system message");
+  command->add_option("--stop", options->stop, "End the answer before this text; may be given several times")->expected(1)->take_all();
+  command->add_flag("--verbose", options->verbose, "Print timings after the answer");
+  command->add_flag("--json", options->json, "Print one JSON object with the answer and its timings");
+  command->callback([&action, options] { action = [options] { return run(*options); }; });
+}
+
+}  // namespace mlxr::cli

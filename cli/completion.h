@@ -1,0 +1,18 @@
+// Completion scripts for shells, made from the parser's own table of commands and options.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "cli/failure.h"
+
+namespace CLI {
+class App;
+}
+
+namespace mlxr::cli {
+
+// Shells: "bash", "zsh", "fish". The same table gives the same text.  Failures: kUsage (another shell).
+Outcome<std::string> completion_script(const CLI::App& app, std::string_view shell);
+
+}  // namespace mlxr::cli

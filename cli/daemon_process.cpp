@@ -1,0 +1,92 @@
+#include "cli/daemon_process.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+#include <thread>
+
+#include "cli/interrupt.h"
+#include "platform/process.h"
+
+namespace mlxr::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr char kProgram[] = "mlxrunnerd";
+constexpr auto kPollInterval = std::chrono::milliseconds(25);
+
+bool is_program(const fs::path& file) {
+  std::error_code ignored;
+  return fs::is_regular_file(file, ignored) && access(file.c_str(), X_OK) == 0;
+}
+
+// What was appended to a file since it had `from` bytes, at most the last kilobytes, without empty lines at the end.
+std::string written_since(const fs::path& file, std::uint64_t from) {
+  constexpr std::uint64_t kMost = 2000;
+  std::error_code failed;
+  const std::uint64_t size = fs::file_size(file, failed);
+  if (failed || size <= from) return "";
+  std::ifstream in(file, std::ios::binary);
+  in.seekg(static_cast<std::streamoff>(std::max(from, size - std::min(size, kMost))));
+  std::ostringstream text;
+  text << in.rdbuf();
+  std::string out = text.str();
+  out.erase(out.find_last_not_of(" \n\r\t") + 1);
+  return out;
+}
+
+}  // namespace
+
+Outcome<fs::path> find_daemon_program() {
+  auto own = platform::running_program();
+  if (!own) return give_up(own.error());
+  const fs::path beside = own->parent_path() / kProgram;
+  if (is_program(beside)) return beside;
+  const char* path = std::getenv("PATH");
+  std::istringstream folders(path != nullptr ? path : "");
+  for (std::string folder; std::getline(folders, folder, ':');) {
+    if (!folder.empty() && is_program(fs::path(folder) / kProgram)) return fs::path(folder) / kProgram;
+  }
+  return give_up(ExitCode::kNotFound,
+                 "mlxrunnerd is neither at " + beside.string() + " nor on PATH. Install MLXR again, or build it with: make run");
+}
+
+Status ensure_daemon(const platform::Paths& paths, std::chrono::seconds deadline) {
+  Client client(paths.socket);
+  if (client.is_alive()) return {};
+
+  auto program = find_daemon_program();
+  if (!program) return give_up(program.error());
+  std::error_code failed;
+  fs::create_directories(paths.logs, failed);
+  if (failed) return give_up(ExitCode::kPermission, "The folder " + paths.logs.string() + " cannot be made: " + failed.message() + ".");
+  const fs::path log = paths.logs / "mlxrunnerd.log";
+  const std::uint64_t log_size = fs::exists(log, failed) ? fs::file_size(log, failed) : 0;
+
+  auto pid = platform::spawn_detached({.argv = {program->string()}}, log);
+  if (!pid) return give_up(pid.error());
+
+  const auto until = std::chrono::steady_clock::now() + deadline;
+  while (std::chrono::steady_clock::now() < until) {
+    int state = 0;
+    const bool died = waitpid(*pid, &state, WNOHANG) == *pid;
+    // Asked after waitpid: a daemon that gave way to another one, which answers, is no failure.
+    if (client.is_alive()) return {};
+    if (interrupted()) return give_up(ExitCode::kInterrupted, "");
+    if (died) {
+      const std::string said = written_since(log, log_size);
+      return give_up(ExitCode::kDaemonUnavailable,
+                     "mlxrunnerd ended while starting" + (said.empty() ? "." : ":\n" + said) + "\nThe whole log: " + log.string());
+    }
+    std::this_thread::sleep_for(kPollInterval);
+  }
+  return give_up(ExitCode::kDaemonUnavailable,
+                 "mlxrunnerd was started and does not answer after " + std::to_string(deadline.count()) + " s. Its log: " + log.string());
+}
+
+}  // namespace mlxr::cli

@@ -1,0 +1,21 @@
+// Starting and finding mlxrunnerd.
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+
+#include "cli/client.h"
+#include "cli/failure.h"
+#include "platform/paths.h"
+
+namespace mlxr::cli {
+
+// The mlxrunnerd beside this program's own file, else the first one on PATH.  Failures: kNotFound (says where it was looked for).
+Outcome<std::filesystem::path> find_daemon_program();
+
+// Starts mlxrunnerd when none answers, detached from this terminal, its output appended to logs/mlxrunnerd.log, and waits until it
+// answers. Two callers at a time are fine: one daemon wins, both use it.
+// Failures: kDaemonUnavailable (with what the daemon wrote, when it died; or the time is over), those of find_daemon_program.
+Status ensure_daemon(const platform::Paths& paths, std::chrono::seconds deadline = std::chrono::seconds(30));
+
+}  // namespace mlxr::cli

@@ -1,0 +1,122 @@
+#include "cli/terminal.h"
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cwchar>
+
+namespace mlxr::cli {
+namespace {
+
+bool colours_on(int descriptor) {
+  const char* no_color = std::getenv("NO_COLOR");
+  const char* terminal = std::getenv("TERM");
+  return isatty(descriptor) == 1 && (no_color == nullptr || *no_color == '\0') &&
+         (terminal == nullptr || std::string_view(terminal) != "dumb");
+}
+
+std::string styled_for(int descriptor, Style style, std::string_view text) {
+  if (!colours_on(descriptor)) return std::string(text);
+  const char* code = "";
+  switch (style) {
+    case Style::kBold: code = "\033[1m"; break;
+    case Style::kDim: code = "\033[2m"; break;
+    case Style::kRed: code = "\033[31m"; break;
+    case Style::kGreen: code = "\033[32m"; break;
+    case Style::kYellow: code = "\033[33m"; break;
+  }
+  return code + std::string(text) + "\033[0m";
+}
+
+}  // namespace
+
+bool stdin_is_terminal() { return isatty(STDIN_FILENO) == 1; }
+bool stdout_is_terminal() { return isatty(STDOUT_FILENO) == 1; }
+bool stderr_is_terminal() { return isatty(STDERR_FILENO) == 1; }
+
+int terminal_width() {
+  winsize size{};
+  return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+int display_width(std::string_view text) {
+  int width = 0;
+  for (std::size_t i = 0; i < text.size();) {
+    const auto lead = static_cast<unsigned char>(text[i]);
+    const std::size_t length = lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+    wchar_t character = static_cast<wchar_t>(length == 1 ? lead : lead & (0x7F >> length));
+    for (std::size_t k = 1; k < length && i + k < text.size(); ++k) {
+      character = static_cast<wchar_t>((character << 6) | (static_cast<unsigned char>(text[i + k]) & 0x3F));
+    }
+    const int columns = wcwidth(character);
+    width += columns < 0 ? 1 : columns;
+    i += length;
+  }
+  return width;
+}
+
+std::string styled(Style style, std::string_view text) { return styled_for(STDOUT_FILENO, style, text); }
+std::string styled_error(Style style, std::string_view text) { return styled_for(STDERR_FILENO, style, text); }
+
+bool write_out(std::string_view text) {
+  return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
+}
+
+std::string TerminalFilter::clean(std::string_view piece) {
+  std::string out;
+  out.reserve(piece.size());
+  for (const char c : piece) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (pending_c2_) {
+      pending_c2_ = false;
+      if (byte >= 0x80 && byte < 0xA0) {  // U+0080 to U+009F: ESC and its likes in one character
+        if (byte == 0x9B) state_ = State::kSequence;
+        if (byte == 0x90 || byte == 0x98 || byte == 0x9D || byte == 0x9E || byte == 0x9F) state_ = State::kString;
+        continue;
+      }
+      if (state_ == State::kText) out += '\xC2';
+    }
+    if (c == '\n') state_ = State::kText;  // an unfinished sequence swallows no more than its line
+    switch (state_) {
+      case State::kText:
+        if (byte == 0x1B) {
+          state_ = State::kEscape;
+        } else if (byte == 0xC2) {
+          pending_c2_ = true;
+        } else if (c == '\n' || c == '\t' || (byte >= 0x20 && byte != 0x7F)) {
+          out += c;
+        }
+        break;
+      case State::kEscape:
+        if (c == '[') {
+          state_ = State::kSequence;
+        } else if (c == ']' || c == 'P' || c == 'X' || c == '^' || c == '_') {
+          state_ = State::kString;
+        } else if (byte < 0x20 || byte > 0x2F) {
+          state_ = State::kText;
+        }
+        break;
+      case State::kSequence:
+        if (byte >= 0x40 && byte <= 0x7E) state_ = State::kText;
+        break;
+      case State::kString:
+        if (byte == 0x07) state_ = State::kText;
+        if (byte == 0x1B) state_ = State::kStringEscape;
+        break;
+      case State::kStringEscape: state_ = State::kText; break;
+    }
+  }
+  return out;
+}
+
+bool ask_yes_no(std::string_view question) {
+  std::fprintf(stderr, "%.*s [y/N] ", static_cast<int>(question.size()), question.data());
+  std::fflush(stderr);
+  std::string answer;
+  for (char c = 0; read(STDIN_FILENO, &c, 1) == 1 && c != '\n';) answer += c;
+  return answer == "y" || answer == "Y" || answer == "yes" || answer == "Yes" || answer == "YES";
+}
+
+}  // namespace mlxr::cli

@@ -1,0 +1,41 @@
+// What the terminal can do, and what may be written to it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace mlxr::cli {
+
+bool stdin_is_terminal();
+bool stdout_is_terminal();
+bool stderr_is_terminal();
+int terminal_width();  // columns of the terminal on stderr; 80 when it does not say
+
+// Columns that UTF-8 text takes on a terminal: wide characters count two, combining ones none.
+int display_width(std::string_view text);
+
+enum class Style { kBold, kDim, kRed, kGreen, kYellow };
+// The text in a style when stdout (or stderr) is a terminal and NO_COLOR is not set, else unchanged.
+std::string styled(Style style, std::string_view text);
+std::string styled_error(Style style, std::string_view text);
+
+// Writes to stdout and flushes. False when nobody reads it any more.
+bool write_out(std::string_view text);
+
+// Takes away what could command a terminal (colours, titles, cursor moves, clipboard writes) from text that comes in pieces. A model's
+// answer is not to be trusted: it can quote a web page. New lines and tabs stay.
+class TerminalFilter {
+ public:
+  std::string clean(std::string_view piece);
+
+ private:
+  enum class State : std::uint8_t { kText, kEscape, kSequence, kString, kStringEscape };
+  State state_ = State::kText;
+  bool pending_c2_ = false;  // the first byte of U+0080 to U+00BF was the last of a piece
+};
+
+// Yes or no from the terminal, with "no" for anything that is not clearly yes.
+bool ask_yes_no(std::string_view question);
+
+}  // namespace mlxr::cli

@@ -1,0 +1,36 @@
+# How everything is compiled. Options: MLXR_SANITIZE (address, thread), MLXR_WERROR, MLXR_TESTS.
+option(MLXR_WERROR "Warnings are errors" ON)
+option(MLXR_TESTS "Build the tests" ON)
+set(MLXR_SANITIZE "" CACHE STRING "Sanitizers: empty, address (with undefined), or thread")
+
+set(CMAKE_CXX_STANDARD 23)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_CXX_VISIBILITY_PRESET hidden)
+set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib)
+
+find_program(CCACHE ccache)
+if(CCACHE)
+  # base_dir: one cache serves every checkout
+  set(CMAKE_C_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_C_COMPILER_LAUNCHER})
+endif()
+
+add_compile_options(-Wall -Wextra -Wshadow -Wno-missing-field-initializers -fno-omit-frame-pointer
+  -ffile-prefix-map=${CMAKE_SOURCE_DIR}=.)
+if(MLXR_WERROR)
+  add_compile_options(-Werror)
+endif()
+if(MLXR_SANITIZE STREQUAL "address")
+  add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=undefined)
+  add_link_options(-fsanitize=address,undefined)
+elseif(MLXR_SANITIZE STREQUAL "thread")
+  add_compile_options(-fsanitize=thread)
+  add_link_options(-fsanitize=thread)
+elseif(MLXR_SANITIZE)
+  message(FATAL_ERROR "MLXR_SANITIZE is '${MLXR_SANITIZE}': use address, thread or nothing.")
+endif()

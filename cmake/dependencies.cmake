@@ -1,0 +1,22 @@
+# Libraries, all from the system's packages but MLX, which scripts/setup takes from its wheel.
+set(MLXR_DEPS_DIR ${CMAKE_SOURCE_DIR}/.deps CACHE PATH "Where scripts/setup put MLX")
+
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+
+if(NOT MLX_DIR)
+  file(GLOB MLX_DIR ${MLXR_DEPS_DIR}/venv/lib/python3*/site-packages/mlx/share/cmake/MLX)
+endif()
+find_package(MLX CONFIG REQUIRED)
+
+find_package(Boost 1.81 REQUIRED)  # Asio and Beast, headers only
+find_package(nlohmann_json 3.10 REQUIRED)
+find_package(yaml-cpp REQUIRED)
+find_package(SQLite3 REQUIRED)
+find_package(CURL REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(spdlog REQUIRED)
+pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
+pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
+pkg_check_modules(EDIT REQUIRED IMPORTED_TARGET libedit)
+pkg_check_modules(ARCHIVE REQUIRED IMPORTED_TARGET libarchive)

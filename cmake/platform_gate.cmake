@@ -1,0 +1,12 @@
+# Stops a configuration that cannot become a working MLXR, before anything is compiled.
+if(APPLE)
+  set(_mlxr_arch "${CMAKE_OSX_ARCHITECTURES}")
+  if(NOT _mlxr_arch)
+    set(_mlxr_arch "${CMAKE_SYSTEM_PROCESSOR}")
+  endif()
+  if(NOT _mlxr_arch MATCHES "^(arm64|aarch64)$")
+    message(FATAL_ERROR "MLXR runs on Apple Silicon only; the target architecture is '${_mlxr_arch}'. Use -DCMAKE_OSX_ARCHITECTURES=arm64.")
+  endif()
+elseif(NOT CMAKE_SYSTEM_NAME STREQUAL "Linux" OR NOT CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|aarch64|arm64)$")
+  message(FATAL_ERROR "MLXR runs on macOS (arm64) and Linux (x86-64, arm64), not on ${CMAKE_SYSTEM_NAME} ${CMAKE_SYSTEM_PROCESSOR}.")
+endif()

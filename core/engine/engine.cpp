@@ -1,0 +1,140 @@
+#include <mlxrunner/engine.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <exception>
+#include <new>
+
+#include "core/decode/sampler.h"
+#include "core/engine/loaded_model.h"
+#include "core/engine/scheduler.h"
+#include "core/ops/ops.h"
+#include "core/ops/pack.h"
+#include "platform/cpu.h"
+
+namespace mlxr {
+namespace {
+
+constexpr int kMaxStops = 16;
+constexpr int kMaxTopLogprobs = 20;
+
+// Of this process: a pack that was refused once is likely to be refused again, and somebody should see it.
+std::atomic<std::uint64_t> g_fallbacks{0};
+
+std::string problem_with(const EngineOptions& o) {
+  if (o.threads < 0 || o.threads > 1024) return "threads must be between 0 (all cores) and 1024";
+  if (o.max_batch_tokens < 1 || o.max_batch_tokens > 8192) return "max_batch_tokens must be between 1 and 8192";
+  if (o.target_latency_ms < 0 || o.target_latency_ms > 60000) return "target_latency_ms must be between 0 (none) and 60000";
+  if (o.max_queue < 1) return "max_queue must be at least 1";
+  return {};
+}
+
+std::string problem_with(const Request& r, const ModelInfo& model) {
+  if (r.prompt.empty()) return "prompt must have at least one token";
+  for (TokenId id : r.prompt) {
+    if (id < 0 || id >= model.vocabulary) return "prompt holds the token " + std::to_string(id) + ", which the model does not have";
+  }
+  if (r.max_tokens < -1) return "max_tokens must be -1 (no limit) or more";
+  if (r.stop.size() > kMaxStops)
+    return "stop has " + std::to_string(r.stop.size()) + " strings; at most " + std::to_string(kMaxStops) + " are allowed";
+  for (const auto& s : r.stop) {
+    if (s.empty()) return "stop holds an empty string";
+  }
+  if (r.top_logprobs < -1 || r.top_logprobs > kMaxTopLogprobs)
+    return "top_logprobs must be between 0 and " + std::to_string(kMaxTopLogprobs);
+  return decode::problem_with(r.sampling);
+}
+
+// The implementation of ops/ that the options ask for. A pack that cannot be used is a warning, never a failure.
+std::shared_ptr<const ops::Ops> choose_ops(const EngineOptions& options, KernelStatus& status) {
+  if (status.requested == "mlx") {
+    status.variant = "mlx";
+    return ops::make_mlx_ops();
+  }
+  const auto folder = options.kernel_pack.empty() ? ops::KernelPack::default_folder() : options.kernel_pack;
+  auto pack = ops::KernelPack::load(folder, status.requested, status.threads);
+  if (pack) {
+    status.variant = (*pack)->table().variant;
+    status.pack_version = (*pack)->table().version;
+    return ops::make_pack_ops(*pack);
+  }
+  status.variant = "mlx";
+  status.warning = pack.error().message + " Running on MLX expressions, which is slower.";
+  status.fallbacks = ++g_fallbacks;
+  return ops::make_mlx_ops();
+}
+
+}  // namespace
+
+struct Engine::State {
+  EngineOptions options;
+  KernelStatus kernels;
+  std::shared_ptr<const ops::Ops> ops;
+  std::unique_ptr<engine::Scheduler> scheduler;
+};
+
+Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
+  if (auto problem = problem_with(options); !problem.empty()) return fail(ErrorCode::kInvalidArgument, problem + ".");
+  auto state = std::make_unique<State>();
+  state->kernels.requested = options.kernels;
+  if (const char* variable = std::getenv("MLXR_KERNELS"); variable && *variable) state->kernels.requested = variable;
+  const auto& requested = state->kernels.requested;
+  if (requested != "auto" && requested != "mlx" && requested != "avx2" && requested != "avx512" && requested != "neon" &&
+      requested != "scalar") {
+    return fail(ErrorCode::kInvalidArgument, "kernels is '" + requested + "'; use auto, mlx, avx2, avx512, neon or scalar.");
+  }
+  state->kernels.threads = options.threads ? options.threads : platform::usable_cores();
+  if (options.kv_bytes == 0) options.kv_bytes = platform::usable_memory() / 8;
+  state->options = options;
+  try {
+    state->ops = choose_ops(options, state->kernels);
+    state->scheduler = std::make_unique<engine::Scheduler>(options);
+  } catch (const std::exception& e) {
+    return fail(ErrorCode::kInternal, std::string("The engine could not start: ") + e.what());
+  }
+  return std::unique_ptr<Engine>(new Engine(std::move(state)));
+}
+
+Engine::Engine(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Engine::~Engine() = default;
+
+Result<std::shared_ptr<Model>> Engine::load(const std::filesystem::path& file, LoadOptions options) {
+  try {
+    return engine::LoadedModel::load(file, options, state_->options.kv_bytes, state_->ops);
+  } catch (const std::bad_alloc&) {
+    return fail(ErrorCode::kOverloaded, "There is not enough memory for " + file.filename().string() + ".");
+  } catch (const std::exception& e) {
+    return fail(ErrorCode::kInternal, "The engine could not load " + file.filename().string() + ": " + e.what());
+  }
+}
+
+Result<Reply> Engine::submit(std::shared_ptr<Model> model, Request request) {
+  auto loaded = std::dynamic_pointer_cast<engine::LoadedModel>(model);
+  if (!loaded) return fail(ErrorCode::kInvalidArgument, "The model was not loaded by this engine.");
+  if (auto problem = problem_with(request, loaded->info()); !problem.empty()) return fail(ErrorCode::kInvalidArgument, problem + ".");
+
+  const int context = loaded->info().context_length, prompt = static_cast<int>(request.prompt.size());
+  const int wanted = std::max(request.max_tokens, request.max_tokens == -1 ? 1 : 0);
+  if (prompt > context - wanted) {
+    return fail(ErrorCode::kContextExceeded, "The prompt has " + std::to_string(prompt) + " tokens and " + std::to_string(wanted) +
+                                                 " more were asked for, " + std::to_string(static_cast<std::int64_t>(prompt) + wanted) +
+                                                 " in all; the model's context holds " + std::to_string(context) + ".");
+  }
+  const int max_tokens = request.max_tokens == -1 ? context - prompt : request.max_tokens;
+  auto reply = std::make_shared<Reply::State>();
+  auto session = std::make_unique<engine::Session>(std::move(loaded), std::move(request), max_tokens, reply);
+  if (!state_->scheduler->submit(std::move(session))) {
+    return fail(ErrorCode::kOverloaded, "The queue is full: " + std::to_string(state_->options.max_queue) + " requests are waiting.");
+  }
+  return Reply(std::move(reply));
+}
+
+EngineStatus Engine::status() const {
+  EngineStatus status;
+  status.kernels = state_->kernels;
+  state_->scheduler->report(status);
+  return status;
+}
+
+}  // namespace mlxr

@@ -1,0 +1,120 @@
+#include "core/engine/loaded_model.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "core/formats/file_type.h"
+
+namespace mlxr::engine {
+namespace {
+
+// Where a file has no template: plain turns, as base models have seen them in text.
+constexpr std::string_view kPlainTemplate =
+    "{% for m in messages %}{% if m.role == 'system' %}{{ m.content }}\n\n{% elif m.role == 'user' %}User: {{ m.content }}\n"
+    "{% else %}Assistant: {{ m.content }}\n{% endif %}{% endfor %}{% if add_generation_prompt %}Assistant:{% endif %}";
+
+// How many contexts' worth of blocks an arena has at most: that many long requests can be in flight at once.
+constexpr int kContextsInArena = 4;
+
+}  // namespace
+
+Result<std::shared_ptr<LoadedModel>> LoadedModel::load(const std::filesystem::path& path, const LoadOptions& options,
+                                                       std::uint64_t kv_bytes, std::shared_ptr<const ops::Ops> ops) {
+  auto file = formats::Checkpoint::open(path);
+  if (!file) return fail(file.error());
+  auto transformer = models::Transformer::load(*file, std::move(ops));
+  if (!transformer) return fail(transformer.error());
+  const auto& config = (*transformer)->config();
+  auto tokenizer = text::Tokenizer::from_metadata((*file)->metadata());
+  if (!tokenizer) return fail(tokenizer.error());
+  if ((*tokenizer)->vocab_size() > config.vocabulary) {
+    return fail(ErrorCode::kCorrupt, "The model's vocabulary has " + std::to_string((*tokenizer)->vocab_size()) +
+                                         " tokens and its embeddings only " + std::to_string(config.vocabulary) + " rows.");
+  }
+
+  if (options.context < 0 || options.context > config.context) {
+    return fail(ErrorCode::kInvalidArgument, "context is " + std::to_string(options.context) + "; the model was trained for at most " +
+                                                 std::to_string(config.context) + " tokens.");
+  }
+  const auto layout = (*transformer)->kv_layout();
+  const auto affordable = kv_bytes / layout.block_bytes();
+  const auto wanted = static_cast<std::uint64_t>(kv::blocks_for(options.context ? options.context : config.context));
+  if (affordable == 0 || (options.context && wanted > affordable)) {
+    return fail(ErrorCode::kOverloaded, "A context of " + std::to_string(options.context ? options.context : config.context) +
+                                            " tokens needs " + std::to_string(wanted * layout.block_bytes() >> 20) +
+                                            " MiB of KV cache; the limit is " + std::to_string(kv_bytes >> 20) + " MiB.");
+  }
+  const int context =
+      options.context ? options.context : static_cast<int>(std::min<std::uint64_t>(config.context, affordable * kv::kBlockTokens));
+  const int blocks =
+      static_cast<int>(std::min<std::uint64_t>(affordable, static_cast<std::uint64_t>(kContextsInArena) * kv::blocks_for(context)));
+
+  std::shared_ptr<LoadedModel> model(new LoadedModel);
+  const auto& metadata = (*file)->metadata();
+  auto& info = model->info_;
+  info.file = path;
+  info.architecture = config.architecture;
+  info.name = metadata.string("general.name").value_or("");
+  info.quantization = formats::file_type_name(**file);
+  info.chat_template = metadata.string("tokenizer.chat_template").value_or("");
+  for (const auto& tensor : (*file)->tensors()) {
+    std::uint64_t n = 1;
+    for (auto d : tensor.shape) n *= static_cast<std::uint64_t>(d);
+    info.parameters += n;
+  }
+  info.file_bytes = (*file)->file_size();
+  info.memory_bytes = info.file_bytes + static_cast<std::uint64_t>(blocks) * layout.block_bytes();
+  info.context_length = context;
+  info.trained_context = config.context;
+  info.embedding_length = config.dim;
+  info.layers = config.layers;
+  info.vocabulary = config.vocabulary;
+
+  model->file_ = std::move(*file);
+  model->tokenizer_ = std::move(*tokenizer);
+  model->transformer_ = std::move(*transformer);
+  model->arena_ = std::make_unique<kv::Arena>(layout, blocks);
+  const auto& t = *model->tokenizer_;
+  if (t.bos()) model->bos_ = t.piece(*t.bos(), true);
+  if (t.eos()) model->eos_ = t.piece(*t.eos(), true);
+  model->template_ = text::ChatTemplate::parse(info.chat_template.empty() ? kPlainTemplate : std::string_view(info.chat_template));
+  return model;
+}
+
+std::vector<TokenId> LoadedModel::tokenize(std::string_view text, TokenizeOptions options) const {
+  return tokenizer_->encode(text, {.add_special = options.add_special, .parse_special = options.parse_special});
+}
+
+std::string LoadedModel::detokenize(const std::vector<TokenId>& tokens, bool special) const {
+  std::string result;
+  text::Detokenizer out(*tokenizer_);
+  for (TokenId id : tokens) {
+    if (special && tokenizer_->is_control(id)) {
+      result += out.finish() + tokenizer_->piece(id, true);
+    } else {
+      result += out.feed(id);
+    }
+  }
+  return result + out.finish();
+}
+
+Result<std::string> LoadedModel::render_chat_text(std::string_view context_json) const {
+  if (!template_) return fail(template_.error());
+  auto context = nlohmann::ordered_json::parse(context_json, nullptr, false);
+  if (!context.is_object()) return fail(ErrorCode::kInvalidArgument, "The template's context is not a JSON object.");
+  if (!context.contains("bos_token")) context["bos_token"] = bos_;
+  if (!context.contains("eos_token")) context["eos_token"] = eos_;
+  return template_->render(context.dump());
+}
+
+Result<std::vector<TokenId>> LoadedModel::render_chat(std::string_view context_json) const {
+  const auto prompt = render_chat_text(context_json);
+  if (!prompt) return fail(prompt.error());
+  // Templates write BOS themselves where the model wants one; where they do not, the tokenizer's rule holds.
+  const bool has_bos = !bos_.empty() && prompt->starts_with(bos_);
+  auto tokens = tokenizer_->encode(*prompt, {.add_special = !has_bos, .parse_special = true});
+  if (tokens.empty()) return fail(ErrorCode::kInvalidArgument, "The chat template made an empty prompt.");
+  return tokens;
+}
+
+}  // namespace mlxr::engine

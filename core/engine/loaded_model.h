@@ -1,0 +1,47 @@
+// The engine's side of a Model: weights, tokenizer, template and KV arena.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include <mlxrunner/engine.h>
+#include <mlxrunner/model.h>
+
+#include "core/formats/checkpoint.h"
+#include "core/kv/arena.h"
+#include "core/models/transformer.h"
+#include "core/text/chat_template.h"
+#include "core/text/tokenizer.h"
+
+namespace mlxr::engine {
+
+class LoadedModel final : public Model {
+ public:
+  // `kv_bytes` limits the arena. Errors: see Engine::load.
+  static Result<std::shared_ptr<LoadedModel>> load(const std::filesystem::path& file, const LoadOptions& options, std::uint64_t kv_bytes,
+                                                   std::shared_ptr<const ops::Ops> ops);
+
+  const ModelInfo& info() const override { return info_; }
+  std::vector<TokenId> tokenize(std::string_view text, TokenizeOptions options) const override;
+  std::string detokenize(const std::vector<TokenId>& tokens, bool special) const override;
+  Result<std::vector<TokenId>> render_chat(std::string_view context_json) const override;
+  Result<std::string> render_chat_text(std::string_view context_json) const override;
+
+  const models::Transformer& transformer() const { return *transformer_; }
+  const text::Tokenizer& tokenizer() const { return *tokenizer_; }
+  // The scheduler's; nobody else may touch it.
+  kv::Arena& arena() { return *arena_; }
+
+ private:
+  LoadedModel() = default;
+
+  ModelInfo info_;
+  std::shared_ptr<const formats::Checkpoint> file_;
+  std::unique_ptr<const text::Tokenizer> tokenizer_;
+  std::unique_ptr<const models::Transformer> transformer_;
+  std::unique_ptr<kv::Arena> arena_;
+  std::string bos_, eos_;
+  Result<text::ChatTemplate> template_ = fail(ErrorCode::kNotFound, "The model has no chat template.");
+};
+
+}  // namespace mlxr::engine

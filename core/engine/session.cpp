@@ -1,0 +1,125 @@
+#include "core/engine/session.h"
+
+#include <mlx/transforms.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace mlxr::engine {
+namespace {
+
+namespace mx = mlx::core;
+
+std::int64_t ns(Clock::duration d) { return std::chrono::duration_cast<std::chrono::nanoseconds>(d).count(); }
+
+}  // namespace
+
+Session::Session(std::shared_ptr<LoadedModel> model, Request request, int max_tokens, std::shared_ptr<Reply::State> reply)
+    : model_(std::move(model)),
+      request_(std::move(request)),
+      max_tokens_(max_tokens),
+      reply_(std::move(reply)),
+      history_(request_.prompt),
+      sampler_(request_.sampling),
+      stops_(request_.stop),
+      detokenizer_(model_->tokenizer()),
+      submitted_(Clock::now()) {
+  usage_.prompt_tokens = static_cast<int>(request_.prompt.size());
+}
+
+Session::~Session() { model_->arena().release(pages_); }
+
+bool Session::admit() {
+  auto pages = model_->arena().reserve(static_cast<int>(request_.prompt.size()) + max_tokens_);
+  if (!pages) return false;
+  pages_ = std::move(*pages);
+  admitted_ = Clock::now();
+  usage_.queue_ns = ns(admitted_ - submitted_);
+  return true;
+}
+
+bool Session::step(int max_prompt_tokens) {
+  const int left = static_cast<int>(history_.size()) - stored_;
+  const int count = std::min(left, max_prompt_tokens);
+  const bool produces = count == left;
+  const auto logits = forward(count, produces);
+  if (!produces) return true;
+  if (max_tokens_ == 0) return finish(FinishReason::kLength), false;
+  return accept(sampler_.sample(logits, history_), logits);
+}
+
+std::vector<float> Session::forward(int count, bool want_logits) {
+  auto batch = std::make_shared<ops::Batch>();
+  for (int i = 0; i < count; ++i) {
+    const int position = stored_ + i;
+    batch->tokens.push_back(history_[position]);
+    batch->positions.push_back(position);
+    batch->slots.push_back(pages_[position / kv::kBlockTokens] * kv::kBlockTokens + position % kv::kBlockTokens);
+  }
+  const int length = stored_ + count;
+  batch->sequences.push_back({0, count, length, {pages_.begin(), pages_.begin() + kv::blocks_for(length)}});
+
+  auto& arena = model_->arena();
+  const auto logits =
+      model_->transformer().forward(batch, arena, want_logits ? models::Transformer::Logits::kLast : models::Transformer::Logits::kNone);
+  auto results = arena.arrays();
+  if (logits) results.push_back(*logits);
+  mx::eval(results);
+  stored_ = length;
+  if (!logits) return {};
+  return {logits->data<float>(), logits->data<float>() + logits->size()};
+}
+
+bool Session::accept(TokenId id, std::span<const float> logits) {
+  const auto now = Clock::now();
+  if (usage_.completion_tokens == 0) {
+    first_token_ = now;
+    usage_.prompt_ns = ns(now - admitted_);
+  }
+  usage_.eval_ns = ns(now - first_token_);
+  const auto& tokenizer = model_->tokenizer();
+  if (tokenizer.ends_generation(id) && !request_.ignore_end) return finish(FinishReason::kStop), false;
+
+  ++usage_.completion_tokens;
+  history_.push_back(id);
+  TokenLogprob token{id, tokenizer.piece(id), 0, {}};
+  if (request_.top_logprobs >= 0) {
+    const auto all = decode::logprobs(logits, id, request_.top_logprobs);
+    token.logprob = all.chosen;
+    for (const auto& [other, logprob] : all.top) token.top.push_back({other, tokenizer.piece(other), logprob, {}});
+  }
+  unsent_.push_back(std::move(token));
+
+  std::string text = stops_.feed(detokenizer_.feed(id));
+  const bool stopped = stops_.matched().has_value();
+  const bool full = usage_.completion_tokens == max_tokens_;
+  if (!text.empty() || (!stopped && !full)) {
+    Event event;
+    event.text = std::move(text);
+    event.tokens = std::exchange(unsent_, {});
+    event.usage = usage_;
+    reply_->push(std::move(event));
+  }
+  if (stopped) return finish(FinishReason::kStop), false;
+  if (full) return finish(FinishReason::kLength), false;
+  return true;
+}
+
+void Session::finish(FinishReason reason, std::optional<Error> error) {
+  Event event;
+  if (!stops_.matched()) {
+    event.text = stops_.feed(detokenizer_.finish());
+    if (!stops_.matched()) event.text += stops_.finish();
+  }
+  if (stops_.matched()) {
+    event.stop = *stops_.matched();
+    if (reason == FinishReason::kLength) reason = FinishReason::kStop;
+  }
+  event.tokens = std::exchange(unsent_, {});
+  event.finish = reason;
+  event.usage = usage_;
+  event.error = std::move(error);
+  reply_->push(std::move(event));
+}
+
+}  // namespace mlxr::engine

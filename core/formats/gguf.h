@@ -1,0 +1,51 @@
+// GGUF: header, metadata, tensor directory, padding, tensor data. All numbers little-endian.
+//
+//   "GGUF"  version u32  n_tensors u64  n_keys u64
+//   n_keys x     key string, type u32, value
+//   n_tensors x  name string, n_dims u32, dims u64[n_dims] (fastest first), type u32, offset u64 (from the start of the data)
+//   padding to general.alignment (32 unless the file says otherwise), data
+//
+// A string is a u64 length and its bytes. An array is an element type u32, a u64 count and the elements.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/formats/byte_reader.h"
+#include "core/formats/checkpoint.h"
+#include "core/formats/metadata.h"
+
+namespace mlxr::formats {
+
+// Limits far above every model in the field, and low enough that a damaged count is an error rather than a full memory.
+inline constexpr std::uint64_t kMaxKeys = 1 << 16;
+inline constexpr std::uint64_t kMaxTensors = 1 << 18;
+inline constexpr std::uint64_t kMaxNameLength = 65535;                      // of keys and tensors; the limit of GGUF's specification
+inline constexpr std::uint64_t kMaxStringLength = std::uint64_t{64} << 20;  // of a value
+inline constexpr std::uint64_t kMaxArrayLength = 1 << 24;
+inline constexpr int kMaxArrayDepth = 4;
+inline constexpr std::int64_t kMaxAlignment = 1 << 20;
+
+struct GgufContents {
+  Metadata metadata;
+  std::vector<Tensor> tensors;         // in the order of the file
+  std::vector<const Tensor*> by_name;  // sorted; elements of `tensors`, so move the contents and never copy them
+};
+
+// Parses a whole file in memory. `file_name` begins every error sentence. Views in the result point into `file`.
+// Memory used is at most a small multiple of the file's size. Errors: kCorrupt, kUnsupported (see Checkpoint::open).
+Result<GgufContents> parse_gguf(std::span<const std::byte> file, std::string_view file_name);
+
+// The metadata section alone: `n_keys` pairs from the reader's position on.
+Result<Metadata> parse_gguf_metadata(ByteReader& reader, std::uint64_t n_keys, std::string_view file_name);
+
+// A name from an untrusted file, fit for a sentence: in quotes, shortened, control characters and non-ASCII bytes replaced by '?'.
+std::string printable(std::string_view name);
+
+// kCorrupt: "FILE is damaged: WHAT. Download or copy it again."
+std::unexpected<Error> damaged(std::string_view file_name, const std::string& what);
+
+}  // namespace mlxr::formats

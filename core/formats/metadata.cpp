@@ -1,0 +1,49 @@
+#include "core/formats/metadata.h"
+
+#include <utility>
+
+namespace mlxr::formats {
+namespace {
+
+template <typename T>
+const T* get(const Metadata& metadata, std::string_view key) {
+  const Value* value = metadata.find(key);
+  return value ? std::get_if<T>(value) : nullptr;
+}
+
+template <typename T>
+std::optional<T> copy(const Metadata& metadata, std::string_view key) {
+  const T* value = get<T>(metadata, key);
+  return value ? std::optional<T>(*value) : std::nullopt;
+}
+
+template <typename T>
+std::span<const T> view(const Metadata& metadata, std::string_view key) {
+  const auto* values = get<std::vector<T>>(metadata, key);
+  return values ? std::span<const T>(*values) : std::span<const T>();
+}
+
+}  // namespace
+
+const Value* Metadata::find(std::string_view key) const {
+  const auto it = values_.find(key);
+  return it == values_.end() ? nullptr : &it->second;
+}
+
+std::optional<std::int64_t> Metadata::integer(std::string_view key) const { return copy<std::int64_t>(*this, key); }
+
+std::optional<double> Metadata::number(std::string_view key) const {
+  if (const auto whole = integer(key)) return static_cast<double>(*whole);
+  return copy<double>(*this, key);
+}
+
+std::optional<bool> Metadata::boolean(std::string_view key) const { return copy<bool>(*this, key); }
+std::optional<std::string_view> Metadata::string(std::string_view key) const { return copy<std::string_view>(*this, key); }
+
+std::span<const std::string_view> Metadata::strings(std::string_view key) const { return view<std::string_view>(*this, key); }
+std::span<const float> Metadata::floats(std::string_view key) const { return view<float>(*this, key); }
+std::span<const std::int64_t> Metadata::integers(std::string_view key) const { return view<std::int64_t>(*this, key); }
+
+bool Metadata::insert(std::string key, Value value) { return values_.try_emplace(std::move(key), std::move(value)).second; }
+
+}  // namespace mlxr::formats

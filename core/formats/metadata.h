@@ -1,0 +1,44 @@
+// Typed metadata of a model file: key → value, as GGUF stores it. Strings and string arrays are views into the mapped file.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include <mlxrunner/result.h>
+
+namespace mlxr::formats {
+
+// Integers of every width are widened to int64 (uint64 above its range is refused when read), floats to double.
+// An array of arrays is legal in a file and unused in the field: its key is present with std::monostate.
+using Value = std::variant<std::monostate, bool, std::int64_t, double, std::string_view, std::vector<bool>, std::vector<std::int64_t>,
+                           std::vector<float>, std::vector<std::string_view>>;
+
+class Metadata {
+ public:
+  const Value* find(std::string_view key) const;
+
+  // The value, or nothing when the key is absent or of another type.
+  std::optional<std::int64_t> integer(std::string_view key) const;
+  std::optional<double> number(std::string_view key) const;  // an integer counts as a number
+  std::optional<bool> boolean(std::string_view key) const;
+  std::optional<std::string_view> string(std::string_view key) const;
+  std::span<const std::string_view> strings(std::string_view key) const;  // empty when absent
+  std::span<const float> floats(std::string_view key) const;
+  std::span<const std::int64_t> integers(std::string_view key) const;
+
+  // Adds a value. False when the key is there already.
+  bool insert(std::string key, Value value);
+
+  const std::map<std::string, Value, std::less<>>& all() const { return values_; }
+
+ private:
+  std::map<std::string, Value, std::less<>> values_;
+};
+
+}  // namespace mlxr::formats

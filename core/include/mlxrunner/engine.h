@@ -1,0 +1,158 @@
+// core/include/mlxrunner/engine.h: start here.
+//
+//   auto engine = mlxr::Engine::open({}).value();
+//   auto model  = engine->load("smollm2.gguf").value();
+//   auto prompt = model->tokenize("Once upon a time", {.add_special = true});
+//   auto reply  = engine->submit(model, {.prompt = prompt, .max_tokens = 64}).value();
+//   while (auto event = reply.next()) std::cout << event->text;
+//
+// The pieces: an Engine owns the scheduler thread, a Model (model.h) its weights, a Reply is one request in flight.
+// Results and errors are in result.h.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <mlxrunner/model.h>
+#include <mlxrunner/result.h>
+
+namespace mlxr {
+
+struct EngineOptions {
+  int threads = 0;                    // kernel threads; 0: one per core that this process may use (affinity and cgroup quota)
+  int max_batch_tokens = 512;         // prompt tokens processed in one step; 1 to 8192
+  int target_latency_ms = 0;          // while others decode, prompt steps shrink so that one step stays near this; 0: no target
+  int max_queue = 512;                // requests that may wait; more are refused with kOverloaded
+  std::uint64_t kv_bytes = 0;         // size limit of a model's KV arena; 0: one eighth of the machine's memory
+  std::string kernels = "auto";       // "auto", "mlx" (no pack), or a variant by name: "avx2", "avx512", "neon"
+  std::filesystem::path kernel_pack;  // folder with the pack's manifest.json; empty: beside the program (see core/ops/pack.h)
+};
+
+struct LoadOptions {
+  int context = 0;  // tokens of context to serve; 0: what the model was trained for, limited by kv_bytes. More than the model's is an error
+};
+
+// How the next token is chosen. The order is: penalties, temperature, top_k, top_p, min_p, draw.
+struct Sampling {
+  float temperature = 0.8f;           // 0: always the most likely token
+  int top_k = 40;                     // keep the k most likely; 0: all
+  float top_p = 0.9f;                 // keep the smallest set with this total probability; 1: all
+  float min_p = 0.0f;                 // drop tokens less likely than min_p times the most likely; 0: none
+  float repeat_penalty = 1.0f;        // logits of recent tokens: divided by this if positive, else multiplied (CTRL, Keskar et al. 2019)
+  int repeat_last_n = 64;             // how far back the penalties look; -1: the whole context, 0: off
+  float presence_penalty = 0.0f;      // subtracted once from the logit of every recent token
+  float frequency_penalty = 0.0f;     // subtracted once per occurrence
+  std::optional<std::uint64_t> seed;  // same seed, same prompt, same options: same text; absent: drawn from the system
+};
+
+struct Request {
+  std::vector<TokenId> prompt;  // at least one token
+  int max_tokens = -1;          // -1: until the model ends or the context is full
+  Sampling sampling;
+  std::vector<std::string> stop;  // the text ends before the first of these; at most 16, none empty
+  int top_logprobs = -1;          // -1: none; 0: of the chosen token; n: also of the n most likely, at most 20
+  bool ignore_end = false;        // go on when the model ends its answer (benchmarks)
+};
+
+enum class FinishReason { kStop, kLength, kCancelled, kError };
+
+struct TokenLogprob {
+  TokenId id = 0;
+  std::string bytes;              // what the token stands for; may be part of a UTF-8 character
+  float logprob = 0;              // natural logarithm, of the model's own distribution (before sampling options)
+  std::vector<TokenLogprob> top;  // most likely first; empty inside `top` itself
+};
+
+struct Usage {
+  int prompt_tokens = 0;
+  int cached_tokens = 0;  // of the prompt, found in the KV cache
+  int completion_tokens = 0;
+  std::int64_t queue_ns = 0;   // waiting for a turn
+  std::int64_t prompt_ns = 0;  // processing the prompt, up to the first token
+  std::int64_t eval_ns = 0;    // producing the tokens after the first
+};
+
+// One step of an answer. Text is held back while it could be the beginning of a stop string or of a UTF-8 character.
+struct Event {
+  std::string text;                    // complete UTF-8; may be empty
+  std::vector<TokenLogprob> tokens;    // the tokens since the last event; logprobs only where the request asked for them
+  std::optional<FinishReason> finish;  // set on the last event
+  std::string stop;                    // the stop string that ended the answer, if one did
+  Usage usage;                         // complete on the last event
+  std::optional<Error> error;          // with FinishReason::kError
+};
+
+// A request in flight. Belongs to one thread at a time, except cancel(). Destroying it cancels the request within one step.
+class Reply {
+ public:
+  // Waits for the next event. Nothing after the last one.
+  std::optional<Event> next();
+  // The next event if there is one by now.
+  std::optional<Event> try_next();
+  // Calls `wake` from an engine thread whenever an event is there to take, and at once if one is. `wake` must not block.
+  void on_ready(std::function<void()> wake);
+  // Ends the request within one step; the last event says kCancelled. Any thread.
+  void cancel();
+
+  Reply(Reply&&) noexcept;
+  Reply& operator=(Reply&&) noexcept;
+  ~Reply();
+
+  struct State;
+  explicit Reply(std::shared_ptr<State> state);
+
+ private:
+  void abandon();
+  std::shared_ptr<State> state_;
+};
+
+struct KernelStatus {
+  std::string requested;        // EngineOptions::kernels, or MLXR_KERNELS
+  std::string variant;          // what runs: "avx512", "avx2", "neon" or "mlx"
+  std::string pack_version;     // empty with "mlx"
+  std::string warning;          // why the pack is not in use, when it should be; empty when all is well
+  std::uint64_t fallbacks = 0;  // how often a pack was refused since the process started
+  int threads = 0;
+};
+
+struct EngineStatus {
+  KernelStatus kernels;
+  int running = 0;  // requests that produce tokens
+  int waiting = 0;  // requests in the queue
+  std::uint64_t tokens_generated = 0;
+  std::uint64_t prompt_tokens = 0;
+  std::uint64_t cancelled = 0;
+};
+
+// May be used from any thread.
+class Engine {
+ public:
+  // MLXR_KERNELS, when set, overrides options.kernels.
+  // Errors: kInvalidArgument (an option out of its range, by name), kUnsupported (a variant this processor cannot run).
+  static Result<std::unique_ptr<Engine>> open(EngineOptions options);
+  ~Engine();  // cancels what is in flight and waits for the step to end
+
+  // Maps a model file and makes it ready. The weights are released when the last pointer goes.
+  // Errors: those of formats::Checkpoint::open; kUnsupported (architecture or tensor type, by name); kInvalidArgument (context);
+  // kOverloaded (not enough memory).
+  Result<std::shared_ptr<Model>> load(const std::filesystem::path& file, LoadOptions options = {});
+
+  // Queues a request. Returns at once; never waits for the model.
+  // Errors: kInvalidArgument (a field out of its range, by name), kContextExceeded (prompt, or prompt plus max_tokens, is longer than the
+  // context; the sentence has both numbers), kOverloaded (the queue is full).
+  Result<Reply> submit(std::shared_ptr<Model> model, Request request);
+
+  EngineStatus status() const;
+
+ private:
+  struct State;
+  explicit Engine(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace mlxr

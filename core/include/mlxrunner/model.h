@@ -1,0 +1,57 @@
+// A model in memory: what it is, and its text side (tokens and chat template). Made by Engine::load.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <mlxrunner/result.h>
+
+namespace mlxr {
+
+using TokenId = std::int32_t;
+
+struct ModelInfo {
+  std::filesystem::path file;
+  std::string architecture;   // "llama", "gemma3"
+  std::string name;           // the file's own name for itself; may be empty
+  std::string quantization;   // "Q4_1", "Q4_K_M", ...
+  std::string chat_template;  // Jinja source; empty when the file has none
+  std::uint64_t parameters = 0;
+  std::uint64_t file_bytes = 0;
+  std::uint64_t memory_bytes = 0;  // weights that are mapped plus the KV arena's limit
+  int context_length = 0;          // tokens served
+  int trained_context = 0;         // tokens the model was trained for
+  int embedding_length = 0;
+  int layers = 0;
+  int vocabulary = 0;
+};
+
+struct TokenizeOptions {
+  bool add_special = false;    // BOS and EOS where the model asks for them
+  bool parse_special = false;  // control tokens written in the text become tokens
+};
+
+// Immutable; may be used from any thread.
+class Model {
+ public:
+  virtual ~Model() = default;
+  virtual const ModelInfo& info() const = 0;
+
+  virtual std::vector<TokenId> tokenize(std::string_view text, TokenizeOptions options = {}) const = 0;
+  // The text of tokens; U+FFFD for bytes that are not UTF-8. Control tokens are left out unless `special`.
+  virtual std::string detokenize(const std::vector<TokenId>& tokens, bool special = false) const = 0;
+
+  // The prompt for a chat, as the model's template writes it, tokenized. `context_json` is a JSON object with at least `messages`
+  // (and optionally tools, add_generation_prompt, ...). A model without a template uses a plain one: "User: ...\nAssistant:".
+  // Errors: those of text::ChatTemplate.
+  virtual Result<std::vector<TokenId>> render_chat(std::string_view context_json) const = 0;
+  // The same as text, before it is tokenized.
+  virtual Result<std::string> render_chat_text(std::string_view context_json) const = 0;
+};
+
+}  // namespace mlxr

@@ -1,0 +1,53 @@
+// The paged KV arena of a model: blocks of tokens that sessions take and give back, so that no session needs one long piece of memory.
+//
+//   kv::Arena arena(layout, n_blocks);
+//   auto pages = arena.reserve(tokens);          // nothing when there are not enough free blocks
+//   ... arena.layer(i) is what kv_store and attention work on ...
+//   arena.release(*pages);
+//
+// Memory is address space until a token is stored in it. Belongs to the scheduler thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "core/ops/ops.h"
+
+namespace mlxr::kv {
+
+inline constexpr int kBlockTokens = 32;
+
+struct Layout {
+  int layers = 0;
+  int kv_heads = 0;
+  int head_dim = 0;
+
+  // Bytes of one block of all layers: keys and values in float16.
+  std::uint64_t block_bytes() const { return 2ull * 2 * layers * kv_heads * head_dim * kBlockTokens; }
+};
+
+inline int blocks_for(int tokens) { return (tokens + kBlockTokens - 1) / kBlockTokens; }
+
+class Arena {
+ public:
+  Arena(const Layout& layout, int blocks);
+
+  int blocks() const { return blocks_; }
+  int free_blocks() const { return static_cast<int>(free_.size()); }
+
+  // Blocks for this many tokens, or nothing when there are not enough.
+  std::optional<std::vector<std::int32_t>> reserve(int tokens);
+  void release(const std::vector<std::int32_t>& pages);
+
+  ops::LayerCache& layer(int i) { return layers_[i]; }
+  // The arrays of every layer, for one eval at the end of a step.
+  std::vector<mlx::core::array> arrays() const;
+
+ private:
+  int blocks_;
+  std::vector<std::int32_t> free_;
+  std::vector<ops::LayerCache> layers_;
+};
+
+}  // namespace mlxr::kv

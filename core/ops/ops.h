@@ -1,0 +1,87 @@
+// The hot operations, as functions on mx::array. Two implementations that must agree: MlxOps (plain MLX expressions: always there, the
+// definition) and PackOps (custom primitives that call the CPU kernel pack). Activations are float32, row-major.
+//
+//   auto ops = ops::make_mlx_ops();
+//   auto w   = ops->prepare(Type::kQ4_1, n, k, bytes);
+//   auto y   = ops->q_gemm(x, w);              // lazy, like every mx::array
+//
+// Shapes: T tokens, H heads, G KV heads, D head_dim, B blocks of S tokens.
+#pragma once
+
+#include <mlx/array.h>
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <mlxrunner/result.h>
+
+#include "core/formats/checkpoint.h"
+#include "core/ops/batch.h"
+#include "core/ops/weight.h"
+
+namespace mlxr::ops {
+
+class KernelPack;
+
+enum class Activation { kSilu, kGeluTanh };
+
+// One layer's part of the paged arena.
+struct LayerCache {
+  mx::array k;  // (B, G, S, D) float16
+  mx::array v;  // (B, G, S, D) float16
+};
+
+struct RopeOptions {
+  std::shared_ptr<const std::vector<float>> frequencies;  // (D / 2) radians per position
+  bool interleaved = false;                               // pair i is (2i, 2i + 1), else (i, i + D / 2)
+};
+
+struct AttentionOptions {
+  float scale = 1;  // softmax(scale · q kᵀ) v
+  int window = 0;   // a position sees itself and the window - 1 before it; 0: all before it
+};
+
+class Ops {
+ public:
+  virtual ~Ops() = default;
+
+  // A weight for q_gemm, gated_mlp and embed. `owner` keeps the bytes alive.
+  // Errors: kUnsupported (the implementation cannot run this type, by name).
+  virtual Result<Weight> prepare(const formats::Tensor& tensor, std::shared_ptr<const void> owner) const = 0;
+
+  // Rows of a table: y[t] = scale · table[tokens[t]].  (T, k)
+  virtual mx::array embed(const BatchPtr& batch, const Weight& table, float scale) const = 0;
+
+  // y = x · wᵀ + bias + residual.  x (T, k), residual (T, n), y (T, n)
+  virtual mx::array q_gemm(const mx::array& x, const Weight& w, const std::optional<mx::array>& residual = {}) const = 0;
+  // The same for two to four matrices that share x, without residual.
+  virtual std::vector<mx::array> q_gemm(const mx::array& x, const std::vector<const Weight*>& weights) const = 0;
+
+  // y = act(x · gateᵀ) * (x · upᵀ).  (T, n)
+  virtual mx::array gated_mlp(const mx::array& x, const Weight& gate, const Weight& up, Activation activation) const = 0;
+
+  // y = x / sqrt(mean(x²) + eps) · weight over the last axis (Zhang and Sennrich 2019).
+  virtual mx::array rms_norm(const mx::array& x, const mx::array& weight, float eps) const = 0;
+
+  // Rotary position embedding (Su et al. 2021).  x (T, H, D)
+  virtual mx::array rope(const mx::array& x, const BatchPtr& batch, const RopeOptions& options) const = 0;
+
+  // The cache with the keys and values of the batch written to their slots. Takes the cache over: the memory is used again.
+  // k, v (T, G, D)
+  virtual LayerCache kv_store(LayerCache cache, const mx::array& k, const mx::array& v, const BatchPtr& batch) const = 0;
+
+  // Causal grouped-query attention of each sequence over its pages.  q (T, H, D), y (T, H · D)
+  virtual mx::array attention(const mx::array& q, const LayerCache& cache, const BatchPtr& batch,
+                              const AttentionOptions& options) const = 0;
+
+  // softmax over the last axis.
+  virtual mx::array softmax(const mx::array& x) const = 0;
+};
+
+std::unique_ptr<const Ops> make_mlx_ops();
+std::unique_ptr<const Ops> make_pack_ops(std::shared_ptr<const KernelPack> pack);
+
+}  // namespace mlxr::ops

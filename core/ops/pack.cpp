@@ -1,0 +1,83 @@
+#include "core/ops/pack.h"
+
+#include <dlfcn.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "platform/process.h"
+#include "platform/sha256.h"
+
+namespace mlxr::ops {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Manifest {
+  std::uint32_t abi = 0;
+  std::string version, library, sha256;
+};
+
+Result<Manifest> read_manifest(const fs::path& folder) {
+  std::ifstream in(folder / "manifest.json");
+  if (!in) return fail(ErrorCode::kNotFound, "There is no kernel pack in " + folder.string() + " (manifest.json is missing).");
+  try {
+    const auto json = nlohmann::json::parse(in);
+    return Manifest{json.at("abi").get<std::uint32_t>(), json.at("version").get<std::string>(), json.at("library").get<std::string>(),
+                    json.at("sha256").get<std::string>()};
+  } catch (const nlohmann::json::exception& e) {
+    return fail(ErrorCode::kCorrupt, "The kernel pack's manifest " + (folder / "manifest.json").string() + " is damaged: " + e.what());
+  }
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const KernelPack>> KernelPack::load(const fs::path& folder, const std::string& variant, int threads) {
+  const auto manifest = read_manifest(folder);
+  if (!manifest) return fail(manifest.error());
+  if (manifest->abi != MLXR_KERNEL_ABI) {
+    return fail(ErrorCode::kVersion, "The kernel pack " + manifest->version + " in " + folder.string() + " is for kernel ABI " +
+                                         std::to_string(manifest->abi) + "; this engine needs " + std::to_string(MLXR_KERNEL_ABI) + ".");
+  }
+  if (fs::path(manifest->library).filename() != manifest->library) {
+    return fail(ErrorCode::kCorrupt, "The kernel pack's manifest names a library outside of its folder: " + manifest->library);
+  }
+  const fs::path library = folder / manifest->library;
+  const auto digest = platform::hash_file(library);
+  if (!digest) return fail(digest.error());
+  if (*digest != manifest->sha256) {
+    return fail(ErrorCode::kCorrupt, "The kernel pack's library " + library.string() + " does not match the hash in its manifest.");
+  }
+
+  std::shared_ptr<KernelPack> pack(new KernelPack);
+  pack->library_ = dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (!pack->library_) return fail(ErrorCode::kCorrupt, std::string("The kernel pack cannot be opened: ") + dlerror());
+  const auto open = reinterpret_cast<decltype(&mlxr_kernel_pack_open)>(dlsym(pack->library_, "mlxr_kernel_pack_open"));
+  if (!open) return fail(ErrorCode::kCorrupt, library.string() + " is not a kernel pack: it does not export mlxr_kernel_pack_open.");
+  pack->table_ = open(MLXR_KERNEL_ABI, variant.c_str());
+  if (!pack->table_) {
+    return fail(ErrorCode::kUnsupported, "The kernel pack has no variant '" + variant + "' that this processor can run.");
+  }
+  if (pack->table_->size != sizeof(mlxr_kernel_pack) || pack->table_->abi != MLXR_KERNEL_ABI) {
+    return fail(ErrorCode::kVersion, "The kernel pack's library was built for another engine than its manifest says.");
+  }
+  if (const char* failing = pack->table_->self_check()) {
+    return fail(ErrorCode::kCorrupt, std::string("The kernel pack failed its self-check: ") + failing + " computes a wrong result.");
+  }
+  pack->threads_ = threads;
+  pack->pool_ = pack->table_->pool_create(threads);
+  if (!pack->pool_) return fail(ErrorCode::kIo, "The kernel pack could not start " + std::to_string(threads) + " threads.");
+  return pack;
+}
+
+KernelPack::~KernelPack() {
+  if (pool_) table_->pool_destroy(pool_);
+  if (library_) dlclose(library_);
+}
+
+fs::path KernelPack::default_folder() {
+  const auto program = platform::running_program();
+  return program ? program->parent_path().parent_path() / "lib" / "kernels" / "cpu" : fs::path("kernels/cpu");
+}
+
+}  // namespace mlxr::ops

@@ -1,0 +1,359 @@
+#include "core/text/jinja/value.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include "core/text/jinja/unicode.h"
+
+namespace mlxr::text::jinja {
+namespace {
+
+constexpr int kMaxDepth = 100;
+
+thread_local Meter* current_meter = nullptr;
+
+int depth_of(const Value& v) {
+  if (const List* list = v.list()) return list->depth;
+  if (const Dict* dict = v.dict()) return dict->depth;
+  return v.object() != nullptr ? v.object()->depth() : 0;
+}
+
+int checked_depth(int deepest) {
+  if (deepest >= kMaxDepth) raise_limit("lists and dicts are nested deeper than " + std::to_string(kMaxDepth) + " levels");
+  return deepest + 1;
+}
+
+int depth_of_all(const std::vector<Value>& items) {
+  int deepest = 0;
+  for (const Value& v : items) deepest = std::max(deepest, depth_of(v));
+  return checked_depth(deepest);
+}
+
+int depth_of_all(const Dict::Entries& entries) {
+  int deepest = 0;
+  for (const auto& [key, value] : entries) deepest = std::max({deepest, depth_of(key), depth_of(value)});
+  return checked_depth(deepest);
+}
+
+std::string join_repr(const std::vector<Value>& items, std::string_view open, std::string_view close) {
+  std::string out(open);
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    if (i > 0) out += ", ";
+    out += items[i].repr();
+    ensure_room(out.size());
+  }
+  return out.append(close);
+}
+
+std::string list_repr(const List& list) {
+  switch (list.kind) {
+    case SequenceKind::kList: return join_repr(list.items, "[", "]");
+    case SequenceKind::kTuple: return join_repr(list.items, "(", list.items.size() == 1 ? ",)" : ")");
+    case SequenceKind::kKeys: return join_repr(list.items, "dict_keys([", "])");
+    case SequenceKind::kValues: return join_repr(list.items, "dict_values([", "])");
+    case SequenceKind::kItems: return join_repr(list.items, "dict_items([", "])");
+    case SequenceKind::kGenerator: return "<generator object>";
+    case SequenceKind::kRange: break;
+  }
+  if (list.items.empty()) return "range(0, 0)";
+  const std::int64_t first = list.items.front().integer();
+  const std::int64_t step = list.items.size() > 1 ? list.items[1].integer() - first : 1;
+  std::string out = "range(" + std::to_string(first) + ", " + std::to_string(list.items.back().integer() + (step > 0 ? 1 : -1));
+  if (step != 1) out += ", " + std::to_string(step);
+  return out + ")";
+}
+
+bool same_items(const List& a, const List& b) {
+  return a.items.size() == b.items.size() && std::equal(a.items.begin(), a.items.end(), b.items.begin(), equal);
+}
+
+}  // namespace
+
+Meter* Meter::current() { return current_meter; }
+
+void Meter::take(std::size_t bytes) {
+  if (bytes > limit_ || live_ > limit_ - bytes)
+    raise_limit("the template needs more than the " + std::to_string(limit_) + " bytes of memory it may use");
+  live_ += bytes;
+}
+
+Meter::Scope::Scope(Meter& meter) : before_(current_meter) { current_meter = &meter; }
+Meter::Scope::~Scope() { current_meter = before_; }
+
+void ensure_room(std::size_t bytes) {
+  if (current_meter == nullptr) return;
+  current_meter->take(bytes);
+  current_meter->release(bytes);
+}
+
+Metered::Metered(std::size_t bytes) : meter_(current_meter), bytes_(bytes) {
+  if (meter_ != nullptr) meter_->take(bytes_);
+}
+Metered::~Metered() {
+  if (meter_ != nullptr) meter_->release(bytes_);
+}
+
+List::List(std::vector<Value> values, SequenceKind sequence_kind)
+    : items(std::move(values)), kind(sequence_kind), depth(depth_of_all(items)), metered(items.size() * sizeof(Value) + 64) {}
+
+Dict::Dict(Entries pairs) : depth(depth_of_all(pairs)), metered(pairs.size() * (2 * sizeof(Value) + 96) + 128) {
+  entries.reserve(pairs.size());
+  for (auto& [key, value] : pairs) {
+    const auto [at, fresh] = index.try_emplace(hash_key(key), entries.size());
+    if (fresh) {
+      entries.emplace_back(std::move(key), std::move(value));
+    } else {
+      entries[at->second].second = std::move(value);
+    }
+  }
+}
+
+const Value* Dict::find(const Value& key) const {
+  const auto at = index.find(hash_key(key));
+  return at == index.end() ? nullptr : &entries[at->second].second;
+}
+const Value* Dict::find(std::string_view key) const {
+  const auto at = index.find("s" + std::string(key));
+  return at == index.end() ? nullptr : &entries[at->second].second;
+}
+
+std::optional<Value> Object::attribute(std::string_view) const { return std::nullopt; }
+Value Object::call(Interpreter&, Arguments) { raise("'" + type_name() + "' object is not callable"); }
+std::string Object::print() const { return "<" + type_name() + ">"; }
+
+Value::Value(std::vector<Value> items, SequenceKind kind) : data_(std::make_shared<const List>(std::move(items), kind)) {}
+
+Value Value::undefined(std::string why) {
+  Value v;
+  v.data_ = Undefined{std::make_shared<const std::string>(std::move(why))};
+  return v;
+}
+
+const std::string* Value::string() const {
+  const auto* p = std::get_if<std::shared_ptr<const Str>>(&data_);
+  return p == nullptr ? nullptr : &(*p)->text;
+}
+const List* Value::list() const {
+  const auto* p = std::get_if<std::shared_ptr<const List>>(&data_);
+  return p == nullptr ? nullptr : p->get();
+}
+const Dict* Value::dict() const {
+  const auto* p = std::get_if<std::shared_ptr<const Dict>>(&data_);
+  return p == nullptr ? nullptr : p->get();
+}
+Object* Value::object() const {
+  const auto* p = std::get_if<std::shared_ptr<Object>>(&data_);
+  return p == nullptr ? nullptr : p->get();
+}
+
+std::int64_t Value::integer() const { return is_bool() ? (std::get<bool>(data_) ? 1 : 0) : std::get<std::int64_t>(data_); }
+double Value::real() const { return is_float() ? std::get<double>(data_) : static_cast<double>(integer()); }
+
+bool Value::truthy() const {
+  if (is_number()) return is_float() ? real() != 0 : integer() != 0;
+  if (const auto* s = string()) return !s->empty();
+  if (const List* l = list()) return l->kind == SequenceKind::kGenerator || !l->items.empty();
+  if (const Dict* d = dict()) return !d->entries.empty();
+  return object() != nullptr;
+}
+
+const char* Value::type_name() const {
+  if (is_undefined()) return "Undefined";
+  if (is_none()) return "NoneType";
+  if (is_bool()) return "bool";
+  if (is_int()) return "int";
+  if (is_float()) return "float";
+  if (string() != nullptr) return "str";
+  if (dict() != nullptr) return "dict";
+  const List* l = list();
+  if (l == nullptr) return "object";
+  switch (l->kind) {
+    case SequenceKind::kList: return "list";
+    case SequenceKind::kTuple: return "tuple";
+    case SequenceKind::kRange: return "range";
+    case SequenceKind::kGenerator: return "generator";
+    case SequenceKind::kKeys: return "dict_keys";
+    case SequenceKind::kValues: return "dict_values";
+    case SequenceKind::kItems: return "dict_items";
+  }
+  return "object";
+}
+
+std::string Value::describe() const {
+  if (is_none()) return "'None'";
+  if (object() != nullptr) return "'" + object()->type_name() + " object'";
+  return "'" + std::string(type_name()) + " object'";
+}
+
+const Value& Value::require() const {
+  if (const auto* u = std::get_if<Undefined>(&data_)) raise(u->why ? *u->why : "a value is undefined");
+  return *this;
+}
+
+std::string Value::print() const {
+  if (const auto* s = string()) return *s;
+  return is_undefined() ? "" : repr();
+}
+
+std::string Value::repr() const {
+  if (is_undefined()) return "Undefined";
+  if (is_none()) return "None";
+  if (is_bool()) return integer() != 0 ? "True" : "False";
+  if (is_int()) return std::to_string(integer());
+  if (is_float()) return float_repr(real());
+  if (const auto* s = string()) return string_repr(*s);
+  if (const List* l = list()) return list_repr(*l);
+  if (Object* o = object()) return o->print();
+  std::string out = "{";
+  for (const auto& [key, value] : dict()->entries) {
+    if (out.size() > 1) out += ", ";
+    out += key.repr() + ": " + value.repr();
+    ensure_room(out.size());
+  }
+  return out + "}";
+}
+
+bool equal(const Value& a, const Value& b) {
+  if (a.is_integral() && b.is_integral()) return a.integer() == b.integer();
+  if (a.is_number() && b.is_number()) return a.real() == b.real();
+  if (a.string() != nullptr && b.string() != nullptr) return *a.string() == *b.string();
+  if (a.list() != nullptr && b.list() != nullptr) {
+    if (a.list() == b.list()) return true;
+    const SequenceKind kind = a.list()->kind;
+    if (kind != b.list()->kind || kind == SequenceKind::kGenerator || kind == SequenceKind::kValues) return false;
+    return same_items(*a.list(), *b.list());
+  }
+  if (a.dict() != nullptr && b.dict() != nullptr) {
+    if (a.dict()->entries.size() != b.dict()->entries.size()) return false;
+    return std::all_of(a.dict()->entries.begin(), a.dict()->entries.end(), [&](const auto& entry) {
+      const Value* other = b.dict()->find(entry.first);
+      return other != nullptr && equal(entry.second, *other);
+    });
+  }
+  if (a.object() != nullptr) return a.object() == b.object();
+  return (a.is_none() && b.is_none()) || (a.is_undefined() && b.is_undefined());
+}
+
+int compare(const Value& a, const Value& b, std::string_view op) {
+  a.require();
+  b.require();
+  if (a.is_integral() && b.is_integral()) return a.integer() < b.integer() ? -1 : a.integer() > b.integer();
+  if (a.is_number() && b.is_number()) {
+    const double x = a.real(), y = b.real();
+    if (std::isnan(x) || std::isnan(y)) return 2;
+    return x < y ? -1 : x > y;
+  }
+  if (a.string() != nullptr && b.string() != nullptr) return a.string()->compare(*b.string());  // UTF-8 keeps the order of code points
+  const List *x = a.list(), *y = b.list();
+  if (x != nullptr && y != nullptr && x->kind == y->kind && (x->kind == SequenceKind::kList || x->kind == SequenceKind::kTuple)) {
+    for (std::size_t i = 0; i < std::min(x->items.size(), y->items.size()); ++i)
+      if (!equal(x->items[i], y->items[i])) return compare(x->items[i], y->items[i], op);
+    return x->items.size() < y->items.size() ? -1 : x->items.size() > y->items.size();
+  }
+  raise("'" + std::string(op) + "' not supported between instances of '" + a.type_name() + "' and '" + b.type_name() + "'");
+}
+
+std::string hash_key(const Value& key) {
+  if (const auto* s = key.string()) return "s" + *s;
+  if (key.is_integral()) return "n" + std::to_string(key.integer());
+  if (key.is_float()) {
+    const double d = key.real();
+    if (d == std::floor(d) && std::abs(d) < 9e18) return "n" + std::to_string(static_cast<std::int64_t>(d));
+    return "n" + float_repr(d);
+  }
+  if (key.is_none()) return "N";
+  if (key.is_undefined()) return "U";
+  if (Object* o = key.object()) return "o" + std::to_string(reinterpret_cast<std::uintptr_t>(o));
+  if (const List* l = key.list(); l != nullptr && l->kind == SequenceKind::kTuple) {
+    std::string out = "t";
+    for (const Value& v : l->items) {
+      const std::string k = hash_key(v);
+      out += std::to_string(k.size()) + ":" + k;
+      ensure_room(out.size());
+    }
+    return out;
+  }
+  raise("unhashable type: '" + std::string(key.type_name()) + "'");
+}
+
+bool contains(const Value& container, const Value& item) {
+  if (const auto* s = container.string()) {
+    if (const auto* needle = item.string()) return s->find(*needle) != std::string::npos;
+    raise("'in <string>' requires string as left operand, not " + std::string(item.type_name()));
+  }
+  if (const Dict* d = container.dict()) return d->find(item) != nullptr;
+  const std::vector<Value> items = iterate(container);
+  return std::any_of(items.begin(), items.end(), [&](const Value& v) { return equal(v, item); });
+}
+
+bool iterable(const Value& v) { return v.string() != nullptr || v.list() != nullptr || v.dict() != nullptr || v.is_undefined(); }
+
+std::vector<Value> iterate(const Value& v) {
+  std::vector<Value> out;
+  if (const auto* s = v.string()) {
+    ensure_room(s->size() * (sizeof(Value) + sizeof(Str)));
+    for (char32_t c : decode_utf8(*s)) out.emplace_back(encode_utf8({&c, 1}));
+  } else if (const List* l = v.list()) {
+    ensure_room(l->items.size() * sizeof(Value));
+    out = l->items;
+  } else if (const Dict* d = v.dict()) {
+    for (const auto& [key, value] : d->entries) out.push_back(key);
+  } else if (!v.is_undefined()) {
+    raise(v.describe() + " is not iterable");
+  }
+  return out;
+}
+
+std::int64_t length(const Value& v) {
+  if (const auto* s = v.string()) return static_cast<std::int64_t>(count_code_points(*s));
+  if (const List* l = v.list(); l != nullptr && l->kind != SequenceKind::kGenerator) return static_cast<std::int64_t>(l->items.size());
+  if (const Dict* d = v.dict()) return static_cast<std::int64_t>(d->entries.size());
+  if (v.is_undefined()) return 0;
+  raise("object of type '" + std::string(v.type_name()) + "' has no len()");
+}
+
+std::string float_repr(double d) {
+  if (std::isnan(d)) return "nan";
+  if (std::isinf(d)) return d < 0 ? "-inf" : "inf";
+  char buffer[64];
+  const auto end = std::to_chars(buffer, buffer + sizeof buffer, d, std::chars_format::scientific).ptr;
+  const std::string_view text(buffer, static_cast<std::size_t>(end - buffer));
+  const std::size_t e = text.find('e');
+  const int exponent = std::stoi(std::string(text.substr(e + 1)));
+  if (exponent < -4 || exponent >= 16) return std::string(text);
+  const auto fixed_end = std::to_chars(buffer, buffer + sizeof buffer, d, std::chars_format::fixed).ptr;
+  std::string out(buffer, fixed_end);
+  return out.find('.') == std::string::npos ? out + ".0" : out;
+}
+
+std::string string_repr(std::string_view s) {
+  const char quote = s.find('\'') != std::string_view::npos && s.find('"') == std::string_view::npos ? '"' : '\'';
+  std::string out(1, quote);
+  const auto hex = [&](const char* prefix, char32_t c, int digits) {
+    out += prefix;
+    for (int shift = (digits - 1) * 4; shift >= 0; shift -= 4) out += "0123456789abcdef"[(c >> shift) & 15];
+  };
+  for (char32_t c : decode_utf8(s)) {
+    if (c == static_cast<char32_t>(quote) || c == '\\') {
+      out += '\\';
+      out += static_cast<char>(c);
+    } else if (c == '\n') {
+      out += "\\n";
+    } else if (c == '\r') {
+      out += "\\r";
+    } else if (c == '\t') {
+      out += "\\t";
+    } else if (c < 32 || (c >= 0x7F && c <= 0xA0) || c == 0xAD) {
+      hex("\\x", c, 2);
+    } else if ((is_space(c) && c != ' ') || (c >= 0x200B && c <= 0x200F) || (c >= 0x2028 && c <= 0x202E) || (c >= 0x2060 && c <= 0x206F) ||
+               (c >= 0xE000 && c <= 0xF8FF) || c == 0xFEFF) {
+      hex("\\u", c, 4);
+    } else {
+      append_utf8(out, c);
+    }
+  }
+  return out + quote;
+}
+
+}  // namespace mlxr::text::jinja

@@ -1,0 +1,58 @@
+// What all tokenizers have in common: special tokens are cut out first, the text between them goes to the algorithm.
+//
+// Text that is not UTF-8: every maximal subpart that is not a character becomes U+FFFD before anything else looks at it. Hugging Face's
+// `tokenizers` take text, so this is what a Python program that decodes with errors="replace" gets from them; llama.cpp replaces byte
+// by byte (BPE) or falls back to byte tokens (SentencePiece), which differs for truncated characters only in the number of U+FFFD.
+#include "core/text/tokenizer.h"
+
+#include "core/text/tokenizer_vocabulary.h"
+#include "core/text/utf8.h"
+
+namespace mlxr::text {
+
+Result<std::unique_ptr<const Tokenizer>> Tokenizer::from_metadata(const formats::Metadata& metadata) {
+  const auto model = metadata.string("tokenizer.ggml.model");
+  if (!model) return fail(ErrorCode::kCorrupt, "The model file has no tokenizer: tokenizer.ggml.model is missing. Use a complete file.");
+  if (*model == "gpt2") return make_byte_level_bpe(metadata);
+  if (*model == "llama") return make_sentencepiece_bpe(metadata);
+  return fail(ErrorCode::kUnsupported,
+              "The model file's tokenizer is of the kind \"" + std::string(*model) + "\"; MLXR supports \"gpt2\" and \"llama\".");
+}
+
+std::vector<TokenId> VocabularyTokenizer::encode(std::string_view text, EncodeOptions options) const {
+  std::string repaired;
+  if (!utf8_valid(text)) text = repaired = utf8_repair(text);
+
+  const BosEos& ends = vocab_.bos_eos();
+  std::vector<TokenId> out;
+  out.reserve(text.size() / 3 + 2);
+  if (options.add_special && ends.add_bos && ends.bos) out.push_back(*ends.bos);
+
+  const SpecialTokens& specials = vocab_.specials(options.parse_special);
+  bool after_special = true;
+  for (std::size_t at = 0; at < text.size();) {
+    const auto match = specials.next(text, at);
+    const std::size_t end = match ? match->offset : text.size();
+    if (end > at) {
+      encode_plain(text.substr(at, end - at), after_special, out);
+      after_special = false;
+    }
+    if (match) {
+      out.push_back(match->id);
+      after_special = true;
+    }
+    at = match ? end + match->length : end;
+  }
+
+  if (options.add_special && ends.add_eos && ends.eos) out.push_back(*ends.eos);
+  return out;
+}
+
+std::string VocabularyTokenizer::piece(TokenId id, bool special) const {
+  if (!vocab_.contains(id)) return {};
+  if (vocab_.is_control(id)) return special ? std::string(vocab_.text(id)) : std::string();
+  if (vocab_.kind(id) == TokenKind::kUserDefined) return std::string(vocab_.text(id));
+  return plain_piece(id);
+}
+
+}  // namespace mlxr::text

@@ -1,0 +1,70 @@
+// Text to token ids and back, from the vocabulary that a model file carries.
+//
+//   auto tokenizer = text::Tokenizer::from_metadata(checkpoint->metadata());
+//   auto ids = (*tokenizer)->encode("Hello", {.add_special = true});
+//   text::Detokenizer out(**tokenizer);
+//   for (auto id : ids) std::cout << out.feed(id);
+//   std::cout << out.finish();
+//
+// A Tokenizer is immutable and safe to use from any thread; it borrows the metadata's strings.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <mlxrunner/result.h>
+
+#include "core/formats/metadata.h"
+
+namespace mlxr::text {
+
+using TokenId = std::int32_t;
+
+struct EncodeOptions {
+  bool add_special = false;    // put BOS before and EOS after where the file asks for them
+  bool parse_special = false;  // "<|im_end|>" in the text becomes the control token; user-defined tokens are always recognised
+};
+
+class Tokenizer {
+ public:
+  virtual ~Tokenizer() = default;
+
+  // Picks the algorithm by `tokenizer.ggml.model`: "gpt2" is byte-level BPE, "llama" is SentencePiece-style BPE.
+  // Errors: kUnsupported (another model or an unknown pre-tokenizer, by name), kCorrupt (vocabulary that contradicts itself).
+  static Result<std::unique_ptr<const Tokenizer>> from_metadata(const formats::Metadata& metadata);
+
+  // Never fails: bytes that are not UTF-8 are encoded as the reference implementation encodes them.
+  virtual std::vector<TokenId> encode(std::string_view text, EncodeOptions options = {}) const = 0;
+
+  // The bytes that a token stands for; may be part of a UTF-8 character. Control tokens: "" unless `special` is true, then their name.
+  virtual std::string piece(TokenId id, bool special = false) const = 0;
+
+  virtual std::int32_t vocab_size() const = 0;
+  virtual std::optional<TokenId> bos() const = 0;
+  virtual std::optional<TokenId> eos() const = 0;
+  virtual bool is_control(TokenId id) const = 0;
+  // True for every token that ends an answer (EOS, <|im_end|>, <end_of_turn>, <|eot_id|>, ...).
+  virtual bool ends_generation(TokenId id) const = 0;
+  // The id of a token by its exact text in the vocabulary.
+  virtual std::optional<TokenId> find(std::string_view token_text) const = 0;
+};
+
+// Turns a stream of tokens into text. Never emits half a UTF-8 character: incomplete bytes wait for the next token;
+// bytes that can no longer become a character come out as U+FFFD.
+class Detokenizer {
+ public:
+  explicit Detokenizer(const Tokenizer& tokenizer) : tokenizer_(&tokenizer) {}
+
+  std::string feed(TokenId id);  // the text that became complete; may be empty
+  std::string finish();          // what was waiting, as U+FFFD
+
+ private:
+  const Tokenizer* tokenizer_;
+  std::string pending_;
+};
+
+}  // namespace mlxr::text

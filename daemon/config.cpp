@@ -1,0 +1,141 @@
+#include "daemon/config.h"
+
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <fstream>
+#include <functional>
+#include <limits>
+#include <sstream>
+#include <vector>
+
+#include "daemon/duration.h"
+
+namespace mlxr::daemon {
+namespace {
+
+struct Setting {
+  std::string_view name;
+  std::string_view expects;  // what a good value is, for the error
+  std::function<bool(Config&, const YAML::Node&)> set;
+};
+
+// A plain scalar as a T in [low, high].
+template <typename T>
+auto number(T Config::* member, T low, T high) {
+  return [=](Config& config, const YAML::Node& node) {
+    T value{};
+    if (!YAML::convert<T>::decode(node, value) || value < low || value > high) return false;
+    config.*member = value;
+    return true;
+  };
+}
+
+// "512", "64K", "2G", "1.5GiB" into bytes.
+bool parse_bytes(const std::string& text, std::uint64_t& bytes) {
+  std::istringstream in(text);
+  double value = 0;
+  std::string unit;
+  if (!(in >> value) || value < 0) return false;
+  in >> unit;
+  static constexpr std::string_view kUnits = "KMGT";
+  double factor = 1;
+  if (!unit.empty() && unit != "B") {
+    const auto at = kUnits.find(unit[0]);
+    const auto rest = unit.substr(1);
+    if (at == std::string_view::npos || !(rest.empty() || rest == "iB" || rest == "B")) return false;
+    for (std::size_t i = 0; i <= at; ++i) factor *= 1024;
+  }
+  if (value * factor > 1e18) return false;
+  bytes = static_cast<std::uint64_t>(value * factor);
+  return true;
+}
+
+const std::vector<Setting>& settings() {
+  constexpr int kMost = std::numeric_limits<int>::max();
+  static const std::vector<Setting> all = {
+      {"port", "a number from 0 (no TCP) to 65535", number(&Config::port, 0, 65535)},
+      {"host", "a loopback address, 127.0.0.1 or ::1 (MLXR does not listen on other addresses)",
+       [](Config& config, const YAML::Node& node) {
+         config.host = node.Scalar() == "localhost" ? "127.0.0.1" : node.Scalar();
+         return config.host == "127.0.0.1" || config.host == "::1";
+       }},
+      {"uds", "an absolute path for the Unix socket",
+       [](Config& config, const YAML::Node& node) {
+         config.uds = node.Scalar();
+         return config.uds.is_absolute();
+       }},
+      {"max_batch_tokens", "a number from 1 to 8192", number(&Config::max_batch_tokens, 1, 8192)},
+      {"target_latency_ms", "a number from 0 (no target) to 60000", number(&Config::target_latency_ms, 0, 60000)},
+      {"max_queue", "a number from 1 to 4096", number(&Config::max_queue, 1, 4096)},
+      {"threads", "a number from 0 (one per core) to 1024", number(&Config::threads, 0, 1024)},
+      {"kernels", "auto, mlx, avx2, avx512 or neon",
+       [](Config& config, const YAML::Node& node) {
+         static constexpr std::string_view kNames[] = {"auto", "mlx", "avx2", "avx512", "neon"};
+         config.kernels = node.Scalar();
+         return std::ranges::find(kNames, config.kernels) != std::end(kNames);
+       }},
+      {"kv", "a size such as 2G or 512M (0: one eighth of the memory)",
+       [](Config& config, const YAML::Node& node) { return parse_bytes(node.Scalar(), config.kv); }},
+      {"context", "a number of tokens from 0 (what the model was trained for)", number(&Config::context, 0, kMost)},
+      {"keep_alive", "a duration such as 5m, 1h30m, 0 (unload at once) or -1 (never unload)",
+       [](Config& config, const YAML::Node& node) {
+         config.keep_alive = node.Scalar();
+         return parse_duration(config.keep_alive).has_value();
+       }},
+  };
+  return all;
+}
+
+std::string known_names() {
+  std::string names;
+  for (const auto& setting : settings()) names += (names.empty() ? "" : ", ") + std::string(setting.name);
+  return names;
+}
+
+Result<Config> read_settings(const YAML::Node& root, std::string_view file_name) {
+  const auto at = [&](const YAML::Node& node) { return std::string(file_name) + ":" + std::to_string(node.Mark().line + 1) + ": "; };
+  Config config;
+  if (root.IsNull()) return config;
+  if (!root.IsMap()) return fail(ErrorCode::kInvalidArgument, at(root) + "expected `name: value` lines.");
+  std::vector<std::string> seen;
+  for (const auto& pair : root) {
+    const auto name = pair.first.IsScalar() ? pair.first.Scalar() : std::string("(not a name)");
+    const auto setting = std::ranges::find(settings(), name, &Setting::name);
+    if (setting == settings().end())
+      return fail(ErrorCode::kInvalidArgument,
+                  at(pair.first) + "there is no setting `" + name + "`. The settings are: " + known_names() + ".");
+    if (std::ranges::find(seen, name) != seen.end())
+      return fail(ErrorCode::kInvalidArgument, at(pair.first) + "`" + name + "` is set twice.");
+    seen.push_back(name);
+    if (!pair.second.IsScalar() || !setting->set(config, pair.second))
+      return fail(ErrorCode::kInvalidArgument, at(pair.first) + "`" + name + "` must be " + std::string(setting->expects) +
+                                                   (pair.second.IsScalar() ? ", not `" + pair.second.Scalar() + "`." : "."));
+  }
+  return config;
+}
+
+}  // namespace
+
+Result<Config> parse_config(std::string_view text, std::string_view file_name) {
+  try {
+    return read_settings(YAML::Load(std::string(text)), file_name);
+  } catch (const YAML::Exception& error) {
+    return fail(ErrorCode::kInvalidArgument, std::string(file_name) + ":" + std::to_string(error.mark.line + 1) + ": " + error.msg + ".");
+  }
+}
+
+Result<Config> read_config(const std::filesystem::path& file) {
+  std::error_code error;
+  if (!std::filesystem::exists(file, error)) {
+    if (error) return fail(ErrorCode::kIo, file.string() + " cannot be read: " + error.message() + ".");
+    return Config{};
+  }
+  std::ifstream in(file, std::ios::binary);
+  std::ostringstream text;
+  if (!in || !(text << in.rdbuf() || in.peek() == std::ifstream::traits_type::eof()))
+    return fail(ErrorCode::kIo, file.string() + " cannot be read.");
+  return parse_config(text.str(), file.string());
+}
+
+}  // namespace mlxr::daemon

@@ -1,0 +1,32 @@
+// server.yaml: how the daemon runs. daemon/server.yaml is the documented file; a missing one means the defaults here.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include <mlxrunner/result.h>
+
+namespace mlxr::daemon {
+
+struct Config {
+  int port = 0;                    // TCP port; 0: no TCP
+  std::string host = "127.0.0.1";  // a loopback address
+  std::filesystem::path uds;       // the Unix socket; empty: platform::Paths::socket
+  int max_batch_tokens = 512;
+  int target_latency_ms = 0;
+  int max_queue = 512;
+  int threads = 0;
+  std::string kernels = "auto";
+  std::uint64_t kv = 0;           // bytes; 0: one eighth of the memory
+  int context = 0;                // tokens; 0: what the model was trained for
+  std::string keep_alive = "5m";  // how long an idle model stays in memory (see parse_duration)
+};
+
+// Errors: kInvalidArgument ("server.yaml:3: ..." for an unknown key, a wrong type, a value out of its range, or YAML that cannot be
+// read), kIo.
+Result<Config> read_config(const std::filesystem::path& file);
+Result<Config> parse_config(std::string_view text, std::string_view file_name);
+
+}  // namespace mlxr::daemon

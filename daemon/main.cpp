@@ -1,0 +1,110 @@
+// mlxrunnerd: reads its configuration, opens the store and the engine, takes its socket, serves until told to stop.
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "daemon/config.h"
+#include "daemon/models/model_host.h"
+#include "daemon/routes/native/native.h"
+#include "daemon/routes/ollama/ollama.h"
+#include "daemon/routes/openai/openai.h"
+#include "daemon/transport/instance.h"
+#include "daemon/transport/server.h"
+#include "platform/paths.h"
+#include "platform/secrets.h"
+#include "platform/service.h"
+#include "platform/version.h"
+
+namespace {
+
+using namespace mlxr;
+using namespace mlxr::daemon;
+
+EngineOptions engine_options(const Config& config) {
+  return {.threads = config.threads,
+          .max_batch_tokens = config.max_batch_tokens,
+          .target_latency_ms = config.target_latency_ms,
+          .max_queue = config.max_queue,
+          .kv_bytes = config.kv,
+          .kernels = config.kernels};
+}
+
+Handler handler_of(const Router& router) {
+  return [&router](const mlxr::daemon::Request& request, Responder& out) {
+    const auto begin = std::chrono::steady_clock::now();
+    router.handle(request, out);
+    // What was asked and how long it took; never what was said.
+    spdlog::debug("{} {} {} ms", request.method, request.path,
+                  std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin).count());
+  };
+}
+
+Result<void> serve(const Config& config, const platform::Paths& paths) {
+  // The place first: a second daemon must find out before it touches anything.
+  auto instance = Instance::claim(config.uds.empty() ? paths.socket : config.uds);
+  if (!instance) return fail(instance.error());
+  std::string token;
+  if (config.port != 0) {
+    auto read = platform::capability_token(paths);
+    if (!read) return fail(read.error());
+    token = std::move(*read);
+  }
+  auto store = store::Store::open(paths);
+  if (!store) return fail(store.error());
+  auto engine = Engine::open(engine_options(config));
+  if (!engine) return fail(engine.error());
+  if (const auto kernels = (*engine)->status().kernels; !kernels.warning.empty()) spdlog::warn("{}", kernels.warning);
+
+  ModelHost host(**engine, **store, *parse_duration(config.keep_alive), config.context);
+  Router router;
+  std::unique_ptr<Server> server;
+  openai::add_routes(router, host);
+  ollama::add_routes(router, host);
+  native::add_routes(router, host, {.socket = instance->socket().string(), .port = config.port, .stop = [&server] { server->stop(); }});
+
+  // Each request that waits in the engine's queue waits on a worker; some more answer what needs no model.
+  constexpr std::size_t kOtherWorkers = 128;
+  auto started = Server::start({.unix_listener = instance->release_listener(),
+                                .port = config.port,
+                                .host = config.host,
+                                .token = token,
+                                .workers = static_cast<std::size_t>(config.max_queue) + kOtherWorkers},
+                               handler_of(router));
+  if (!started) return fail(started.error());
+  server = std::move(*started);
+  spdlog::info("mlxrunnerd {} listens on {}", kVersion, instance->socket().string());
+  if (config.port != 0) spdlog::info("and on {} port {}, with the token that `mlx token show` prints", config.host, config.port);
+  platform::notify_ready();
+  server->run([] {
+    platform::notify_stopping();
+    spdlog::info("stopping");
+  });
+  return {};
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("mlxrunnerd serves local models over a private Unix socket.");
+  std::string config_file;
+  app.add_option("--config", config_file, "Read this file instead of the usual server.yaml")->check(CLI::ExistingFile);
+  app.set_version_flag("--version", std::string("mlxrunnerd ") + kVersion);
+  CLI11_PARSE(app, argc, argv);
+
+  auto logger = spdlog::stderr_color_mt("mlxrunnerd");
+  logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");
+  spdlog::set_default_logger(std::move(logger));
+
+  const auto done = [&]() -> Result<void> {
+    const auto paths = platform::Paths::from_environment();
+    if (!paths) return fail(paths.error());
+    const auto config = read_config(config_file.empty() ? paths->config : std::filesystem::path(config_file));
+    if (!config) return fail(config.error());
+    return serve(*config, *paths);
+  }();
+  if (done) return 0;
+  std::fprintf(stderr, "mlxrunnerd: %s\n", done.error().message.c_str());
+  return 1;
+}

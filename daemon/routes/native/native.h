@@ -1,0 +1,23 @@
+// MLXR's own routes: /health, /mlxr/status, /mlxr/shutdown.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <string>
+
+#include "daemon/models/model_host.h"
+#include "daemon/routes/router.h"
+
+namespace mlxr::daemon::native {
+
+struct DaemonInfo {
+  std::string socket;
+  int port = 0;  // 0: no TCP
+  std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
+  std::function<void()> stop;
+};
+
+// `host` outlives the router.
+void add_routes(Router& router, ModelHost& host, DaemonInfo info);
+
+}  // namespace mlxr::daemon::native

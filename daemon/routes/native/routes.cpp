@@ -1,0 +1,86 @@
+#include <unistd.h>
+
+#include "daemon/routes/fields.h"
+#include "daemon/routes/generation.h"
+#include "daemon/routes/native/native.h"
+#include "platform/version.h"
+
+namespace mlxr::daemon::native {
+namespace {
+
+// One token from a model that is loaded, or from the one that ?model= names. What stands here is what happened.
+ApiResult<json> health(ModelHost& host, const Request& request, Responder& out) {
+  auto name = request.query.contains("model") ? request.query.at("model") : std::string();
+  if (name.empty()) {
+    const auto loaded = host.loaded();
+    if (loaded.empty())
+      return json{{"status", "ok"},
+                  {"model", nullptr},
+                  {"token_ms", nullptr},
+                  {"message", "No model is loaded; ?model=NAME loads one and proves it."}};
+    name = loaded.front().record.name;
+  }
+  const auto begin = std::chrono::steady_clock::now();
+  const auto lease = host.acquire(name, {.allow_paths = request.transport == Transport::kUnixSocket});
+  if (!lease) return std::unexpected(to_api_error(lease.error()));
+  const auto& model = (*lease)->model();
+  auto reply = host.engine().submit(
+      model,
+      {.prompt = model->tokenize("Hello", {.add_special = true}), .max_tokens = 1, .sampling = {.temperature = 0}, .ignore_end = true});
+  if (!reply) return std::unexpected(to_api_error(reply.error()));
+  const auto answer = collect(*reply, out);
+  if (!answer) return std::unexpected(to_api_error(answer.error()));
+  if (answer->usage.completion_tokens != 1)
+    return std::unexpected(ApiError{.status = 500, .message = "The model " + name + " produced no token.", .code = "internal"});
+  const auto elapsed = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin);
+  return json{{"status", "ok"}, {"model", (*lease)->record().name}, {"token_ms", elapsed.count()}};
+}
+
+json status(ModelHost& host, const DaemonInfo& info) {
+  const auto engine = host.engine().status();
+  json models = json::array();
+  for (const auto& one : host.loaded())
+    models.push_back({{"name", one.record.name},
+                      {"context_length", one.model->info().context_length},
+                      {"memory", one.model->info().memory_bytes},
+                      {"in_use", one.in_use}});
+  const auto& kernels = engine.kernels;
+  return {{"version", kVersion},
+          {"pid", ::getpid()},
+          {"uptime_s", std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - info.started).count()},
+          {"socket", info.socket},
+          {"port", info.port == 0 ? json(nullptr) : json(info.port)},
+          {"models", std::move(models)},
+          {"engine",
+           {{"running", engine.running},
+            {"waiting", engine.waiting},
+            {"tokens_generated", engine.tokens_generated},
+            {"prompt_tokens", engine.prompt_tokens},
+            {"cancelled", engine.cancelled}}},
+          {"kernels",
+           {{"requested", kernels.requested},
+            {"variant", kernels.variant},
+            {"pack_version", kernels.pack_version},
+            {"warning", kernels.warning},
+            {"fallbacks", kernels.fallbacks},
+            {"threads", kernels.threads}}}};
+}
+
+}  // namespace
+
+void add_routes(Router& router, ModelHost& host, DaemonInfo info) {
+  router.add("GET", "/health", [&host](const Request& request, const std::string&, Responder& out) {
+    const auto body = health(host, request, out);
+    if (body) return out.respond({.body = dump(*body)});
+    const json failed{{"status", "error"}, {"error", body.error().message}};
+    out.respond({.status = body.error().status, .body = dump(failed)});
+  });
+  router.add("GET", "/mlxr/status",
+             [&host, info](const Request&, const std::string&, Responder& out) { out.respond({.body = dump(status(host, info))}); });
+  router.add("POST", "/mlxr/shutdown", [info](const Request&, const std::string&, Responder& out) {
+    out.respond({.body = dump({{"status", "stopping"}})});
+    info.stop();
+  });
+}
+
+}  // namespace mlxr::daemon::native

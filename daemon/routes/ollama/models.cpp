@@ -1,0 +1,133 @@
+#include <cstdio>
+
+#include "daemon/routes/fields.h"
+#include "daemon/routes/ollama/ollama.h"
+#include "daemon/routes/ollama/stream.h"
+
+namespace mlxr::daemon::ollama {
+namespace {
+
+// 134515008 as "134.52M", the way Ollama writes it.
+std::string count_text(std::uint64_t count) {
+  static constexpr struct {
+    double size;
+    char suffix;
+  } kScales[] = {{1e9, 'B'}, {1e6, 'M'}, {1e3, 'K'}};
+  char text[32];
+  for (const auto& scale : kScales) {
+    if (static_cast<double>(count) < scale.size) continue;
+    std::snprintf(text, sizeof text, "%.2f%c", static_cast<double>(count) / scale.size, scale.suffix);
+    return text;
+  }
+  return std::to_string(count);
+}
+
+json details_json(const store::ModelRecord& record) {
+  return {{"parent_model", ""},
+          {"format", "gguf"},
+          {"family", record.architecture},
+          {"families", json::array({record.architecture})},
+          {"parameter_size", count_text(record.parameters)},
+          {"quantization_level", record.quantization},
+          {"context_length", record.context_length},
+          {"embedding_length", record.embedding_length}};
+}
+
+void tags(ModelHost& host, Responder& out) {
+  const auto records = host.store().list();
+  if (!records) return out.respond(ollama_error(to_api_error(records.error())));
+  json models = json::array();
+  for (const auto& record : *records)
+    models.push_back({{"name", record.name},
+                      {"model", record.name},
+                      {"modified_at", record.modified_at},
+                      {"size", record.size},
+                      {"digest", record.sha256},
+                      {"details", details_json(record)},
+                      {"capabilities", json::array({"completion"})}});
+  out.respond({.body = dump({{"models", std::move(models)}})});
+}
+
+void ps(ModelHost& host, Responder& out) {
+  // A model that never expires, or is in use, is shown far in the future, as Ollama does.
+  const auto far = std::chrono::system_clock::now() + std::chrono::hours(24 * 365 * 100);
+  json models = json::array();
+  for (const auto& one : host.loaded())
+    models.push_back({{"name", one.record.name},
+                      {"model", one.record.name},
+                      {"size", one.model->info().memory_bytes},
+                      {"digest", one.record.sha256},
+                      {"details", details_json(one.record)},
+                      {"expires_at", rfc3339(std::min(one.expires_at, far))},
+                      {"size_vram", 0},
+                      {"context_length", one.model->info().context_length}});
+  out.respond({.body = dump({{"models", std::move(models)}})});
+}
+
+// The body's `model`, or its older name.
+ApiResult<std::string> read_name(const json& body) {
+  const auto name = get<std::string>(body, "model").value_or(get<std::string>(body, "name").value_or(""));
+  if (name.empty())
+    return std::unexpected(ApiError{.message = "\"model\" is missing.", .field = "model", .code = "missing_required_parameter"});
+  return name;
+}
+
+ApiResult<json> show(ModelHost& host, const Request& request) {
+  static constexpr Field kFields[] = {{.name = "model", .type = FieldType::kString},
+                                      {.name = "name", .type = FieldType::kString},
+                                      unsupported("verbose", "false"),
+                                      unsupported("system", "\"\""),
+                                      unsupported("template", "\"\""),
+                                      unsupported("options", "{}")};
+  const auto body = parse_object(request.body);
+  if (!body) return std::unexpected(body.error());
+  if (auto checked = check_fields(*body, kFields); !checked) return std::unexpected(checked.error());
+  const auto name = read_name(*body);
+  if (!name) return std::unexpected(name.error());
+  const auto record = host.store().find(*name);
+  if (!record) return std::unexpected(to_api_error(record.error()));
+  std::string chat_template;
+  for (const auto& one : host.loaded())  // known once it is loaded
+    if (one.record.name == record->name) chat_template = one.model->info().chat_template;
+  json info{{"general.architecture", record->architecture},
+            {"general.parameter_count", record->parameters},
+            {record->architecture + ".context_length", record->context_length},
+            {record->architecture + ".embedding_length", record->embedding_length}};
+  return json{{"license", record->license},
+              {"modelfile", "FROM " + record->file.string() + "\n"},
+              {"parameters", ""},
+              {"template", chat_template},
+              {"details", details_json(*record)},
+              {"model_info", std::move(info)},
+              {"capabilities", json::array({"completion"})},
+              {"modified_at", record->modified_at}};
+}
+
+ApiResult<void> remove(ModelHost& host, const Request& request) {
+  static constexpr Field kFields[] = {{.name = "model", .type = FieldType::kString}, {.name = "name", .type = FieldType::kString}};
+  const auto body = parse_object(request.body);
+  if (!body) return std::unexpected(body.error());
+  if (auto checked = check_fields(*body, kFields); !checked) return checked;
+  const auto name = read_name(*body);
+  if (!name) return std::unexpected(name.error());
+  host.unload(*name);
+  if (auto removed = host.store().remove(*name); !removed) return std::unexpected(to_api_error(removed.error()));
+  return {};
+}
+
+}  // namespace
+
+void add_model_routes(Router& router, ModelHost& host) {
+  router.add("GET", "/api/tags", [&host](const Request&, const std::string&, Responder& out) { tags(host, out); });
+  router.add("GET", "/api/ps", [&host](const Request&, const std::string&, Responder& out) { ps(host, out); });
+  router.add("POST", "/api/show", [&host](const Request& request, const std::string&, Responder& out) {
+    const auto body = show(host, request);
+    out.respond(body ? Response{.body = dump(*body)} : ollama_error(body.error()));
+  });
+  router.add("DELETE", "/api/delete", [&host](const Request& request, const std::string&, Responder& out) {
+    const auto removed = remove(host, request);
+    out.respond(removed ? Response{} : ollama_error(removed.error()));
+  });
+}
+
+}  // namespace mlxr::daemon::ollama

@@ -1,0 +1,108 @@
+#include "daemon/routes/ollama/options.h"
+
+#include <algorithm>
+
+namespace mlxr::daemon::ollama {
+namespace {
+
+constexpr Field kFields[] = {
+    {.name = "temperature", .type = FieldType::kNumber, .low = 0, .high = 100},
+    {.name = "top_k", .type = FieldType::kInteger, .low = 0, .high = 1e6},
+    {.name = "top_p", .type = FieldType::kNumber, .low = 0, .high = 1},
+    {.name = "min_p", .type = FieldType::kNumber, .low = 0, .high = 1},
+    {.name = "typical_p", .type = FieldType::kNumber},
+    {.name = "repeat_penalty", .type = FieldType::kNumber, .low = 0.01, .high = 100},
+    {.name = "repeat_last_n", .type = FieldType::kInteger, .low = -1, .high = 1e9},
+    {.name = "presence_penalty", .type = FieldType::kNumber, .low = -100, .high = 100},
+    {.name = "frequency_penalty", .type = FieldType::kNumber, .low = -100, .high = 100},
+    {.name = "seed", .type = FieldType::kInteger, .low = -9.2e18, .high = 9.2e18},
+    {.name = "num_predict", .type = FieldType::kInteger, .low = -2, .high = 1e9},
+    {.name = "num_ctx", .type = FieldType::kInteger, .low = 1, .high = 1e9},
+    {.name = "stop", .type = FieldType::kArray},
+    // How Ollama places a model on a machine: MLXR decides that itself. Their types are checked all the same.
+    {.name = "num_keep", .type = FieldType::kInteger},
+    {.name = "num_batch", .type = FieldType::kInteger},
+    {.name = "num_gpu", .type = FieldType::kInteger},
+    {.name = "main_gpu", .type = FieldType::kInteger},
+    {.name = "num_thread", .type = FieldType::kInteger},
+    {.name = "draft_num_predict", .type = FieldType::kInteger},
+    {.name = "use_mmap", .type = FieldType::kBoolean},
+};
+constexpr std::string_view kWithoutEffect[] = {"num_keep",   "num_batch",         "num_gpu", "main_gpu",
+                                               "num_thread", "draft_num_predict", "use_mmap"};
+
+// Ollama's sentence: its clients look for it.
+ApiError in_ollamas_words(ApiError error) {
+  if (error.code == "invalid_type") error.message.replace(0, 0, "option ").pop_back();
+  return error;
+}
+
+}  // namespace
+
+ApiResult<Options> read_options(const json& options) {
+  Options result;
+  auto known = json::object();
+  for (const auto& [name, value] : options.items()) {
+    if (std::ranges::find(kFields, std::string_view(name), &Field::name) == std::end(kFields)) {
+      // Quotes and control characters would end the header's own quotes, or the header.
+      std::string shown = name.substr(0, 64);
+      std::erase_if(shown, [](unsigned char c) { return c < 0x20 || c >= 0x7f || c == '"' || c == '\\'; });
+      result.warnings.push_back("unknown option " + shown);
+      continue;
+    }
+    if (std::ranges::find(kWithoutEffect, std::string_view(name)) != std::end(kWithoutEffect))
+      result.warnings.push_back("option " + name + " has no effect in MLXR");
+    known[name] = value;
+  }
+  if (auto checked = check_fields(known, kFields); !checked) return std::unexpected(in_ollamas_words(checked.error()));
+  if (get<double>(known, "typical_p").value_or(1) != 1)
+    return std::unexpected(ApiError{
+        .message = "option \"typical_p\" is not supported by MLXR, except as 1.", .field = "typical_p", .code = "unsupported_parameter"});
+
+  auto& sampling = result.request.sampling;  // the engine's defaults are Ollama's
+  sampling.temperature = get<float>(known, "temperature").value_or(sampling.temperature);
+  sampling.top_k = get<int>(known, "top_k").value_or(sampling.top_k);
+  sampling.top_p = get<float>(known, "top_p").value_or(sampling.top_p);
+  sampling.min_p = get<float>(known, "min_p").value_or(sampling.min_p);
+  sampling.repeat_penalty = get<float>(known, "repeat_penalty").value_or(sampling.repeat_penalty);
+  sampling.repeat_last_n = get<int>(known, "repeat_last_n").value_or(sampling.repeat_last_n);
+  sampling.presence_penalty = get<float>(known, "presence_penalty").value_or(0.0f);
+  sampling.frequency_penalty = get<float>(known, "frequency_penalty").value_or(0.0f);
+  if (const auto seed = get<std::int64_t>(known, "seed"); seed && *seed != -1) sampling.seed = static_cast<std::uint64_t>(*seed);
+  // -1 and -2 both mean: until the model ends or the context is full.
+  result.request.max_tokens = std::max(-1, get<int>(known, "num_predict").value_or(-1));
+  result.context = get<int>(known, "num_ctx").value_or(0);
+  auto stop = read_stop(known.value("stop", json(nullptr)), "stop", 16);
+  if (!stop) return std::unexpected(stop.error());
+  result.request.stop = std::move(*stop);
+  return result;
+}
+
+ApiResult<std::optional<Duration>> read_keep_alive(const json& body) {
+  const auto found = body.find("keep_alive");
+  if (found == body.end() || found->is_null()) return std::nullopt;
+  if (found->is_number()) return duration_of_seconds(found->get<double>());
+  const auto duration = found->is_string() ? parse_duration(found->get_ref<const std::string&>()) : std::nullopt;
+  if (!duration)
+    return std::unexpected(ApiError{.message = "\"keep_alive\" must be a number of seconds or a duration such as \"5m\".",
+                                    .field = "keep_alive",
+                                    .code = "invalid_value"});
+  return duration;
+}
+
+ApiResult<int> read_logprobs(const json& body) {
+  const bool wanted = get<bool>(body, "logprobs").value_or(false);
+  const int top = get<int>(body, "top_logprobs").value_or(0);
+  if (top > 0 && !wanted)
+    return std::unexpected(
+        ApiError{.message = "\"top_logprobs\" needs \"logprobs\": true.", .field = "top_logprobs", .code = "invalid_value"});
+  return wanted ? top : -1;
+}
+
+Headers warning_headers(const std::vector<std::string>& warnings) {
+  Headers headers;
+  for (const auto& warning : warnings) headers.emplace_back("Warning", "199 mlxr \"" + warning + "\"");
+  return headers;
+}
+
+}  // namespace mlxr::daemon::ollama

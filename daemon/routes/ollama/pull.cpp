@@ -1,0 +1,76 @@
+#include <atomic>
+
+#include "daemon/routes/fields.h"
+#include "daemon/routes/ollama/ollama.h"
+
+namespace mlxr::daemon::ollama {
+namespace {
+
+constexpr Field kFields[] = {
+    {.name = "model", .type = FieldType::kString},
+    {.name = "name", .type = FieldType::kString},  // the older name of `model`
+    {.name = "stream", .type = FieldType::kBoolean},
+    {.name = "accept_license", .type = FieldType::kBoolean},  // MLXR's own
+    unsupported("insecure", "false"),
+    unsupported("username", "\"\""),
+    unsupported("password", "\"\""),
+};
+
+json progress_json(const store::Progress& progress) {
+  json line{{"status", progress.stage + (progress.item.empty() ? "" : " " + progress.item)}};
+  if (progress.total == 0) return line;
+  line["digest"] = progress.item;
+  line["total"] = progress.total;
+  line["completed"] = progress.done;
+  return line;
+}
+
+ApiError pull_error(const Error& error, const std::string& name) {
+  auto api = to_api_error(error);
+  if (error.code != ErrorCode::kLicense) return api;
+  if (const auto* entry = store::find_in_catalogue(name))
+    api.message += " It is " + std::string(entry->license) + " (" + std::string(entry->license_url) +
+                   "); to accept it, send \"accept_license\": true.";
+  return api;
+}
+
+ApiResult<void> handle(ModelHost& host, const Request& request, Responder& out) {
+  const auto body = parse_object(request.body);
+  if (!body) return std::unexpected(body.error());
+  if (auto checked = check_fields(*body, kFields); !checked) return checked;
+  const auto name = get<std::string>(*body, "model").value_or(get<std::string>(*body, "name").value_or(""));
+  if (name.empty())
+    return std::unexpected(ApiError{.message = "\"model\" is missing.", .field = "model", .code = "missing_required_parameter"});
+  const bool stream = get<bool>(*body, "stream").value_or(true);
+
+  std::atomic<bool> cancelled = false;
+  out.on_gone([&] { cancelled = true; });
+  bool started = false;
+  const auto send = [&](const json& line) {  // the head goes with the first line, so that an error before it still has a status
+    if (!std::exchange(started, true)) out.start({.content_type = "application/x-ndjson"});
+    return out.write(dump(line) + "\n");
+  };
+  store::PullOptions options{.accept_license = get<bool>(*body, "accept_license").value_or(false), .cancelled = &cancelled};
+  if (stream)
+    options.progress = [&](const store::Progress& progress) {
+      if (!send(progress_json(progress))) cancelled = true;
+    };
+  const auto model = host.store().pull(name, options);
+  out.on_gone({});
+  if (!model && !started) return std::unexpected(pull_error(model.error(), name));
+  if (!stream) {
+    out.respond({.body = dump({{"status", "success"}})});
+    return {};
+  }
+  send(model ? json{{"status", "success"}} : json{{"error", pull_error(model.error(), name).message}});
+  out.finish();
+  return {};
+}
+
+}  // namespace
+
+void pull(ModelHost& host, const Request& request, Responder& out) {
+  if (const auto done = handle(host, request, out); !done) out.respond(ollama_error(done.error()));
+}
+
+}  // namespace mlxr::daemon::ollama

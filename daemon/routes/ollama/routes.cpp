@@ -1,0 +1,21 @@
+#include "daemon/routes/fields.h"
+#include "daemon/routes/ollama/ollama.h"
+#include "platform/version.h"
+
+namespace mlxr::daemon::ollama {
+
+void add_routes(Router& router, ModelHost& host) {
+  // The words that clients look for to know whom they talk to.
+  router.add("GET", "/", [](const Request&, const std::string&, Responder& out) {
+    out.respond({.content_type = "text/plain; charset=utf-8", .body = "Ollama is running"});
+  });
+  router.add("GET", "/api/version",
+             [](const Request&, const std::string&, Responder& out) { out.respond({.body = dump({{"version", kVersion}})}); });
+  router.add("POST", "/api/generate",
+             [&host](const Request& request, const std::string&, Responder& out) { generate(host, request, out); });
+  router.add("POST", "/api/chat", [&host](const Request& request, const std::string&, Responder& out) { chat(host, request, out); });
+  router.add("POST", "/api/pull", [&host](const Request& request, const std::string&, Responder& out) { pull(host, request, out); });
+  add_model_routes(router, host);
+}
+
+}  // namespace mlxr::daemon::ollama

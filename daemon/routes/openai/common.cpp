@@ -1,0 +1,139 @@
+#include "daemon/routes/openai/common.h"
+
+#include <array>
+#include <chrono>
+#include <ctime>
+#include <random>
+
+namespace mlxr::daemon::openai {
+
+std::vector<Field> with_common_fields(std::initializer_list<Field> own) {
+  std::vector<Field> fields = {
+      {.name = "model", .type = FieldType::kString, .required = true},
+      {.name = "stream", .type = FieldType::kBoolean},
+      {.name = "stream_options", .type = FieldType::kObject},
+      {.name = "max_tokens", .type = FieldType::kInteger, .low = 1, .high = 1e9},
+      {.name = "temperature", .type = FieldType::kNumber, .low = 0, .high = 2},
+      {.name = "top_p", .type = FieldType::kNumber, .low = 0, .high = 1},
+      {.name = "presence_penalty", .type = FieldType::kNumber, .low = -2, .high = 2},
+      {.name = "frequency_penalty", .type = FieldType::kNumber, .low = -2, .high = 2},
+      {.name = "seed", .type = FieldType::kInteger, .low = -9.2e18, .high = 9.2e18},
+      {.name = "stop"},
+      unsupported("n", "1"),
+      unsupported("logit_bias", "{}"),
+      unsupported("user"),
+  };
+  fields.insert(fields.end(), own);
+  return fields;
+}
+
+ApiResult<CommonOptions> read_common(const json& body) {
+  CommonOptions options;
+  auto& request = options.request;
+  // OpenAI's defaults: the model's own distribution, uncut.
+  request.sampling = {.temperature = 1, .top_k = 0, .top_p = 1, .repeat_last_n = -1};
+  auto& sampling = request.sampling;
+  sampling.temperature = get<float>(body, "temperature").value_or(sampling.temperature);
+  sampling.top_p = get<float>(body, "top_p").value_or(sampling.top_p);
+  sampling.presence_penalty = get<float>(body, "presence_penalty").value_or(0.0f);
+  sampling.frequency_penalty = get<float>(body, "frequency_penalty").value_or(0.0f);
+  if (const auto seed = get<std::int64_t>(body, "seed")) sampling.seed = static_cast<std::uint64_t>(*seed);
+  request.max_tokens = get<int>(body, "max_completion_tokens").value_or(get<int>(body, "max_tokens").value_or(-1));
+  auto stop = read_stop(body.value("stop", json(nullptr)), "stop", 4);
+  if (!stop) return std::unexpected(stop.error());
+  request.stop = std::move(*stop);
+
+  options.stream = get<bool>(body, "stream").value_or(false);
+  if (const auto stream_options = get<json>(body, "stream_options")) {
+    static constexpr Field kFields[] = {{.name = "include_usage", .type = FieldType::kBoolean},
+                                        unsupported("include_obfuscation", "false")};
+    if (auto checked = check_fields(*stream_options, kFields, "stream_options."); !checked) return std::unexpected(checked.error());
+    if (!options.stream)
+      return std::unexpected(
+          ApiError{.message = "\"stream_options\" is only for \"stream\": true.", .field = "stream_options", .code = "invalid_value"});
+    options.include_usage = get<bool>(*stream_options, "include_usage").value_or(false);
+  }
+  return options;
+}
+
+ApiError model_error(const Error& error) {
+  auto api = to_api_error(error);
+  api.field = error.code == ErrorCode::kNotFound ? "model" : "";
+  if (error.code == ErrorCode::kNotFound) api.code = "model_not_found";
+  return api;
+}
+
+json usage_json(const Usage& usage) {
+  return {{"prompt_tokens", usage.prompt_tokens},
+          {"completion_tokens", usage.completion_tokens},
+          {"total_tokens", usage.prompt_tokens + usage.completion_tokens},
+          {"prompt_tokens_details", {{"cached_tokens", usage.cached_tokens}}}};
+}
+
+std::int64_t unix_time(const std::string& rfc3339) {
+  std::tm time{};
+  if (::strptime(rfc3339.c_str(), "%Y-%m-%dT%H:%M:%S", &time) == nullptr) return 0;
+  return ::timegm(&time);
+}
+
+std::string new_id(std::string_view prefix) {
+  static constexpr std::string_view kLetters = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+  std::random_device device;
+  std::uniform_int_distribution<std::size_t> pick(0, kLetters.size() - 1);
+  std::string id(prefix);
+  for (int i = 0; i < 24; ++i) id += kLetters[pick(device)];
+  return id;
+}
+
+std::string sse_event(std::string_view data) { return "data: " + std::string(data) + "\n\n"; }
+
+namespace {
+
+void answer_whole(Reply& reply, const Shape& shape, Responder& out) {
+  const auto answer = collect(reply, out);
+  if (!answer) return out.respond(openai_error(to_api_error(answer.error())));
+  auto body = shape.envelope;
+  body["choices"] = json::array({shape.whole(*answer)});
+  body["usage"] = usage_json(answer->usage);
+  out.respond({.body = dump(body)});
+}
+
+void answer_stream(Reply& reply, bool include_usage, const Shape& shape, Responder& out) {
+  if (!out.start({.content_type = "text/event-stream; charset=utf-8"})) return;
+  auto envelope = shape.envelope;
+  envelope["object"] = shape.stream_object;
+  const auto send = [&](json choices, json usage) {
+    auto body = envelope;
+    body["choices"] = std::move(choices);
+    if (include_usage) body["usage"] = std::move(usage);
+    return out.write(sse_event(dump(body)));
+  };
+  if (shape.role_first) {
+    const json first{{"index", 0}, {"delta", {{"role", "assistant"}, {"content", ""}}}, {"logprobs", nullptr}, {"finish_reason", nullptr}};
+    if (!send(json::array({first}), nullptr)) return;
+  }
+  const auto usage = drain(reply, out, [&](const Event& event) {
+    if ((!event.text.empty() || !event.tokens.empty()) &&
+        !send(json::array({shape.chunk(event.text, event.tokens, std::nullopt)}), nullptr))
+      return false;
+    return !event.finish || send(json::array({shape.chunk("", {}, event.finish)}), nullptr);
+  });
+  if (usage) {
+    if (include_usage) send(json::array(), usage_json(*usage));
+  } else {
+    out.write(sse_event(openai_error(to_api_error(usage.error())).body));
+  }
+  out.write(sse_event("[DONE]"));
+  out.finish();
+}
+
+}  // namespace
+
+void answer(ModelHost& host, const ModelHost::Lease& lease, CommonOptions options, const Shape& shape, Responder& out) {
+  auto reply = host.engine().submit(lease.model(), std::move(options.request));
+  if (!reply) return out.respond(openai_error(to_api_error(reply.error())));
+  if (options.stream) return answer_stream(*reply, options.include_usage, shape, out);
+  answer_whole(*reply, shape, out);
+}
+
+}  // namespace mlxr::daemon::openai

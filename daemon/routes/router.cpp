@@ -1,0 +1,44 @@
+#include "daemon/routes/router.h"
+
+#include <optional>
+
+#include "daemon/routes/api_error.h"
+
+namespace mlxr::daemon {
+namespace {
+
+std::optional<std::string> match(std::string_view pattern, std::string_view path) {
+  if (!pattern.ends_with("{}")) return pattern == path ? std::optional<std::string>("") : std::nullopt;
+  pattern.remove_suffix(2);
+  if (!path.starts_with(pattern) || path.size() == pattern.size()) return std::nullopt;
+  return std::string(path.substr(pattern.size()));
+}
+
+void refuse(const Request& request, Responder& out, ApiError error, const std::string& allowed) {
+  auto response = request.path.starts_with("/v1/") ? openai_error(error) : ollama_error(error);
+  if (!allowed.empty()) response.headers.emplace_back("Allow", allowed);
+  out.respond(std::move(response));
+}
+
+}  // namespace
+
+void Router::add(std::string_view method, std::string_view path, Route route) {
+  entries_.push_back({std::string(method), std::string(path), std::move(route)});
+}
+
+void Router::handle(const Request& request, Responder& out) const {
+  const std::string_view method = request.method == "HEAD" ? "GET" : std::string_view(request.method);
+  std::string allowed;
+  for (const auto& entry : entries_) {
+    const auto argument = match(entry.path, request.path);
+    if (!argument) continue;
+    if (entry.method == method) return entry.route(request, *argument, out);
+    allowed += (allowed.empty() ? "" : ", ") + entry.method;
+  }
+  if (!allowed.empty())
+    return refuse(request, out, {.status = 405, .message = request.path + " answers to " + allowed + ", not to " + request.method + "."},
+                  allowed);
+  refuse(request, out, {.status = 404, .message = "There is nothing at " + request.path + "."}, "");
+}
+
+}  // namespace mlxr::daemon

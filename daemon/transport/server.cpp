@@ -1,0 +1,168 @@
+#include "daemon/transport/server.h"
+
+#include <spdlog/spdlog.h>
+
+#include <boost/asio/bind_executor.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <list>
+#include <thread>
+
+#include "daemon/transport/connection.h"
+#include "daemon/transport/instance.h"
+
+namespace mlxr::daemon {
+
+namespace asio = boost::asio;
+using asio::as_tuple;
+using asio::use_awaitable;
+using asio::ip::tcp;
+
+class Server::Impl {
+ public:
+  Impl(ServerOptions options, Handler handler)
+      : options_(std::move(options)),
+        handler_(std::move(handler)),
+        workers_(options_.workers),
+        signals_(io_),
+        unix_(io_),
+        tcp_(io_),
+        stop_timer_(io_) {}
+
+  Result<void> open() {
+    boost::system::error_code error;
+    unix_.assign(asio::local::stream_protocol(), options_.unix_listener, error);
+    if (error) return fail(ErrorCode::kIo, "The Unix socket cannot be used: " + error.message() + ".");
+    signals_.add(SIGTERM, error);
+    if (!error) signals_.add(SIGINT, error);
+    if (error) return fail(ErrorCode::kIo, "Signals cannot be handled: " + error.message() + ".");
+    if (options_.port == 0) return {};
+    const tcp::endpoint endpoint(asio::ip::make_address(options_.host, error), static_cast<unsigned short>(options_.port));
+    if (!error) tcp_.open(endpoint.protocol(), error);
+    if (!error) tcp_.set_option(tcp::acceptor::reuse_address(true), error);
+    if (!error) tcp_.bind(endpoint, error);
+    if (!error) tcp_.listen(asio::socket_base::max_listen_connections, error);
+    if (!error) return {};
+    const bool taken = error == asio::error::address_in_use;
+    return fail(taken ? ErrorCode::kAlreadyExists : ErrorCode::kIo, "mlxrunnerd cannot listen on " + options_.host + " port " +
+                                                                        std::to_string(options_.port) + ": " + error.message() +
+                                                                        (taken ? ". Choose another `port` in server.yaml." : "."));
+  }
+
+  void run(const std::function<void()>& stopping) {
+    stopping_ = stopping;
+    asio::co_spawn(control_, accept(unix_, Transport::kUnixSocket), asio::detached);
+    if (options_.port != 0) asio::co_spawn(control_, accept(tcp_, Transport::kTcp), asio::detached);
+    signals_.async_wait(asio::bind_executor(control_, [this](boost::system::error_code error, int) {
+      if (!error) begin_stop();
+    }));
+    std::vector<std::thread> threads;
+    for (int i = 1; i < kIoThreads; ++i) threads.emplace_back([this] { io_.run(); });
+    io_.run();
+    for (auto& thread : threads) thread.join();
+  }
+
+  void stop() {
+    asio::post(control_, [this] { begin_stop(); });
+  }
+
+ private:
+  static constexpr int kIoThreads = 2;
+
+  template <typename Acceptor>
+  asio::awaitable<void> accept(Acceptor& acceptor, Transport transport) {
+    for (;;) {
+      // A strand per connection: its reader, its writer and its timers never run at the same time.
+      auto [error, socket] = co_await acceptor.async_accept(asio::make_strand(io_), as_tuple(use_awaitable));
+      if (error == asio::error::operation_aborted || error == asio::error::bad_descriptor) co_return;
+      if (error) {  // out of descriptors, mostly: wait for some to be closed
+        spdlog::warn("a connection was not accepted: {}", error.message());
+        asio::steady_timer pause(io_, std::chrono::milliseconds(100));
+        co_await pause.async_wait(as_tuple(use_awaitable));
+        continue;
+      }
+      if (transport == Transport::kUnixSocket && !peer_is_same_user(socket.native_handle())) {
+        spdlog::warn("a connection of another user was refused");
+        continue;
+      }
+      add(std::make_shared<Connection>(GenericSocket(std::move(socket)), transport,
+                                       ConnectionContext{handler_, workers_, options_.limits, options_.token}));
+    }
+  }
+
+  void add(std::shared_ptr<Connection> connection) {
+    std::lock_guard lock(mutex_);
+    std::erase_if(connections_, [](const std::weak_ptr<Connection>& one) { return one.expired(); });
+    if (is_stopping_ || connections_.size() >= options_.limits.connections) return;  // closes it
+    connections_.push_back(connection);
+    connection->start();
+  }
+
+  std::vector<std::shared_ptr<Connection>> open_connections() {
+    std::lock_guard lock(mutex_);
+    std::vector<std::shared_ptr<Connection>> open;
+    for (const auto& one : connections_)
+      if (auto connection = one.lock()) open.push_back(std::move(connection));
+    return open;
+  }
+
+  void begin_stop() {
+    {
+      std::lock_guard lock(mutex_);
+      if (std::exchange(is_stopping_, true)) return;
+    }
+    if (stopping_) stopping_();
+    boost::system::error_code ignored;
+    unix_.close(ignored);
+    tcp_.close(ignored);
+    signals_.cancel(ignored);
+    for (const auto& connection : open_connections()) connection->finish_soon();
+    stop_timer_.expires_after(options_.limits.stop_time);
+    asio::co_spawn(control_, wait_for_the_last(), asio::detached);
+  }
+
+  // Looks now and then whether all have ended: a connection has no other reason to know of the server.
+  asio::awaitable<void> wait_for_the_last() {
+    asio::steady_timer tick(io_);
+    bool cancelled = false;
+    while (!open_connections().empty()) {
+      if (!cancelled && stop_timer_.expiry() <= std::chrono::steady_clock::now()) {
+        cancelled = true;
+        spdlog::warn("answers still in flight are cancelled");
+        for (const auto& connection : open_connections()) connection->cancel();
+      }
+      tick.expires_after(std::chrono::milliseconds(20));
+      co_await tick.async_wait(as_tuple(use_awaitable));
+    }
+  }
+
+  ServerOptions options_;
+  Handler handler_;
+  asio::io_context io_;
+  asio::strand<asio::io_context::executor_type> control_{io_.get_executor()};  // accepting and stopping
+  WorkerPool workers_;
+  asio::signal_set signals_;
+  asio::local::stream_protocol::acceptor unix_;
+  tcp::acceptor tcp_;
+  asio::steady_timer stop_timer_;
+  std::function<void()> stopping_;
+  std::mutex mutex_;
+  std::list<std::weak_ptr<Connection>> connections_;
+  bool is_stopping_ = false;
+};
+
+Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Server::~Server() = default;
+
+Result<std::unique_ptr<Server>> Server::start(ServerOptions options, Handler handler) {
+  auto impl = std::make_unique<Impl>(std::move(options), std::move(handler));
+  if (auto opened = impl->open(); !opened) return fail(opened.error());
+  return std::unique_ptr<Server>(new Server(std::move(impl)));
+}
+
+void Server::run(const std::function<void()>& stopping) { impl_->run(stopping); }
+void Server::stop() { impl_->stop(); }
+
+}  // namespace mlxr::daemon

@@ -1,0 +1,54 @@
+// HTTP/1.1 over a Unix socket, and over loopback TCP when asked for. Reads whole requests within limits, checks who asks, runs the
+// handler on a worker thread, watches for clients that go away, and stops gracefully.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include <mlxrunner/result.h>
+
+#include "daemon/transport/http.h"
+
+namespace mlxr::daemon {
+
+struct ServerLimits {
+  std::uint64_t body_bytes = std::uint64_t{32} << 20;  // more: 413, unread
+  std::uint32_t header_bytes = 64 << 10;               // more: 431
+  std::chrono::seconds header_time{10};                // from the first byte of a request to the end of its head; more: 408
+  std::chrono::seconds body_time{60};                  // the same for the body
+  std::chrono::seconds idle_time{120};                 // between two requests of a connection
+  std::chrono::seconds write_time{60};                 // a reader that takes nothing for so long is gone
+  std::chrono::seconds stop_time{10};                  // streams may run on for so long after stop()
+  std::size_t connections = 4096;
+};
+
+struct ServerOptions {
+  int unix_listener = -1;  // a listening descriptor; the server owns it
+  int port = 0;            // 0: no TCP
+  std::string host = "127.0.0.1";
+  std::string token;           // what TCP requests must show
+  std::size_t workers = 1024;  // requests answered at a time
+  ServerLimits limits;
+};
+
+class Server {
+ public:
+  // Errors: kAlreadyExists (the port is taken), kIo.
+  static Result<std::unique_ptr<Server>> start(ServerOptions options, Handler handler);
+  ~Server();
+
+  // Serves until stop(), or SIGTERM or SIGINT, and until the answers in flight have ended or stop_time has passed and they were cancelled.
+  // `stopping` is called once when the stop begins.
+  void run(const std::function<void()>& stopping);
+  // Any thread; returns at once.
+  void stop();
+
+ private:
+  class Impl;
+  explicit Server(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace mlxr::daemon

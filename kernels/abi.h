@@ -1,0 +1,172 @@
+// The contract between the engine and a CPU kernel pack: a shared library of hot operations, versioned apart from the engine.
+//
+// A pack is a folder: manifest.json (see kernels/README.md) and the library it names. The library exports one function,
+// mlxr_kernel_pack_open. Everything is plain C and sized, so that an engine can refuse a pack it does not know without calling it.
+//
+// Rules: float32 activations, row-major, contiguous unless a stride is given. Pointers are never null unless said so. Functions do not
+// allocate per call beyond the pool's scratch, do not throw, and return when the work is done. One pool runs one operation at a time
+// (the caller serialises). Sizes are checked by the caller; a pack may assert them in debug builds.
+#ifndef MLXR_KERNELS_ABI_H
+#define MLXR_KERNELS_ABI_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// Grows with every change of a struct or of a meaning below.
+#define MLXR_KERNEL_ABI 1
+
+typedef struct mlxr_pool mlxr_pool;  // threads and their scratch memory
+
+// A weight matrix of packed rows as they lie in the file: (n, k), `type` is GGUF's number (core/quant/type.h).
+typedef struct mlxr_matrix {
+  uint32_t type;
+  int64_t n;         // rows: outputs
+  int64_t k;         // columns: inputs; a multiple of the type's block size
+  const void* data;  // n rows of row_bytes(type, k) bytes; aligned to 2 bytes at least
+} mlxr_matrix;
+
+typedef enum mlxr_activation {
+  MLXR_ACT_NONE = 0,
+  MLXR_ACT_SILU = 1,       // x / (1 + exp(-x))
+  MLXR_ACT_GELU_TANH = 2,  // 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))
+} mlxr_activation;
+
+// y = x · wᵀ + bias + residual, for several matrices that share x (Q, K and V; activations are quantized once).
+typedef struct mlxr_gemm_output {
+  mlxr_matrix w;
+  const float* bias;      // (n) or null
+  const float* residual;  // (n_tokens, n) or null; may be y itself
+  float* y;               // (n_tokens, n)
+} mlxr_gemm_output;
+
+typedef struct mlxr_gemm_args {
+  const float* x;  // (n_tokens, k)
+  int64_t n_tokens;
+  int64_t k;
+  int32_t n_outputs;  // 1 to 4
+  const mlxr_gemm_output* outputs;
+} mlxr_gemm_args;
+
+// y = act(x · gateᵀ) * (x · upᵀ): the first half of a gated MLP. gate and up have the same n and k, and may differ in type.
+typedef struct mlxr_gated_args {
+  const float* x;  // (n_tokens, k)
+  int64_t n_tokens;
+  mlxr_matrix gate, up;
+  mlxr_activation activation;
+  float* y;  // (n_tokens, n)
+} mlxr_gated_args;
+
+// y = x / sqrt(mean(x²) + eps) * weight, over rows of d. With `add`: x + add is normalised and also written to `sum`.
+typedef struct mlxr_rms_norm_args {
+  const float* x;       // (rows, d)
+  const float* add;     // (rows, d) or null
+  const float* weight;  // (d) or null for all ones
+  float eps;
+  int64_t rows, d;
+  float* sum;  // (rows, d) or null; may be x
+  float* y;    // (rows, d); may be x
+} mlxr_rms_norm_args;
+
+// Rotary position embedding of the first 2 * n_pairs values of each head; the rest are copied.
+// Pair i is rotated by position * frequencies[i]: (x0, x1) → (x0 cos - x1 sin, x0 sin + x1 cos) * magnitude.
+typedef struct mlxr_rope_args {
+  const float* x;            // (n_tokens, n_heads, head_dim)
+  const int32_t* positions;  // (n_tokens)
+  const float* frequencies;  // (n_pairs), radians per position
+  int64_t n_tokens, n_heads, head_dim, n_pairs;
+  int32_t interleaved;  // 1: pair i is (2i, 2i+1); 0: pair i is (i, i + n_pairs)
+  float magnitude;      // 1 except for scaled variants
+  float* y;             // (n_tokens, n_heads, head_dim); may be x
+} mlxr_rope_args;
+
+// A layer's part of the paged KV arena. K and V are float16, (n_blocks, n_kv_heads, block_tokens, head_dim) each.
+typedef struct mlxr_kv {
+  uint16_t* k;
+  uint16_t* v;
+  int64_t n_blocks, n_kv_heads, block_tokens, head_dim;
+} mlxr_kv;
+
+// Writes one row of K and V per token. slot = block * block_tokens + offset; -1 skips a token.
+typedef struct mlxr_kv_store_args {
+  mlxr_kv kv;
+  const float* k;        // (n_tokens, n_kv_heads, head_dim)
+  const float* v;        // (n_tokens, n_kv_heads, head_dim)
+  const int32_t* slots;  // (n_tokens)
+  int64_t n_tokens;
+} mlxr_kv_store_args;
+
+// One sequence of a batch: its new tokens are rows [first, first + count) of q; after kv_store it holds `length` tokens, so that row
+// first + i sits at position length - count + i.
+typedef struct mlxr_sequence {
+  int64_t first, count, length;
+  const int32_t* pages;  // (ceil(length / block_tokens)) block numbers
+} mlxr_sequence;
+
+// Causal grouped-query attention over the paged cache, softmax(scale · q kᵀ) v. Head h reads KV head h / (n_heads / n_kv_heads).
+typedef struct mlxr_attention_args {
+  const float* q;  // (n_tokens, n_heads, head_dim)
+  mlxr_kv kv;
+  const mlxr_sequence* sequences;
+  int32_t n_sequences;
+  int64_t n_heads;
+  float scale;
+  int32_t window;  // a position sees itself and the window - 1 before it; 0: all
+  float softcap;   // scores become softcap * tanh(score / softcap); 0: off
+  float* y;        // (n_tokens, n_heads, head_dim)
+} mlxr_attention_args;
+
+// y = softmax(x) over rows of d.
+typedef struct mlxr_softmax_args {
+  const float* x;  // (rows, d)
+  int64_t rows, d;
+  float* y;  // (rows, d); may be x
+} mlxr_softmax_args;
+
+// y[i] = row ids[i] of w, decoded, times scale.
+typedef struct mlxr_get_rows_args {
+  mlxr_matrix w;
+  const int32_t* ids;  // (n_ids), each in [0, w.n)
+  int64_t n_ids;
+  float scale;
+  float* y;  // (n_ids, w.k)
+} mlxr_get_rows_args;
+
+typedef struct mlxr_kernel_pack {
+  uint32_t size;        // sizeof(mlxr_kernel_pack)
+  uint32_t abi;         // MLXR_KERNEL_ABI it was built with
+  const char* version;  // the pack's own, "0.1.0"
+  const char* variant;  // "avx512", "avx2", "neon" or "scalar"
+
+  // Threads: the calling thread and n_threads - 1 workers. Null when threads cannot be made.
+  mlxr_pool* (*pool_create)(int32_t n_threads);
+  void (*pool_destroy)(mlxr_pool* pool);
+
+  int32_t (*supports)(uint32_t type);  // 1 when q_gemm and get_rows take this GGUF type
+
+  void (*q_gemm)(mlxr_pool*, const mlxr_gemm_args*);
+  void (*gated_mlp)(mlxr_pool*, const mlxr_gated_args*);
+  void (*rms_norm)(mlxr_pool*, const mlxr_rms_norm_args*);
+  void (*rope)(mlxr_pool*, const mlxr_rope_args*);
+  void (*kv_store)(mlxr_pool*, const mlxr_kv_store_args*);
+  void (*attention)(mlxr_pool*, const mlxr_attention_args*);
+  void (*softmax)(mlxr_pool*, const mlxr_softmax_args*);
+  void (*get_rows)(mlxr_pool*, const mlxr_get_rows_args*);
+
+  // Runs every operation on fixed data against the scalar variant. Null when all agree, else the name of the first operation that does
+  // not. Takes a few milliseconds at most.
+  const char* (*self_check)(void);
+} mlxr_kernel_pack;
+
+// The table of a variant ("auto" picks the best one that this processor runs), or null when the ABI is another or the processor cannot
+// run the variant. The table is static.
+const mlxr_kernel_pack* mlxr_kernel_pack_open(uint32_t abi, const char* variant);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif  // MLXR_KERNELS_ABI_H

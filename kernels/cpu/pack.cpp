@@ -1,0 +1,93 @@
+// The exported function: picks a variant that this processor runs.
+#include <cstring>
+#include <initializer_list>
+
+#include "kernels/abi.h"
+#include "kernels/cpu/pool.h"
+#include "kernels/cpu/table.h"
+#include "kernels/cpu/types.h"
+
+#if defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#elif defined(__APPLE__)
+#include <sys/sysctl.h>
+#endif
+
+namespace mlxr::kernels {
+namespace {
+
+int32_t supports(uint32_t type) { return layout(type).block_values != 0; }
+
+template <const Operations& kOperations>
+const char* check() {
+  return self_check(kOperations);
+}
+
+template <const Operations& kOperations>
+mlxr_kernel_pack table(const char* variant) {
+  const Operations& o = kOperations;
+  return {sizeof(mlxr_kernel_pack),
+          MLXR_KERNEL_ABI,
+          MLXR_PACK_VERSION,
+          variant,
+          pool_create,
+          pool_destroy,
+          supports,
+          o.q_gemm,
+          o.gated_mlp,
+          o.rms_norm,
+          o.rope,
+          o.kv_store,
+          o.attention,
+          o.softmax,
+          o.get_rows,
+          check<kOperations>};
+}
+
+// Best first; null entries are instruction sets that this processor (or its operating system, for wide registers) does not run.
+struct Variants {
+  mlxr_kernel_pack best{}, second{}, scalar = table<scalar::operations>("scalar");
+
+  Variants() {
+#if defined(__x86_64__)
+    __builtin_cpu_init();  // also asks the operating system whether it saves the wide registers
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni"))
+      best = table<avx512::operations>("avx512");
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c()) second = table<avx2::operations>("avx2");
+#elif defined(__aarch64__)
+    best = has_dotprod() ? table<neon_dotprod::operations>("neon") : table<neon::operations>("neon");
+#endif
+  }
+
+#if defined(__x86_64__)
+  static bool has_f16c() {  // __builtin_cpu_supports of older compilers does not know the name
+    unsigned a = 1, b, c = 0, d;
+    asm volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+    return c >> 29 & 1;
+  }
+#elif defined(__aarch64__)
+  static bool has_dotprod() {
+#if defined(__APPLE__)
+    int value = 0;
+    size_t size = sizeof value;
+    return sysctlbyname("hw.optional.arm.FEAT_DotProd", &value, &size, nullptr, 0) == 0 && value != 0;
+#else
+    constexpr unsigned long kAsimdDotProduct = 1ul << 20;  // HWCAP_ASIMDDP
+    return (getauxval(AT_HWCAP) & kAsimdDotProduct) != 0;
+#endif
+  }
+#endif
+};
+
+}  // namespace
+}  // namespace mlxr::kernels
+
+extern "C" __attribute__((visibility("default"))) const mlxr_kernel_pack* mlxr_kernel_pack_open(uint32_t abi, const char* variant) {
+  static const mlxr::kernels::Variants variants;
+  if (abi != MLXR_KERNEL_ABI || variant == nullptr) return nullptr;
+  const bool any = std::strcmp(variant, "auto") == 0;
+  for (const mlxr_kernel_pack* pack : {&variants.best, &variants.second, &variants.scalar})
+    if (pack->size != 0 && (any || std::strcmp(variant, pack->variant) == 0)) return pack;
+  return nullptr;
+}

@@ -1,0 +1,137 @@
+// Small fixed problems, run by the tested variant and by the scalar one. Tolerances are those of float32 sums in another order.
+#include <cmath>
+#include <memory>
+#include <vector>
+
+#include "kernels/cpu/pool.h"
+#include "kernels/cpu/table.h"
+#include "kernels/cpu/types.h"
+
+namespace mlxr::kernels {
+namespace {
+
+struct Random {
+  uint32_t state = 12345;
+  uint32_t next() { return state = state * 1664525 + 1013904223; }
+  float real() { return float(next() >> 8) * 0x1p-23f - 1.0f; }
+  std::vector<float> reals(size_t n) {
+    std::vector<float> v(n);
+    for (float& x : v) x = real();
+    return v;
+  }
+};
+
+// Random rows whose float16 fields hold small finite numbers: every second byte is a float16's high byte in no known place, so all bytes
+// are kept below 0x3c, which is less than 1.0 wherever it lands.
+std::vector<uint8_t> packed_rows(Random& random, uint32_t type, int64_t n, int64_t k) {
+  std::vector<uint8_t> bytes(size_t(n * row_bytes(type, k)));
+  for (uint8_t& b : bytes) b = uint8_t((random.next() >> 24) % 0x3c);
+  return bytes;
+}
+
+bool near(const std::vector<float>& a, const std::vector<float>& b) {
+  double worst = 0, scale = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    if (!std::isfinite(a[i])) return false;
+    worst = std::fmax(worst, std::fabs(double(a[i]) - b[i]));
+    scale = std::fmax(scale, std::fabs(double(b[i])));
+  }
+  return worst <= 2e-5 * scale + 1e-6;
+}
+
+// Runs `call(operations, y)` for both and compares the n results.
+template <class Call>
+bool agree(const Operations& tested, size_t n, Call call) {
+  std::vector<float> ours(n, 0.0f), oracle(n, 0.0f);
+  call(tested, ours.data());
+  call(scalar::operations, oracle.data());
+  return near(ours, oracle);
+}
+
+const char* check(const Operations& tested, mlxr_pool* pool) {
+  Random random;
+  const auto x = random.reals(9 * 256);
+  for (uint32_t type = 0; type <= 30; ++type) {
+    if (layout(type).block_values == 0) continue;
+    const int64_t n = 19, k = 256;
+    const auto rows = packed_rows(random, type, n, k);
+    const mlxr_matrix w{type, n, k, rows.data()};
+    for (const int64_t tokens : {1, 3, 9}) {
+      if (!agree(tested, size_t(n * tokens), [&](const Operations& o, float* y) {
+            const mlxr_gemm_output output{w, nullptr, nullptr, y};
+            const mlxr_gemm_args args{x.data(), tokens, k, 1, &output};
+            o.q_gemm(pool, &args);
+          }))
+        return "q_gemm";
+    }
+    if (!agree(tested, size_t(n), [&](const Operations& o, float* y) {
+          const mlxr_gated_args args{x.data(), 1, w, w, MLXR_ACT_SILU, y};
+          o.gated_mlp(pool, &args);
+        }))
+      return "gated_mlp";
+    const int32_t ids[] = {3, 18};
+    if (!agree(tested, size_t(2 * k), [&](const Operations& o, float* y) {
+          const mlxr_get_rows_args args{w, ids, 2, 0.5f, y};
+          o.get_rows(pool, &args);
+        }))
+      return "get_rows";
+  }
+  const auto weight = random.reals(67);
+  if (!agree(tested, 3 * 67, [&](const Operations& o, float* y) {
+        const mlxr_rms_norm_args args{x.data(), x.data() + 256, weight.data(), 1e-5f, 3, 67, nullptr, y};
+        o.rms_norm(pool, &args);
+      }))
+    return "rms_norm";
+  const int32_t positions[] = {0, 5, 100};
+  if (!agree(tested, 3 * 2 * 20, [&](const Operations& o, float* y) {
+        const mlxr_rope_args args{x.data(), positions, weight.data(), 3, 2, 20, 8, 1, 1.0f, y};
+        o.rope(pool, &args);
+      }))
+    return "rope";
+  if (!agree(tested, 3 * 67, [&](const Operations& o, float* y) {
+        const mlxr_softmax_args args{x.data(), 3, 67, y};
+        o.softmax(pool, &args);
+      }))
+    return "softmax";
+
+  // Both variants fill a cache of their own; attention reads it, so that an error of kv_store shows too.
+  const int64_t tokens = 21, head_dim = 16;
+  const int32_t pages[] = {1, 0};
+  int32_t slots[21];
+  for (int32_t i = 0; i < 21; ++i) slots[i] = pages[i / 16] * 16 + i % 16;
+  std::vector<uint16_t> caches[2];
+  for (int which = 0; which < 2; ++which) {
+    caches[which].resize(size_t(2 * 2 * 2 * 16 * head_dim));
+    uint16_t* k = caches[which].data();
+    const mlxr_kv_store_args args{{k, k + 2 * 2 * 16 * head_dim, 2, 2, 16, head_dim}, x.data(), x.data() + 700, slots, tokens};
+    (which == 0 ? tested : scalar::operations).kv_store(pool, &args);
+  }
+  if (caches[0] != caches[1]) return "kv_store";
+  for (const int64_t count : {int64_t(1), tokens}) {
+    if (!agree(tested, size_t(count * 4 * head_dim), [&](const Operations& o, float* y) {
+          uint16_t* k = caches[0].data();
+          const mlxr_sequence sequence{0, count, tokens, pages};
+          const mlxr_attention_args args{x.data(), {k, k + 2 * 2 * 16 * head_dim, 2, 2, 16, head_dim}, &sequence, 1, 4, 0.25f, 7, 20.0f, y};
+          o.attention(pool, &args);
+        }))
+      return "attention";
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+const char* self_check(const Operations& tested) {
+  mlxr_pool* pool = pool_create(1);
+  if (pool == nullptr) return "pool_create";
+  const char* failed;
+  try {
+    failed = check(tested, pool);
+  } catch (...) {  // std::bad_alloc
+    failed = "self_check";
+  }
+  pool_destroy(pool);
+  return failed;
+}
+
+}  // namespace mlxr::kernels

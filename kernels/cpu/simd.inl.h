@@ -1,0 +1,217 @@
+// Vectors of the instruction set that this translation unit is compiled for. The includer defines MLXR_ISA (a namespace, so that two
+// variants never share a symbol) and MLXR_LANES (float32 values per vector). Arithmetic uses the compiler's vector types, which GCC and
+// Clang share; only what they cannot say (byte dot products, float16) is written per instruction set.
+//
+// No standard-library templates here: the linker would merge an AVX-512 copy of std::max with everyone else's.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+namespace mlxr::kernels::MLXR_ISA {
+
+inline constexpr int kLanes = MLXR_LANES;
+typedef float F __attribute__((vector_size(4 * MLXR_LANES)));
+typedef int32_t I __attribute__((vector_size(4 * MLXR_LANES)));
+typedef uint8_t PanelBytes __attribute__((vector_size(4 * MLXR_LANES)));  // 4 values of each of kLanes rows
+typedef uint8_t U8x16 __attribute__((vector_size(16)));
+typedef uint8_t U8x32 __attribute__((vector_size(32)));
+typedef float F8 __attribute__((vector_size(32)));
+typedef int32_t I8 __attribute__((vector_size(32)));
+
+template <class V>
+inline V load(const void* p) {
+  V v;
+  std::memcpy(&v, p, sizeof v);
+  return v;
+}
+template <class V>
+inline void store(void* p, V v) {
+  std::memcpy(p, &v, sizeof v);
+}
+inline F set1(float x) { return x - F{}; }
+inline F vmax(F a, F b) { return a > b ? a : b; }
+inline F vabs(F a) { return reinterpret_cast<F>(reinterpret_cast<I>(a) & 0x7fffffff); }
+inline float smax(float a, float b) { return a > b ? a : b; }
+inline int64_t imin(int64_t a, int64_t b) { return a < b ? a : b; }
+inline int64_t imax(int64_t a, int64_t b) { return a > b ? a : b; }
+
+inline float sum(F v) {
+#if MLXR_LANES == 16
+  return _mm512_reduce_add_ps(v);
+#else
+  float total = 0;
+  for (int i = 0; i < kLanes; ++i) total += v[i];
+  return total;
+#endif
+}
+inline float sum8(F8 v) { return ((v[0] + v[4]) + (v[1] + v[5])) + ((v[2] + v[6]) + (v[3] + v[7])); }
+inline float max_of(F v) {
+  float m = v[0];
+  for (int i = 1; i < kLanes; ++i) m = smax(m, v[i]);
+  return m;
+}
+
+// Nearest integer, ties to even, for |x| < 2^22. The empty assembly keeps the compiler from fusing the product that made x with the
+// addition, which would round other numbers up in one variant than in another.
+inline F round_even(F x) {
+#if defined(__x86_64__)
+  asm("" : "+v"(x));
+#else
+  asm("" : "+w"(x));
+#endif
+  return (x + 12582912.0f) - 12582912.0f;
+}
+
+// ---- float16 and bfloat16
+#if defined(__F16C__)
+inline float half(uint16_t h) { return _cvtsh_ss(h); }
+inline uint16_t to_half(float x) { return uint16_t(_cvtss_sh(x, _MM_FROUND_TO_NEAREST_INT)); }
+#elif defined(__aarch64__) && !defined(MLXR_SCALAR)
+inline float half(uint16_t h) { return float(__builtin_bit_cast(__fp16, h)); }
+inline uint16_t to_half(float x) { return __builtin_bit_cast(uint16_t, __fp16(x)); }
+#else
+inline float half(uint16_t h) {
+  const uint32_t sign = uint32_t(h & 0x8000) << 16, magnitude = h & 0x7fff;
+  if (magnitude >= 0x7c00) return __builtin_bit_cast(float, sign | 0x7f800000 | (magnitude & 0x3ff) << 13);
+  // A float with half's exponent bits in place is the value times 2^-112, denormals included.
+  return __builtin_bit_cast(float, sign | __builtin_bit_cast(uint32_t, __builtin_bit_cast(float, magnitude << 13) * 0x1p112f));
+}
+inline uint16_t to_half(float x) {
+  const uint32_t bits = __builtin_bit_cast(uint32_t, x), sign = bits >> 16 & 0x8000, magnitude = bits & 0x7fffffff;
+  if (magnitude > 0x7f800000) return uint16_t(sign | 0x7e00);  // NaN
+  if (magnitude >= 0x477ff000) return uint16_t(sign | 0x7c00);
+  if (magnitude < 0x38800000) {  // denormal: adding 0.5 leaves the rounded result in the low bits
+    const float shifted = __builtin_bit_cast(float, magnitude) + 0.5f;
+    return uint16_t(sign | (__builtin_bit_cast(uint32_t, shifted) - 0x3f000000));
+  }
+  return uint16_t(sign | ((magnitude - 0x38000000 + 0xfff + (magnitude >> 13 & 1)) >> 13));
+}
+#endif
+
+inline F load_half(const uint16_t* p) {
+#if MLXR_LANES == 16
+  return _mm512_cvtph_ps(load<__m256i>(p));
+#elif MLXR_LANES == 8
+  return _mm256_cvtph_ps(load<__m128i>(p));
+#else
+  F v{};
+  for (int i = 0; i < kLanes; ++i) v[i] = half(p[i]);
+  return v;
+#endif
+}
+inline float bfloat(uint16_t b) { return __builtin_bit_cast(float, uint32_t(b) << 16); }
+inline F load_bfloat(const uint16_t* p) {
+  typedef uint16_t H __attribute__((vector_size(2 * MLXR_LANES)));
+  typedef uint32_t U __attribute__((vector_size(4 * MLXR_LANES)));
+  return reinterpret_cast<F>(__builtin_convertvector(load<H>(p), U) << 16);
+}
+
+// ---- Dot products of bytes: every int32 lane of `acc` grows by the product of its own 4 byte pairs.
+// x is in [-127, 127]. The weight operand is unsigned: at most 127 (kSigned false), so that a pair sum is at most 2 * 127 * 127 = 32258
+// and never saturates int16; or a signed byte (kSigned true), whose magnitude is at most 128: 2 * 128 * 127 = 32512 < 32768. VNNI adds in
+// int32 and takes all of [0, 255]; there Q8_0 is stored with an offset of kQ8Zero. A block adds 32 products: at most 32 * 255 * 127 =
+// 1036320 < 2^24, so that its float32 is exact too.
+#if defined(__AVX512VNNI__)
+inline constexpr int kQ8Zero = 128;
+#else
+inline constexpr int kQ8Zero = 0;
+#endif
+
+#if defined(__AVX512VNNI__)
+template <bool>
+inline I8 dot(I8 acc, U8x32 w, U8x32 x) {
+  return (I8)_mm256_dpbusd_epi32((__m256i)acc, (__m256i)w, (__m256i)x);
+}
+template <bool>
+inline I panel_dot(I acc, PanelBytes w, int32_t x) {
+  return (I)_mm512_dpbusd_epi32((__m512i)acc, (__m512i)w, _mm512_set1_epi32(x));
+}
+#elif defined(__AVX2__)
+template <bool kSigned>
+inline I8 dot(I8 acc, U8x32 w, U8x32 x) {
+  __m256i a = (__m256i)w, b = (__m256i)x;
+  if constexpr (kSigned) {
+    b = _mm256_sign_epi8(b, a);
+    a = _mm256_abs_epi8(a);
+  }
+  return acc + (I8)_mm256_madd_epi16(_mm256_maddubs_epi16(a, b), _mm256_set1_epi16(1));
+}
+template <bool kSigned>
+inline I panel_dot(I acc, PanelBytes w, int32_t x) {
+  return dot<kSigned>(acc, w, (U8x32)_mm256_set1_epi32(x));
+}
+#elif defined(__aarch64__) && !defined(MLXR_SCALAR)
+inline int32x4_t dot16(int32x4_t acc, int8x16_t w, int8x16_t x) {
+#if defined(__ARM_FEATURE_DOTPROD)
+  return vdotq_s32(acc, w, x);
+#else
+  const int16x8_t low = vmull_s8(vget_low_s8(w), vget_low_s8(x)), high = vmull_high_s8(w, x);
+  return vaddq_s32(acc, vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high)));
+#endif
+}
+template <bool>
+inline I8 dot(I8 acc, U8x32 w, U8x32 x) {
+  int32x4_t a[2];
+  int8x16_t v[2], u[2];
+  std::memcpy(a, &acc, 32);
+  std::memcpy(v, &w, 32);
+  std::memcpy(u, &x, 32);
+  a[0] = dot16(a[0], v[0], u[0]);
+  a[1] = dot16(a[1], v[1], u[1]);
+  return load<I8>(a);
+}
+template <bool>
+inline I panel_dot(I acc, PanelBytes w, int32_t x) {
+  return (I)dot16((int32x4_t)acc, (int8x16_t)w, vreinterpretq_s8_s32(vdupq_n_s32(x)));
+}
+#else
+template <bool>
+inline I8 dot(I8 acc, U8x32 w, U8x32 x) {
+  for (int i = 0; i < 32; ++i) acc[i / 4] += int8_t(w[i]) * int8_t(x[i]);
+  return acc;
+}
+template <bool>
+inline I panel_dot(I acc, PanelBytes w, int32_t x) {
+  for (int i = 0; i < 4 * kLanes; ++i) acc[i / 4] += int8_t(w[i]) * int8_t(uint32_t(x) >> (8 * (i & 3)));
+  return acc;
+}
+#endif
+
+// ---- exp and tanh
+// e^x within 2 ulp (relative error below 2.4e-7) for x in [-87.3, 88.7]; 0 below, infinity above; NaN stays NaN.
+inline F vexp(F x) {
+  const F low = set1(-87.33654f), high = set1(88.72283f);
+  F clamped = x < low ? low : x;
+  clamped = clamped > high ? high : clamped;
+  const F n = round_even(clamped * 1.44269504f);
+  const F r = (clamped - n * 0.693359375f) + n * 2.12194440e-4f;  // ln 2 in two parts
+  F p = set1(1.9875691500e-4f);
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * r * r + r + 1.0f;
+  // 2^n in two factors, as n may be 128.
+  const I whole = __builtin_convertvector(n, I), part = whole >> 1;
+  const F scaled = p * reinterpret_cast<F>((part + 127) << 23) * reinterpret_cast<F>((whole - part + 127) << 23);
+  const F zero{}, infinite = set1(INFINITY);
+  const F flushed = x < low ? zero : scaled;
+  return x > high ? infinite : flushed;
+}
+// Absolute error below 5e-7.
+inline F vtanh(F x) {
+  const F e = vexp(-2.0f * vabs(x));
+  const F t = (1.0f - e) / (1.0f + e);
+  return x < F{} ? -t : t;
+}
+
+}  // namespace mlxr::kernels::MLXR_ISA

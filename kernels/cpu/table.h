@@ -1,0 +1,41 @@
+// What each instruction set provides, and which of them this processor runs.
+#pragma once
+
+#include "kernels/abi.h"
+
+namespace mlxr::kernels {
+
+struct Operations {
+  void (*q_gemm)(mlxr_pool*, const mlxr_gemm_args*);
+  void (*gated_mlp)(mlxr_pool*, const mlxr_gated_args*);
+  void (*rms_norm)(mlxr_pool*, const mlxr_rms_norm_args*);
+  void (*rope)(mlxr_pool*, const mlxr_rope_args*);
+  void (*kv_store)(mlxr_pool*, const mlxr_kv_store_args*);
+  void (*attention)(mlxr_pool*, const mlxr_attention_args*);
+  void (*softmax)(mlxr_pool*, const mlxr_softmax_args*);
+  void (*get_rows)(mlxr_pool*, const mlxr_get_rows_args*);
+};
+
+namespace scalar {
+extern const Operations operations;
+}
+#if defined(__x86_64__)
+namespace avx2 {
+extern const Operations operations;
+}
+namespace avx512 {
+extern const Operations operations;
+}
+#elif defined(__aarch64__)
+namespace neon {
+extern const Operations operations;
+}
+namespace neon_dotprod {
+extern const Operations operations;
+}
+#endif
+
+// Name of the first operation of `tested` that disagrees with the scalar variant on fixed data, or null.
+const char* self_check(const Operations& tested);
+
+}  // namespace mlxr::kernels

@@ -1,0 +1,23 @@
+// The table of this instruction set; the one symbol that leaves its translation unit.
+#pragma once
+
+#include "kernels/abi.h"
+#include "kernels/cpu/pool.h"
+#include "kernels/cpu/table.h"
+#include "kernels/cpu/types.h"
+
+#include "kernels/cpu/simd.inl.h"
+// in order of use
+#include "kernels/cpu/codec.inl.h"
+#include "kernels/cpu/activations.inl.h"
+#include "kernels/cpu/rows.inl.h"
+#include "kernels/cpu/gemm.inl.h"
+#include "kernels/cpu/elementwise.inl.h"
+#include "kernels/cpu/attention.inl.h"
+
+namespace mlxr::kernels::MLXR_ISA {
+
+extern const Operations operations;
+const Operations operations = {q_gemm, gated_mlp, rms_norm, rope, kv_store, attention, softmax, get_rows};
+
+}  // namespace mlxr::kernels::MLXR_ISA

@@ -1,0 +1,67 @@
+// Files as MLXR needs them: writes that are whole or absent, folders that nobody else can read, locks that die with their process.
+// All functions may be called from any thread. Error sentences name the path.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include <sys/types.h>
+
+#include <mlxrunner/result.h>
+
+namespace mlxr::platform {
+
+// The Error for `errno_value`, for example os_error(EACCES, "Cannot read /etc/x") -> kPermission, "Cannot read /etc/x: Permission denied."
+Error os_error(int errno_value, std::string what);
+
+// A file descriptor that closes itself.
+class FileDescriptor {
+ public:
+  FileDescriptor() = default;
+  explicit FileDescriptor(int fd) : fd_(fd) {}
+  FileDescriptor(FileDescriptor&& other) noexcept : fd_(other.release()) {}
+  FileDescriptor& operator=(FileDescriptor&& other) noexcept;
+  ~FileDescriptor() { reset(); }
+
+  int get() const { return fd_; }
+  int release();
+  void reset();
+  explicit operator bool() const { return fd_ >= 0; }
+
+ private:
+  int fd_ = -1;
+};
+
+// The whole file. Errors: kNotFound, kPermission, kIo; kInvalidArgument when it is longer than max_bytes.
+Result<std::string> read_file(const std::filesystem::path& file, std::uint64_t max_bytes);
+
+// After it returns, also after a power cut, `file` holds either what it held before or all of `text`.
+Result<void> write_file_atomically(const std::filesystem::path& file, std::string_view text, mode_t mode = 0644);
+
+// Moves a finished file over `to` (same file system) and makes the move durable: fsync of the file, rename, fsync of the folder.
+Result<void> move_into_place(const std::filesystem::path& from, const std::filesystem::path& to);
+
+// All of `data`, however often the system call stops half-way. Errors: kNoSpace, kIo.
+Result<void> write_all(int fd, std::string_view data, const std::filesystem::path& file_for_the_error);
+
+// Creates the folder (and its parents) with mode 0700. One that exists must be ours; its mode is narrowed to 0700.
+// Errors: kPermission (it belongs to another user, or is a link to elsewhere), kIo.
+Result<void> make_private_folder(const std::filesystem::path& folder);
+
+// Bytes that this user may still write on the file system that holds `path` (or its closest parent that exists).
+Result<std::uint64_t> free_space(const std::filesystem::path& path);
+
+// An exclusive lock on a file, between processes and between threads; released by the destructor and by the death of the process.
+class FileLock {
+ public:
+  // Never waits. Creates the file (0600) when it is absent. Errors: kAlreadyExists (somebody holds it), kPermission, kIo.
+  static Result<FileLock> acquire(const std::filesystem::path& file);
+
+ private:
+  explicit FileLock(FileDescriptor fd) : fd_(std::move(fd)) {}
+  FileDescriptor fd_;
+};
+
+}  // namespace mlxr::platform

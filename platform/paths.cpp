@@ -1,0 +1,93 @@
+#include "platform/paths.h"
+
+#include <cstdlib>
+#include <string>
+
+#include <sys/un.h>
+
+namespace mlxr::platform {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The variable as an absolute path; empty when it is unset or empty.
+Result<fs::path> folder_from(const char* variable) {
+  const char* value = std::getenv(variable);
+  if (value == nullptr || *value == '\0') return fs::path();
+  fs::path path(value);
+  if (path.is_relative()) {
+    return fail(ErrorCode::kInvalidArgument,
+                std::string(variable) + " is '" + value + "', a relative path. Set it to an absolute one, or unset it.");
+  }
+  return path.lexically_normal();
+}
+
+Result<fs::path> home_folder() {
+  auto home = folder_from("HOME");
+  if (home && home->empty())
+    return fail(ErrorCode::kInvalidArgument, "HOME is not set. Set it, or set MLXR_HOME to a folder for MLXR's files.");
+  return home;
+}
+
+Paths below(const fs::path& support, const fs::path& logs) {
+  Paths p;
+  p.support = support;
+  p.models = support / "models";
+  p.cache = support / "cache";
+  p.config = support / "server.yaml";
+  p.socket = support / "run" / "mlxrunner.sock";
+  p.logs = logs;
+  p.registry = support / "registry.sqlite";
+  return p;
+}
+
+#ifdef __APPLE__
+Result<Paths> standard_paths() {
+  auto home = home_folder();
+  if (!home) return fail(home.error());
+  return below(*home / "Library/Application Support/MLXRunner", *home / "Library/Logs/MLXRunner");
+}
+#else
+Result<Paths> standard_paths() {
+  // The XDG base directory specification: each variable, or its default below HOME.
+  const auto xdg = [](const char* variable, const char* fallback) -> Result<fs::path> {
+    auto folder = folder_from(variable);
+    if (!folder || !folder->empty()) return folder;
+    auto home = home_folder();
+    if (!home) return home;
+    return *home / fallback;
+  };
+  const auto data = xdg("XDG_DATA_HOME", ".local/share");
+  const auto cache = xdg("XDG_CACHE_HOME", ".cache");
+  const auto config = xdg("XDG_CONFIG_HOME", ".config");
+  const auto state = xdg("XDG_STATE_HOME", ".local/state");
+  const auto runtime = folder_from("XDG_RUNTIME_DIR");
+  for (const auto* part : {&data, &cache, &config, &state, &runtime}) {
+    if (!*part) return fail(part->error());
+  }
+  Paths p = below(*data / "mlxrunner", *state / "mlxrunner");
+  p.cache = *cache / "mlxrunner";
+  p.config = *config / "mlxrunner" / "server.yaml";
+  if (!runtime->empty()) p.socket = *runtime / "mlxrunner" / "mlxrunner.sock";
+  return p;
+}
+#endif
+
+}  // namespace
+
+Result<Paths> Paths::from_environment() {
+  const auto own = folder_from("MLXR_HOME");
+  if (!own) return fail(own.error());
+  auto paths = own->empty() ? standard_paths() : Result<Paths>(below(*own, *own / "logs"));
+  if (!paths) return paths;
+
+  constexpr std::size_t kLongest = sizeof(sockaddr_un::sun_path) - 1;  // 107 bytes on Linux, 103 on macOS
+  if (const auto length = paths->socket.native().size(); length > kLongest) {
+    return fail(ErrorCode::kInvalidArgument, "The socket's path " + paths->socket.string() + " has " + std::to_string(length) +
+                                                 " bytes; this platform allows " + std::to_string(kLongest) +
+                                                 ". Set MLXR_HOME to a shorter folder.");
+  }
+  return paths;
+}
+
+}  // namespace mlxr::platform

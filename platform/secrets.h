@@ -1,0 +1,24 @@
+// The capability token: 32 random bytes as 64 hex digits in a file that only its owner can read. Whoever has it may use the daemon over
+// TCP.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include <mlxrunner/result.h>
+
+#include "platform/paths.h"
+
+namespace mlxr::platform {
+
+// Where the token lies: support/capability_token.
+std::filesystem::path token_file(const Paths& paths);
+
+// The token, made the first time. Two processes that ask at once get the same one.
+// Errors: kPermission (others can read the file, or it is not ours), kCorrupt (not 64 hex digits), kIo.
+Result<std::string> capability_token(const Paths& paths);
+
+// Replaces the token; the old one stops working when the daemon reads the file again.
+Result<std::string> rotate_capability_token(const Paths& paths);
+
+}  // namespace mlxr::platform

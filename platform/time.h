@@ -1,0 +1,12 @@
+// Points in time as text: RFC 3339 in UTC, "2026-01-31T12:00:00Z".
+#pragma once
+
+#include <ctime>
+#include <string>
+
+namespace mlxr::platform {
+
+std::string to_rfc3339(std::time_t seconds);
+std::string now_rfc3339();
+
+}  // namespace mlxr::platform

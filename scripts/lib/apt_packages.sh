@@ -1,0 +1,12 @@
+# The packages of each group. Sets `packages`; $os_release is "debian12", "debian13" or "ubuntu24.04" (others of the family: the newest names).
+apt_packages() {
+  local boost=libboost-dev
+  [ "$os_release" = debian12 ] && boost=libboost1.81-dev
+  case $1 in
+    build) packages="g++ make cmake ninja-build ccache pkg-config python3 python3-venv python3-pip ca-certificates $boost nlohmann-json3-dev
+      libyaml-cpp-dev libsqlite3-dev libsodium-dev libcurl4-openssl-dev libpcre2-dev libcli11-dev libspdlog-dev libedit-dev libarchive-dev" ;;
+    test) packages="libgtest-dev libgmock-dev" ;;
+    lint) packages="clang-format-19" ;;
+    cross-arm64-linux) packages="g++-aarch64-linux-gnu qemu-user-static mmdebstrap" ;;
+  esac
+}

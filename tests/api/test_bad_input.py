@@ -1,0 +1,129 @@
+"""What no client should send: each is answered clearly, and the daemon goes on."""
+
+import json
+import os
+import time
+
+import pytest
+
+LARGE = 100 << 20
+
+
+def read_answer(connection):
+    data = b""
+    while piece := connection.recv(65536):
+        data += piece
+    return data.decode()
+
+
+def is_well(daemon):
+    with daemon.client() as client:
+        return client.get("/api/version").status_code == 200
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"nul", b'"text"', b"\xff\xfe", b'{"model": "\xff"}', b"{" * 1000])
+@pytest.mark.parametrize("route", ["/v1/chat/completions", "/v1/completions", "/api/generate", "/api/chat", "/api/show", "/api/pull"])
+def test_malformed_json(empty_daemon_for_module, route, body):
+    with empty_daemon_for_module.client() as client:
+        response = client.post(route, content=body)
+    assert response.status_code == 400
+    assert response.json()["error"]
+
+
+@pytest.fixture(scope="module")
+def empty_daemon_for_module():
+    from conftest import Daemon, new_home
+
+    with new_home() as folder:
+        one = Daemon(folder).start()
+        yield one
+        assert one.stop() == 0
+
+
+def test_deep_nesting(empty_daemon_for_module):
+    with empty_daemon_for_module.client() as client:
+        response = client.post("/api/chat", content=b'{"a":' + b"[" * 1_000_000)
+    assert response.status_code == 400
+    assert is_well(empty_daemon_for_module)
+
+
+def test_large_body_is_refused_unread(empty_daemon_for_module):
+    connection = empty_daemon_for_module.raw()
+    connection.sendall(f"POST /api/chat HTTP/1.1\r\nHost: x\r\nContent-Length: {LARGE}\r\n\r\n".encode())
+    assert read_answer(connection).startswith("HTTP/1.1 413 ")  # before a byte of it was sent
+
+
+def test_large_body_from_a_real_client(empty_daemon_for_module):
+    with empty_daemon_for_module.client() as client:
+        response = client.post("/api/chat", content=b"x" * LARGE)
+    assert response.status_code == 413
+    assert is_well(empty_daemon_for_module)
+
+
+def test_large_chunked_body(empty_daemon_for_module):
+    connection = empty_daemon_for_module.raw()
+    connection.sendall(b"POST /api/chat HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+    try:
+        for _ in range(LARGE >> 20):
+            connection.sendall(b"100000\r\n" + b"x" * (1 << 20) + b"\r\n")
+    except OSError:
+        pass  # the daemon closed it, as it should
+    assert "413" in read_answer(connection)[:20]
+
+
+def test_slow_head_is_ended(empty_daemon_for_module):
+    connection = empty_daemon_for_module.raw()
+    connection.sendall(b"GET /api/version HT")
+    begin = time.monotonic()
+    assert read_answer(connection).startswith("HTTP/1.1 408 ")
+    assert time.monotonic() - begin < 30
+
+
+def test_a_head_that_is_too_long(empty_daemon_for_module):
+    connection = empty_daemon_for_module.raw()
+    connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 200_000)
+    assert read_answer(connection).startswith("HTTP/1.1 431 ")
+
+
+@pytest.mark.parametrize("text", [b"\x16\x03\x01\x02\x00\x01\x00", b"GET\r\n\r\n", b"hello\r\n\r\n", b"GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n"])
+def test_what_is_not_http(empty_daemon_for_module, text):
+    connection = empty_daemon_for_module.raw()
+    connection.sendall(text + b"\r\n\r\n")
+    assert read_answer(connection).startswith("HTTP/1.1 400 ")
+
+
+def test_two_requests_at_once_on_one_connection(empty_daemon_for_module):
+    connection = empty_daemon_for_module.raw()
+    get = b"GET /api/version HTTP/1.1\r\nHost: x\r\n"
+    connection.sendall(get + b"\r\n" + get + b"Connection: close\r\n\r\n")
+    assert read_answer(connection).count("HTTP/1.1 200 OK") == 2
+
+
+def test_client_gone_mid_stream_stops_its_generation(daemon):
+    def engine():
+        with daemon.client() as client:
+            return client.get("/mlxr/status").json()["engine"]
+
+    cancelled = engine()["cancelled"]
+    body = json.dumps({"model": "smollm2:135m", "prompt": "Count to one thousand: 1, 2, 3,", "raw": True, "options": {"num_predict": 4000}})
+    for stream in (True, False):
+        connection = daemon.raw()
+        text = body.replace('"raw"', f'"stream": {json.dumps(stream)}, "raw"')
+        connection.sendall(f"POST /api/generate HTTP/1.1\r\nHost: x\r\nContent-Length: {len(text)}\r\n\r\n{text}".encode())
+        deadline = time.monotonic() + 60
+        while engine()["running"] == 0 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        connection.close()
+        while engine()["running"] > 0 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert engine()["running"] == 0
+    assert engine()["cancelled"] == cancelled + 2
+
+
+def test_a_path_is_a_model_over_the_unix_socket(daemon):
+    from conftest import MODEL_FILE
+
+    with daemon.client() as client:
+        answer = client.post("/api/generate", json={"model": str(MODEL_FILE.resolve()), "prompt": "a", "stream": False, "options": {"num_predict": 1}})
+        assert answer.status_code == 200, answer.text
+        assert client.post("/api/generate", json={"model": "../" + os.path.basename(MODEL_FILE), "prompt": "a"}).status_code == 400

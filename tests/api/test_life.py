@@ -1,0 +1,155 @@
+"""The daemon's life: one at a time, a private socket, clear refusals, graceful ends, and a clean start after a kill."""
+
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import threading
+import time
+
+import httpx
+import pytest
+from conftest import MODEL, Daemon
+
+LONG = {"model": MODEL, "prompt": "Count to one thousand: 1, 2, 3,", "raw": True, "options": {"num_predict": 4000}}
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen within a minute"
+        time.sleep(0.02)
+
+
+def test_the_socket_is_private(empty_daemon):
+    assert stat.S_IMODE(empty_daemon.socket.stat().st_mode) == 0o600
+    assert stat.S_IMODE(empty_daemon.socket.parent.stat().st_mode) == 0o700
+
+
+def test_a_second_daemon_is_refused_with_the_pid_of_the_first(empty_daemon):
+    status, said = Daemon(empty_daemon.home).run_to_end()
+    assert status == 1
+    assert f"already running (pid {empty_daemon.process.pid})" in said
+    with empty_daemon.client() as client:
+        assert client.get("/api/version").status_code == 200
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_is_not_writable(home):
+    (home / "run").mkdir(mode=0o500)
+    status, said = Daemon(home).run_to_end()
+    assert status == 1 and "run" in said and "ermission" in said
+
+
+def test_something_else_lies_where_the_folder_should_be(home):
+    (home / "run").write_text("precious")
+    status, said = Daemon(home).run_to_end()
+    assert status == 1 and str(home / "run") in said
+    assert (home / "run").read_text() == "precious"
+
+
+def test_a_typo_in_server_yaml(home):
+    status, said = Daemon(home, "port: 0\nmax_quue: 3\n").run_to_end()
+    assert status == 1
+    assert "server.yaml:2:" in said and "max_quue" in said
+
+
+def test_sigterm_and_shutdown_end_with_0(home):
+    one = Daemon(home).start()
+    assert one.stop() == 0
+    assert not one.socket.exists()
+    one.start()
+    with one.client() as client:
+        assert client.post("/mlxr/shutdown").json() == {"status": "stopping"}
+    assert one.process.wait(30) == 0
+
+
+def test_a_stop_lets_a_short_answer_end(own_daemon):
+    with own_daemon.client() as client, client.stream("POST", "/api/generate", json={**LONG, "options": {"num_predict": 40, "temperature": 0}}) as answer:
+        lines = answer.iter_lines()
+        first = next(lines)
+        own_daemon.process.send_signal(signal.SIGTERM)
+        last = json.loads([first, *lines][-1])
+    assert last["done"] and last["eval_count"] == 40
+    assert own_daemon.process.wait(30) == 0
+
+
+def test_kill_during_generation_then_start_again(own_daemon):
+    with own_daemon.client() as client, client.stream("POST", "/api/generate", json=LONG) as answer:
+        lines = answer.iter_lines()
+        next(lines)
+        own_daemon.process.kill()
+        own_daemon.process.wait()
+        with pytest.raises(httpx.HTTPError):
+            list(lines)
+    assert own_daemon.socket.exists()  # nobody removed it
+    own_daemon.start()
+    with own_daemon.client() as client:
+        assert client.get(f"/health?model={MODEL}").json()["status"] == "ok"
+
+
+def test_keep_alive_unloads_an_idle_model(own_daemon):
+    def loaded():
+        with own_daemon.client() as client:
+            return client.get("/api/ps").json()["models"]
+
+    with own_daemon.client() as client:
+        client.post("/api/generate", json={"model": MODEL, "keep_alive": "200ms"})
+    wait_for(lambda: loaded() == [])
+
+
+def test_requests_for_a_model_that_loads_share_the_load(own_daemon):
+    def ask():
+        with own_daemon.client() as client:
+            client.post("/api/generate", json={"model": MODEL}).raise_for_status()
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert own_daemon.log().count(f"loaded {MODEL}") == 1
+
+
+def test_tcp_needs_the_token_and_a_local_name(home):
+    port = free_port()
+    one = Daemon(home, f"port: {port}\n").start()
+    try:
+        token = next(home.rglob("capability_token")).read_text().strip()
+        address = f"http://127.0.0.1:{port}/api/version"
+        good = {"Authorization": f"Bearer {token}"}
+        refused = httpx.get(address)
+        assert refused.status_code == 401 and "mlx token show" in refused.text
+        assert httpx.get(address, headers={"Authorization": "Bearer wrong"}).status_code == 401
+        assert httpx.get(address, headers=good).status_code == 200
+        assert httpx.get(address, headers={**good, "Host": "evil.example"}).status_code == 403
+        assert httpx.get(address, headers={**good, "Origin": "https://evil.example"}).status_code == 403
+        by_path = httpx.post(f"http://127.0.0.1:{port}/api/generate", headers=good, json={"model": "/etc/hostname", "prompt": "a"})
+        assert by_path.status_code == 400
+    finally:
+        assert one.stop() == 0
+
+
+def test_a_port_that_is_taken(home):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        status, said = Daemon(home, f"port: {port}\n").run_to_end()
+    assert status == 1 and str(port) in said
+
+
+def test_without_a_port_nothing_listens_on_tcp(empty_daemon):
+    sockets = subprocess.run(["ls", "-l", f"/proc/{empty_daemon.process.pid}/fd"], capture_output=True, text=True, check=True).stdout
+    inodes = {part.split("[")[1].rstrip("]") for part in sockets.split() if part.startswith("socket:[")}
+    for table in ("tcp", "tcp6"):
+        with open(f"/proc/{empty_daemon.process.pid}/net/{table}") as lines:
+            assert not inodes & {line.split()[9] for line in list(lines)[1:]}

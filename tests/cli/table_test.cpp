@@ -1,0 +1,35 @@
+#include "cli/table.h"
+
+#include <gtest/gtest.h>
+
+#include <clocale>
+
+namespace mlxr::cli {
+namespace {
+
+TEST(Table, AlignsColumnsAndLeavesNoTrailingSpaces) {
+  Table table({{"NAME"}, {"SIZE", Align::kRight}, {"LICENCE"}});
+  table.add_row({"smollm2:135m", "98 MB", "Apache-2.0"});
+  table.add_row({"x", "1 GB", ""});
+  EXPECT_EQ(table.to_string(),
+            "NAME           SIZE  LICENCE\n"
+            "smollm2:135m  98 MB  Apache-2.0\n"
+            "x              1 GB\n");
+}
+
+TEST(Table, MissingCellsAreEmpty) {
+  Table table({{"A"}, {"B"}});
+  table.add_row({"1"});
+  EXPECT_EQ(table.to_string(), "A  B\n1\n");
+}
+
+TEST(Table, CountsColumnsOfTheTerminalAndNotBytes) {
+  if (std::setlocale(LC_CTYPE, "C.UTF-8") == nullptr) std::setlocale(LC_CTYPE, "en_US.UTF-8");
+  Table table({{"NAME"}, {"N"}});
+  table.add_row({"模型", "1"});  // two characters of two columns each
+  table.add_row({"häß", "2"});
+  EXPECT_EQ(table.to_string(), "NAME  N\n模型  1\nhäß   2\n");
+}
+
+}  // namespace
+}  // namespace mlxr::cli

@@ -1,0 +1,198 @@
+// The engine with the real starter model: what a program that embeds MLXR sees.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <mlxrunner/engine.h>
+
+#include <condition_variable>
+#include <cstdlib>
+#include <mutex>
+
+namespace mlxr {
+namespace {
+
+using ::testing::HasSubstr;
+
+class EngineTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    const char* folder = std::getenv("MLXR_TEST_MODELS");
+    const auto file = std::filesystem::path(folder ? folder : ".deps/models") / "SmolLM2-135M-Instruct.Q4_1.gguf";
+    if (!std::filesystem::exists(file)) return;
+    engine_ = Engine::open({.threads = 2, .max_batch_tokens = 16, .max_queue = 4, .kernel_pack = std::getenv("MLXR_KERNEL_PACK")}).value();
+    model_ = engine_->load(file, {.context = 256}).value();
+  }
+  static void TearDownTestSuite() {
+    model_.reset();
+    engine_.reset();
+  }
+  void SetUp() override {
+    if (!model_) GTEST_SKIP() << "SmolLM2-135M-Instruct.Q4_1.gguf is not in MLXR_TEST_MODELS (scripts/setup test puts it there)";
+  }
+
+  static std::vector<TokenId> chat(const std::string& question) {
+    return model_->render_chat(R"({"messages": [{"role": "user", "content": ")" + question + R"("}], "add_generation_prompt": true})")
+        .value();
+  }
+  static std::string text(Reply& reply, Event* last = nullptr) {
+    std::string all;
+    while (auto event = reply.next()) {
+      all += event->text;
+      if (last) *last = *event;
+    }
+    return all;
+  }
+  static std::string answer(Request request, Event* last = nullptr) {
+    auto reply = engine_->submit(model_, std::move(request)).value();
+    return text(reply, last);
+  }
+
+  static constexpr Sampling kGreedy{.temperature = 0};
+  static inline std::unique_ptr<Engine> engine_;
+  static inline std::shared_ptr<Model> model_;
+};
+
+TEST_F(EngineTest, AnswersAQuestion) {
+  Event last;
+  const auto said = answer({.prompt = chat("Explain what a computer is in one sentence."), .max_tokens = 60, .sampling = kGreedy}, &last);
+  EXPECT_THAT(said, HasSubstr("computer"));
+  EXPECT_EQ(last.finish, FinishReason::kStop);
+  EXPECT_GT(last.usage.completion_tokens, 5);
+  EXPECT_GT(last.usage.prompt_ns, 0);
+}
+
+TEST_F(EngineTest, StopsAtMaxTokens) {
+  Event last;
+  answer({.prompt = chat("Count to one hundred."), .max_tokens = 5, .sampling = kGreedy}, &last);
+  EXPECT_EQ(last.finish, FinishReason::kLength);
+  EXPECT_EQ(last.usage.completion_tokens, 5);
+}
+
+TEST_F(EngineTest, MaxTokensZeroProcessesThePromptOnly) {
+  Event last;
+  EXPECT_EQ(answer({.prompt = chat("Hi"), .max_tokens = 0}, &last), "");
+  EXPECT_EQ(last.usage.completion_tokens, 0);
+}
+
+TEST_F(EngineTest, AStopStringNeverAppears) {
+  Event last;
+  const auto free = answer({.prompt = model_->tokenize("1, 2, 3, 4,"), .max_tokens = 24, .sampling = kGreedy});
+  ASSERT_THAT(free, HasSubstr(" 8"));
+  const auto stopped = answer({.prompt = model_->tokenize("1, 2, 3, 4,"), .max_tokens = 24, .sampling = kGreedy, .stop = {", 8"}}, &last);
+  EXPECT_EQ(stopped, free.substr(0, free.find(", 8")));
+  EXPECT_EQ(last.stop, ", 8");
+  EXPECT_EQ(last.finish, FinishReason::kStop);
+}
+
+TEST_F(EngineTest, TheSameSeedGivesTheSameText) {
+  Request request{.prompt = chat("Tell me a story."), .max_tokens = 24, .sampling = {.temperature = 1, .seed = 3}};
+  const auto first = answer(request);
+  EXPECT_EQ(answer(request), first);
+  request.sampling.seed = 4;
+  EXPECT_NE(answer(request), first);
+}
+
+TEST_F(EngineTest, LogprobsAreOfTheModelsDistribution) {
+  auto reply =
+      engine_->submit(model_, {.prompt = model_->tokenize("The sky is"), .max_tokens = 3, .sampling = kGreedy, .top_logprobs = 2}).value();
+  int seen = 0;
+  while (auto event = reply.next()) {
+    for (const auto& token : event->tokens) {
+      ++seen;
+      ASSERT_EQ(token.top.size(), 2u);
+      EXPECT_EQ(token.top[0].id, token.id);  // greedy takes the most likely
+      EXPECT_FLOAT_EQ(token.top[0].logprob, token.logprob);
+      EXPECT_LT(token.logprob, 0);
+    }
+  }
+  EXPECT_EQ(seen, 3);
+}
+
+TEST_F(EngineTest, PromptsInPartsGiveTheSameAnswerAsAlone) {
+  // 16 tokens a step: this prompt takes several, in turns with another request.
+  const auto prompt = chat("Repeat after me: the quick brown fox jumps over the lazy dog, and then it sleeps.");
+  const auto alone = answer({.prompt = prompt, .max_tokens = 12, .sampling = kGreedy});
+  auto other = engine_->submit(model_, {.prompt = chat("Count."), .max_tokens = 40, .sampling = kGreedy}).value();
+  EXPECT_EQ(answer({.prompt = prompt, .max_tokens = 12, .sampling = kGreedy}), alone);
+}
+
+TEST_F(EngineTest, SessionsTakeTurns) {
+  auto slow = engine_->submit(model_, {.prompt = chat("A"), .max_tokens = 200, .sampling = kGreedy, .ignore_end = true}).value();
+  ASSERT_TRUE(slow.next());
+  auto quick = engine_->submit(model_, {.prompt = chat("B"), .max_tokens = 3, .sampling = kGreedy, .ignore_end = true}).value();
+  text(quick);
+  int taken = 0;  // of the slow one, while the quick one ran from beginning to end
+  while (auto event = slow.try_next()) taken += static_cast<int>(event->tokens.size());
+  EXPECT_LT(taken, 100);
+}
+
+TEST_F(EngineTest, CancelEndsWithinAStep) {
+  auto reply =
+      engine_->submit(model_, {.prompt = chat("Tell me everything."), .max_tokens = 200, .sampling = kGreedy, .ignore_end = true}).value();
+  ASSERT_TRUE(reply.next());
+  reply.cancel();
+  Event last;
+  text(reply, &last);
+  EXPECT_EQ(last.finish, FinishReason::kCancelled);
+  EXPECT_LT(last.usage.completion_tokens, 200);
+}
+
+TEST_F(EngineTest, WakesWhoeverListens) {
+  std::mutex mutex;
+  std::condition_variable changed;
+  int woken = 0;
+  auto reply = engine_->submit(model_, {.prompt = chat("Hi"), .max_tokens = 2, .sampling = kGreedy}).value();
+  reply.on_ready([&] {
+    std::lock_guard lock(mutex);
+    ++woken;
+    changed.notify_one();
+  });
+  std::unique_lock lock(mutex);
+  EXPECT_TRUE(changed.wait_for(lock, std::chrono::seconds(60), [&] { return woken >= 1; }));
+  lock.unlock();
+  text(reply);
+}
+
+TEST_F(EngineTest, RefusesWhatDoesNotFitWithBothNumbers) {
+  const auto refused = engine_->submit(model_, {.prompt = std::vector<TokenId>(300, 5), .max_tokens = 10});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kContextExceeded);
+  EXPECT_THAT(refused.error().message, HasSubstr("310"));
+  EXPECT_THAT(refused.error().message, HasSubstr("256"));
+}
+
+TEST_F(EngineTest, RefusesBadRequestsByTheFieldsName) {
+  const auto message = [](Request request) { return engine_->submit(model_, std::move(request)).error().message; };
+  EXPECT_THAT(message({.prompt = {}}), HasSubstr("prompt"));
+  EXPECT_THAT(message({.prompt = {-1}}), HasSubstr("prompt"));
+  EXPECT_THAT(message({.prompt = {1}, .sampling = {.top_p = 2}}), HasSubstr("top_p"));
+  EXPECT_THAT(message({.prompt = {1}, .stop = {""}}), HasSubstr("stop"));
+  EXPECT_THAT(message({.prompt = {1}, .top_logprobs = 21}), HasSubstr("top_logprobs"));
+}
+
+TEST_F(EngineTest, AFullQueueIsRefused) {
+  std::vector<Reply> replies;
+  std::optional<Error> refused;
+  // The arena holds four contexts of 256 tokens, the queue four more requests.
+  for (int i = 0; i < 12 && !refused; ++i) {
+    auto reply = engine_->submit(model_, {.prompt = {1, 2}, .max_tokens = 250, .sampling = kGreedy, .ignore_end = true});
+    if (reply) {
+      replies.push_back(std::move(*reply));
+    } else {
+      refused = reply.error();
+    }
+  }
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(refused->code, ErrorCode::kOverloaded);
+}
+
+TEST_F(EngineTest, RefusesAContextTheModelWasNotTrainedFor) {
+  EXPECT_EQ(engine_->load(model_->info().file, {.context = 100000}).error().code, ErrorCode::kInvalidArgument);
+}
+
+TEST(EngineOptionsTest, AProblemNamesTheOption) {
+  EXPECT_THAT(Engine::open({.threads = -1}).error().message, HasSubstr("threads"));
+  EXPECT_THAT(Engine::open({.max_batch_tokens = 0}).error().message, HasSubstr("max_batch_tokens"));
+}
+
+}  // namespace
+}  // namespace mlxr

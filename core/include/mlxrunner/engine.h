@@ -94,7 +94,8 @@ class Reply {
   std::optional<Event> next();
   // The next event if there is one by now.
   std::optional<Event> try_next();
-  // Calls `wake` from an engine thread whenever an event is there to take, and at once if one is. `wake` must not block.
+  // Calls `wake` from an engine thread whenever an event is there to take, and at once if one is. `wake` must not block and must
+  // not destroy the Reply. Once on_ready(nullptr) or the destructor has returned, it is not called again.
   void on_ready(std::function<void()> wake);
   // Ends the request within one step; the last event says kCancelled. Any thread.
   void cancel();

@@ -26,7 +26,7 @@ struct Reply::State {
   std::mutex mutex_;
   std::condition_variable ready_;
   std::deque<Event> events_;
-  bool ended_ = false;  // the last event was taken
+  bool ended_ = false;     // the last event was taken
   std::mutex wake_mutex_;  // held while wake_ runs
   std::function<void()> wake_;
 };

@@ -3,9 +3,13 @@
 #include <gtest/gtest.h>
 #include <mlxrunner/engine.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdlib>
+#include <future>
 #include <mutex>
+#include <thread>
+#include <utility>
 
 namespace mlxr {
 namespace {
@@ -150,6 +154,23 @@ TEST_F(EngineTest, WakesWhoeverListens) {
   EXPECT_TRUE(changed.wait_for(lock, std::chrono::seconds(60), [&] { return woken >= 1; }));
   lock.unlock();
   text(reply);
+}
+
+TEST_F(EngineTest, ACallbackIsOverWhenItsReplyIsGone) {
+  std::atomic<bool> inside = false;
+  {
+    auto reply = engine_->submit(model_, {.prompt = chat("Hi"), .max_tokens = 2, .sampling = kGreedy}).value();
+    std::promise<void> entered;
+    auto first = entered.get_future();
+    reply.on_ready([&, called = false]() mutable {
+      inside = true;
+      if (!std::exchange(called, true)) entered.set_value();
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+      inside = false;
+    });
+    first.wait();
+  }
+  EXPECT_FALSE(inside);
 }
 
 TEST_F(EngineTest, RefusesWhatDoesNotFitWithBothNumbers) {

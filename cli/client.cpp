@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "cli/interrupt.h"
 
@@ -17,35 +18,28 @@ constexpr int kPollMilliseconds = 50;
 
 ExitCode exit_code_of_status(long status) {
   switch (status) {
-    case 400:
-    case 405:
-    case 413:
-    case 422: return ExitCode::kUsage;
     case 401:
     case 403: return ExitCode::kPermission;
     case 404: return ExitCode::kNotFound;
-    case 429:
     case 503: return ExitCode::kOverloaded;
-    case 501: return ExitCode::kUnsupported;
-    case 507: return ExitCode::kNoSpace;
-    default: return ExitCode::kFailure;
+    default: return status >= 400 && status < 500 ? ExitCode::kUsage : ExitCode::kFailure;
   }
 }
 
-// {"error": "sentence"} or {"error": {"message": "sentence", ...}}; empty when it is neither.
-std::string error_sentence(const json& answer) {
-  if (!answer.is_object() || !answer.contains("error")) return "";
-  const json& error = answer["error"];
-  if (error.is_string()) return error.get<std::string>();
-  if (error.is_object() && error.contains("message") && error["message"].is_string()) return error["message"].get<std::string>();
-  return error.dump();
+// What the daemon's {"error": "sentence", "code": "name"} means; nothing when the answer is none. The status decides where the code is a
+// complaint about the request that only the API knows, such as "unknown_parameter".
+std::optional<Failure> failure_in(const json& answer, long status) {
+  if (!answer.is_object() || !answer.contains("error") || !answer["error"].is_string()) return std::nullopt;
+  const auto code = error_code_from_name(answer.value("code", ""));
+  return Failure(code ? exit_code_of(*code) : exit_code_of_status(status), answer["error"].get<std::string>());
 }
 
-Failure http_failure(long status, const std::string& body) {
-  std::string sentence = error_sentence(json::parse(body, nullptr, false));
-  if (sentence.empty()) sentence = "mlxrunnerd answered with HTTP status " + std::to_string(status) + ".";
-  return {exit_code_of_status(status), std::move(sentence)};
+Failure failure_of(const std::string& body, long status) {
+  if (auto failure = failure_in(json::parse(body, nullptr, false), status)) return *failure;
+  return {exit_code_of_status(status), "mlxrunnerd answered with HTTP status " + std::to_string(status) + "."};
 }
+
+std::string text_of(const json& body) { return body.dump(-1, ' ', false, json::error_handler_t::replace); }
 
 std::size_t pass_on(char* data, std::size_t size, std::size_t count, void* callback) {
   const auto& on_data = *static_cast<const std::function<bool(std::string_view)>*>(callback);
@@ -121,43 +115,30 @@ Status Client::perform(std::string_view route, const std::string* body, std::chr
   }
 }
 
-Outcome<json> Client::get(std::string_view route, std::chrono::milliseconds timeout) {
+Outcome<json> Client::exchange(std::string_view route, const std::string* body, std::chrono::milliseconds timeout) {
   std::string answer;
   long status = 0;
-  auto done = perform(
-      route, nullptr, timeout,
-      [&](std::string_view data) {
-        answer += data;
-        return true;
-      },
-      status);
-  if (!done) return give_up(done.error());
-  if (status >= 400) return give_up(http_failure(status, answer));
+  const auto keep = [&](std::string_view data) {
+    answer += data;
+    return true;
+  };
+  if (auto done = perform(route, body, timeout, keep, status); !done) return give_up(done.error());
+  if (status >= 400) return give_up(failure_of(answer, status));
   json parsed = json::parse(answer, nullptr, false);
   return parsed.is_discarded() ? json::object() : parsed;
 }
 
+Outcome<json> Client::get(std::string_view route, std::chrono::milliseconds timeout) { return exchange(route, nullptr, timeout); }
+
 Outcome<json> Client::post(std::string_view route, const json& body, std::chrono::milliseconds timeout) {
-  const std::string text = body.dump(-1, ' ', false, json::error_handler_t::replace);
-  std::string answer;
-  long status = 0;
-  auto done = perform(
-      route, &text, timeout,
-      [&](std::string_view data) {
-        answer += data;
-        return true;
-      },
-      status);
-  if (!done) return give_up(done.error());
-  if (status >= 400) return give_up(http_failure(status, answer));
-  json parsed = json::parse(answer, nullptr, false);
-  return parsed.is_discarded() ? json::object() : parsed;
+  const std::string text = text_of(body);
+  return exchange(route, &text, timeout);
 }
 
 Status Client::stream(std::string_view route, const json& body, const std::function<bool(const json&)>& on_line) {
-  const std::string text = body.dump(-1, ' ', false, json::error_handler_t::replace);
+  const std::string text = text_of(body);
   std::string buffer;
-  std::string failed;  // the sentence of an error in mid-stream
+  std::optional<Failure> failed;  // in mid-stream
   long status = 0;
   bool ended = false;  // by a "done": true
   bool enough = false;
@@ -165,8 +146,8 @@ Status Client::stream(std::string_view route, const json& body, const std::funct
   const auto take = [&](std::string_view line) {
     const json parsed = json::parse(line, nullptr, false);
     if (parsed.is_discarded()) return true;
-    failed = error_sentence(parsed);
-    if (!failed.empty()) return false;
+    failed = failure_in(parsed, status);
+    if (failed) return false;
     ended = parsed.value("done", false);
     enough = !on_line(parsed);
     return !enough;
@@ -183,11 +164,9 @@ Status Client::stream(std::string_view route, const json& body, const std::funct
   };
 
   auto done = perform(route, &text, std::chrono::milliseconds(0), on_data, status);
-  if (!failed.empty()) return give_up(ExitCode::kFailure, failed);
+  if (failed) return give_up(*failed);
   if (!done) return done;
-  if (status >= 400) return give_up(http_failure(status, buffer));
-  if (!ended && !enough && !buffer.empty()) take(buffer);  // a last line without its new line
-  if (!failed.empty()) return give_up(ExitCode::kFailure, failed);
+  if (status >= 400) return give_up(failure_of(buffer, status));
   if (!ended && !enough)
     return give_up(ExitCode::kDaemonUnavailable, "mlxrunnerd ended in the middle of the answer. What happened: its log, and mlx doctor");
   return {};

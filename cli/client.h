@@ -4,8 +4,8 @@
 //   auto status = client.get("/mlxr/status");
 //   client.stream("/api/chat", request, [&](const nlohmann::json& line) { ...; return true; });
 //
-// A Client belongs to one thread. Failures: kDaemonUnavailable (nobody listens), kInterrupted (Ctrl-C), else by the status and the
-// sentence that the daemon answered with.
+// A Client belongs to one thread. Failures: kDaemonUnavailable (nobody listens), kInterrupted (Ctrl-C), else the daemon's own: its
+// sentence, and the exit code of its error code.
 #pragma once
 
 #include <chrono>
@@ -35,6 +35,7 @@ class Client {
   bool is_alive(std::chrono::milliseconds timeout = std::chrono::seconds(2));
 
  private:
+  Outcome<nlohmann::json> exchange(std::string_view route, const std::string* body, std::chrono::milliseconds timeout);
   Status perform(std::string_view route, const std::string* body, std::chrono::milliseconds timeout,
                  const std::function<bool(std::string_view)>& on_data, long& http_status);
 

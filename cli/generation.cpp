@@ -11,7 +11,7 @@ namespace {
 using nlohmann::json;
 using Clock = std::chrono::steady_clock;
 
-constexpr auto kLoadTimeout = std::chrono::minutes(10);  // a large new file is hashed first
+constexpr auto kHashTimeout = std::chrono::minutes(10);  // a large file is hashed the first time
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
@@ -78,14 +78,16 @@ Outcome<Answer> ask(Client& client, const Conversation& conversation, const std:
 }
 
 Outcome<bool> is_base_model(Client& client, const std::string& model) {
-  // The daemon knows a template once the model is loaded; a request without a prompt loads it.
-  auto loaded = client.post("/api/generate", {{"model", model}, {"stream", false}}, kLoadTimeout);
-  if (!loaded) return give_up(loaded.error());
-  auto shown = client.post("/api/show", {{"model", model}});
-  // A file that is used by its path has no entry to show: it is taken for a chat model, and /api/chat says when it is none.
-  if (!shown && shown.error().exit_code == ExitCode::kNotFound && model.starts_with('/')) return false;
+  auto shown = client.post("/api/show", {{"model", model}}, kHashTimeout);
   if (!shown) return give_up(shown.error());
   return shown->value("template", "").empty();
+}
+
+Status load(Client& client, const Conversation& conversation) {
+  const json request{{"model", conversation.model}, {"options", to_options(conversation.parameters)}, {"stream", false}};
+  auto loaded = client.post("/api/generate", request, kHashTimeout);
+  if (!loaded) return give_up(loaded.error());
+  return {};
 }
 
 std::string timings(const Answer& answer) {

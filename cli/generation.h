@@ -38,8 +38,11 @@ struct Answer {
 // Asks the model and hands over each piece of text. Ctrl-C ends the answer with what there is; it is no failure here.
 Outcome<Answer> ask(Client& client, const Conversation& conversation, const std::function<bool(std::string_view)>& on_text);
 
-// Whether the model has no chat template. Loads it when it is not in memory.
+// Whether the model has no chat template.
 Outcome<bool> is_base_model(Client& client, const std::string& model);
+
+// Puts the model in memory, so that the first answer need not wait for it.
+Status load(Client& client, const Conversation& conversation);
 
 // Lines for --verbose.
 std::string timings(const Answer& answer);

@@ -23,4 +23,12 @@ std::string_view error_code_name(ErrorCode code) {
   return "internal";
 }
 
+std::optional<ErrorCode> error_code_from_name(std::string_view name) {
+  for (int i = 0; i <= static_cast<int>(ErrorCode::kInternal); ++i) {
+    const auto code = static_cast<ErrorCode>(i);
+    if (error_code_name(code) == name) return code;
+  }
+  return std::nullopt;
+}
+
 }  // namespace mlxr

@@ -30,6 +30,8 @@ Result<void> read_details(ModelRecord& record) {
   record.context_length = positive(metadata.integer(record.architecture + ".context_length"));
   record.embedding_length = positive(metadata.integer(record.architecture + ".embedding_length"));
 
+  if (record.license.empty()) record.license = metadata.string("general.license").value_or("");
+
   record.parameters = 0;
   std::map<quant::Type, std::uint64_t> bytes;
   for (const auto& tensor : (*checkpoint)->tensors()) {
@@ -47,6 +49,12 @@ Result<void> read_details(ModelRecord& record) {
     record.quantization = quant::traits(most->first).name;
   }
   return {};
+}
+
+Result<std::string> read_chat_template(const std::filesystem::path& file) {
+  const auto checkpoint = formats::Checkpoint::open(file);
+  if (!checkpoint) return fail(checkpoint.error());
+  return std::string((*checkpoint)->metadata().string("tokenizer.chat_template").value_or(""));
 }
 
 }  // namespace mlxr::store

@@ -82,7 +82,7 @@ class SqliteStore final : public Store {
       auto here = find(name);
       if (here) return here;
       return fail(ErrorCode::kNotFound, "No model '" + std::string(name) +
-                                            "' is known. Name one of the catalogue (mlx pull lists them) or an address of a .gguf file.");
+                                            "' is known. Name one that `mlx list --available` lists, or the address of a .gguf file.");
     }
     const auto request = entry != nullptr ? request_for(*entry) : request_for_address(std::string(name));
     if (!request) return fail(request.error());

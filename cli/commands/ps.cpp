@@ -1,4 +1,5 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "cli/client.h"
@@ -18,12 +19,19 @@ using nlohmann::json;
 Outcome<json> loaded_models() {
   auto paths = platform::Paths::from_environment();
   if (!paths) return give_up(paths.error());
-  auto answer = Client(paths->socket).get("/api/ps");
-  if (!answer && answer.error().exit_code == ExitCode::kDaemonUnavailable) {
+  auto status = Client(paths->socket).get("/mlxr/status");
+  if (!status && status.error().exit_code == ExitCode::kDaemonUnavailable) {
     std::fputs("mlxrunnerd is not running.\n", stderr);
-    return json{{"models", json::array()}};
+    return json::array();
   }
-  return answer;
+  if (!status) return give_up(status.error());
+  return status->value("models", json::array());
+}
+
+std::string when_unloaded(const json& model) {
+  if (model.value("in_use", 0) > 0) return "in use";
+  const json left = model.value("unloads_in_s", json());
+  return left.is_number() ? "in " + format_duration(std::max(0.0, left.get<double>())) : "never";
 }
 
 }  // namespace
@@ -34,18 +42,19 @@ void add_ps(CLI::App& app, Action& action) {
   command->add_flag("--json", *as_json, "As JSON");
   command->callback([&action, as_json] {
     action = [as_json]() -> Status {
-      auto answer = loaded_models();
-      if (!answer) return give_up(answer.error());
-      if (*as_json) return print_json(*answer);
-      const json models = answer->value("models", json::array());
-      if (models.empty()) {
+      auto models = loaded_models();
+      if (!models) return give_up(models.error());
+      if (*as_json) return print_json({{"models", *models}});
+      if (models->empty()) {
         write_out("No model is in memory.\n");
         return {};
       }
-      Table table({{"NAME"}, {"MEMORY", Align::kRight}, {"CONTEXT", Align::kRight}, {"UNTIL"}});
-      for (const json& model : models) {
-        table.add_row({model.value("name", ""), format_bytes(model.value("size", std::uint64_t{0})),
-                       std::to_string(model.value("context_length", std::uint64_t{0})), format_day(model.value("expires_at", ""))});
+      // The cache takes memory as it fills: its size would claim too much, and only its limit is known here.
+      Table table({{"NAME"}, {"WEIGHTS", Align::kRight}, {"CACHE", Align::kRight}, {"CONTEXT", Align::kRight}, {"UNLOADS"}});
+      for (const json& model : *models) {
+        table.add_row({model.value("name", ""), format_bytes(model.value("weights", std::uint64_t{0})),
+                       "up to " + format_bytes(model.value("cache_limit", std::uint64_t{0})),
+                       std::to_string(model.value("context_length", 0)), when_unloaded(model)});
       }
       write_out(table.to_string());
       return {};

@@ -143,9 +143,11 @@ Status run(const Options& options) {
   if (!base) return give_up(base.error());
   Conversation conversation{.model = model->name, .raw = *base, .parameters = std::move(*parameters)};
   const auto hint = [&] { hint_once(*model, *paths); };
-  if (interactive)
+  if (interactive) {
+    if (auto loaded = load(client, conversation); !loaded) return loaded;
     return chat(client, std::move(conversation),
                 {.history_file = paths->logs / "history", .verbose = options.verbose, .after_answer = hint});
+  }
   auto done = answer_once(client, std::move(conversation), prompt, options);
   if (done && !options.json) hint();
   return done;

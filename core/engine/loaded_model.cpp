@@ -63,7 +63,7 @@ Result<std::shared_ptr<LoadedModel>> LoadedModel::load(const std::filesystem::pa
     info.parameters += n;
   }
   info.file_bytes = (*file)->file_size();
-  info.memory_bytes = info.file_bytes + static_cast<std::uint64_t>(blocks) * layout.block_bytes();
+  info.kv_bytes = static_cast<std::uint64_t>(blocks) * layout.block_bytes();
   info.context_length = context;
   info.trained_context = config.context;
   info.embedding_length = config.dim;

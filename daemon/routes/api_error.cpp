@@ -37,9 +37,7 @@ ApiError to_api_error(const Error& error) {
     }
     return 500;
   };
-  std::string code(error_code_name(error.code));
-  if (error.code == ErrorCode::kContextExceeded) code = "context_length_exceeded";
-  return {.status = status(), .message = error.message, .code = std::move(code)};
+  return {.status = status(), .message = error.message, .code = std::string(error_code_name(error.code))};
 }
 
 Response openai_error(const ApiError& error) {
@@ -50,10 +48,18 @@ Response openai_error(const ApiError& error) {
                      : error.status == 503 ? "overloaded_error"
                                            : "server_error";
   const auto or_null = [](const std::string& text) { return text.empty() ? json(nullptr) : json(text); };
-  const json body{{"error", {{"message", error.message}, {"type", type}, {"param", or_null(error.field)}, {"code", or_null(error.code)}}}};
+  // OpenAI's own name, which clients look for.
+  const auto code = error.code == error_code_name(ErrorCode::kContextExceeded) ? "context_length_exceeded" : error.code;
+  const json body{{"error", {{"message", error.message}, {"type", type}, {"param", or_null(error.field)}, {"code", or_null(code)}}}};
   return with_retry({.status = error.status, .body = dump(body)});
 }
 
-Response ollama_error(const ApiError& error) { return with_retry({.status = error.status, .body = dump({{"error", error.message}})}); }
+std::string ollama_error_body(const ApiError& error) {
+  json body{{"error", error.message}};
+  if (!error.code.empty()) body["code"] = error.code;
+  return dump(body);
+}
+
+Response ollama_error(const ApiError& error) { return with_retry({.status = error.status, .body = ollama_error_body(error)}); }
 
 }  // namespace mlxr::daemon

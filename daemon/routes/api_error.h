@@ -14,7 +14,7 @@ struct ApiError {
   int status = 400;
   std::string message;
   std::string field = {};  // the request's field that is wrong; may be empty
-  std::string code = {};   // for programs: "model_not_found", "context_length_exceeded"
+  std::string code = {};   // for programs: "missing_required_parameter", or the name of an ErrorCode
 };
 
 template <typename T>
@@ -23,8 +23,10 @@ using ApiResult = std::expected<T, ApiError>;
 // The engine's and the store's errors as statuses.
 ApiError to_api_error(const Error& error);
 
-// {"error": {"message", "type", "param", "code"}} and {"error": "..."}
+// {"error": {"message", "type", "param", "code"}}
 Response openai_error(const ApiError& error);
+// {"error": "...", "code": "..."}: Ollama's shape, and beside it the code, which tells a program more than the status does.
 Response ollama_error(const ApiError& error);
+std::string ollama_error_body(const ApiError& error);  // also a line of a stream
 
 }  // namespace mlxr::daemon

@@ -21,5 +21,13 @@ TEST(Result, EveryCodeHasAName) {
   EXPECT_EQ(error_code_name(ErrorCode::kInternal), "internal");
 }
 
+TEST(Result, AnErrorSurvivesItsName) {
+  for (int i = 0; i <= static_cast<int>(ErrorCode::kInternal); ++i) {
+    const auto code = static_cast<ErrorCode>(i);
+    EXPECT_EQ(error_code_from_name(error_code_name(code)), code);
+  }
+  EXPECT_EQ(error_code_from_name("out_of_range"), std::nullopt);
+}
+
 }  // namespace
 }  // namespace mlxr

@@ -22,10 +22,10 @@ struct ModelInfo {
   std::string quantization;   // "Q4_1", "Q4_K_M", ...
   std::string chat_template;  // Jinja source; empty when the file has none
   std::uint64_t parameters = 0;
-  std::uint64_t file_bytes = 0;
-  std::uint64_t memory_bytes = 0;  // weights that are mapped plus the KV arena's limit
-  int context_length = 0;          // tokens served
-  int trained_context = 0;         // tokens the model was trained for
+  std::uint64_t file_bytes = 0;  // the weights, which are mapped
+  std::uint64_t kv_bytes = 0;    // the KV arena when it is full; it takes memory as tokens are stored in it
+  int context_length = 0;        // tokens served
+  int trained_context = 0;       // tokens the model was trained for
   int embedding_length = 0;
   int layers = 0;
   int vocabulary = 0;

@@ -36,14 +36,22 @@ ApiResult<json> health(ModelHost& host, const Request& request, Responder& out) 
   return json{{"status", "ok"}, {"model", (*lease)->record().name}, {"token_ms", elapsed.count()}};
 }
 
+// Null for a model that is in use or stays for good.
+json seconds_left(const LoadedModel& one) {
+  if (one.expires_at == std::chrono::system_clock::time_point::max()) return nullptr;
+  return std::chrono::duration<double>(one.expires_at - std::chrono::system_clock::now()).count();
+}
+
 json status(ModelHost& host, const DaemonInfo& info) {
   const auto engine = host.engine().status();
   json models = json::array();
   for (const auto& one : host.loaded())
     models.push_back({{"name", one.record.name},
                       {"context_length", one.model->info().context_length},
-                      {"memory", one.model->info().memory_bytes},
-                      {"in_use", one.in_use}});
+                      {"weights", one.model->info().file_bytes},
+                      {"cache_limit", one.model->info().kv_bytes},
+                      {"in_use", one.in_use},
+                      {"unloads_in_s", seconds_left(one)}});
   const auto& kernels = engine.kernels;
   return {{"version", kVersion},
           {"pid", ::getpid()},

@@ -3,6 +3,7 @@
 #include "daemon/routes/fields.h"
 #include "daemon/routes/ollama/ollama.h"
 #include "daemon/routes/ollama/stream.h"
+#include "store/model_details.h"
 
 namespace mlxr::daemon::ollama {
 namespace {
@@ -55,7 +56,7 @@ void ps(ModelHost& host, Responder& out) {
   for (const auto& one : host.loaded())
     models.push_back({{"name", one.record.name},
                       {"model", one.record.name},
-                      {"size", one.model->info().memory_bytes},
+                      {"size", one.model->info().file_bytes + one.model->info().kv_bytes},
                       {"digest", one.record.sha256},
                       {"details", details_json(one.record)},
                       {"expires_at", rfc3339(std::min(one.expires_at, far))},
@@ -84,11 +85,11 @@ ApiResult<json> show(ModelHost& host, const Request& request) {
   if (auto checked = check_fields(*body, kFields); !checked) return std::unexpected(checked.error());
   const auto name = read_name(*body);
   if (!name) return std::unexpected(name.error());
-  const auto record = host.store().find(*name);
+  const bool is_path = name->starts_with('/') && request.transport == Transport::kUnixSocket;
+  const auto record = is_path ? host.store().resolve(*name) : host.store().find(*name);
   if (!record) return std::unexpected(to_api_error(record.error()));
-  std::string chat_template;
-  for (const auto& one : host.loaded())  // known once it is loaded
-    if (one.record.name == record->name) chat_template = one.model->info().chat_template;
+  const auto chat_template = store::read_chat_template(record->file);
+  if (!chat_template) return std::unexpected(to_api_error(chat_template.error()));
   json info{{"general.architecture", record->architecture},
             {"general.parameter_count", record->parameters},
             {record->architecture + ".context_length", record->context_length},
@@ -96,7 +97,7 @@ ApiResult<json> show(ModelHost& host, const Request& request) {
   return json{{"license", record->license},
               {"modelfile", "FROM " + record->file.string() + "\n"},
               {"parameters", ""},
-              {"template", chat_template},
+              {"template", *chat_template},
               {"details", details_json(*record)},
               {"model_info", std::move(info)},
               {"capabilities", json::array({"completion"})},

@@ -46,14 +46,14 @@ ApiResult<void> handle(ModelHost& host, const Request& request, Responder& out) 
   std::atomic<bool> cancelled = false;
   out.on_gone([&] { cancelled = true; });
   bool started = false;
-  const auto send = [&](const json& line) {  // the head goes with the first line, so that an error before it still has a status
+  const auto send = [&](const std::string& line) {  // the head goes with the first line, so that an error before it still has a status
     if (!std::exchange(started, true)) out.start({.content_type = "application/x-ndjson"});
-    return out.write(dump(line) + "\n");
+    return out.write(line + "\n");
   };
   store::PullOptions options{.accept_license = get<bool>(*body, "accept_license").value_or(false), .cancelled = &cancelled};
   if (stream)
     options.progress = [&](const store::Progress& progress) {
-      if (!send(progress_json(progress))) cancelled = true;
+      if (!send(dump(progress_json(progress)))) cancelled = true;
     };
   const auto model = host.store().pull(name, options);
   out.on_gone({});
@@ -62,7 +62,7 @@ ApiResult<void> handle(ModelHost& host, const Request& request, Responder& out) 
     out.respond({.body = dump({{"status", "success"}})});
     return {};
   }
-  send(model ? json{{"status", "success"}} : json{{"error", pull_error(model.error(), name).message}});
+  send(model ? dump({{"status", "success"}}) : ollama_error_body(pull_error(model.error(), name)));
   out.finish();
   return {};
 }

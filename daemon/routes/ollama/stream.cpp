@@ -44,7 +44,7 @@ void answer_stream(const ModelHost::Lease& lease, Reply& reply, const Piece& pie
     if (piece.put_last) piece.put_last(last, all);
     return out.write(dump(last) + "\n");
   });
-  if (!usage) out.write(dump({{"error", usage.error().message}}) + "\n");
+  if (!usage) out.write(ollama_error_body(to_api_error(usage.error())) + "\n");
   out.finish();
 }
 

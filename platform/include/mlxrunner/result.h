@@ -11,6 +11,7 @@
 #pragma once
 
 #include <expected>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -38,6 +39,8 @@ enum class ErrorCode {
 
 // The code's name for logs and JSON, for example "not_found".
 std::string_view error_code_name(ErrorCode code);
+// The code of a name, or nothing when it is none.
+std::optional<ErrorCode> error_code_from_name(std::string_view name);
 
 struct Error {
   ErrorCode code = ErrorCode::kInternal;

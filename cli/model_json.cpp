@@ -33,11 +33,17 @@ ordered_json to_json(const store::ModelRecord& model) {
 }
 
 ordered_json to_json(const store::CatalogueEntry& entry, bool installed) {
-  return {{"name", entry.name},           {"title", entry.title},
-          {"publisher", entry.publisher}, {"description", entry.description},
-          {"license", entry.license},     {"license_url", entry.license_url},
-          {"size", entry.size},           {"memory", entry.memory},
-          {"sha256", entry.sha256},       {"installed", installed}};
+  return {{"name", entry.name},
+          {"title", entry.title},
+          {"publisher", entry.publisher},
+          {"description", entry.description},
+          {"license", entry.license},
+          {"license_url", entry.license_url},
+          {"license_summary", entry.license_summary},
+          {"size", entry.size},
+          {"memory", entry.memory},
+          {"sha256", entry.sha256},
+          {"installed", installed}};
 }
 
 Status print_json(const ordered_json& value) {

@@ -6,6 +6,7 @@
 #include "cli/interrupt.h"
 #include "cli/progress_bar.h"
 #include "cli/terminal.h"
+#include "store/names.h"
 
 namespace mlxr::cli {
 namespace {
@@ -17,9 +18,17 @@ void say(const std::string& text) {
 
 void show_license(const store::CatalogueEntry& entry) {
   say(styled_error(Style::kBold, std::string(entry.title)) + " (" + std::string(entry.name) + ", " + format_bytes(entry.size) + " by " +
-      std::string(entry.publisher) + ")\n" + std::string(entry.description) +
-      "\n\nLicence: " + styled_error(Style::kBold, std::string(entry.license)) + "\nText:    " + std::string(entry.license_url) + "\n" +
-      std::string(entry.license_summary) + "\n\n");
+      std::string(entry.publisher) + ")\n" + wrapped(entry.description, text_width()) +
+      "\nLicence: " + styled_error(Style::kBold, std::string(entry.license)) + "\nText:    " + std::string(entry.license_url) + "\n" +
+      wrapped(entry.license_summary, text_width()) + "\n");
+}
+
+// Nobody vouches for a file from an address: its licence is its publisher's to tell.
+void say_license_is_unknown(std::string_view address) {
+  const std::size_t host = address.find("://") + 3;
+  say(wrapped("The licence of this file is not known to MLXR. Before you use the model, read its licence where it is published: " +
+                  std::string(address.substr(0, address.find('/', host))) + "/",
+              text_width()));
 }
 
 // Shows the licence where that is due and settles whether it is accepted.
@@ -58,6 +67,8 @@ Outcome<store::ModelRecord> pull_model(store::Store& store, std::string_view nam
     auto accepted = settle_license(store, *entry, accept_license);
     if (!accepted) return give_up(accepted.error());
     options.accept_license = *accepted;
+  } else if (store::is_address(name)) {
+    say_license_is_unknown(name);
   }
 
   ProgressBar bar(stderr_is_terminal());
@@ -73,17 +84,24 @@ Outcome<store::ModelRecord> pull_model(store::Store& store, std::string_view nam
     }
     return give_up(model.error());
   }
-  say(model->name + " is here: " + format_bytes(model->size) + ", SHA-256 verified, " + model->file.string() + "\n");
+  // Without a catalogue entry there is no hash to compare with.
+  const bool compared = store::find_in_catalogue(name) != nullptr;
+  say(model->name + " is here: " + format_bytes(model->size) + (compared ? ", SHA-256 verified, " : ", SHA-256 " + model->sha256 + ", ") +
+      model->file.string() + "\n");
+  if (!compared && !model->license.empty()) say("The file itself names its licence: " + model->license + "\n");
   return *model;
 }
 
-std::string_view next_models_hint() {
-  return "The models that MLXR knows by name are small: they prove that the installation works. For real work, take a GGUF file by the "
-         "memory you have:\n"
+std::string next_models_hint() {
+  return wrapped(
+             "The models that MLXR knows by name are small: they prove that the installation works. For real work, take a GGUF file by "
+             "the memory you have:",
+             text_width()) +
          "   4 GB of memory   models of 1 to 3 billion parameters, Q4\n"
          "   8 GB of memory   models of 7 to 8 billion parameters, Q4\n"
-         "  16 GB of memory   models of 14 billion parameters, Q4\n"
-         "and get it by its address, mlx pull https://.../model.gguf, or use a file that you have: mlx import model.gguf\n";
+         "  16 GB of memory   models of 14 billion parameters, Q4\n" +
+         wrapped("and get it by its address, mlx pull https://.../model.gguf, or use a file that you have: mlx import model.gguf",
+                 text_width());
 }
 
 }  // namespace mlxr::cli

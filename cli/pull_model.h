@@ -1,6 +1,7 @@
 // Getting a model with its licence shown first; used by `mlx pull` and `mlx run`.
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "cli/failure.h"
@@ -13,6 +14,6 @@ namespace mlxr::cli {
 Outcome<store::ModelRecord> pull_model(store::Store& store, std::string_view name, bool accept_license);
 
 // Which models to get for real work, by memory, and how: printed after the starter model's first answer and by `mlx list --available`.
-std::string_view next_models_hint();
+std::string next_models_hint();
 
 }  // namespace mlxr::cli

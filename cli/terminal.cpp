@@ -3,6 +3,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cwchar>
@@ -41,6 +42,8 @@ int terminal_width() {
   return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
+int text_width() { return std::min(terminal_width(), 100); }
+
 int display_width(std::string_view text) {
   int width = 0;
   for (std::size_t i = 0; i < text.size();) {
@@ -55,6 +58,25 @@ int display_width(std::string_view text) {
     i += length;
   }
   return width;
+}
+
+std::string wrapped(std::string_view text, int width, int indent) {
+  std::string out;
+  int column = 0;  // 0: no word stands on this line yet
+  while (true) {
+    const std::size_t begin = text.find_first_not_of(' ');
+    if (begin == std::string_view::npos) return column > 0 ? out + "\n" : out;
+    const std::string_view word = text.substr(begin, text.find(' ', begin) - begin);
+    text.remove_prefix(begin + word.size());
+    const int columns = display_width(word);
+    if (column > 0 && column + 1 + columns > width) {
+      out += '\n';
+      column = 0;
+    }
+    out += column == 0 ? std::string(static_cast<std::size_t>(indent), ' ') : " ";
+    column += columns + (column == 0 ? indent : 1);
+    out += word;
+  }
 }
 
 std::string styled(Style style, std::string_view text) { return styled_for(STDOUT_FILENO, style, text); }

@@ -11,9 +11,13 @@ bool stdin_is_terminal();
 bool stdout_is_terminal();
 bool stderr_is_terminal();
 int terminal_width();  // columns of the terminal on stderr; 80 when it does not say
+int text_width();      // columns for paragraphs: those of the terminal, at most 100
 
 // Columns that UTF-8 text takes on a terminal: wide characters count two, combining ones none.
 int display_width(std::string_view text);
+
+// The text in lines of at most `width` columns (a longer word stands alone), each after `indent` spaces and ended by a new line.
+std::string wrapped(std::string_view text, int width, int indent = 0);
 
 enum class Style { kBold, kDim, kRed, kGreen, kYellow };
 // The text in a style when stdout (or stderr) is a terminal and NO_COLOR is not set, else unchanged.

@@ -130,7 +130,7 @@ Finding kernel_finding(const json& status) {
   const std::string variant = kernels.value("variant", "unknown");
   const std::string warning = kernels.contains("warning") && kernels["warning"].is_string() ? kernels["warning"].get<std::string>() : "";
   const auto fallbacks = kernels.value("fallbacks", std::uint64_t{0});
-  Finding finding{"kernels", Verdict::kGood, variant + ", " + std::to_string(fallbacks) + " fallbacks to MLX", ""};
+  Finding finding{"kernels", Verdict::kGood, variant + ", fallbacks to MLX: " + std::to_string(fallbacks), ""};
   if (!warning.empty()) {
     finding.verdict = Verdict::kWarning;
     finding.text += ": " + warning;
@@ -193,9 +193,11 @@ std::string line_of(const Finding& finding) {
 
 Status report(const std::vector<Finding>& findings, bool as_json) {
   std::size_t bad = 0;
+  std::size_t warnings = 0;
   auto array = nlohmann::ordered_json::array();
   for (const Finding& finding : findings) {
     bad += finding.verdict == Verdict::kBad ? 1 : 0;
+    warnings += finding.verdict == Verdict::kWarning ? 1 : 0;
     array.push_back(
         {{"subject", finding.subject}, {"verdict", verdict_name(finding.verdict)}, {"text", finding.text}, {"todo", finding.todo}});
     if (!as_json) write_out(line_of(finding));
@@ -206,7 +208,7 @@ Status report(const std::vector<Finding>& findings, bool as_json) {
   }
   if (bad > 0)
     return give_up(ExitCode::kFailure, std::to_string(bad) + (bad == 1 ? " thing is" : " things are") + " wrong; what to do stands above.");
-  write_out("All is well.\n");
+  write_out(warnings == 0 ? "All is well.\n" : "Nothing is wrong; what could be better stands above.\n");
   return {};
 }
 

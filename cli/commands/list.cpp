@@ -54,12 +54,16 @@ Status list_available(const std::vector<store::ModelRecord>& models, const Optio
     for (const auto& entry : store::catalogue()) write_out(std::string(entry.name) + "\n");
     return {};
   }
-  Table table({{"NAME"}, {"DOWNLOAD", Align::kRight}, {"MEMORY", Align::kRight}, {"LICENCE"}, {"HERE"}, {"DESCRIPTION"}});
+  Table table({{"NAME"}, {"DOWNLOAD", Align::kRight}, {"MEMORY", Align::kRight}, {"LICENCE"}, {"HERE"}});
+  std::string descriptions;
   for (const auto& entry : store::catalogue()) {
     table.add_row({std::string(entry.name), format_bytes(entry.size), format_bytes(entry.memory), std::string(entry.license),
-                   installed(entry.name) ? "yes" : "no", std::string(entry.description)});
+                   installed(entry.name) ? "yes" : "no"});
+    descriptions += "\n" + styled(Style::kBold, entry.name) + "\n" + wrapped(entry.description, text_width(), 2) +
+                    wrapped(std::string(entry.license) + ": " + std::string(entry.license_summary), text_width(), 2) +
+                    wrapped(entry.license_url, text_width(), 2);
   }
-  write_out(table.to_string() + "\n" + std::string(next_models_hint()));
+  write_out(table.to_string() + descriptions + "\n" + next_models_hint());
   return {};
 }
 

@@ -88,8 +88,7 @@ void hint_once(const store::ModelRecord& model, const platform::Paths& paths) {
   if (fs::exists(marker, failed)) return;
   fs::create_directories(paths.cache, failed);
   std::ofstream(marker).put('\n');
-  std::fprintf(stderr, "\n%s%.*s", (model.name + " is a very small model.\n").c_str(), static_cast<int>(next_models_hint().size()),
-               next_models_hint().data());
+  std::fprintf(stderr, "\n%s is a very small model.\n%s", model.name.c_str(), next_models_hint().c_str());
 }
 
 Status answer_once(Client& client, Conversation conversation, const std::string& prompt, const Options& options) {

@@ -1,4 +1,5 @@
 #include "cli/table.h"
+#include "cli/terminal.h"
 
 #include <gtest/gtest.h>
 
@@ -29,6 +30,13 @@ TEST(Table, CountsColumnsOfTheTerminalAndNotBytes) {
   table.add_row({"模型", "1"});  // two characters of two columns each
   table.add_row({"häß", "2"});
   EXPECT_EQ(table.to_string(), "NAME  N\n模型  1\nhäß   2\n");
+}
+
+TEST(Wrapped, BreaksBetweenWords) {
+  EXPECT_EQ(wrapped("one two  three four", 9), "one two\nthree\nfour\n");
+  EXPECT_EQ(wrapped("one two three", 9, 2), "  one two\n  three\n");
+  EXPECT_EQ(wrapped("a https://example.org/long b", 10), "a\nhttps://example.org/long\nb\n");
+  EXPECT_EQ(wrapped("", 10), "");
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "cli/completion.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <vector>
 
 namespace mlxr::cli {
@@ -35,18 +36,30 @@ Operand operand_of(const CLI::App& command) {
   return Operand::kNone;
 }
 
+std::vector<const CLI::App*> commands_of(const CLI::App& app) {
+  return app.get_subcommands([](const CLI::App*) { return true; });
+}
+
+// Adds those that are not there yet.
+void add_options(std::vector<Option>& options, const CLI::App& app) {
+  for (const CLI::Option* option : app.get_options()) {
+    if (option->get_positional()) continue;
+    Option entry{{}, option->get_description(), option->get_items_expected_max() > 0};
+    for (const std::string& name : option->get_lnames()) entry.names.push_back("--" + name);
+    for (const std::string& name : option->get_snames()) entry.names.push_back("-" + name);
+    if (std::ranges::find(options, entry.names, &Option::names) == options.end()) options.push_back(std::move(entry));
+  }
+}
+
 std::vector<Command> table_of(const CLI::App& app) {
   std::vector<Command> table;
-  for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; })) {
+  for (const CLI::App* sub : commands_of(app)) {
     Command command{sub->get_name(), sub->get_description(), {}, {}, operand_of(*sub)};
-    for (const CLI::Option* option : sub->get_options()) {
-      if (option->get_positional()) continue;
-      Option entry{{}, option->get_description(), option->get_items_expected_max() > 0};
-      for (const std::string& name : option->get_lnames()) entry.names.push_back("--" + name);
-      for (const std::string& name : option->get_snames()) entry.names.push_back("-" + name);
-      command.options.push_back(std::move(entry));
+    add_options(command.options, *sub);
+    for (const CLI::App* child : commands_of(*sub)) {
+      command.children.push_back(child->get_name());
+      add_options(command.options, *child);
     }
-    for (const CLI::App* child : sub->get_subcommands([](const CLI::App*) { return true; })) command.children.push_back(child->get_name());
     if (sub->get_name() == "completion") command.children = {"bash", "zsh", "fish"};
     table.push_back(std::move(command));
   }
@@ -65,11 +78,12 @@ std::string quoted(std::string text) {
   return "'" + text + "'";
 }
 
-std::string bash(const std::vector<Command>& table) {
+std::string bash(const std::vector<Command>& table, const std::vector<Option>& common) {
   std::string names;
+  for (const Option& option : common) names += (names.empty() ? "" : " ") + joined(option.names);
   std::string cases;
   for (const Command& command : table) {
-    names += (names.empty() ? "" : " ") + command.name;
+    names += " " + command.name;
     std::string words = joined(command.children);
     for (const Option& option : command.options) words += (words.empty() ? "" : " ") + joined(option.names);
     cases += "    " + command.name + ")\n      words='" + words + "'\n";
@@ -86,7 +100,7 @@ std::string bash(const std::vector<Command>& table) {
          "_mlx() {\n"
          "  local current words='" +
          names +
-         " --help'\n"
+         "'\n"
          "  local line=\"${COMP_LINE:0:COMP_POINT}\"\n"
          "  COMPREPLY=()\n"
          "  current=\"${line##* }\"\n"
@@ -102,7 +116,7 @@ std::string bash(const std::vector<Command>& table) {
          "complete -o filenames -F _mlx mlx\n";
 }
 
-std::string zsh(const std::vector<Command>& table) {
+std::string zsh(const std::vector<Command>& table, const std::vector<Option>& common) {
   std::string commands;
   std::string cases;
   const auto described = [](std::string text) {
@@ -113,6 +127,9 @@ std::string zsh(const std::vector<Command>& table) {
     }
     return out;
   };
+  for (const Option& option : common) {
+    for (const std::string& name : option.names) commands += "    " + quoted(name + ":" + described(option.help)) + "\n";
+  }
   for (const Command& command : table) {
     commands += "    " + quoted(command.name + ":" + described(command.help)) + "\n";
     cases += "    " + command.name + ")\n      _arguments";
@@ -149,21 +166,23 @@ std::string zsh(const std::vector<Command>& table) {
          cases +
          "  esac\n"
          "}\n"
-         "if [[ $funcstack[1] == _mlx ]]; then _mlx \"$@\"; else compdef _mlx mlx; fi\n";
+         "compdef _mlx mlx\n";
 }
 
-std::string fish(const std::vector<Command>& table) {
+std::string fish(const std::vector<Command>& table, const std::vector<Option>& common) {
   std::string out = "# fish completion for mlx; made by: mlx completion fish\ncomplete -c mlx -f\n";
+  const auto flags = [](const Option& option) {
+    std::string text;
+    for (const std::string& name : option.names) text += name.starts_with("--") ? " -l " + name.substr(2) : " -s " + name.substr(1);
+    return text + (option.takes_value ? " -x" : "") + " -d " + quoted(option.help) + "\n";
+  };
+  for (const Option& option : common) out += "complete -c mlx -n __fish_use_subcommand" + flags(option);
   for (const Command& command : table) {
     out += "complete -c mlx -n __fish_use_subcommand -a " + command.name + " -d " + quoted(command.help) + "\n";
   }
   for (const Command& command : table) {
     const std::string here = "complete -c mlx -n '__fish_seen_subcommand_from " + command.name + "'";
-    for (const Option& option : command.options) {
-      out += here;
-      for (const std::string& name : option.names) out += name.starts_with("--") ? " -l " + name.substr(2) : " -s " + name.substr(1);
-      out += std::string(option.takes_value ? " -x" : "") + " -d " + quoted(option.help) + "\n";
-    }
+    for (const Option& option : command.options) out += here + flags(option);
     if (!command.children.empty()) out += here + " -a '" + joined(command.children) + "'\n";
     if (command.operand == Operand::kModel || command.operand == Operand::kModelOrFile) out += here + " -a '(mlx list -q 2>/dev/null)'\n";
     if (command.operand == Operand::kAvailable) out += here + " -a '(mlx list --available -q 2>/dev/null)'\n";
@@ -176,9 +195,11 @@ std::string fish(const std::vector<Command>& table) {
 
 Outcome<std::string> completion_script(const CLI::App& app, std::string_view shell) {
   const auto table = table_of(app);
-  if (shell == "bash") return bash(table);
-  if (shell == "zsh") return zsh(table);
-  if (shell == "fish") return fish(table);
+  std::vector<Option> common;
+  add_options(common, app);
+  if (shell == "bash") return bash(table, common);
+  if (shell == "zsh") return zsh(table, common);
+  if (shell == "fish") return fish(table, common);
   return give_up(ExitCode::kUsage, "There is no completion for " + std::string(shell) + "; there is one for bash, zsh and fish.");
 }
 

@@ -2,12 +2,15 @@
 
 #include <CLI/CLI.hpp>
 
+#include "platform/version.h"
+
 namespace mlxr::cli {
 
 void add_all_commands(CLI::App& app, Action& action) {
   app.name("mlx");
   app.description("Runs language models on this machine.");
   app.footer("A start: mlx run smollm2:135m \"What is a computer?\"\nThe manual: man mlx");
+  app.set_version_flag("--version", std::string("mlx ") + kVersion, "Print the version");
   app.require_subcommand(1);
   for (const auto add : {add_run, add_pull, add_import, add_list, add_show, add_rm, add_ps, add_stop, add_serve, add_doctor, add_token,
                          add_completion, add_version}) {

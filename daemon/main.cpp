@@ -91,7 +91,11 @@ int main(int argc, char** argv) {
   std::string config_file;
   app.add_option("--config", config_file, "Read this file instead of the usual server.yaml")->check(CLI::ExistingFile);
   app.set_version_flag("--version", std::string("mlxrunnerd ") + kVersion);
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
 
   auto logger = spdlog::stderr_color_mt("mlxrunnerd");
   logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");

@@ -32,7 +32,7 @@ def test_malformed_json(empty_daemon_for_module, route, body):
 
 @pytest.fixture(scope="module")
 def empty_daemon_for_module():
-    from conftest import Daemon, new_home
+    from programs import Daemon, new_home
 
     with new_home() as folder:
         one = Daemon(folder).start()
@@ -121,7 +121,7 @@ def test_client_gone_mid_stream_stops_its_generation(daemon):
 
 
 def test_a_path_is_a_model_over_the_unix_socket(daemon):
-    from conftest import MODEL_FILE
+    from programs import MODEL_FILE
 
     with daemon.client() as client:
         answer = client.post("/api/generate", json={"model": str(MODEL_FILE.resolve()), "prompt": "a", "stream": False, "options": {"num_predict": 1}})

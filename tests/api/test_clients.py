@@ -4,7 +4,7 @@ import httpx
 import ollama
 import openai
 import pytest
-from conftest import MODEL
+from programs import MODEL
 
 QUESTION = [{"role": "user", "content": "Explain what a computer is in one sentence."}]
 

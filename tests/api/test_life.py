@@ -11,7 +11,7 @@ import time
 
 import httpx
 import pytest
-from conftest import MODEL, Daemon
+from programs import MODEL, Daemon
 
 LONG = {"model": MODEL, "prompt": "Count to one thousand: 1, 2, 3,", "raw": True, "options": {"num_predict": 4000}}
 

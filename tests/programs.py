@@ -1,6 +1,7 @@
-"""Fixtures: the real mlxrunnerd in a folder of its own, with the real starter model where it lies."""
+"""The real programs, each in a folder of its own, with the real starter model where it lies."""
 
 import contextlib
+import json
 import os
 import pathlib
 import shutil
@@ -11,13 +12,45 @@ import tempfile
 import time
 
 import httpx
+import pexpect
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+ROOT = pathlib.Path(__file__).resolve().parents[1]
 BUILD = pathlib.Path(os.environ.get("MLXR_BUILD_DIR", ROOT / "build" / "dev"))
 MODELS = pathlib.Path(os.environ.get("MLXR_TEST_MODELS", ROOT / ".deps" / "models"))
 MODEL_FILE = MODELS / "SmolLM2-135M-Instruct.Q4_1.gguf"
 MODEL = "smollm2:135m"
+
+
+class Mlx:
+    """`mlx` under `home`: call it with its words. It starts mlxrunnerd by itself; stop() ends that one."""
+
+    def __init__(self, home, **environment):
+        self.home = pathlib.Path(home)
+        self.environment = {**os.environ, "MLXR_HOME": str(self.home), "TERM": "xterm-256color", **environment}
+        self.environment.pop("NO_COLOR", None)
+
+    def __call__(self, *words, stdin=""):
+        return subprocess.run([BUILD / "bin" / "mlx", *words], env=self.environment, input=stdin, capture_output=True, text=True, timeout=120)
+
+    def json(self, *words):
+        run = self(*words, "--json")
+        assert run.returncode == 0, run.stderr
+        return json.loads(run.stdout)
+
+    def start(self, *words):
+        """For what is interrupted, or runs beside the test."""
+        return subprocess.Popen([BUILD / "bin" / "mlx", *words], env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True)  # fmt: skip
+
+    def on_terminal(self, *words, columns=80):
+        """For what people do: a pexpect child on a terminal of its own."""
+        return pexpect.spawn(str(BUILD / "bin" / "mlx"), list(map(str, words)), env=self.environment, encoding="utf-8", timeout=60,
+                             dimensions=(24, columns))  # fmt: skip
+
+    def stop(self):
+        run = self("stop")
+        assert run.returncode == 0, run.stderr
 
 
 class Daemon:
@@ -37,7 +70,7 @@ class Daemon:
         return run.returncode, run.stderr
 
     def import_model(self):
-        subprocess.run([BUILD / "tests" / "import_tool", MODEL_FILE, MODEL], env=self.environment, check=True)
+        Mlx(self.home)("import", MODEL_FILE, "--name", MODEL).check_returncode()
 
     def start(self):
         log = open(self.home / "stderr.log", "ab")  # noqa: SIM115  (the daemon keeps it)
@@ -82,43 +115,6 @@ def new_home():
         shutil.rmtree(home)
 
 
-@pytest.fixture
-def home():
-    with new_home() as folder:
-        yield folder
-
-
-@pytest.fixture
-def empty_daemon(home):
-    """A daemon of this test's own, without a model."""
-    one = Daemon(home).start()
-    yield one
-    one.stop()
-
-
 def require_model():
     if not MODEL_FILE.exists():
         pytest.skip(f"{MODEL_FILE.name} is not in MLXR_TEST_MODELS (scripts/setup test puts it there)")
-
-
-@pytest.fixture
-def own_daemon(home):
-    """A daemon of this test's own, with the model, to be stopped or killed."""
-    require_model()
-    one = Daemon(home)
-    one.import_model()
-    one.start()
-    yield one
-    one.stop()
-
-
-@pytest.fixture(scope="session")
-def daemon():
-    """The daemon that tests share, with the model."""
-    require_model()
-    with new_home() as folder:
-        one = Daemon(folder)
-        one.import_model()
-        one.start()
-        yield one
-        assert one.stop() == 0

@@ -13,7 +13,7 @@ namespace mlxr::cli {
 namespace {
 
 constexpr std::string_view kHelp =
-    "  /set NAME VALUE   sets a parameter of the answers, for example: /set temperature 0.2\n"
+    "  /set NAME VALUE   sets a parameter, for example: /set temperature 0.2\n"
     "  /set system TEXT  sets the system message; without TEXT removes it\n"
     "  /set stop TEXT    adds a text that ends an answer; without TEXT removes all\n"
     "  /show             shows the model and the parameters\n"
@@ -21,7 +21,8 @@ constexpr std::string_view kHelp =
     "  /help, /?         shows this\n"
     "  /bye              leaves (Ctrl-D does as well)\n"
     "\n"
-    "  \"\"\"               begins and ends an input of several lines; a backslash at the end of a line goes on as well\n"
+    "  \"\"\"               begins and ends an input of several lines\n"
+    "  \\                 at the end of a line goes on with the next one\n"
     "  Ctrl-C            stops the answer\n";
 
 std::string first_word(std::string& text) {
@@ -122,16 +123,22 @@ class Session {
   Status answer(const std::string& input) {
     conversation_.messages.push_back({"user", input});
     TerminalFilter filter;
-    auto answered = ask(client_, conversation_, [&](std::string_view text) { return write_out(filter.clean(text)); });
+    bool began = false;
+    auto answered = ask(client_, conversation_, [&](std::string_view text) {
+      began = true;
+      return write_out(filter.clean(text));
+    });
     const bool stopped = interrupted().exchange(false);
     if (!answered) {
+      if (began) write_out("\n");
       conversation_.messages.pop_back();
       return give_up(answered.error());
     }
-    write_out(stopped ? "\n" + styled(Style::kDim, "(stopped)") + "\n\n" : "\n\n");
+    write_out(stopped ? "\n" + styled(Style::kDim, "(stopped)") + "\n" : "\n");
     conversation_.messages.push_back({"assistant", answered->text});
-    if (options_.verbose && !stopped) std::fputs(timings(*answered).c_str(), stderr);
+    if (options_.verbose && !stopped) std::fputs(("\n" + timings(*answered)).c_str(), stderr);
     if (!stopped && options_.after_answer) options_.after_answer();
+    write_out("\n");
     return {};
   }
 

@@ -31,6 +31,8 @@ ExitCode exit_code_of_status(long status) {
 std::optional<Failure> failure_in(const json& answer, long status) {
   if (!answer.is_object() || !answer.contains("error") || !answer["error"].is_string()) return std::nullopt;
   const auto code = error_code_from_name(answer.value("code", ""));
+  // Nobody pressed Ctrl-C here: it is the daemon that stops, and its answers with it.
+  if (code == ErrorCode::kCancelled) return Failure(ExitCode::kDaemonUnavailable, answer["error"].get<std::string>());
   return Failure(code ? exit_code_of(*code) : exit_code_of_status(status), answer["error"].get<std::string>());
 }
 

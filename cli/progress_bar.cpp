@@ -9,6 +9,15 @@ namespace mlxr::cli {
 namespace {
 
 constexpr auto kSpeedWindow = std::chrono::seconds(5);
+constexpr std::size_t kLongestStage = 11;  // "downloading"
+constexpr int kBesideTheBar = 64;          // columns for the stage and all figures
+constexpr int kFewestCells = 8;
+constexpr int kMostCells = 30;
+
+std::string padded_right(std::string text, std::size_t width) {
+  if (text.size() < width) text.resize(width, ' ');
+  return text;
+}
 
 int percent_of(const ProgressBar::State& state) {
   if (state.total == 0) return 0;
@@ -36,35 +45,30 @@ double ProgressBar::bytes_per_second(const State& state, Clock::time_point now) 
 }
 
 std::string ProgressBar::terminal_line(const State& state, double speed, int width) const {
-  const std::string head = state.stage + " " + state.item;
-  std::string tail;
+  // What can change its length stands behind the bar, so that the bar keeps its place and size.
+  std::string line = padded_right(state.stage, kLongestStage);
   if (state.total > 0) {
-    tail = "  " + format_bytes(state.done) + " of " + format_bytes(state.total);
-    if (speed > 0) {
-      tail += "  " + format_bytes(static_cast<std::uint64_t>(speed)) + "/s";
-      const double left = static_cast<double>(state.total - std::min(state.done, state.total)) / speed;
-      if (state.done < state.total) tail += "  " + format_duration(left) + " left";
-    }
     const int percent = percent_of(state);
-    const std::string number = std::to_string(percent) + "%";
-    const int room = width - 1 - display_width(head) - display_width(tail) - static_cast<int>(number.size()) - 5;
-    if (room >= 8) {
-      const int cells = std::min(room, 30);
-      const int full = cells * percent / 100;
-      return head + "  [" + std::string(full, '#') + std::string(cells - full, ' ') + "] " + number + tail;
+    const int cells = std::min(width - kBesideTheBar, kMostCells);
+    if (cells >= kFewestCells) {
+      const auto full = static_cast<std::size_t>(cells * percent / 100);
+      line += "  [" + padded_right(std::string(full, '#'), static_cast<std::size_t>(cells)) + "]";
     }
-    return fitting(number + tail, width);
+    const std::string number = std::to_string(percent);
+    line += "  " + std::string(3 - number.size(), ' ') + number + "%  " + format_bytes(state.done) + " of " + format_bytes(state.total);
+  } else {
+    line += "  " + format_bytes(state.done);
   }
-  tail = "  " + format_bytes(state.done);
-  if (speed > 0) tail += "  " + format_bytes(static_cast<std::uint64_t>(speed)) + "/s";
-  return display_width(head + tail) < width ? head + tail : fitting(tail.substr(2), width);
+  if (speed > 0) {
+    line += "  " + format_bytes(static_cast<std::uint64_t>(speed)) + "/s";
+    if (state.done < state.total) line += "  " + format_duration(static_cast<double>(state.total - state.done) / speed) + " left";
+  }
+  return fitting(std::move(line), width);
 }
 
 std::string ProgressBar::update(const State& state, Clock::time_point now, int width) {
-  std::string out;
   const std::string what = state.stage + " " + state.item;
   if (what != stage_and_item_) {
-    out = finish();
     stage_and_item_ = what;
     samples_.clear();
     last_tenth_ = -1;
@@ -72,12 +76,12 @@ std::string ProgressBar::update(const State& state, Clock::time_point now, int w
   const double speed = bytes_per_second(state, now);
   if (on_terminal_) {
     drawn_ = true;
-    return out + "\r" + terminal_line(state, speed, width) + "\033[K";
+    return "\r" + terminal_line(state, speed, width) + "\033[K";
   }
   const int tenth = percent_of(state) / 10;
-  if (tenth == last_tenth_) return out;
+  if (tenth == last_tenth_) return "";
   last_tenth_ = tenth;
-  out += what;
+  std::string out = what;
   if (state.total > 0) {
     out += ": " + std::to_string(percent_of(state)) + "% of " + format_bytes(state.total);
     if (speed > 0) out += ", " + format_bytes(static_cast<std::uint64_t>(speed)) + "/s";

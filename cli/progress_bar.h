@@ -1,4 +1,5 @@
-// The progress of a download: one line that redraws itself on a terminal, a plain line every ten percent elsewhere.
+// The progress of a download: one line that redraws itself on a terminal (the stage, not the item: the person knows what was asked for), a
+// plain line every ten percent elsewhere.
 #pragma once
 
 #include <chrono>

@@ -35,7 +35,7 @@ void say_license_is_unknown(std::string_view address) {
 Outcome<bool> settle_license(store::Store& store, const store::CatalogueEntry& entry, bool accept_license) {
   auto accepted_at = store.license_accepted_at(entry.name);
   if (!accepted_at) return give_up(accepted_at.error());
-  if (accepted_at->has_value()) return true;
+  if (accepted_at->has_value() || entry.license.empty()) return true;  // a team's own catalogue may name none
   show_license(entry);
   if (accept_license) {
     say("Accepted by --accept-license.\n");

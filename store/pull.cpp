@@ -1,5 +1,6 @@
 #include "store/pull.h"
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <utility>
@@ -28,7 +29,8 @@ class Reporter {
     if (stage == last_stage_ && now - last_ < std::chrono::milliseconds(100)) return;
     last_ = now;
     last_stage_ = stage;
-    options_.progress({stage, item, done, total});
+    // While pip copies a package, twice its bytes lie there.
+    options_.progress({stage, item, total == 0 ? done : std::min(done, total), total});
   }
 
  private:

@@ -95,15 +95,16 @@ Status answer_once(Client& client, Conversation conversation, const std::string&
   conversation.messages.push_back({"user", prompt});
   TerminalFilter filter;
   const bool on_terminal = stdout_is_terminal();
+  bool began = false;
   auto answer = ask(client, conversation, [&](std::string_view text) {
     if (options.json) return true;
+    began = true;
     return on_terminal ? write_out(filter.clean(text)) : write_out(text);
   });
+  const bool broke_off = !answer || interrupted();
+  if (broke_off && began) write_out("\n");
   if (!answer) return give_up(answer.error());
-  if (interrupted()) {
-    if (!options.json) write_out("\n");
-    return give_up(ExitCode::kInterrupted, "");
-  }
+  if (broke_off) return give_up(ExitCode::kInterrupted, "");
   if (options.json) {
     return print_json({{"model", conversation.model},
                        {"response", answer->text},

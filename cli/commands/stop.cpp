@@ -1,4 +1,5 @@
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -14,7 +15,7 @@ namespace {
 constexpr auto kStopDeadline = std::chrono::seconds(60);  // the daemon lets running answers finish
 constexpr auto kPollInterval = std::chrono::milliseconds(50);
 
-Status stop_daemon(Client& client) {
+Status stop_daemon(Client& client, const std::filesystem::path& socket) {
   auto answer = client.post("/mlxr/shutdown", nlohmann::json::object());
   if (!answer) {
     if (answer.error().exit_code != ExitCode::kDaemonUnavailable) return give_up(answer.error());
@@ -22,7 +23,9 @@ Status stop_daemon(Client& client) {
     return {};
   }
   const auto until = std::chrono::steady_clock::now() + kStopDeadline;
-  while (client.is_alive()) {
+  // The socket's file is the last thing that a daemon lets go of: a new one can start from then on.
+  std::error_code failed;
+  while (std::filesystem::exists(socket, failed)) {
     if (interrupted()) return give_up(ExitCode::kInterrupted, "");
     if (std::chrono::steady_clock::now() > until) {
       return give_up(ExitCode::kFailure, "mlxrunnerd was asked to stop and is still there after " + std::to_string(kStopDeadline.count()) +
@@ -52,7 +55,7 @@ void add_stop(CLI::App& app, Action& action) {
       auto paths = platform::Paths::from_environment();
       if (!paths) return give_up(paths.error());
       Client client(paths->socket);
-      return model->empty() ? stop_daemon(client) : unload(client, *model);
+      return model->empty() ? stop_daemon(client, paths->socket) : unload(client, *model);
     };
   });
 }

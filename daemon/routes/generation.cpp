@@ -28,8 +28,9 @@ Result<Usage> drain(Reply& reply, Responder& out, const std::function<bool(const
   const CancelWhenGone guard(reply, out);
   while (auto event = reply.next()) {
     if (event->finish == FinishReason::kError) return fail(event->error.value_or(Error{ErrorCode::kInternal, "The generation failed."}));
-    if (event->finish == FinishReason::kCancelled) return fail(ErrorCode::kCancelled, "The generation was cancelled.");
-    if (!on_event(*event)) return fail(ErrorCode::kCancelled, "The client is gone.");
+    // The client is told only when it is the daemon that stops; a client that went away reads nothing.
+    if (event->finish == FinishReason::kCancelled || !on_event(*event))
+      return fail(ErrorCode::kCancelled, "mlxrunnerd stops; the answer was broken off.");
     if (event->finish) return event->usage;
   }
   return fail(ErrorCode::kInternal, "The generation ended without a last event.");

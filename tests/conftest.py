@@ -1,7 +1,7 @@
 """Fixtures that the tests of the programs share."""
 
 import pytest
-from programs import Daemon, new_home, require_model
+from programs import Daemon, Mlx, new_home
 
 
 @pytest.fixture
@@ -21,10 +21,8 @@ def empty_daemon(home):
 @pytest.fixture
 def own_daemon(home):
     """A daemon of this test's own, with the model, to be stopped or killed."""
-    require_model()
-    one = Daemon(home)
-    one.import_model()
-    one.start()
+    Mlx(home).import_model()
+    one = Daemon(home).start()
     yield one
     one.stop()
 
@@ -32,10 +30,8 @@ def own_daemon(home):
 @pytest.fixture(scope="session")
 def daemon():
     """The daemon that tests share, with the model."""
-    require_model()
     with new_home() as folder:
-        one = Daemon(folder)
-        one.import_model()
-        one.start()
+        Mlx(folder).import_model()
+        one = Daemon(folder).start()
         yield one
         assert one.stop() == 0

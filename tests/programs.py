@@ -20,6 +20,7 @@ BUILD = pathlib.Path(os.environ.get("MLXR_BUILD_DIR", ROOT / "build" / "dev"))
 MODELS = pathlib.Path(os.environ.get("MLXR_TEST_MODELS", ROOT / ".deps" / "models"))
 MODEL_FILE = MODELS / "SmolLM2-135M-Instruct.Q4_1.gguf"
 MODEL = "smollm2:135m"
+LONG = ("run", MODEL, "Write a story about a dragon, chapter by chapter.", "--temperature", "0", "--max-tokens", "2000")  # it takes all of them
 
 
 class Mlx:
@@ -48,6 +49,10 @@ class Mlx:
         return pexpect.spawn(str(BUILD / "bin" / "mlx"), list(map(str, words)), env=self.environment, encoding="utf-8", timeout=60,
                              dimensions=(24, columns))  # fmt: skip
 
+    def import_model(self):
+        require_model()
+        self("import", MODEL_FILE, "--name", MODEL).check_returncode()
+
     def stop(self):
         run = self("stop")
         assert run.returncode == 0, run.stderr
@@ -68,9 +73,6 @@ class Daemon:
         """For a daemon that must refuse to start: its status and what it said."""
         run = subprocess.run([BUILD / "bin" / "mlxrunnerd"], env=self.environment, capture_output=True, text=True, timeout=60)
         return run.returncode, run.stderr
-
-    def import_model(self):
-        Mlx(self.home)("import", MODEL_FILE, "--name", MODEL).check_returncode()
 
     def start(self):
         log = open(self.home / "stderr.log", "ab")  # noqa: SIM115  (the daemon keeps it)

@@ -5,7 +5,7 @@ apt_packages() {
   case $1 in
     build) packages="g++ make cmake ninja-build ccache pkg-config python3 python3-venv python3-pip ca-certificates $boost nlohmann-json3-dev
       libyaml-cpp-dev libsqlite3-dev libsodium-dev libcurl4-openssl-dev libpcre2-dev libcli11-dev libspdlog-dev libedit-dev libarchive-dev" ;;
-    test) packages="libgtest-dev libgmock-dev" ;;
+    test) packages="libgtest-dev libgmock-dev groff zsh fish" ;;
     lint) packages="clang-format-19" ;;
     cross-arm64-linux) packages="g++-aarch64-linux-gnu qemu-user-static mmdebstrap" ;;
   esac

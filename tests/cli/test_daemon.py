@@ -1,0 +1,142 @@
+"""The daemon as `mlx` sees it: started when none runs, shown, stopped; and doctor, token, version."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+
+from programs import LONG, MODEL, MODEL_FILE, Daemon
+
+ASK = ("run", MODEL, "Hello", "--max-tokens", "4")
+
+
+def pid_of(mlx):
+    with Daemon(mlx.home).client() as client:
+        return client.get("/mlxr/status").json()["pid"]
+
+
+def test_run_starts_the_daemon_and_it_stays(own):
+    assert "not running" in own("ps").stderr and own.json("ps") == {"models": []}
+    assert own(*ASK).returncode == 0
+    first = pid_of(own)
+    assert own(*ASK).returncode == 0 and pid_of(own) == first
+    assert "mlxrunnerd has stopped" in own("stop").stdout
+    assert "not running" in own("stop").stdout and not Daemon(own.home).socket.exists()
+
+
+def test_several_at_once_start_one_daemon(own):
+    runs = [own.start(*ASK) for _ in range(4)]
+    assert [run.wait(120) for run in runs] == [0] * 4, [run.stderr.read() for run in runs]
+    assert (own.home / "logs" / "mlxrunnerd.log").read_text().count("listens on") == 1
+
+
+def test_a_killed_daemon_is_replaced(own):
+    assert own(*ASK).returncode == 0
+    first = pid_of(own)
+    os.kill(first, signal.SIGKILL)
+    assert own(*ASK).returncode == 0 and pid_of(own) != first
+
+
+def test_killed_in_mid_answer(own):
+    run = own.start(*LONG)
+    assert run.stdout.read(1)
+    os.kill(pid_of(own), signal.SIGKILL)
+    assert "mlx doctor" in run.communicate(timeout=60)[1] and run.returncode == 6
+
+
+def test_stop_lets_an_answer_end_and_a_new_daemon_can_start_at_once(own):
+    run = own.start(*LONG[:-1], "40")
+    assert run.stdout.read(1)
+    assert own("stop").returncode == 0
+    assert run.wait(60) == 0
+    assert own(*ASK).returncode == 0
+
+
+def test_a_daemon_that_cannot_start_says_why(own):
+    (own.home / "server.yaml").write_text("max_quue: 3\n")
+    run = own(*ASK)
+    assert run.returncode == 6 and "server.yaml:1:" in run.stderr and "mlxrunnerd.log" in run.stderr
+
+
+def test_ps_and_unloading(own):
+    own(*ASK)
+    (model,) = own.json("ps")["models"]
+    assert model["name"] == MODEL and model["weights"] == MODEL_FILE.stat().st_size and 0 < model["unloads_in_s"] <= 300
+    head, row = own("ps").stdout.splitlines()
+    assert head.split() == ["NAME", "WEIGHTS", "CACHE", "CONTEXT", "UNLOADS"]
+    assert re.fullmatch(rf"{MODEL}  98\.4 MB  up to \S+ MB +8192  in \S+ \S+", row)
+    assert own("stop", MODEL).returncode == 0
+    assert own.json("ps") == {"models": []} and own("ps").stdout == "No model is in memory.\n"
+
+
+def test_serve_runs_in_the_foreground(empty):
+    serve = empty.start("serve")
+    try:
+        deadline = time.monotonic() + 60
+        while empty("ps").stderr:
+            assert serve.poll() is None and time.monotonic() < deadline
+        assert pid_of(empty) == serve.pid  # the same process, so that a supervisor's signals reach it
+        second = empty("serve")
+        assert second.returncode == 1 and f"already running (pid {serve.pid})" in second.stderr
+        serve.send_signal(signal.SIGINT)
+        assert serve.wait(30) == 0
+    finally:
+        serve.kill()
+
+
+def test_serve_hands_its_options_on(empty):
+    assert "--config" in empty("serve", "--help").stdout
+    assert empty("serve", "--nope").returncode == 2
+
+
+def test_doctor(mlx):
+    report = mlx.json("doctor")
+    assert report["ok"] and {"registry", "daemon", "kernels", f"model {MODEL}"} <= {finding["subject"] for finding in report["findings"]}
+    assert mlx("doctor").returncode == 0
+
+
+def test_doctor_names_what_is_wrong_and_what_to_do(empty, sources):
+    file = empty.home / "tiny.gguf"
+    file.write_bytes((sources / "model.gguf").read_bytes())
+    empty("import", file)
+    file.write_bytes(file.read_bytes()[:-1] + b"!")
+    (empty.home / "run").mkdir()
+    (empty.home / "run").chmod(0o755)
+    run = empty("doctor")
+    assert run.returncode == 1
+    assert "model tiny: " in run.stdout and "-> Get it again: mlx rm tiny" in run.stdout
+    assert "can be entered by others" in run.stdout and "-> Close it: chmod 700" in run.stdout
+
+
+def test_token(empty):
+    token = empty("token", "show").stdout.strip()
+    assert len(token) >= 32 and empty.json("token", "show") == {"token": token}
+    (file,) = empty.home.rglob("capability_token")
+    assert file.stat().st_mode & 0o777 == 0o600
+    rotated = empty("token", "rotate").stdout.strip()
+    assert rotated != token and empty("token", "show").stdout.strip() == rotated
+
+
+def test_version(empty):
+    version = empty.json("version")["version"]
+    assert empty("version").stdout == empty("--version").stdout == f"mlx {version}\n"
+
+
+def test_a_proxy_is_not_asked(mlx):
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        mlx.environment["http_proxy"] = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        assert mlx("ps").returncode == 0
+        del mlx.environment["http_proxy"]
+
+
+def test_without_a_daemon_program(own, tmp_path):
+    from programs import BUILD
+
+    alone = tmp_path / "mlx"
+    alone.write_bytes((BUILD / "bin" / "mlx").read_bytes())
+    alone.chmod(0o755)
+    run = subprocess.run([alone, *ASK], env={**own.environment, "PATH": str(tmp_path)}, input="", capture_output=True, text=True, timeout=60)
+    assert run.returncode == 3 and "mlxrunnerd is neither at" in run.stderr

@@ -1,0 +1,149 @@
+"""Models on disk: import, list, show, rm, pull. Also what --json prints, and that no colours reach a pipe."""
+
+import re
+import signal
+import time
+
+import pexpect
+from programs import MODEL, MODEL_FILE
+
+
+def test_import_list_show_rm(empty, sources):
+    file = sources / "model.gguf"
+    assert "No model is here" in empty("list").stdout
+    run = empty("import", file, "--name", "tiny:1")
+    assert run.returncode == 0 and str(file) in run.stdout
+    assert empty("list", "-q").stdout == "tiny:1\n"
+    listed, shown = empty.json("list")["models"], empty.json("show", "tiny")
+    assert listed == [shown] and shown["file"] == str(file) and shown["in_place"] and shown["context_length"] == 128
+    people = empty("show", "tiny").stdout
+    assert shown["sha256"] in people and "used in place" in people and "licence         unknown" in people
+    run = empty("rm", "tiny:1")
+    assert run.returncode == 0 and file.exists() and empty.json("list")["models"] == []
+
+
+def test_a_name_that_is_taken(empty, sources, tmp_path):
+    other = tmp_path / "other.gguf"
+    other.write_bytes((sources / "model.gguf").read_bytes())
+    assert empty("import", sources / "model.gguf", "--name", "tiny").returncode == 0
+    run = empty("import", other, "--name", "tiny")
+    assert run.returncode == 1 and "taken" in run.stderr
+
+
+def test_a_file_that_names_its_licence(mlx):
+    assert mlx.json("show", MODEL)["license"] == "apache-2.0"
+
+
+def test_table_columns_stand_below_each_other(empty, sources):
+    for name in ("a", "a-much-longer-name:with-a-tag"):
+        empty("import", sources / "model.gguf", "--name", name)
+    head, *rows = empty("list").stdout.splitlines()
+    assert len(rows) == 2 and all(row.index("unknown") == head.index("LICENCE") for row in rows)
+    assert not any(line.endswith(" ") for line in (head, *rows))
+
+
+def test_available(empty):
+    names = empty("list", "--available", "-q").stdout.split()
+    entries = empty.json("list", "--available")["models"]
+    assert [entry["name"] for entry in entries] == names and MODEL in names
+    people = " ".join(empty("list", "--available").stdout.split())
+    for entry in entries:
+        assert entry["license_summary"] in people and entry["license_url"] in people
+
+
+def test_no_colours_without_a_terminal(mlx):
+    runs = [mlx(*words) for words in (["list"], ["list", "--available"], ["show", MODEL], ["doctor"], ["show", "nothing"], ["pull", "gemma3:270m"])]
+    assert not any("\033" in run.stdout + run.stderr for run in runs)
+
+
+def test_colours_on_a_terminal_unless_unwanted(mlx):
+    with mlx.on_terminal("show", MODEL) as shown:
+        assert "\033[1m" in shown.read()
+    mlx.environment["NO_COLOR"] = "1"
+    with mlx.on_terminal("show", MODEL) as shown:
+        assert "\033[" not in shown.read()
+    del mlx.environment["NO_COLOR"]
+
+
+def test_pull_shows_the_licence_and_refuses_without_acceptance(empty):
+    run = empty("pull", "gemma3:270m")
+    assert run.returncode == 4 and empty.json("list")["models"] == []
+    assert "Gemma Terms of Use" in run.stderr and "https://ai.google.dev/gemma/terms" in run.stderr and "--accept-license" in run.stderr
+
+
+def test_run_does_not_pull_without_a_terminal(empty):
+    run = empty("run", "gemma3:270m", "Hello")
+    assert run.returncode == 3 and "mlx pull gemma3:270m --accept-license" in run.stderr
+
+
+def test_pull_with_acceptance(pulling):
+    run = pulling("pull", "test:licensed", "--accept-license")
+    assert run.returncode == 0 and "Test-1.0" in run.stderr and "SHA-256 verified" in run.stderr
+    model = pulling.json("show", "test:licensed")
+    assert model["license"] == "Test-1.0" and not model["in_place"]
+    again = pulling("pull", "test:licensed")  # here already, and accepted before
+    assert again.returncode == 0 and "is here already" in again.stderr
+    assert pulling("rm", "test:licensed").returncode == 0
+    assert pulling("pull", "test:licensed").returncode == 0
+
+
+def test_pull_asks_on_a_terminal(pulling):
+    for answer, said, code in (("n", "not accepted", 4), ("y", "is here", 0)):
+        with pulling.on_terminal("pull", "test:licensed") as asked:
+            asked.expect_exact("Do you accept this licence? [y/N] ")
+            asked.sendline(answer)
+            asked.expect_exact(said)
+            asked.expect(pexpect.EOF)
+        assert asked.exitstatus == code
+
+
+def test_pull_by_an_address(pulling, sources):
+    base = (sources / "base").read_text()
+    run = pulling("pull", f"{base}/good/model.gguf")
+    said = " ".join(run.stderr.split())
+    assert run.returncode == 0 and "licence of this file is not known" in said and f"{base}/" in said
+    assert "verified" not in said  # there is nothing to compare with
+    assert pulling("list", "-q").stdout == "model\n"
+
+
+def test_pulls_that_fail(pulling):
+    for model, code in {"test:missing": 3, "test:corrupt": 7, "test:nomember": 3}.items():
+        run = pulling("pull", model)
+        assert run.returncode == code and run.stderr.splitlines()[-1].startswith("mlx: "), run.stderr
+    assert pulling.json("list")["models"] == []
+
+
+def test_an_unknown_name_says_where_the_known_ones_are(empty):
+    run = empty("pull", "nothing")
+    assert run.returncode == 3 and "mlx list --available" in run.stderr
+
+
+def test_an_interrupted_pull_goes_on(pulling):
+    run = pulling.start("pull", "test:stalls")
+    deadline = time.monotonic() + 60
+    while not any(file.stat().st_size for file in pulling.home.rglob("stalls.gguf")):
+        assert time.monotonic() < deadline, "nothing arrived within a minute"
+        time.sleep(0.02)
+    run.send_signal(signal.SIGINT)
+    assert "go on with: mlx pull test:stalls" in run.communicate(timeout=60)[1] and run.returncode == 130
+    assert pulling("pull", "test:stalls").returncode == 0
+
+
+def test_progress_on_a_terminal_fits_its_width(pulling):
+    for columns in (80, 30):
+        with pulling.on_terminal("pull", "test:drops", columns=columns) as pull:
+            said = pull.read()
+        assert pull.wait() == 0
+        bars = [line for line in re.split(r"[\r\n]+", re.sub(r"\033\[K", "", said)) if "%" in line]
+        assert bars and all(len(bar) < columns for bar in bars)
+        pulling("rm", "test:drops")
+
+
+def test_progress_elsewhere_is_plain_lines(pulling):
+    said = pulling("pull", "test:good").stderr
+    assert "\r" not in said and "100%" in said
+
+
+def test_the_starter_model_by_its_file(mlx):
+    model = mlx.json("show", MODEL)
+    assert model["file"] == str(MODEL_FILE) and model["architecture"] == "llama" and model["quantization"] == "Q4_1"

@@ -9,6 +9,9 @@ if(NOT MLX_DIR)
 endif()
 find_package(MLX CONFIG REQUIRED)
 
+if(POLICY CMP0167)
+  cmake_policy(SET CMP0167 OLD)  # the headers are enough: a Boost without its CMake package will do
+endif()
 find_package(Boost 1.81 REQUIRED)  # Asio and Beast, headers only
 find_package(nlohmann_json 3.10 REQUIRED)
 find_package(yaml-cpp REQUIRED)

@@ -8,6 +8,9 @@ if(NOT MLX_DIR)
   file(GLOB MLX_DIR ${MLXR_DEPS_DIR}/venv/lib/python3*/site-packages/mlx/share/cmake/MLX)
 endif()
 find_package(MLX CONFIG REQUIRED)
+if(APPLE)
+  set_target_properties(mlx PROPERTIES INTERFACE_LINK_LIBRARIES "")  # frameworks at paths of the Xcode it was built with; libmlx.dylib loads its own
+endif()
 
 find_package(Boost 1.81 REQUIRED)  # Asio and Beast, headers only
 find_package(nlohmann_json 3.10 REQUIRED)

@@ -37,7 +37,7 @@ def undefined(name):
 
 
 def stub_symbols(stub):
-    return set(re.findall(r"[_$][\w.$]+", stub.read_text()))
+    return set(re.findall(r"[\w.$]+", stub.read_text()))
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -47,8 +47,8 @@ def test_is_arm64_alone(name):
 
 @pytest.mark.parametrize("name", FILES)
 def test_asks_for_macos_14(name):
-    build_version = re.search(r"cmd LC_BUILD_VERSION\n.*\n\s+platform (\S+)\n\s+minos (\S+)", load_commands(name))
-    assert build_version and build_version.groups() in [("1", "14.0"), ("macos", "14.0")]
+    fields = re.search(r"cmd LC_BUILD_VERSION\n((?:.*\n){5})", load_commands(name)).group(1)
+    assert dict(line.split() for line in fields.splitlines()).items() >= {"platform": "1", "minos": "14.0"}.items()
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -81,7 +81,7 @@ def test_finds_mlx_beside_itself(name):
 def test_every_symbol_comes_from_a_known_library(name):
     symbols = undefined(name)
     assert symbols
-    known = {stub.stem.removesuffix(".1"): stub_symbols(stub) for stub in STUBS.glob("*.tbd")}
+    known = {stub.stem: stub_symbols(stub) for stub in STUBS.glob("*.tbd")}
     known["libmlx"] = set(re.findall(r"\S+$", llvm("nm", "-g", "-U", "-j", MLX / "libmlx.dylib"), re.M))
     stray = [(symbol, library) for symbol, library in symbols if symbol not in known.get(library, ())]
     assert not stray

@@ -24,7 +24,7 @@ def llvm(tool, *arguments):
 
 
 def load_commands(name):
-    return llvm("otool", "-l", BUILD / name)
+    return llvm("otool", "-l", BUILD / name).split("\n", 1)[1]  # the first line is the name of the file
 
 
 def libraries(name):

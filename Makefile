@@ -1,5 +1,5 @@
 # Every target is a script or a preset: see scripts/.
-.PHONY: help run test lint format clean asan tsan cross-arm64-linux
+.PHONY: help run test lint format clean asan tsan cross-arm64-linux cross-macos
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,5 +17,7 @@ format:  ## Lay out the source
 	@scripts/lint --fix
 cross-arm64-linux:  ## Build for Linux arm64 and test under qemu
 	@scripts/cross-arm64-linux
+cross-macos:  ## Build for macOS 14 arm64, from Linux, and check the programs' format
+	@scripts/cross-macos
 clean:  ## Remove what was built (.deps, with what was set up, stays)
 	rm -rf build

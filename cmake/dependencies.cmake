@@ -8,6 +8,9 @@ if(NOT MLX_DIR)
   file(GLOB MLX_DIR ${MLXR_DEPS_DIR}/venv/lib/python3*/site-packages/mlx/share/cmake/MLX)
 endif()
 find_package(MLX CONFIG REQUIRED)
+if(APPLE)
+  set_target_properties(mlx PROPERTIES INTERFACE_LINK_LIBRARIES "")  # frameworks at paths of the Xcode it was built with; libmlx.dylib loads its own
+endif()
 
 if(POLICY CMP0167)
   cmake_policy(SET CMP0167 OLD)  # the headers are enough: a Boost without its CMake package will do

@@ -14,6 +14,9 @@ function(mlxr_test)
   if(NOT T_TIMEOUT)
     set(T_TIMEOUT 300)
   endif()
+  if(CMAKE_CROSSCOMPILING)
+    math(EXPR T_TIMEOUT "${T_TIMEOUT} * 12")  # an emulator runs it
+  endif()
   set_tests_properties(${T_NAME} PROPERTIES LABELS "${T_LABEL}" TIMEOUT ${T_TIMEOUT}
     ENVIRONMENT "${T_ENV}" WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
 endfunction()

@@ -1,0 +1,93 @@
+"""What `make cross-macos` built is what macOS 14 on Apple Silicon loads, as LLVM's own readers of the format see it."""
+import pathlib
+import re
+import shutil
+import subprocess
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+BUILD = ROOT / "build" / "macos-arm64"
+STUBS = ROOT / ".deps" / "macos-arm64" / "sdk" / "usr" / "lib"
+MLX = ROOT / ".deps" / "macos-arm64" / "mlx" / "lib"
+FILES = ["bin/mlx", "bin/mlxrunnerd", "lib/kernels/cpu/libmlxr_kernels_cpu.so"]
+PROGRAMS = FILES[:2]
+
+pytestmark = [
+    pytest.mark.skipif(not all((BUILD / name).exists() for name in FILES), reason="not built: run `make cross-macos`"),
+    pytest.mark.skipif(not shutil.which("llvm-otool-19"), reason="llvm-19 is not installed: run `scripts/setup cross-macos`"),
+]
+
+
+def llvm(tool, *arguments):
+    return subprocess.run([f"llvm-{tool}-19", *map(str, arguments)], capture_output=True, text=True, check=True).stdout
+
+
+def load_commands(name):
+    return llvm("otool", "-l", BUILD / name).split("\n", 1)[1]  # the first line is the name of the file
+
+
+def libraries(name):
+    return re.findall(r"cmd LC_LOAD_(?:WEAK_)?DYLIB\n.*\n\s+name (\S+)", load_commands(name))
+
+
+def undefined(name):
+    """Symbols that the loader must find, each with the library it is bound to."""
+    return re.findall(r"\(undefined\).* external (\S+) \(from (\S+)\)", llvm("nm", "-m", "-u", BUILD / name))
+
+
+def stub_symbols(stub):
+    return set(re.findall(r"[\w.$]+", stub.read_text()))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_is_arm64_alone(name):
+    assert llvm("lipo", "-archs", BUILD / name).split() == ["arm64"]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_asks_for_macos_14(name):
+    fields = re.search(r"cmd LC_BUILD_VERSION\n((?:.*\n){5})", load_commands(name)).group(1)
+    assert dict(line.split() for line in fields.splitlines()).items() >= {"platform": "1", "minos": "14.0"}.items()
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_is_signed_so_that_arm64_macs_may_run_it(name):
+    assert "cmd LC_CODE_SIGNATURE" in load_commands(name)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_loads_only_what_a_mac_or_the_package_has(name):
+    loaded = libraries(name)
+    assert loaded and all(path.startswith(("/usr/lib/", "/System/Library/", "@rpath/")) for path in loaded), loaded
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_one_cpp_runtime_the_systems(name):
+    assert "/usr/lib/libc++.1.dylib" in libraries(name)
+    defined = llvm("nm", "-U", BUILD / name)
+    assert "__ZNSt3__112basic_stringIcNS_11char_traitsIcEENS_9allocatorIcEEE6appendEPKcm" not in defined
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_finds_mlx_beside_itself(name):
+    commands = load_commands(name)
+    assert "@rpath/libmlx.dylib" in libraries(name)
+    assert "path @executable_path/../Frameworks" in commands and "path @executable_path/../lib" in commands
+    assert str(ROOT) not in commands
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_symbol_comes_from_a_known_library(name):
+    symbols = undefined(name)
+    assert symbols
+    known = {stub.stem: stub_symbols(stub) for stub in STUBS.glob("*.tbd")}
+    known["libmlx"] = set(re.findall(r"\S+$", llvm("nm", "-g", "-U", "-j", MLX / "libmlx.dylib"), re.M))
+    stray = [(symbol, library) for symbol, library in symbols if symbol not in known.get(library, ())]
+    assert not stray
+
+
+def test_the_kernel_pack_exports_its_one_function_and_has_dot_products():
+    pack = BUILD / FILES[2]
+    assert "_mlxr_kernel_pack_open" in llvm("nm", "-g", "-U", "-j", pack).split()
+    assert re.search(r"\bsdot\b", llvm("objdump", "-d", "--no-show-raw-insn", "--mattr=+dotprod", pack))

@@ -63,7 +63,8 @@ Outcome<store::ModelRecord> pull_model(store::Store& store, std::string_view nam
   }
 
   store::PullOptions options{.accept_license = accept_license};
-  if (const store::CatalogueEntry* entry = store::find_in_catalogue(name)) {
+  const store::CatalogueEntry* entry = store::find_in_catalogue(name);
+  if (entry) {
     auto accepted = settle_license(store, *entry, accept_license);
     if (!accepted) return give_up(accepted.error());
     options.accept_license = *accepted;
@@ -85,10 +86,9 @@ Outcome<store::ModelRecord> pull_model(store::Store& store, std::string_view nam
     return give_up(model.error());
   }
   // Without a catalogue entry there is no hash to compare with.
-  const bool compared = store::find_in_catalogue(name) != nullptr;
-  say(model->name + " is here: " + format_bytes(model->size) + (compared ? ", SHA-256 verified, " : ", SHA-256 " + model->sha256 + ", ") +
+  say(model->name + " is here: " + format_bytes(model->size) + (entry ? ", SHA-256 verified, " : ", SHA-256 " + model->sha256 + ", ") +
       model->file.string() + "\n");
-  if (!compared && !model->license.empty()) say("The file itself names its licence: " + model->license + "\n");
+  if (!entry && !model->license.empty()) say("The file itself names its licence: " + model->license + "\n");
   return *model;
 }
 

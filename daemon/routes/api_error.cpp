@@ -56,4 +56,8 @@ Response openai_error(const ApiError& error) {
 
 Response ollama_error(const ApiError& error) { return with_retry({.status = error.status, .body = dump({{"error", error.message}})}); }
 
+Response error_at(std::string_view path, const ApiError& error) {
+  return path.starts_with("/v1/") ? openai_error(error) : ollama_error(error);
+}
+
 }  // namespace mlxr::daemon

@@ -3,6 +3,7 @@
 
 #include <expected>
 #include <string>
+#include <string_view>
 
 #include <mlxrunner/result.h>
 
@@ -26,5 +27,7 @@ ApiError to_api_error(const Error& error);
 // {"error": {"message", "type", "param", "code"}} and {"error": "..."}
 Response openai_error(const ApiError& error);
 Response ollama_error(const ApiError& error);
+// The first below /v1, the second elsewhere: for what goes wrong before a route is found.
+Response error_at(std::string_view path, const ApiError& error);
 
 }  // namespace mlxr::daemon

@@ -18,6 +18,14 @@ BUILD = pathlib.Path(os.environ.get("MLXR_BUILD_DIR", ROOT / "build" / "dev"))
 MODELS = pathlib.Path(os.environ.get("MLXR_TEST_MODELS", ROOT / ".deps" / "models"))
 MODEL_FILE = MODELS / "SmolLM2-135M-Instruct.Q4_1.gguf"
 MODEL = "smollm2:135m"
+LONG = {"model": MODEL, "prompt": "Count to one thousand: 1, 2, 3,", "raw": True, "options": {"num_predict": 4000}}
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen within a minute"
+        time.sleep(0.02)
 
 
 class Daemon:
@@ -31,13 +39,13 @@ class Daemon:
         self.config.write_text(config)
         self.process = None
 
-    def run_to_end(self):
-        """For a daemon that must refuse to start: its status and what it said."""
-        run = subprocess.run([BUILD / "bin" / "mlxrunnerd"], env=self.environment, capture_output=True, text=True, timeout=60)
+    def run_to_end(self, user=()):
+        """For a daemon that must refuse to start: its status and what it said. `user` is a command that runs it as somebody else."""
+        run = subprocess.run([*user, BUILD / "bin" / "mlxrunnerd"], env=self.environment, capture_output=True, text=True, timeout=60)
         return run.returncode, run.stderr
 
-    def import_model(self):
-        subprocess.run([BUILD / "tests" / "import_tool", MODEL_FILE, MODEL], env=self.environment, check=True)
+    def import_model(self, file=MODEL_FILE, name=MODEL):
+        subprocess.run([BUILD / "tests" / "import_tool", file, name], env=self.environment, check=True)
 
     def start(self):
         log = open(self.home / "stderr.log", "ab")  # noqa: SIM115  (the daemon keeps it)

@@ -1,6 +1,6 @@
 #include <atomic>
 
-#include "daemon/routes/fields.h"
+#include "daemon/routes/ollama/common.h"
 #include "daemon/routes/ollama/ollama.h"
 
 namespace mlxr::daemon::ollama {
@@ -35,13 +35,10 @@ ApiError pull_error(const Error& error, const std::string& name) {
 }
 
 ApiResult<void> handle(ModelHost& host, const Request& request, Responder& out) {
-  const auto body = parse_object(request.body);
-  if (!body) return std::unexpected(body.error());
-  if (auto checked = check_fields(*body, kFields); !checked) return checked;
-  const auto name = get<std::string>(*body, "model").value_or(get<std::string>(*body, "name").value_or(""));
-  if (name.empty())
-    return std::unexpected(ApiError{.message = "\"model\" is missing.", .field = "model", .code = "missing_required_parameter"});
-  const bool stream = get<bool>(*body, "stream").value_or(true);
+  const auto named = read_named(request, kFields);
+  if (!named) return std::unexpected(named.error());
+  const auto& [body, name] = *named;
+  const bool stream = get<bool>(body, "stream").value_or(true);
 
   std::atomic<bool> cancelled = false;
   out.on_gone([&] { cancelled = true; });
@@ -50,7 +47,7 @@ ApiResult<void> handle(ModelHost& host, const Request& request, Responder& out) 
     if (!std::exchange(started, true)) out.start({.content_type = "application/x-ndjson"});
     return out.write(dump(line) + "\n");
   };
-  store::PullOptions options{.accept_license = get<bool>(*body, "accept_license").value_or(false), .cancelled = &cancelled};
+  store::PullOptions options{.accept_license = get<bool>(body, "accept_license").value_or(false), .cancelled = &cancelled};
   if (stream)
     options.progress = [&](const store::Progress& progress) {
       if (!send(progress_json(progress))) cancelled = true;

@@ -71,15 +71,15 @@ Result<void> serve(const Config& config, const platform::Paths& paths) {
 
   // Each request that waits in the engine's queue waits on a worker; some more answer what needs no model.
   constexpr std::size_t kOtherWorkers = 128;
-  auto started = Server::start({.unix_listener = instance->release_listener(),
-                                .port = config.port,
-                                .host = config.host,
-                                .token = token,
-                                .workers = static_cast<std::size_t>(config.max_queue) + kOtherWorkers,
-                                .refuse = [](std::string_view path, int status, std::string message) {
-                                  return error_at(path, {.status = status, .message = std::move(message)});
-                                }},
-                               handler_of(router));
+  auto started =
+      Server::start({.unix_listener = instance->release_listener(),
+                     .port = config.port,
+                     .host = config.host,
+                     .token = token,
+                     .workers = static_cast<std::size_t>(config.max_queue) + kOtherWorkers,
+                     .refuse = [](std::string_view path, int status,
+                                  std::string message) { return error_at(path, {.status = status, .message = std::move(message)}); }},
+                    handler_of(router));
   if (!started) return fail(started.error());
   server = std::move(*started);
   spdlog::info("mlxrunnerd {} listens on {}", kVersion, instance->socket().string());

@@ -22,8 +22,8 @@ struct DownloadOptions {
 
 // Appends what `url` holds to the part of `file` that is arriving. Goes on with Range and If-Range when the file has a validator; starts
 // the part again when the server's file changed or the server ignores ranges. HTTPS is never redirected to HTTP. A broken or stalled
-// connection is tried again up to five times without a new byte. SSL_CERT_FILE may name the certificates to trust, as for OpenSSL's programs.
-// Errors: kNotFound, kPermission (401, 403), kNetwork, kCorrupt (more than the file may have), kNoSpace, kIo, kCancelled.
+// connection is tried again up to five times without a new byte. SSL_CERT_FILE may name the certificates to trust, as for OpenSSL's
+// programs. Errors: kNotFound, kPermission (401, 403), kNetwork, kCorrupt (more than the file may have), kNoSpace, kIo, kCancelled.
 Result<void> download(const std::string& url, PartialFile& file, const DownloadOptions& options);
 
 }  // namespace mlxr::store

@@ -20,7 +20,8 @@ class PartialFile {
  public:
   // `identity` says what is being fetched (hash and sources). What lies there of something else is thrown away.
   // `most` is the bytes it may have; 0: unknown.
-  static Result<PartialFile> open(const std::filesystem::path& folder, std::string_view file, std::string_view identity, std::uint64_t most);
+  static Result<PartialFile> open(const std::filesystem::path& folder, std::string_view file, std::string_view identity,
+                                  std::uint64_t most);
 
   const std::filesystem::path& path() const { return path_; }
   std::uint64_t size() const { return size_; }

@@ -69,8 +69,7 @@ Result<PypiSource> PypiSource::parse(std::string_view source) {
 }
 
 Result<fs::path> download_wheel(const std::string& requirement, const fs::path& folder, std::uint64_t most,
-                                const std::function<void(std::uint64_t)>& progress,
-                                const std::atomic<bool>* cancelled) {
+                                const std::function<void(std::uint64_t)>& progress, const std::atomic<bool>* cancelled) {
   std::error_code ec;
   fs::remove_all(folder, ec);  // pip cannot go on with half a wheel
   fs::create_directories(folder / "tmp", ec);

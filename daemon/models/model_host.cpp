@@ -84,8 +84,8 @@ Result<void> ModelHost::make_room(const ModelInfo& info) {
   const auto needs = info.file.filename().string() + " needs " + mib(info.memory_bytes) + " with a context of " +
                      std::to_string(info.context_length) + " tokens";
   if (info.memory_bytes > options_.memory)
-    return fail(ErrorCode::kNoSpace, needs + ", and the limit is " + mib(options_.memory) +
-                                         ". Ask for a smaller context, or raise `memory` in server.yaml.");
+    return fail(ErrorCode::kNoSpace,
+                needs + ", and the limit is " + mib(options_.memory) + ". Ask for a smaller context, or raise `memory` in server.yaml.");
   while (memory_in_use() + info.memory_bytes > options_.memory)
     if (!unload_longest_idle())
       return fail(ErrorCode::kOverloaded, needs + ", and the models in use take " + mib(memory_in_use()) + " of " + mib(options_.memory) +

@@ -287,7 +287,8 @@ Connection::Awaitable<void> Connection::refuse(const Parser& parser, int status,
 
 Connection::Awaitable<void> Connection::refuse_too_large(const Parser& parser) {
   return refuse(
-      parser, 413, "The body of the request is larger than " + std::to_string(context_.limits.body_bytes >> 20) + " MiB, the most that is read.");
+      parser, 413,
+      "The body of the request is larger than " + std::to_string(context_.limits.body_bytes >> 20) + " MiB, the most that is read.");
 }
 
 Connection::Awaitable<bool> Connection::write_all(std::string bytes) {

@@ -51,7 +51,8 @@ def test_the_longest_idle_model_makes_room(home):
 def test_a_model_in_use_is_not_unloaded_for_another(home):
     with daemon_with(home, "kv: 64M\nmemory: 400M\n") as (daemon, client), daemon.client() as other:
         with client.stream("POST", "/api/generate", json=ENDLESS) as answer:
-            next(answer.iter_lines())
+            lines = answer.iter_lines()  # kept: its end would close the stream
+            next(lines)
             refused = other.post("/api/generate", json={"model": "gemma3:270m"})
             assert refused.status_code == 503 and refused.headers["Retry-After"] == "1"
             assert names(other) == [MODEL]

@@ -8,7 +8,8 @@ namespace {
 
 ApiResult<Call> call_with(json body) {
   body["model"] = "a";
-  return read_call({.method = "POST", .path = "/v1/chat/completions", .body = body.dump()}, with_common_fields({{.name = "max_completion_tokens"}}));
+  return read_call({.method = "POST", .path = "/v1/chat/completions", .body = body.dump()},
+                   with_common_fields({{.name = "max_completion_tokens"}}));
 }
 
 TEST(Sse, AnEventIsOneDataLineAndABlankOne) { EXPECT_EQ(sse_event("{\"a\":1}"), "data: {\"a\":1}\n\n"); }

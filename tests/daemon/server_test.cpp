@@ -56,14 +56,14 @@ class ServerTest : public testing::Test {
     char name[] = "/tmp/mlxr-server-XXXXXX";
     home_ = ::mkdtemp(name);
     instance_.emplace(Instance::claim(home_ / "run" / "socket").value());
-    server_ = Server::start({.unix_listener = instance_->release_listener(),
-                             .workers = workers,
-                             .limits = limits,
-                             .refuse = [](std::string_view path, int status, std::string message) {
-                               return error_at(path, {.status = status, .message = std::move(message)});
-                             }},
-                            std::move(handler))
-                  .value();
+    server_ =
+        Server::start({.unix_listener = instance_->release_listener(),
+                       .workers = workers,
+                       .limits = limits,
+                       .refuse = [](std::string_view path, int status,
+                                    std::string message) { return error_at(path, {.status = status, .message = std::move(message)}); }},
+                      std::move(handler))
+            .value();
     thread_ = std::thread([this] { server_->run([this] { stopping_.set_value(); }); });
   }
   ~ServerTest() override {
@@ -125,13 +125,14 @@ TEST_F(ServerTest, AClientThatDoesNotReadIsGoneAfterTheWriteTime) {
 
 TEST_F(ServerTest, WhenEveryWorkerIsBusyTheNextIs503WithRetryAfter) {
   std::promise<void> begun, release;
-  serve({},
-        [&](const Request&, Responder& out) {
-          begun.set_value();
-          release.get_future().wait();
-          out.respond({.body = "late"});
-        },
-        1);
+  serve(
+      {},
+      [&](const Request&, Responder& out) {
+        begun.set_value();
+        release.get_future().wait();
+        out.respond({.body = "late"});
+      },
+      1);
   const auto first = connect(), second = connect();
   first.send(kGet);
   begun.get_future().wait();

@@ -1,4 +1,5 @@
-// A store in a temporary folder, a local server and a stand-in for pip; nothing leaves the machine (fixtures.py says what each model's source does).
+// A store in a temporary folder, a local server and a stand-in for pip; nothing leaves the machine (fixtures.py says what each model's
+// source does).
 #pragma once
 
 #include <cstdlib>

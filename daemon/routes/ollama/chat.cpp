@@ -13,9 +13,8 @@ const std::vector<Field>& fields() {
   return all;
 }
 
-const Piece kPiece{.put_text = [](json& object, const std::string& text) {
-  object["message"] = {{"role", "assistant"}, {"content", text}};
-}};
+const Piece kPiece{
+    .put_text = [](json& object, const std::string& text) { object["message"] = {{"role", "assistant"}, {"content", text}}; }};
 
 ApiResult<void> handle(ModelHost& host, const Request& request, Responder& out) {
   auto call = read_call(request, fields());

@@ -94,7 +94,8 @@ std::int64_t unix_time(const std::string& rfc3339) {
 }
 
 json envelope(std::string_view id_prefix, std::string_view object, const std::string& model) {
-  return {{"id", new_id(id_prefix)}, {"object", object}, {"created", std::time(nullptr)}, {"model", model}, {"system_fingerprint", nullptr}};
+  return {
+      {"id", new_id(id_prefix)}, {"object", object}, {"created", std::time(nullptr)}, {"model", model}, {"system_fingerprint", nullptr}};
 }
 
 std::string sse_event(std::string_view data) { return "data: " + std::string(data) + "\n\n"; }

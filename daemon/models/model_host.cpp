@@ -33,29 +33,24 @@ Result<std::unique_ptr<ModelHost::Lease>> ModelHost::acquire(const std::string& 
   auto record = store_.resolve(name);
   if (!record) return fail(record.error());
 
+  const auto& key = record->sha256;
   std::unique_lock lock(mutex_);
-  const auto is_loading = [&] {
-    const auto found = entries_.find(record->sha256);
-    return found != entries_.end() && !found->second.loaded.model;
-  };
-  changed_.wait(lock, [&] { return !is_loading(); });
-  auto found = entries_.find(record->sha256);
+  changed_.wait(lock, [&] { return !loading_.contains(key); });
+  auto found = entries_.find(key);
   const int context = options.context != 0 ? options.context : options_.context;
   const bool fits = found != entries_.end() && found->second.context == context;
   if (!fits) {
-    entries_.insert_or_assign(
-        record->sha256, Entry{.loaded = {.record = *record}, .context = context});  // requests that use the old one keep it until they end
+    loading_.insert(key);
     lock.unlock();
     const std::lock_guard one_load(load_mutex_);
     auto model = load_with_room(*record, context);
     lock.lock();
-    if (!model) {
-      entries_.erase(record->sha256);
-      changed_.notify_all();
-      return fail(model.error());
-    }
-    found = entries_.find(record->sha256);
-    found->second.loaded.model = std::move(*model);
+    loading_.erase(key);
+    changed_.notify_all();
+    if (!model) return fail(model.error());  // one that was loaded with another context stays
+    // Requests that use the old one keep it until they end.
+    Entry entry{.loaded = {.record = *record, .model = std::move(*model)}, .context = context};
+    found = entries_.insert_or_assign(key, std::move(entry)).first;
     spdlog::info("loaded {} in {} ms", record->name, std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin).count());
   }
   auto& entry = found->second;
@@ -103,7 +98,7 @@ bool ModelHost::unload_longest_idle() {
   std::lock_guard lock(mutex_);
   auto oldest = entries_.end();
   for (auto it = entries_.begin(); it != entries_.end(); ++it) {
-    if (!it->second.loaded.model || it->second.loaded.in_use > 0) continue;
+    if (it->second.loaded.in_use > 0) continue;
     if (oldest == entries_.end() || it->second.last_used < oldest->second.last_used) oldest = it;
   }
   if (oldest == entries_.end()) return false;
@@ -118,7 +113,7 @@ bool ModelHost::unload(const std::string& name) {
   const auto found = std::ranges::find_if(entries_, [&](const auto& one) {
     return record ? one.first == record->sha256 : one.second.loaded.record.name == name;  // the latter: a file that was never imported
   });
-  if (found == entries_.end() || !found->second.loaded.model) return false;
+  if (found == entries_.end()) return false;
   if (found->second.loaded.in_use > 0) {
     found->second.keep_alive = Duration(0);
   } else {
@@ -147,7 +142,7 @@ void ModelHost::unload_when_due() {
     auto next = Clock::time_point::max();
     for (auto it = entries_.begin(); it != entries_.end();) {
       const auto& entry = it->second;
-      const bool counts = entry.loaded.model && entry.loaded.in_use == 0 && entry.keep_alive != kForever;
+      const bool counts = entry.loaded.in_use == 0 && entry.keep_alive != kForever;
       const auto due = counts ? entry.last_used + entry.keep_alive : Clock::time_point::max();
       if (counts && due <= Clock::now()) {
         spdlog::info("unloaded {}, idle", entry.loaded.record.name);
@@ -168,8 +163,7 @@ void ModelHost::unload_when_due() {
 std::vector<LoadedModel> ModelHost::loaded() const {
   std::lock_guard lock(mutex_);
   std::vector<LoadedModel> all;
-  for (const auto& [hash, entry] : entries_)
-    if (entry.loaded.model) all.push_back(entry.loaded);
+  for (const auto& [hash, entry] : entries_) all.push_back(entry.loaded);
   return all;
 }
 

@@ -13,6 +13,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -81,8 +82,8 @@ class ModelHost {
  private:
   using Clock = std::chrono::steady_clock;
   struct Entry {
-    LoadedModel loaded;  // no model: loading
-    int context = 0;     // that was asked for
+    LoadedModel loaded;
+    int context = 0;  // that was asked for
     Duration keep_alive{};
     Clock::time_point last_used;  // when the last lease ended
   };
@@ -102,6 +103,7 @@ class ModelHost {
   mutable std::mutex mutex_;
   std::condition_variable changed_;       // an entry was loaded, removed, or released
   std::map<std::string, Entry> entries_;  // by the SHA-256 of the file: its names and its paths share one
+  std::set<std::string> loading_;         // the same keys, of which each loads once at a time
   bool stop_ = false;
   std::thread unloader_;
 };

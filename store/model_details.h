@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 
 #include <mlxrunner/result.h>
 
@@ -14,7 +15,12 @@ namespace mlxr::store {
 // Errors: those of formats::Checkpoint::open.
 Result<void> read_details(ModelRecord& record);
 
-// The chat template in the file, in Jinja; empty for a base model. Errors: those of formats::Checkpoint::open.
+// The chat template of a model file; empty when it has none. Errors: those of formats::Checkpoint::open.
 Result<std::string> read_chat_template(const std::filesystem::path& file);
+
+// Where a pull keeps the licence's text: beside the model.
+std::filesystem::path license_file(const std::filesystem::path& model);
+// That text; empty when it is not here.
+std::string read_license(const ModelRecord& record);
 
 }  // namespace mlxr::store

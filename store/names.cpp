@@ -21,7 +21,7 @@ Result<void> check_model_name(std::string_view name) {
 
 std::string folder_name(std::string_view model) {
   std::string out(model);
-  std::replace(out.begin(), out.end(), ':', '-');
+  std::replace(out.begin(), out.end(), ':', '@');
   return out;
 }
 

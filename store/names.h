@@ -13,7 +13,7 @@ namespace mlxr::store {
 bool is_plain_name(std::string_view name);
 // "smollm2:135m": plain names, one colon at most.
 Result<void> check_model_name(std::string_view name);
-// The folder of a model below its publisher: "smollm2-135m".
+// The folder of a model below its publisher: "smollm2@135m". No two names share one, since '@' is in none.
 std::string folder_name(std::string_view model);
 // True for "http://" and "https://".
 bool is_address(std::string_view text);

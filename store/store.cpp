@@ -125,6 +125,7 @@ class SqliteStore final : public Store {
     fs::remove(record->file, ec);
     if (ec) return fail(platform::os_error(ec.value(), "Cannot delete " + record->file.string()));
     fs::remove(record->file.string() + ".sha256", ec);
+    fs::remove(license_file(record->file), ec);
     for (auto folder = record->file.parent_path(); folder != paths_.models && fs::is_empty(folder, ec) && !ec;
          folder = folder.parent_path())
       fs::remove(folder, ec);

@@ -20,7 +20,15 @@ BUILD = pathlib.Path(os.environ.get("MLXR_BUILD_DIR", ROOT / "build" / "dev"))
 MODELS = pathlib.Path(os.environ.get("MLXR_TEST_MODELS", ROOT / ".deps" / "models"))
 MODEL_FILE = MODELS / "SmolLM2-135M-Instruct.Q4_1.gguf"
 MODEL = "smollm2:135m"
-LONG = ("run", MODEL, "Write a story about a dragon, chapter by chapter.", "--temperature", "0", "--max-tokens", "2000")  # it takes all of them
+LONG_RUN = ("run", MODEL, "Write a story about a dragon, chapter by chapter.", "--temperature", "0", "--max-tokens", "2000")  # it takes all of them
+LONG_ANSWER = {"model": MODEL, "prompt": "Count to one thousand: 1, 2, 3,", "raw": True, "options": {"num_predict": 4000}}
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen within a minute"
+        time.sleep(0.02)
 
 
 class Mlx:
@@ -49,9 +57,9 @@ class Mlx:
         return pexpect.spawn(str(BUILD / "bin" / "mlx"), list(map(str, words)), env=self.environment, encoding="utf-8", timeout=60,
                              dimensions=(24, columns))  # fmt: skip
 
-    def import_model(self):
+    def import_model(self, file=MODEL_FILE, name=MODEL):
         require_model()
-        self("import", MODEL_FILE, "--name", MODEL).check_returncode()
+        self("import", file, "--name", name).check_returncode()
 
     def stop(self):
         run = self("stop")
@@ -69,9 +77,9 @@ class Daemon:
         self.config.write_text(config)
         self.process = None
 
-    def run_to_end(self):
-        """For a daemon that must refuse to start: its status and what it said."""
-        run = subprocess.run([BUILD / "bin" / "mlxrunnerd"], env=self.environment, capture_output=True, text=True, timeout=60)
+    def run_to_end(self, user=()):
+        """For a daemon that must refuse to start: its status and what it said. `user` is a command that runs it as somebody else."""
+        run = subprocess.run([*user, BUILD / "bin" / "mlxrunnerd"], env=self.environment, capture_output=True, text=True, timeout=60)
         return run.returncode, run.stderr
 
     def start(self):

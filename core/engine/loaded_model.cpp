@@ -40,9 +40,9 @@ Result<std::shared_ptr<LoadedModel>> LoadedModel::load(const std::filesystem::pa
   const auto affordable = kv_bytes / layout.block_bytes();
   const auto wanted = static_cast<std::uint64_t>(kv::blocks_for(options.context ? options.context : config.context));
   if (affordable == 0 || (options.context && wanted > affordable)) {
-    return fail(ErrorCode::kOverloaded, "A context of " + std::to_string(options.context ? options.context : config.context) +
-                                            " tokens needs " + std::to_string(wanted * layout.block_bytes() >> 20) +
-                                            " MiB of KV cache; the limit is " + std::to_string(kv_bytes >> 20) + " MiB.");
+    return fail(ErrorCode::kInvalidArgument, "A context of " + std::to_string(options.context ? options.context : config.context) +
+                                                 " tokens needs " + std::to_string(wanted * layout.block_bytes() >> 20) +
+                                                 " MiB of KV cache; the limit is " + std::to_string(kv_bytes >> 20) + " MiB.");
   }
   const int context =
       options.context ? options.context : static_cast<int>(std::min<std::uint64_t>(config.context, affordable * kv::kBlockTokens));

@@ -13,6 +13,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -30,6 +31,12 @@ struct AcquireOptions {
   bool allow_paths = false;            // the name may be the absolute path of a file
 };
 
+struct HostOptions {
+  Duration keep_alive{};     // of a request that names none
+  int context = 0;           // tokens; 0: what the model was trained for
+  std::uint64_t memory = 0;  // bytes of all models together (ModelInfo::memory_bytes)
+};
+
 struct LoadedModel {
   store::ModelRecord record;
   std::shared_ptr<Model> model;
@@ -40,13 +47,13 @@ struct LoadedModel {
 class ModelHost {
  public:
   // `engine` and `store` outlive the host.
-  ModelHost(Engine& engine, store::Store& store, Duration keep_alive, int context);
+  ModelHost(Engine& engine, store::Store& store, const HostOptions& options);
   ~ModelHost();
 
   // A model in use. The last one's end starts the keep_alive.
   class Lease {
    public:
-    Lease(ModelHost& host, std::string name, LoadedModel loaded, std::int64_t load_ns);
+    Lease(ModelHost& host, LoadedModel loaded, std::int64_t load_ns);
     ~Lease();
     Lease(const Lease&) = delete;
     Lease& operator=(const Lease&) = delete;
@@ -57,13 +64,13 @@ class ModelHost {
 
    private:
     ModelHost& host_;
-    const std::string name_;
     const LoadedModel loaded_;
     const std::int64_t load_ns_;
   };
 
   // Errors: those of Store::resolve and Engine::load; kInvalidArgument (a path where none is allowed).
-  // When memory does not suffice, idle models are unloaded, the longest unused first.
+  // When memory does not suffice, idle models are unloaded, the longest unused first; kOverloaded when the others are in use,
+  // kNoSpace (with both numbers) when the model alone is larger than the limit.
   Result<std::unique_ptr<Lease>> acquire(const std::string& name, const AcquireOptions& options);
   // Unloads when the last lease ends, or now. False when it was not loaded.
   bool unload(const std::string& name);
@@ -75,25 +82,28 @@ class ModelHost {
  private:
   using Clock = std::chrono::steady_clock;
   struct Entry {
-    LoadedModel loaded;  // no model: loading
-    int context = 0;     // that was asked for
+    LoadedModel loaded;
+    int context = 0;  // that was asked for
     Duration keep_alive{};
     Clock::time_point last_used;  // when the last lease ended
   };
 
   Result<std::shared_ptr<Model>> load_with_room(const store::ModelRecord& record, int context);
+  Result<void> make_room(const ModelInfo& info);
   bool unload_longest_idle();
-  void release(const std::string& name, const std::shared_ptr<Model>& model);
+  std::uint64_t memory_in_use() const;
+  void release(const LoadedModel& lent);
   void unload_when_due();
 
   Engine& engine_;
   store::Store& store_;
-  const Duration default_keep_alive_;
-  const int default_context_;
+  const HostOptions options_;
 
+  std::mutex load_mutex_;  // one load at a time, so that two do not take the same room; before mutex_
   mutable std::mutex mutex_;
   std::condition_variable changed_;       // an entry was loaded, removed, or released
-  std::map<std::string, Entry> entries_;  // by the record's name
+  std::map<std::string, Entry> entries_;  // by the SHA-256 of the file: its names and its paths share one
+  std::set<std::string> loading_;         // the same keys, of which each loads once at a time
   bool stop_ = false;
   std::thread unloader_;
 };

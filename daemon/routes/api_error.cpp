@@ -62,4 +62,8 @@ std::string ollama_error_body(const ApiError& error) {
 
 Response ollama_error(const ApiError& error) { return with_retry({.status = error.status, .body = ollama_error_body(error)}); }
 
+Response error_at(std::string_view path, const ApiError& error) {
+  return path.starts_with("/v1/") ? openai_error(error) : ollama_error(error);
+}
+
 }  // namespace mlxr::daemon

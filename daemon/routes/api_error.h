@@ -3,6 +3,7 @@
 
 #include <expected>
 #include <string>
+#include <string_view>
 
 #include <mlxrunner/result.h>
 
@@ -28,5 +29,7 @@ Response openai_error(const ApiError& error);
 // {"error": "...", "code": "..."}: Ollama's shape, and beside it the code, which tells a program more than the status does.
 Response ollama_error(const ApiError& error);
 std::string ollama_error_body(const ApiError& error);  // also a line of a stream
+// The first below /v1, the second elsewhere: for what goes wrong before a route is found.
+Response error_at(std::string_view path, const ApiError& error);
 
 }  // namespace mlxr::daemon

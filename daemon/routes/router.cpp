@@ -15,7 +15,7 @@ std::optional<std::string> match(std::string_view pattern, std::string_view path
 }
 
 void refuse(const Request& request, Responder& out, ApiError error, const std::string& allowed) {
-  auto response = request.path.starts_with("/v1/") ? openai_error(error) : ollama_error(error);
+  auto response = error_at(request.path, error);
   if (!allowed.empty()) response.headers.emplace_back("Allow", allowed);
   out.respond(std::move(response));
 }

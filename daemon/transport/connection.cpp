@@ -6,7 +6,6 @@
 #include <boost/asio/use_future.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/http/read.hpp>
-#include <nlohmann/json.hpp>
 
 #include "daemon/transport/access.h"
 
@@ -153,7 +152,7 @@ Connection::Awaitable<bool> Connection::serve_one() {
   if (transport_ == Transport::kTcp) {
     const Credentials given{view(head[http::field::host]), view(head[http::field::origin]), view(head[http::field::authorization])};
     if (auto refusal = check_access(given, context_.token)) {
-      co_await refuse(refusal->status, refusal->message);
+      co_await refuse(parser, refusal->status, refusal->message);
       co_return false;
     }
   }
@@ -163,7 +162,7 @@ Connection::Awaitable<bool> Connection::serve_one() {
   request.method = std::string(view(head.method_string()));
   request.transport = transport_;
   if (!parse_target(view(head.target()), request.path, request.query)) {
-    co_await refuse(400, "The address of the request cannot be read.");
+    co_await refuse(parser, 400, "The address of the request cannot be read.");
     co_return false;
   }
   const bool head_only = request.method == "HEAD";
@@ -187,17 +186,17 @@ Connection::Awaitable<bool> Connection::read_head(Parser& parser) {
   const auto done =
       co_await (http::async_read_header(socket_, buffer_, parser, as_tuple(use_awaitable)) || sleep_for(context_.limits.header_time));
   if (done.index() == 1) {
-    co_await refuse(408, "The head of the request did not arrive in time.");
+    co_await refuse(parser, 408, "The head of the request did not arrive in time.");
     co_return false;
   }
   const auto error = std::get<0>(std::get<0>(done));
   if (error == http::error::header_limit) {
-    co_await refuse(431, "The head of the request is longer than " + std::to_string(context_.limits.header_bytes) + " bytes.");
+    co_await refuse(parser, 431, "The head of the request is longer than " + std::to_string(context_.limits.header_bytes) + " bytes.");
   } else if (error == http::error::body_limit) {  // already by its Content-Length
-    co_await refuse_too_large();
+    co_await refuse_too_large(parser);
   } else if (error.category() == http::make_error_code(http::error::bad_method).category() && error != http::error::end_of_stream &&
              error != http::error::partial_message) {
-    co_await refuse(400, "This is not an HTTP request that can be read: " + error.message() + ".");
+    co_await refuse(parser, 400, "This is not an HTTP request that can be read: " + error.message() + ".");
   }
   co_return !error;
 }
@@ -208,12 +207,12 @@ Connection::Awaitable<bool> Connection::read_body(Parser& parser) {
     co_return false;
   auto done = co_await (http::async_read(socket_, buffer_, parser, as_tuple(use_awaitable)) || sleep_for(context_.limits.body_time));
   if (done.index() == 1) {
-    co_await refuse(408, "The body of the request did not arrive in time.");
+    co_await refuse(parser, 408, "The body of the request did not arrive in time.");
     co_return false;
   }
   const auto error = std::get<0>(std::get<0>(done));
   if (error == http::error::body_limit) {
-    co_await refuse_too_large();
+    co_await refuse_too_large(parser);
     co_return false;
   }
   co_return !error;
@@ -230,7 +229,7 @@ Connection::Awaitable<void> Connection::answer(std::shared_ptr<Exchange> exchang
     } catch (const std::exception& error) {
       spdlog::error("{} {}: {}", exchange->request().method, exchange->request().path, error.what());
       if (!exchange->answered())
-        exchange->respond({.status = 500, .body = nlohmann::json{{"error", "MLXR made a mistake; its log says more."}}.dump()});
+        exchange->respond(context_.refuse(exchange->request().path, 500, "MLXR made a mistake; its log says more."));
     }
     asio::post(keep->socket_.get_executor(), [keep, &done, &ended] {
       ended = true;
@@ -244,9 +243,7 @@ Connection::Awaitable<void> Connection::answer(std::shared_ptr<Exchange> exchang
     };
     co_await (handler_ends() || watch(exchange));
   } else {
-    const Response busy{.status = 503,
-                        .body = nlohmann::json{{"error", "Too many requests are in flight; try again in a second."}}.dump(),
-                        .headers = {{"Retry-After", "1"}}};
+    const auto busy = context_.refuse(exchange->request().path, 503, "Too many requests are in flight; try again in a second.");
     co_await write_all(head_of(busy, exchange->keep_alive(), false) + busy.body);
   }
   exchange_ = nullptr;
@@ -268,11 +265,8 @@ Connection::Awaitable<void> Connection::watch(std::shared_ptr<Exchange> exchange
 
 // An answer to a request that was not read to its end: the rest is thrown away for a moment, so that the client sees the answer
 // and not a reset, and then the connection closes.
-Connection::Awaitable<void> Connection::refuse(int status, std::string message) {
-  Response response{
-      .status = status,
-      .body = nlohmann::json{{"error", {{"message", message}, {"type", "invalid_request_error"}, {"param", nullptr}, {"code", nullptr}}}}
-                  .dump()};
+Connection::Awaitable<void> Connection::refuse(const Parser& parser, int status, std::string message) {
+  auto response = context_.refuse(view(parser.get().target()), status, std::move(message));
   if (status == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer");
   if (!co_await write_all(head_of(response, false, false) + response.body)) co_return;
   boost::system::error_code ignored;
@@ -291,9 +285,10 @@ Connection::Awaitable<void> Connection::refuse(int status, std::string message) 
   co_await (drain() || sleep_for(std::chrono::seconds(1)));
 }
 
-Connection::Awaitable<void> Connection::refuse_too_large() {
+Connection::Awaitable<void> Connection::refuse_too_large(const Parser& parser) {
   return refuse(
-      413, "The body of the request is larger than " + std::to_string(context_.limits.body_bytes >> 20) + " MiB, the most that is read.");
+      parser, 413,
+      "The body of the request is larger than " + std::to_string(context_.limits.body_bytes >> 20) + " MiB, the most that is read.");
 }
 
 Connection::Awaitable<bool> Connection::write_all(std::string bytes) {

@@ -28,6 +28,7 @@ using GenericSocket = boost::asio::generic::stream_protocol::socket;
 // What all connections share; outlives them.
 struct ConnectionContext {
   const Handler& handler;
+  const Refuse& refuse;
   WorkerPool& workers;
   const ServerLimits& limits;
   const std::string& token;
@@ -56,8 +57,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Awaitable<bool> read_body(Parser& parser);
   Awaitable<void> answer(std::shared_ptr<Exchange> exchange);
   Awaitable<void> watch(std::shared_ptr<Exchange> exchange);
-  Awaitable<void> refuse(int status, std::string message);
-  Awaitable<void> refuse_too_large();
+  Awaitable<void> refuse(const Parser& parser, int status, std::string message);
+  Awaitable<void> refuse_too_large(const Parser& parser);
   Awaitable<bool> write_all(std::string bytes);
 
   GenericSocket socket_;

@@ -88,7 +88,7 @@ class Server::Impl {
         continue;
       }
       add(std::make_shared<Connection>(GenericSocket(std::move(socket)), transport,
-                                       ConnectionContext{handler_, workers_, options_.limits, options_.token}));
+                                       ConnectionContext{handler_, options_.refuse, workers_, options_.limits, options_.token}));
     }
   }
 

@@ -4,8 +4,10 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include <mlxrunner/result.h>
 
@@ -24,6 +26,9 @@ struct ServerLimits {
   std::size_t connections = 4096;
 };
 
+// Shapes what goes wrong before a handler runs. `path` is empty when it did not arrive.
+using Refuse = std::function<Response(std::string_view path, int status, std::string message)>;
+
 struct ServerOptions {
   int unix_listener = -1;  // a listening descriptor; the server owns it
   int port = 0;            // 0: no TCP
@@ -31,6 +36,7 @@ struct ServerOptions {
   std::string token;           // what TCP requests must show
   std::size_t workers = 1024;  // requests answered at a time
   ServerLimits limits;
+  Refuse refuse;
 };
 
 class Server {

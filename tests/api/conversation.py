@@ -5,7 +5,7 @@
   expect: {status: 200, "path[0].of.field": value, ...}
 
 The keys of `expect` are `status`, `headers.NAME`, `text`, `lines` (NDJSON or SSE data, as a list), or the path of a field of the JSON answer.
-A value is compared as it is, or is a rule: {includes: "x"}, {excludes: "x"}, {type: string}, {above: 0}, {length: 3}, {absent: true}.
+A value is compared as it is, or is a rule: {includes: "x"}, {includes: ["x", "y"]}, {excludes: "x"}, {type: string}, {above: 0}, {length: 3}, {absent: true}.
 """
 
 import json
@@ -61,7 +61,8 @@ def check(path, value, expected):
         elif rule == "length":
             assert len(value) == operand, f"{path} has {len(value)}"
         else:
-            assert (operand in value) == (rule == "includes"), f"{path} is {value!r}"
+            for one in operand if isinstance(operand, list) else [operand]:
+                assert (one in value) == (rule == "includes"), f"{path} is {value!r}"
 
 
 def run(client, conversation):

@@ -4,6 +4,7 @@ import json
 import os
 import time
 
+import httpx
 import pytest
 
 LARGE = 100 << 20
@@ -69,6 +70,25 @@ def test_large_chunked_body(empty_daemon_for_module):
     except OSError:
         pass  # the daemon closed it, as it should
     assert "413" in read_answer(connection)[:20]
+
+
+def test_a_large_body_is_not_kept(home):
+    from programs import Daemon
+
+    def peak():
+        with open(f"/proc/{one.process.pid}/status") as status:
+            return next(int(line.split()[1]) << 10 for line in status if line.startswith("VmHWM"))
+
+    one = Daemon(home).start()
+    before = peak()
+    with one.client() as client:
+        for body in (b"x" * LARGE, iter([b"x" * (1 << 20)] * 100)):
+            try:
+                assert client.post("/api/chat", content=body).status_code == 413
+            except httpx.WriteError:
+                pass  # it was still sending when the daemon closed
+    assert peak() - before < LARGE  # a chunked body is read up to the limit of 32 MiB
+    assert one.stop() == 0
 
 
 def test_slow_head_is_ended(empty_daemon_for_module):

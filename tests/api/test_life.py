@@ -1,5 +1,6 @@
 """The daemon's life: one at a time, a private socket, clear refusals, graceful ends, and a clean start after a kill."""
 
+import contextlib
 import json
 import os
 import signal
@@ -7,26 +8,20 @@ import socket
 import stat
 import subprocess
 import threading
-import time
 
 import httpx
 import pytest
-from programs import MODEL, Daemon
+from programs import LONG_ANSWER, MODEL, Daemon, wait_for
 
-LONG = {"model": MODEL, "prompt": "Count to one thousand: 1, 2, 3,", "raw": True, "options": {"num_predict": 4000}}
+
+NOBODY = 65534
+AS_NOBODY = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
 
 
 def free_port():
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return one.getsockname()[1]
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen within a minute"
-        time.sleep(0.02)
 
 
 def test_the_socket_is_private(empty_daemon):
@@ -42,11 +37,48 @@ def test_a_second_daemon_is_refused_with_the_pid_of_the_first(empty_daemon):
         assert client.get("/api/version").status_code == 200
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_that_is_not_writable(home):
+    one = Daemon(home)
     (home / "run").mkdir(mode=0o500)
-    status, said = Daemon(home).run_to_end()
-    assert status == 1 and "run" in said and "ermission" in said
+    if os.geteuid() == 0:  # who may write anywhere
+        for path in (home, home / "run"):
+            os.chown(path, NOBODY, NOBODY)
+    status, said = one.run_to_end(AS_NOBODY if os.geteuid() == 0 else [])
+    assert status == 1 and str(home / "run") in said and "ermission" in said
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be two users")
+def test_a_peer_of_another_user_is_refused(empty_daemon):
+    empty_daemon.home.chmod(0o755)
+    empty_daemon.socket.parent.chmod(0o755)  # as if the private folder had failed
+    empty_daemon.socket.chmod(0o666)
+
+    def answer(user):
+        os.seteuid(user)  # the peer's user is the one that connects
+        try:
+            connection = empty_daemon.raw()
+        finally:
+            os.seteuid(0)
+        with connection, contextlib.suppress(ConnectionResetError, BrokenPipeError):
+            connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            return connection.recv(99)
+        return b""
+
+    assert b"200 OK" in answer(0)
+    assert answer(NOBODY) == b""
+    assert "another user was refused" in empty_daemon.log()
+
+
+def test_the_service_manager_is_told(home):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(home / "notify"))
+        manager.settimeout(60)
+        one = Daemon(home)
+        one.environment["NOTIFY_SOCKET"] = str(home / "notify")
+        one.start()
+        assert manager.recv(99) == b"READY=1"
+        one.stop()
+        assert manager.recv(99) == b"STOPPING=1"
 
 
 def test_something_else_lies_where_the_folder_should_be(home):
@@ -72,8 +104,15 @@ def test_sigterm_and_shutdown_end_with_0(home):
     assert one.process.wait(30) == 0
 
 
+def test_health_without_a_model_says_that_nothing_was_proved(empty_daemon):
+    with empty_daemon.client() as client:
+        health = client.get("/health").json()
+    assert health["status"] == "ok" and health["model"] is None and health["token_ms"] is None
+    assert "No model is loaded" in health["message"]
+
+
 def test_a_stop_lets_a_short_answer_end(own_daemon):
-    with own_daemon.client() as client, client.stream("POST", "/api/generate", json={**LONG, "options": {"num_predict": 40, "temperature": 0}}) as answer:
+    with own_daemon.client() as client, client.stream("POST", "/api/generate", json={**LONG_ANSWER, "options": {"num_predict": 40, "temperature": 0}}) as answer:
         lines = answer.iter_lines()
         first = next(lines)
         own_daemon.process.send_signal(signal.SIGTERM)
@@ -83,7 +122,7 @@ def test_a_stop_lets_a_short_answer_end(own_daemon):
 
 
 def test_kill_during_generation_then_start_again(own_daemon):
-    with own_daemon.client() as client, client.stream("POST", "/api/generate", json=LONG) as answer:
+    with own_daemon.client() as client, client.stream("POST", "/api/generate", json=LONG_ANSWER) as answer:
         lines = answer.iter_lines()
         next(lines)
         own_daemon.process.kill()

@@ -4,7 +4,7 @@ import re
 
 import pexpect
 import pytest
-from programs import LONG, MODEL, MODELS
+from programs import LONG_RUN, MODEL, MODELS
 
 PROMPT = ">>> "
 UP, LEFT, CTRL_A, CTRL_C, CTRL_D = "\033[A", "\033[D", "\x01", "\x03", "\x04"
@@ -88,7 +88,7 @@ def test_set(chat):
 
 def test_ctrl_c_stops_the_answer_and_not_the_program(chat):
     one = chat(max_tokens=2000)
-    one.enter(LONG[2])
+    one.enter(LONG_RUN[2])
     one.child.expect_exact("chapter.\r\n")  # the echo
     one.child.expect("[a-z]+ [a-z]+")
     one.child.send(CTRL_C)

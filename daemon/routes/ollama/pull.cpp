@@ -1,6 +1,6 @@
 #include <atomic>
 
-#include "daemon/routes/fields.h"
+#include "daemon/routes/ollama/common.h"
 #include "daemon/routes/ollama/ollama.h"
 
 namespace mlxr::daemon::ollama {
@@ -25,23 +25,17 @@ json progress_json(const store::Progress& progress) {
   return line;
 }
 
-ApiError pull_error(const Error& error, const std::string& name) {
+ApiError pull_error(const Error& error) {
   auto api = to_api_error(error);
-  if (error.code != ErrorCode::kLicense) return api;
-  if (const auto* entry = store::find_in_catalogue(name))
-    api.message += " It is " + std::string(entry->license) + " (" + std::string(entry->license_url) +
-                   "); to accept it, send \"accept_license\": true.";
+  if (error.code == ErrorCode::kLicense) api.message += ", or send \"accept_license\": true.";
   return api;
 }
 
 ApiResult<void> handle(ModelHost& host, const Request& request, Responder& out) {
-  const auto body = parse_object(request.body);
-  if (!body) return std::unexpected(body.error());
-  if (auto checked = check_fields(*body, kFields); !checked) return checked;
-  const auto name = get<std::string>(*body, "model").value_or(get<std::string>(*body, "name").value_or(""));
-  if (name.empty())
-    return std::unexpected(ApiError{.message = "\"model\" is missing.", .field = "model", .code = "missing_required_parameter"});
-  const bool stream = get<bool>(*body, "stream").value_or(true);
+  const auto named = read_named(request, kFields);
+  if (!named) return std::unexpected(named.error());
+  const auto& [body, name] = *named;
+  const bool stream = get<bool>(body, "stream").value_or(true);
 
   std::atomic<bool> cancelled = false;
   out.on_gone([&] { cancelled = true; });
@@ -50,19 +44,19 @@ ApiResult<void> handle(ModelHost& host, const Request& request, Responder& out) 
     if (!std::exchange(started, true)) out.start({.content_type = "application/x-ndjson"});
     return out.write(line + "\n");
   };
-  store::PullOptions options{.accept_license = get<bool>(*body, "accept_license").value_or(false), .cancelled = &cancelled};
+  store::PullOptions options{.accept_license = get<bool>(body, "accept_license").value_or(false), .cancelled = &cancelled};
   if (stream)
     options.progress = [&](const store::Progress& progress) {
       if (!send(dump(progress_json(progress)))) cancelled = true;
     };
   const auto model = host.store().pull(name, options);
   out.on_gone({});
-  if (!model && !started) return std::unexpected(pull_error(model.error(), name));
+  if (!model && !started) return std::unexpected(pull_error(model.error()));
   if (!stream) {
     out.respond({.body = dump({{"status", "success"}})});
     return {};
   }
-  send(model ? dump({{"status", "success"}}) : ollama_error_body(pull_error(model.error(), name)));
+  send(model ? dump({{"status", "success"}}) : ollama_error_body(pull_error(model.error())));
   out.finish();
   return {};
 }

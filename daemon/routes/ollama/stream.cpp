@@ -8,70 +8,87 @@ namespace {
 
 constexpr char kNdjson[] = "application/x-ndjson";
 
-json body_of(const Piece& piece, const std::string& text, bool done) {
-  json body{{"model", piece.model}, {"created_at", rfc3339(std::chrono::system_clock::now())}, {"done", done}};
+// One answer on its way out.
+struct Delivery {
+  const ModelHost::Lease& lease;
+  const Call& call;
+  const Piece& piece;
+  const Headers headers = warning_headers(call.options.warnings);
+
+  bool with_logprobs() const { return call.options.request.top_logprobs >= 0; }
+};
+
+json body_of(const Call& call, const Piece& piece, const std::string& text, bool done) {
+  json body{{"model", call.model}, {"created_at", rfc3339(std::chrono::system_clock::now())}, {"done", done}};
   piece.put_text(body, text);
   return body;
 }
 
-void put_metrics(json& body, const ModelHost::Lease& lease, const Usage& usage, FinishReason finish, Began began) {
+void put_last(json& body, const Delivery& to, const Usage& usage, FinishReason finish, const std::vector<TokenLogprob>& tokens) {
   body["done_reason"] = finish_name(finish);
-  body["total_duration"] = std::chrono::nanoseconds(std::chrono::steady_clock::now() - began).count();
-  body["load_duration"] = lease.load_ns();
+  body["total_duration"] = std::chrono::nanoseconds(std::chrono::steady_clock::now() - to.call.began).count();
+  body["load_duration"] = to.lease.load_ns();
   body["prompt_eval_count"] = usage.prompt_tokens;
   body["prompt_eval_duration"] = usage.prompt_ns;
   body["eval_count"] = usage.completion_tokens;
   body["eval_duration"] = usage.eval_ns;
+  if (to.piece.put_last) to.piece.put_last(body, tokens);
 }
 
-void put_logprobs(json& body, const Piece& piece, const std::vector<TokenLogprob>& tokens) {
-  if (piece.with_logprobs && !tokens.empty()) body["logprobs"] = logprobs_json(tokens);
+void put_logprobs(json& body, const Delivery& to, const std::vector<TokenLogprob>& tokens) {
+  if (to.with_logprobs() && !tokens.empty()) body["logprobs"] = logprobs_json(tokens);
 }
 
-void answer_stream(const ModelHost::Lease& lease, Reply& reply, const Piece& piece, Began began, const Headers& headers, Responder& out) {
-  if (!out.start({.content_type = kNdjson, .headers = headers})) return;
+void answer_stream(const Delivery& to, Reply& reply, Responder& out) {
+  if (!out.start({.content_type = kNdjson, .headers = to.headers})) return;
   std::vector<TokenLogprob> all;
   const auto usage = drain(reply, out, [&](const Event& event) {
     all.insert(all.end(), event.tokens.begin(), event.tokens.end());
-    if (!event.text.empty() || (piece.with_logprobs && !event.tokens.empty())) {
-      auto body = body_of(piece, event.text, false);
-      put_logprobs(body, piece, event.tokens);
+    if (!event.text.empty() || (to.with_logprobs() && !event.tokens.empty())) {
+      auto body = body_of(to.call, to.piece, event.text, false);
+      put_logprobs(body, to, event.tokens);
       if (!out.write(dump(body) + "\n")) return false;
     }
     if (!event.finish) return true;
-    auto last = body_of(piece, "", true);
-    put_metrics(last, lease, event.usage, *event.finish, began);
-    if (piece.put_last) piece.put_last(last, all);
+    auto last = body_of(to.call, to.piece, "", true);
+    put_last(last, to, event.usage, *event.finish, all);
     return out.write(dump(last) + "\n");
   });
   if (!usage) out.write(ollama_error_body(to_api_error(usage.error())) + "\n");
   out.finish();
 }
 
-void answer_whole(const ModelHost::Lease& lease, Reply& reply, const Piece& piece, Began began, const Headers& headers, Responder& out) {
+void answer_whole(const Delivery& to, Reply& reply, Responder& out) {
   const auto answer = collect(reply, out);
   if (!answer) return out.respond(ollama_error(to_api_error(answer.error())));
-  auto body = body_of(piece, answer->text, true);
-  put_metrics(body, lease, answer->usage, answer->finish, began);
-  put_logprobs(body, piece, answer->tokens);
-  if (piece.put_last) piece.put_last(body, answer->tokens);
-  out.respond({.body = dump(body), .headers = headers});
+  auto body = body_of(to.call, to.piece, answer->text, true);
+  put_last(body, to, answer->usage, answer->finish, answer->tokens);
+  put_logprobs(body, to, answer->tokens);
+  out.respond({.body = dump(body), .headers = to.headers});
 }
 
 }  // namespace
 
-void answer(ModelHost& host, const ModelHost::Lease& lease, Options options, bool stream, const Piece& piece, Began began, Responder& out) {
-  auto reply = host.engine().submit(lease.model(), std::move(options.request));
+void answer(ModelHost& host, const ModelHost::Lease& lease, Call call, const Piece& piece, Responder& out) {
+  auto reply = host.engine().submit(lease.model(), call.options.request);
   if (!reply) return out.respond(ollama_error(to_api_error(reply.error())));
-  const auto headers = warning_headers(options.warnings);
-  if (stream) return answer_stream(lease, *reply, piece, began, headers, out);
-  answer_whole(lease, *reply, piece, began, headers, out);
+  const Delivery to{lease, call, piece};
+  if (call.stream) return answer_stream(to, *reply, out);
+  answer_whole(to, *reply, out);
 }
 
-void answer_without_text(const Piece& piece, std::string_view done_reason, Responder& out) {
-  auto body = body_of(piece, "", true);
-  body["done_reason"] = done_reason;
-  out.respond({.body = dump(body)});
+ApiResult<void> load_or_unload(ModelHost& host, const Call& call, const Piece& piece, Responder& out) {
+  const bool unload = call.acquire.keep_alive == Duration(0);
+  if (unload) {
+    if (!host.unload(call.model))  // not loaded is as good, but a name that nobody knows is a mistake
+      if (const auto known = host.store().find(call.model); !known) return std::unexpected(to_api_error(known.error()));
+  } else if (const auto loaded = host.acquire(call.model, call.acquire); !loaded) {
+    return std::unexpected(to_api_error(loaded.error()));
+  }
+  auto body = body_of(call, piece, "", true);
+  body["done_reason"] = unload ? "unload" : "load";
+  out.respond({.body = dump(body), .headers = warning_headers(call.options.warnings)});
+  return {};
 }
 
 std::string rfc3339(std::chrono::system_clock::time_point time) {

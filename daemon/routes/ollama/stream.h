@@ -6,23 +6,21 @@
 #include <string>
 
 #include "daemon/routes/generation.h"
-#include "daemon/routes/ollama/options.h"
+#include "daemon/routes/ollama/common.h"
 
 namespace mlxr::daemon::ollama {
 
-using Began = std::chrono::steady_clock::time_point;
-
+// How a route puts text into its objects.
 struct Piece {
-  std::string model;
   std::function<void(json& body, const std::string& text)> put_text;                     // "response" or "message"
   std::function<void(json& body, const std::vector<TokenLogprob>&)> put_last = nullptr;  // what the last object has besides
-  bool with_logprobs = false;
 };
 
-void answer(ModelHost& host, const ModelHost::Lease& lease, Options options, bool stream, const Piece& piece, Began began, Responder& out);
+// Answers a call whose prompt is set.
+void answer(ModelHost& host, const ModelHost::Lease& lease, Call call, const Piece& piece, Responder& out);
 
-// One object with done: true, without a generation: the model was loaded or unloaded.
-void answer_without_text(const Piece& piece, std::string_view done_reason, Responder& out);
+// A call without a prompt loads the model, or unloads it with keep_alive 0: one object with done: true.
+ApiResult<void> load_or_unload(ModelHost& host, const Call& call, const Piece& piece, Responder& out);
 
 std::string rfc3339(std::chrono::system_clock::time_point time);
 

@@ -1,5 +1,3 @@
-#include <ctime>
-
 #include "daemon/routes/messages.h"
 #include "daemon/routes/openai/common.h"
 #include "daemon/routes/openai/openai.h"
@@ -49,11 +47,7 @@ Shape shape_of(const std::string& model, bool with_logprobs) {
     return with_logprobs && !tokens.empty() ? json{{"content", logprobs_json(tokens)}, {"refusal", nullptr}} : json(nullptr);
   };
   return {
-      .envelope = {{"id", new_id("chatcmpl-")},
-                   {"object", "chat.completion"},
-                   {"created", std::time(nullptr)},
-                   {"model", model},
-                   {"system_fingerprint", nullptr}},
+      .envelope = envelope("chatcmpl-", "chat.completion", model),
       .stream_object = "chat.completion.chunk",
       .role_first = true,
       .chunk =
@@ -74,24 +68,21 @@ Shape shape_of(const std::string& model, bool with_logprobs) {
 }
 
 ApiResult<void> handle(ModelHost& host, const Request& request, Responder& out) {
-  const auto body = parse_object(request.body);
-  if (!body) return std::unexpected(body.error());
-  if (auto checked = check_fields(*body, fields()); !checked) return checked;
-  auto options = read_common(*body);
-  if (!options) return std::unexpected(options.error());
-  const auto top_logprobs = read_logprobs(*body);
+  auto call = read_call(request, fields());
+  if (!call) return std::unexpected(call.error());
+  const auto top_logprobs = read_logprobs(call->body);
   if (!top_logprobs) return std::unexpected(top_logprobs.error());
-  options->request.top_logprobs = *top_logprobs;
-  const auto messages = read_messages((*body)["messages"]);
+  call->request.top_logprobs = *top_logprobs;
+  const auto messages = read_messages(call->body["messages"]);
   if (!messages) return std::unexpected(messages.error());
 
-  const auto name = (*body)["model"].get<std::string>();
-  const auto lease = host.acquire(name, {.allow_paths = request.transport == Transport::kUnixSocket});
+  const auto lease = host.acquire(call->model, call->acquire);
   if (!lease) return std::unexpected(model_error(lease.error()));
   auto prompt = (*lease)->model()->render_chat(dump({{"messages", *messages}, {"add_generation_prompt", true}}));
   if (!prompt) return std::unexpected(to_api_error(prompt.error()));
-  options->request.prompt = std::move(*prompt);
-  answer(host, **lease, std::move(*options), shape_of(name, *top_logprobs >= 0), out);
+  call->request.prompt = std::move(*prompt);
+  const auto shape = shape_of(call->model, *top_logprobs >= 0);
+  answer(host, **lease, std::move(*call), shape, out);
   return {};
 }
 

@@ -6,6 +6,18 @@
 #include <random>
 
 namespace mlxr::daemon::openai {
+namespace {
+
+std::string new_id(std::string_view prefix) {
+  static constexpr std::string_view kLetters = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+  std::random_device device;
+  std::uniform_int_distribution<std::size_t> pick(0, kLetters.size() - 1);
+  std::string id(prefix);
+  for (int i = 0; i < 24; ++i) id += kLetters[pick(device)];
+  return id;
+}
+
+}  // namespace
 
 std::vector<Field> with_common_fields(std::initializer_list<Field> own) {
   std::vector<Field> fields = {
@@ -27,9 +39,14 @@ std::vector<Field> with_common_fields(std::initializer_list<Field> own) {
   return fields;
 }
 
-ApiResult<CommonOptions> read_common(const json& body) {
-  CommonOptions options;
-  auto& request = options.request;
+ApiResult<Call> read_call(const Request& http, std::span<const Field> fields) {
+  auto parsed = parse_object(http.body);
+  if (!parsed) return std::unexpected(parsed.error());
+  if (auto checked = check_fields(*parsed, fields); !checked) return std::unexpected(checked.error());
+  Call call{.body = std::move(*parsed), .acquire = {.allow_paths = http.transport == Transport::kUnixSocket}};
+  const auto& body = call.body;
+  call.model = body["model"].get<std::string>();
+  auto& request = call.request;
   // OpenAI's defaults: the model's own distribution, uncut.
   request.sampling = {.temperature = 1, .top_k = 0, .top_p = 1, .repeat_last_n = -1};
   auto& sampling = request.sampling;
@@ -43,17 +60,17 @@ ApiResult<CommonOptions> read_common(const json& body) {
   if (!stop) return std::unexpected(stop.error());
   request.stop = std::move(*stop);
 
-  options.stream = get<bool>(body, "stream").value_or(false);
+  call.stream = get<bool>(body, "stream").value_or(false);
   if (const auto stream_options = get<json>(body, "stream_options")) {
     static constexpr Field kFields[] = {{.name = "include_usage", .type = FieldType::kBoolean},
                                         unsupported("include_obfuscation", "false")};
     if (auto checked = check_fields(*stream_options, kFields, "stream_options."); !checked) return std::unexpected(checked.error());
-    if (!options.stream)
+    if (!call.stream)
       return std::unexpected(
           ApiError{.message = "\"stream_options\" is only for \"stream\": true.", .field = "stream_options", .code = "invalid_value"});
-    options.include_usage = get<bool>(*stream_options, "include_usage").value_or(false);
+    call.include_usage = get<bool>(*stream_options, "include_usage").value_or(false);
   }
-  return options;
+  return call;
 }
 
 ApiError model_error(const Error& error) {
@@ -76,13 +93,9 @@ std::int64_t unix_time(const std::string& rfc3339) {
   return ::timegm(&time);
 }
 
-std::string new_id(std::string_view prefix) {
-  static constexpr std::string_view kLetters = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-  std::random_device device;
-  std::uniform_int_distribution<std::size_t> pick(0, kLetters.size() - 1);
-  std::string id(prefix);
-  for (int i = 0; i < 24; ++i) id += kLetters[pick(device)];
-  return id;
+json envelope(std::string_view id_prefix, std::string_view object, const std::string& model) {
+  return {
+      {"id", new_id(id_prefix)}, {"object", object}, {"created", std::time(nullptr)}, {"model", model}, {"system_fingerprint", nullptr}};
 }
 
 std::string sse_event(std::string_view data) { return "data: " + std::string(data) + "\n\n"; }
@@ -129,10 +142,10 @@ void answer_stream(Reply& reply, bool include_usage, const Shape& shape, Respond
 
 }  // namespace
 
-void answer(ModelHost& host, const ModelHost::Lease& lease, CommonOptions options, const Shape& shape, Responder& out) {
-  auto reply = host.engine().submit(lease.model(), std::move(options.request));
+void answer(ModelHost& host, const ModelHost::Lease& lease, Call call, const Shape& shape, Responder& out) {
+  auto reply = host.engine().submit(lease.model(), std::move(call.request));
   if (!reply) return out.respond(openai_error(to_api_error(reply.error())));
-  if (options.stream) return answer_stream(*reply, options.include_usage, shape, out);
+  if (call.stream) return answer_stream(*reply, call.include_usage, shape, out);
   answer_whole(*reply, shape, out);
 }
 

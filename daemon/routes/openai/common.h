@@ -15,25 +15,29 @@ namespace mlxr::daemon::openai {
 // The fields that mean the same to both routes, then the route's own.
 std::vector<Field> with_common_fields(std::initializer_list<Field> own);
 
-// `body` after check_fields: sampling, max_tokens, stop, stream options.
-struct CommonOptions {
-  mlxr::Request request;  // without the prompt
+// A request for text, checked.
+struct Call {
+  json body;
+  std::string model;
+  AcquireOptions acquire;
+  mlxr::Request request;  // sampling, max_tokens and stop; without the prompt
   bool stream = false;
   bool include_usage = false;
 };
-ApiResult<CommonOptions> read_common(const json& body);
+ApiResult<Call> read_call(const Request& request, std::span<const Field> fields);
 
 ApiError model_error(const Error& error);  // 404 with OpenAI's code "model_not_found"
 json usage_json(const Usage& usage);
 std::int64_t unix_time(const std::string& rfc3339);  // 0 when it cannot be read
-std::string new_id(std::string_view prefix);         // "chatcmpl-" and 24 random characters
+// What every object of an answer has: an id of its own (`id_prefix` and 24 random characters), the time, the model.
+json envelope(std::string_view id_prefix, std::string_view object, const std::string& model);
 
 // "data: {...}\n\n": an event of a server-sent stream. The text must hold no line break, which JSON does not.
 std::string sse_event(std::string_view data);
 
 // Submits, then answers whole or as a stream. `Shape` turns pieces into the route's JSON.
 struct Shape {
-  json envelope;              // id, object, created, model: in every object
+  json envelope;
   std::string stream_object;  // "chat.completion.chunk"
   bool role_first = false;    // the first chunk says who speaks
   // A choice for the stream. `text` may be empty.
@@ -41,6 +45,6 @@ struct Shape {
   // The choice for a whole answer.
   std::function<json(const Answer& answer)> whole;
 };
-void answer(ModelHost& host, const ModelHost::Lease& lease, CommonOptions options, const Shape& shape, Responder& out);
+void answer(ModelHost& host, const ModelHost::Lease& lease, Call call, const Shape& shape, Responder& out);
 
 }  // namespace mlxr::daemon::openai

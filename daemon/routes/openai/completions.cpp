@@ -1,5 +1,3 @@
-#include <ctime>
-
 #include "daemon/routes/openai/common.h"
 #include "daemon/routes/openai/openai.h"
 
@@ -73,11 +71,7 @@ Shape shape_of(const std::string& model, bool with_logprobs, const std::string& 
     return json{{"index", 0}, {"text", text}, {"logprobs", arrays->take(tokens)}, {"finish_reason", std::move(finish)}};
   };
   return {
-      .envelope = {{"id", new_id("cmpl-")},
-                   {"object", "text_completion"},
-                   {"created", std::time(nullptr)},
-                   {"model", model},
-                   {"system_fingerprint", nullptr}},
+      .envelope = envelope("cmpl-", "text_completion", model),
       .stream_object = "text_completion",
       .chunk =
           [choice, unsent](const std::string& text, const std::vector<TokenLogprob>& tokens, const std::optional<FinishReason>& finish) {
@@ -88,29 +82,25 @@ Shape shape_of(const std::string& model, bool with_logprobs, const std::string& 
 }
 
 ApiResult<void> handle(ModelHost& host, const Request& request, Responder& out) {
-  const auto body = parse_object(request.body);
-  if (!body) return std::unexpected(body.error());
-  if (auto checked = check_fields(*body, fields()); !checked) return checked;
-  auto options = read_common(*body);
-  if (!options) return std::unexpected(options.error());
-  if (options->request.max_tokens < 0) options->request.max_tokens = kDefaultMaxTokens;
-  options->request.top_logprobs = get<int>(*body, "logprobs").value_or(-1);
+  auto call = read_call(request, fields());
+  if (!call) return std::unexpected(call.error());
+  if (call->request.max_tokens < 0) call->request.max_tokens = kDefaultMaxTokens;
+  call->request.top_logprobs = get<int>(call->body, "logprobs").value_or(-1);
 
-  const auto name = (*body)["model"].get<std::string>();
-  const auto lease = host.acquire(name, {.allow_paths = request.transport == Transport::kUnixSocket});
+  const auto lease = host.acquire(call->model, call->acquire);
   if (!lease) return std::unexpected(model_error(lease.error()));
-  auto prompt = read_prompt((*body)["prompt"], *(*lease)->model());
+  auto prompt = read_prompt(call->body["prompt"], *(*lease)->model());
   if (!prompt) return std::unexpected(prompt.error());
-  const bool echo = get<bool>(*body, "echo").value_or(false);
-  if (echo && options->request.top_logprobs >= 0)
+  const bool echo = get<bool>(call->body, "echo").value_or(false);
+  if (echo && call->request.top_logprobs >= 0)
     return std::unexpected(
         ApiError{.message = "\"echo\" together with \"logprobs\" is not supported: the prompt's log probabilities are not computed.",
                  .field = "echo",
                  .code = "unsupported_parameter"});
   const auto echoed = echo ? (*lease)->model()->detokenize(*prompt) : std::string();
-  options->request.prompt = std::move(*prompt);
-  const bool with_logprobs = options->request.top_logprobs >= 0;
-  answer(host, **lease, std::move(*options), shape_of(name, with_logprobs, echoed), out);
+  call->request.prompt = std::move(*prompt);
+  const auto shape = shape_of(call->model, call->request.top_logprobs >= 0, echoed);
+  answer(host, **lease, std::move(*call), shape, out);
   return {};
 }
 

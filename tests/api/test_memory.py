@@ -1,0 +1,86 @@
+"""Models in memory: one copy each, and room made by those that are idle."""
+
+import contextlib
+import json
+import shutil
+
+import pytest
+from programs import LONG_ANSWER, MODEL, MODEL_FILE, MODELS, Daemon, Mlx, require_model, wait_for
+
+ENDLESS = {**LONG_ANSWER, "options": {"num_predict": -1, "temperature": 0}}  # as far as the context goes
+GEMMA_FILE = MODELS / "gemma-3-270m-q4_k_m.gguf"
+
+
+def names(client):
+    return [model["name"] for model in client.get("/api/ps").json()["models"]]
+
+
+@contextlib.contextmanager
+def daemon_with(home, config):
+    require_model()
+    if not GEMMA_FILE.exists():
+        pytest.skip(f"{GEMMA_FILE.name} is not in MLXR_TEST_MODELS (scripts/setup test puts it there)")
+    one = Daemon(home, config)
+    Mlx(home).import_model()
+    Mlx(home).import_model(GEMMA_FILE, "gemma3:270m")
+    one.start()
+    with one.client() as client:
+        yield one, client
+    assert one.stop() == 0
+
+
+def test_a_model_loads_once_under_all_its_names(own_daemon, tmp_path):
+    link, copy = tmp_path / "link.gguf", tmp_path / "copy.gguf"
+    link.symlink_to(MODEL_FILE.resolve())
+    shutil.copy(MODEL_FILE, copy)
+    with own_daemon.client() as client:
+        for name in (MODEL, "smollm2", str(MODEL_FILE.resolve()), str(link), str(copy)):
+            client.post("/api/generate", json={"model": name}).raise_for_status()
+        assert names(client) == [MODEL]
+    assert own_daemon.log().count(" loaded ") == 1
+
+
+def test_a_load_that_fails_leaves_what_is_loaded(own_daemon):
+    with own_daemon.client() as client:
+        client.post("/api/generate", json={"model": MODEL}).raise_for_status()
+        refused = client.post("/api/generate", json={"model": MODEL, "options": {"num_ctx": 100000}})
+        assert refused.status_code == 400 and "100000" in refused.json()["error"]
+        assert names(client) == [MODEL]
+
+
+def test_the_longest_idle_model_makes_room(home):
+    with daemon_with(home, "kv: 64M\nmemory: 400M\n") as (daemon, client):
+        client.post("/api/generate", json={"model": MODEL}).raise_for_status()
+        client.post("/api/generate", json={"model": "gemma3:270m"}).raise_for_status()
+        assert names(client) == ["gemma3:270m"]
+        assert f"unloaded {MODEL} to make room" in daemon.log()
+
+
+def test_a_model_in_use_is_not_unloaded_for_another(home):
+    with daemon_with(home, "kv: 64M\nmemory: 400M\n") as (daemon, client), daemon.client() as other:
+        with client.stream("POST", "/api/generate", json=ENDLESS) as answer:
+            lines = answer.iter_lines()  # kept: its end would close the stream
+            next(lines)
+            refused = other.post("/api/generate", json={"model": "gemma3:270m"})
+            assert refused.status_code == 503 and refused.headers["Retry-After"] == "1"
+            assert names(other) == [MODEL]
+
+
+def test_a_model_larger_than_the_limit_is_refused_with_both_numbers(home):
+    with daemon_with(home, "kv: 64M\nmemory: 200M\n") as (_, client):
+        refused = client.post("/api/generate", json={"model": "gemma3:270m"})
+        assert refused.status_code == 507
+        assert "needs 304 MiB" in refused.json()["error"] and "limit is 200 MiB" in refused.json()["error"]
+
+
+def test_when_too_many_wait_the_next_is_503(home):
+    with daemon_with(home, "max_queue: 1\nkv: 48M\n") as (daemon, client), contextlib.ExitStack() as stack:
+        body = json.dumps(ENDLESS)  # fills the arena: the second must wait
+        head = f"POST /api/generate HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+        for count in ("running", "waiting"):
+            stack.enter_context(daemon.raw()).sendall((head + body).encode())
+            wait_for(lambda count=count: client.get("/mlxr/status").json()["engine"][count] == 1)
+        for route, more in (("/api/generate", {}), ("/v1/completions", {"max_tokens": 1})):
+            refused = client.post(route, json={"model": MODEL, "prompt": "a", **more})
+            assert refused.status_code == 503 and refused.headers["Retry-After"] == "1", refused.text
+            assert "1 requests are waiting" in json.dumps(refused.json()["error"])

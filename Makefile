@@ -1,5 +1,5 @@
 # Every target is a script or a preset: see scripts/.
-.PHONY: help run test lint format clean asan tsan cross-arm64-linux cross-macos
+.PHONY: help run test bench lint format clean asan tsan cross-arm64-linux cross-macos
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -7,6 +7,8 @@ run:  ## Set up, build, fetch the starter model, chat (PROMPT="…": one answer)
 	@scripts/run
 test:  ## Every test (LABEL=kv: one room of ctest; TESTS=tests/cli: some of pytest)
 	@scripts/test dev
+bench:  ## Speed beside llama.cpp's, which it builds first (see bench/README.md)
+	@scripts/bench
 asan:  ## The C++ tests under AddressSanitizer and UBSan
 	@LABEL='$(or $(LABEL),.)' scripts/test asan
 tsan:  ## The C++ tests under ThreadSanitizer

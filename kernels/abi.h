@@ -17,7 +17,7 @@ extern "C" {
 #endif
 
 // Grows with every change of a struct or of a meaning below.
-#define MLXR_KERNEL_ABI 1
+#define MLXR_KERNEL_ABI 2
 
 typedef struct mlxr_pool mlxr_pool;  // threads and their scratch memory
 
@@ -60,15 +60,14 @@ typedef struct mlxr_gated_args {
   float* y;  // (n_tokens, n)
 } mlxr_gated_args;
 
-// y = x / sqrt(mean(x²) + eps) * weight, over rows of d. With `add`: x + add is normalised and also written to `sum`.
+// y = x / sqrt(mean(x²) + eps) * weight + residual, the mean over each row.
 typedef struct mlxr_rms_norm_args {
-  const float* x;       // (rows, d)
-  const float* add;     // (rows, d) or null
-  const float* weight;  // (d) or null for all ones
+  const float* x;         // (rows, d)
+  const float* weight;    // (d)
+  const float* residual;  // (rows, d) or null; may be y
   float eps;
   int64_t rows, d;
-  float* sum;  // (rows, d) or null; may be x
-  float* y;    // (rows, d); may be x
+  float* y;  // (rows, d); may be x
 } mlxr_rms_norm_args;
 
 // Rotary position embedding of the first 2 * n_pairs values of each head; the rest are copied.

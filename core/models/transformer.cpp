@@ -1,7 +1,5 @@
 #include "core/models/transformer.h"
 
-#include <mlx/ops.h>
-
 #include "core/models/weight_reader.h"
 
 namespace mlxr::models {
@@ -51,30 +49,23 @@ std::optional<mx::array> Transformer::forward(const ops::BatchPtr& batch, kv::Ar
     x = mlp(layers_[i], x);
   }
   if (logits == Logits::kNone) return std::nullopt;
-  if (logits == Logits::kLast && x.shape(0) != static_cast<int>(batch->sequences.size())) {
-    std::vector<std::int32_t> last;
-    for (const auto& s : batch->sequences) last.push_back(s.first + s.count - 1);
-    x = mx::take(x, mx::array(last.data(), mx::Shape{static_cast<int>(last.size())}, mx::int32), 0);
-  }
+  if (logits == Logits::kLast && x.shape(0) != static_cast<int>(batch->sequences.size())) x = ops_->last_rows(x, batch);
   return ops_->q_gemm(ops_->rms_norm(x, *final_norm_, config_.norm_eps), head_ ? *head_ : *embeddings_);
 }
 
 mx::array Transformer::attention(const Layer& w, int layer, const mx::array& x, const ops::BatchPtr& batch, kv::Arena& arena) const {
-  const int tokens = x.shape(0);
   const bool local = config_.is_local(layer);
   const ops::RopeOptions rope{local ? config_.rope_local : config_.rope_global, config_.rope_interleaved};
 
   const auto qkv = ops_->q_gemm(ops_->rms_norm(x, w.attention_norm, config_.norm_eps), {&w.q, &w.k, &w.v});
-  auto q = mx::reshape(qkv[0], {tokens, config_.heads, config_.head_dim});
-  auto k = mx::reshape(qkv[1], {tokens, config_.kv_heads, config_.head_dim});
-  const auto v = mx::reshape(qkv[2], {tokens, config_.kv_heads, config_.head_dim});
+  auto q = qkv[0], k = qkv[1];  // (T, heads · head_dim), (T, kv_heads · head_dim)
   if (w.q_norm) q = ops_->rms_norm(q, *w.q_norm, config_.norm_eps);
   if (w.k_norm) k = ops_->rms_norm(k, *w.k_norm, config_.norm_eps);
   q = ops_->rope(q, batch, rope);
   k = ops_->rope(k, batch, rope);
 
   auto& cache = arena.layer(layer);
-  cache = ops_->kv_store(std::move(cache), k, v, batch);
+  cache = ops_->kv_store(std::move(cache), k, qkv[2], batch);
   const auto y = ops_->attention(q, cache, batch, {config_.attention_scale, local ? config_.window : 0});
   return add_projection(x, y, w.o, w.post_attention_norm);
 }
@@ -87,7 +78,7 @@ mx::array Transformer::mlp(const Layer& w, const mx::array& x) const {
 mx::array Transformer::add_projection(const mx::array& x, const mx::array& y, const ops::Weight& w,
                                       const std::optional<mx::array>& norm) const {
   if (!norm) return ops_->q_gemm(y, w, x);
-  return mx::add(x, ops_->rms_norm(ops_->q_gemm(y, w), *norm, config_.norm_eps));
+  return ops_->rms_norm(ops_->q_gemm(y, w), *norm, config_.norm_eps, x);
 }
 
 }  // namespace mlxr::models

@@ -32,6 +32,12 @@ class MlxOps final : public Ops {
     return scale == 1 ? rows : mx::multiply(rows, mx::array(scale));
   }
 
+  mx::array last_rows(const mx::array& x, const BatchPtr& batch) const override {
+    std::vector<std::int32_t> rows;
+    for (const auto& s : batch->sequences) rows.push_back(s.first + s.count - 1);
+    return mx::take(x, int_array(rows), 0);
+  }
+
   mx::array q_gemm(const mx::array& x, const Weight& w, const std::optional<mx::array>& residual) const override {
     auto y = mx::matmul(x, mx::transpose(mx::astype(w.values, mx::float32)));
     if (w.bias) y = mx::add(y, *w.bias);
@@ -49,23 +55,24 @@ class MlxOps final : public Ops {
     return mx::multiply(activation == Activation::kSilu ? mx::multiply(g, mx::sigmoid(g)) : gelu_tanh(g), q_gemm(x, up, std::nullopt));
   }
 
-  mx::array rms_norm(const mx::array& x, const mx::array& weight, float eps) const override {
+  mx::array rms_norm(const mx::array& x, const mx::array& weight, float eps, const std::optional<mx::array>& residual) const override {
     const int d = weight.shape(0);
-    return mx::reshape(mx::fast::rms_norm(mx::reshape(x, {-1, d}), weight, eps), x.shape());
+    const auto y = mx::reshape(mx::fast::rms_norm(mx::reshape(x, {-1, d}), weight, eps), x.shape());
+    return residual ? mx::add(y, *residual) : y;
   }
 
   mx::array rope(const mx::array& x, const BatchPtr& batch, const RopeOptions& options) const override {
-    const int tokens = x.shape(0), heads = x.shape(1), dim = x.shape(2), pairs = static_cast<int>(options.frequencies->size());
+    const int tokens = x.shape(0), pairs = static_cast<int>(options.frequencies->size()), heads = x.shape(1) / (2 * pairs);
     const auto positions = mx::astype(mx::reshape(int_array(batch->positions), {tokens, 1, 1}), mx::float32);
     const auto angle = mx::multiply(positions, mx::array(options.frequencies->data(), mx::Shape{1, 1, pairs}, mx::float32));
     const auto c = mx::cos(angle), s = mx::sin(angle);
     if (options.interleaved) {
       const auto p = mx::split(mx::reshape(x, {tokens, heads, pairs, 2}), 2, -1);
       const auto x0 = mx::squeeze(p[0], -1), x1 = mx::squeeze(p[1], -1);
-      return mx::reshape(mx::stack({rotate(x0, c, x1, s, false), rotate(x0, s, x1, c, true)}, -1), {tokens, heads, dim});
+      return mx::reshape(mx::stack({rotate(x0, c, x1, s, false), rotate(x0, s, x1, c, true)}, -1), x.shape());
     }
-    const auto p = mx::split(x, 2, -1);
-    return mx::concatenate({rotate(p[0], c, p[1], s, false), rotate(p[0], s, p[1], c, true)}, -1);
+    const auto p = mx::split(mx::reshape(x, {tokens, heads, 2 * pairs}), 2, -1);
+    return mx::reshape(mx::concatenate({rotate(p[0], c, p[1], s, false), rotate(p[0], s, p[1], c, true)}, -1), x.shape());
   }
 
   LayerCache kv_store(LayerCache cache, const mx::array& k, const mx::array& v, const BatchPtr& batch) const override {
@@ -83,10 +90,10 @@ class MlxOps final : public Ops {
   }
 
   mx::array attention(const mx::array& q, const LayerCache& cache, const BatchPtr& batch, const AttentionOptions& options) const override {
-    const int heads = q.shape(1), dim = q.shape(2);
+    const int dim = cache.k.shape(3), heads = q.shape(1) / dim;
     std::vector<mx::array> rows;
     for (const auto& s : batch->sequences) {
-      auto queries = mx::slice(q, {s.first, 0, 0}, {s.first + s.count, heads, dim});
+      auto queries = mx::reshape(mx::slice(q, {s.first, 0}, {s.first + s.count, heads * dim}), {s.count, heads, dim});
       queries = mx::expand_dims(mx::transpose(queries, {1, 0, 2}), 0);  // (1, H, count, D)
       auto y = mx::fast::scaled_dot_product_attention(queries, gather(cache.k, s), gather(cache.v, s), options.scale, "array",
                                                       mask(s, options.window));
@@ -110,8 +117,8 @@ class MlxOps final : public Ops {
 
   // `arena` is moved in so that the update can use its memory again.
   static mx::array write(mx::array arena, const mx::array& rows, int block, int offset, int first, int count) {
-    const int heads = rows.shape(1), dim = rows.shape(2);
-    auto part = mx::slice(rows, {first, 0, 0}, {first + count, heads, dim});
+    const int heads = arena.shape(1), dim = arena.shape(3);
+    auto part = mx::reshape(mx::slice(rows, {first, 0}, {first + count, heads * dim}), {count, heads, dim});
     part = mx::astype(mx::expand_dims(mx::transpose(part, {1, 0, 2}), 0), mx::float16);  // (1, G, count, D)
     return mx::slice_update(std::move(arena), part, mx::Shape{block, 0, offset, 0}, mx::Shape{block + 1, heads, offset + count, dim});
   }

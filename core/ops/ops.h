@@ -1,11 +1,11 @@
 // The hot operations, as functions on mx::array. Two implementations that must agree: MlxOps (plain MLX expressions: always there, the
-// definition) and PackOps (custom primitives that call the CPU kernel pack). Activations are float32, row-major.
+// definition) and PackOps (kernels of the CPU pack).
 //
 //   auto ops = ops::make_mlx_ops();
-//   auto w   = ops->prepare(Type::kQ4_1, n, k, bytes);
-//   auto y   = ops->q_gemm(x, w);              // lazy, like every mx::array
+//   auto w   = ops->prepare(tensor, file);
+//   auto y   = ops->q_gemm(x, w);              // may be lazy, like every mx::array: PackOps computes at once
 //
-// Shapes: T tokens, H heads, G KV heads, D head_dim, B blocks of S tokens.
+// Activations are matrices of a row per token, float32. Shapes: T tokens, H heads, G KV heads, D head_dim, B blocks of S tokens.
 #pragma once
 
 #include <mlx/array.h>
@@ -55,6 +55,9 @@ class Ops {
   // Rows of a table: y[t] = scale · table[tokens[t]].  (T, k)
   virtual mx::array embed(const BatchPtr& batch, const Weight& table, float scale) const = 0;
 
+  // The rows of the last token of each sequence: where logits are wanted.  x (T, n), y (sequences, n)
+  virtual mx::array last_rows(const mx::array& x, const BatchPtr& batch) const = 0;
+
   // y = x · wᵀ + bias + residual.  x (T, k), residual (T, n), y (T, n)
   virtual mx::array q_gemm(const mx::array& x, const Weight& w, const std::optional<mx::array>& residual = {}) const = 0;
   // The same for two to four matrices that share x, without residual.
@@ -63,21 +66,23 @@ class Ops {
   // y = act(x · gateᵀ) * (x · upᵀ).  (T, n)
   virtual mx::array gated_mlp(const mx::array& x, const Weight& gate, const Weight& up, Activation activation) const = 0;
 
-  // y = x / sqrt(mean(x²) + eps) · weight over the last axis (Zhang and Sennrich 2019).
-  virtual mx::array rms_norm(const mx::array& x, const mx::array& weight, float eps) const = 0;
+  // y = x / sqrt(mean(x²) + eps) · weight + residual (Zhang and Sennrich 2019), the mean over each piece of d values.
+  // x (T, H · d), weight (d), residual and y (T, H · d)
+  virtual mx::array rms_norm(const mx::array& x, const mx::array& weight, float eps,
+                             const std::optional<mx::array>& residual = {}) const = 0;
 
-  // Rotary position embedding (Su et al. 2021).  x (T, H, D)
+  // Rotary position embedding (Su et al. 2021).  x (T, H · D)
   virtual mx::array rope(const mx::array& x, const BatchPtr& batch, const RopeOptions& options) const = 0;
 
   // The cache with the keys and values of the batch written to their slots. Takes the cache over: the memory is used again.
-  // k, v (T, G, D)
+  // k, v (T, G · D)
   virtual LayerCache kv_store(LayerCache cache, const mx::array& k, const mx::array& v, const BatchPtr& batch) const = 0;
 
-  // Causal grouped-query attention of each sequence over its pages.  q (T, H, D), y (T, H · D)
+  // Causal grouped-query attention of each sequence over its pages.  q, y (T, H · D)
   virtual mx::array attention(const mx::array& q, const LayerCache& cache, const BatchPtr& batch,
                               const AttentionOptions& options) const = 0;
 
-  // softmax over the last axis.
+  // softmax over each row.
   virtual mx::array softmax(const mx::array& x) const = 0;
 };
 

@@ -27,15 +27,6 @@ inline void rms_norm(mlxr_pool* pool, const mlxr_rms_norm_args* args) {
     const int64_t d = g.d, whole = d / kLanes * kLanes;
     const float* x = g.x + row * d;
     float* y = g.y + row * d;
-    if (g.add) {  // the sum passes through y when the caller does not want it
-      const float* add = g.add + row * d;
-      float* total = g.sum ? g.sum + row * d : y;
-      for (int64_t i = 0; i < whole; i += kLanes) store(total + i, load<F>(x + i) + load<F>(add + i));
-      for (int64_t i = whole; i < d; ++i) total[i] = x[i] + add[i];
-      x = total;
-    } else if (g.sum && g.sum != g.x) {
-      std::memcpy(g.sum + row * d, x, size_t(d) * 4);
-    }
     F squares[2] = {};
     int64_t i = 0;
     for (; i + 2 * kLanes <= d; i += 2 * kLanes) {
@@ -46,12 +37,13 @@ inline void rms_norm(mlxr_pool* pool, const mlxr_rms_norm_args* args) {
     float rest = 0;
     for (; i < d; ++i) rest += x[i] * x[i];
     const float factor = 1.0f / __builtin_sqrtf((sum(squares[0] + squares[1]) + rest) / float(d) + g.eps);
-    if (g.weight) {
+    if (g.residual) {
+      const float* residual = g.residual + row * d;
+      for (i = 0; i < whole; i += kLanes) store(y + i, load<F>(x + i) * factor * load<F>(g.weight + i) + load<F>(residual + i));
+      for (; i < d; ++i) y[i] = x[i] * factor * g.weight[i] + residual[i];
+    } else {
       for (i = 0; i < whole; i += kLanes) store(y + i, load<F>(x + i) * factor * load<F>(g.weight + i));
       for (; i < d; ++i) y[i] = x[i] * factor * g.weight[i];
-    } else {
-      for (i = 0; i < whole; i += kLanes) store(y + i, load<F>(x + i) * factor);
-      for (; i < d; ++i) y[i] = x[i] * factor;
     }
   });
 }

@@ -78,7 +78,7 @@ const char* check(const Operations& tested, mlxr_pool* pool) {
   }
   const auto weight = random.reals(67);
   if (!agree(tested, 3 * 67, [&](const Operations& o, float* y) {
-        const mlxr_rms_norm_args args{x.data(), x.data() + 256, weight.data(), 1e-5f, 3, 67, nullptr, y};
+        const mlxr_rms_norm_args args{x.data(), weight.data(), x.data() + 256, 1e-5f, 3, 67, y};
         o.rms_norm(pool, &args);
       }))
     return "rms_norm";

@@ -31,6 +31,7 @@ std::vector<Field> with_common_fields(std::initializer_list<Field> own) {
       {.name = "frequency_penalty", .type = FieldType::kNumber, .low = -2, .high = 2},
       {.name = "seed", .type = FieldType::kInteger, .low = -9.2e18, .high = 9.2e18},
       {.name = "stop"},
+      {.name = "ignore_eos", .type = FieldType::kBoolean},  // of vLLM and llama-server, not of OpenAI: for measurements
       unsupported("n", "1"),
       unsupported("logit_bias", "{}"),
       unsupported("user"),
@@ -59,6 +60,7 @@ ApiResult<Call> read_call(const Request& http, std::span<const Field> fields) {
   auto stop = read_stop(body.value("stop", json(nullptr)), "stop", 4);
   if (!stop) return std::unexpected(stop.error());
   request.stop = std::move(*stop);
+  request.ignore_end = get<bool>(body, "ignore_eos").value_or(false);
 
   call.stream = get<bool>(body, "stream").value_or(false);
   if (const auto stream_options = get<json>(body, "stream_options")) {

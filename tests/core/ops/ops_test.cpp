@@ -113,8 +113,9 @@ TEST_P(OpsAgree, GatedMlp) {
 }
 
 TEST_P(OpsAgree, NormAndSoftmax) {
-  const auto x = random({5, 3, 48}, 1), weight = random({48}, 2);
+  const auto x = random({5, 3 * 48}, 1), weight = random({48}, 2), residual = random({5, 3 * 48}, 3);
   EXPECT_LT(error(pack_->rms_norm(x, weight, 1e-6f), mlx_->rms_norm(x, weight, 1e-6f)), 1e-5);
+  EXPECT_LT(error(pack_->rms_norm(x, weight, 1e-6f, residual), mlx_->rms_norm(x, weight, 1e-6f, residual)), 1e-5);
   EXPECT_LT(error(pack_->softmax(x), mlx_->softmax(x)), 1e-5);
 }
 
@@ -122,7 +123,7 @@ TEST_P(OpsAgree, RopeInBothPairings) {
   auto frequencies = std::make_shared<std::vector<float>>();
   for (int i = 0; i < 16; ++i) frequencies->push_back(std::pow(10000.0f, -i / 16.0f));
   for (const bool interleaved : {false, true}) {
-    const auto run = [&](const Ops& ops) { return ops.rope(random({9, 4, 32}, 3), batch_of(9, 1009, 16), {frequencies, interleaved}); };
+    const auto run = [&](const Ops& ops) { return ops.rope(random({9, 4 * 32}, 3), batch_of(9, 1009, 16), {frequencies, interleaved}); };
     EXPECT_LT(error(run(*pack_), run(*mlx_)), 2e-4);  // float32 angles of about 1000 radians
   }
 }
@@ -132,13 +133,13 @@ TEST_P(OpsAgree, AttentionOverPagesThatWereStoredInTwoSteps) {
     const auto run = [&](const Ops& ops) {
       auto cache = zero_cache(5, 2, 8, 32);
       const auto first = batch_of(20, 20, 8), second = batch_of(3, 23, 8);
-      cache = ops.kv_store(std::move(cache), random({20, 2, 32}, 1), random({20, 2, 32}, 2), first);
+      cache = ops.kv_store(std::move(cache), random({20, 2 * 32}, 1), random({20, 2 * 32}, 2), first);
       const AttentionOptions options{0.2f, window};
-      auto prompt = ops.attention(random({20, 6, 32}, 3), cache, first, options);
+      auto prompt = ops.attention(random({20, 6 * 32}, 3), cache, first, options);
       prompt.eval();
       // The pages of both batches are the same three blocks.
-      cache = ops.kv_store(std::move(cache), random({3, 2, 32}, 4), random({3, 2, 32}, 5), second);
-      return std::vector{prompt, ops.attention(random({3, 6, 32}, 6), cache, second, options)};
+      cache = ops.kv_store(std::move(cache), random({3, 2 * 32}, 4), random({3, 2 * 32}, 5), second);
+      return std::vector{prompt, ops.attention(random({3, 6 * 32}, 6), cache, second, options)};
     };
     const auto want = run(*mlx_), got = run(*pack_);
     EXPECT_LT(error(got[0], want[0]), 2e-3) << window;

@@ -46,7 +46,7 @@ TEST_F(KernelPackTest, TheBuiltPackLoads) {
 }
 
 TEST_F(KernelPackTest, RefusesAnotherAbi) {
-  replace_in_manifest("\"abi\": 1", "\"abi\": 99");
+  replace_in_manifest("\"abi\": ", "\"abi\": 99");
   EXPECT_EQ(code(), ErrorCode::kVersion);
 }
 

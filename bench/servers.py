@@ -1,0 +1,111 @@
+"""The two servers under comparison, behind one interface.
+
+A server runs one model with `threads` threads and a context of `context` tokens, and listens on a Unix socket. Both are asked in the
+same way: POST /v1/completions with token ids, temperature 0, nothing cached between requests.
+"""
+
+import os
+import pathlib
+import signal
+import subprocess
+import tempfile
+import time
+
+import http_client
+
+
+class Server:
+    name = ""
+
+    def __init__(self, program, model, threads, context):
+        self.program, self.model, self.threads, self.context = program, pathlib.Path(model).resolve(), threads, context
+        self.folder = tempfile.TemporaryDirectory(prefix="mlxr-bench-")
+        self.home = pathlib.Path(self.folder.name)
+        self.socket = self.home / "run" / "mlxrunner.sock"
+        self.socket.parent.mkdir(mode=0o700)
+        self.process = None
+
+    def start(self):
+        self.socket.unlink(missing_ok=True)  # llama-server leaves it behind, and refuses to start then
+        self.log = open(self.home / "log", "wb")
+        self.process = subprocess.Popen(self.command(), env={**os.environ, **self.environment()}, stdin=subprocess.DEVNULL,
+                                        stdout=self.log, stderr=self.log)  # fmt: skip
+
+    def complete(self, tokens, max_tokens):
+        """Seconds from the request to its whole answer."""
+        body = {"model": self.model_name(), "prompt": tokens, "max_tokens": max_tokens, "temperature": 0, "ignore_eos": True}
+        begin = time.perf_counter()
+        answer = http_client.post(self.socket, "/v1/completions", body | self.extra)
+        seconds = time.perf_counter() - begin
+        usage = answer["usage"]
+        if (usage["prompt_tokens"], usage["completion_tokens"]) != (len(tokens), max_tokens):
+            raise RuntimeError(f"{self.name} was asked for {len(tokens)} + {max_tokens} tokens and says {usage}")
+        return seconds
+
+    def start_to_first_token(self, tokens):
+        """Seconds from starting the process to one generated token. The process runs afterwards."""
+        begin = time.perf_counter()
+        self.start()
+        while True:
+            try:
+                self.complete(tokens, 1)
+                return time.perf_counter() - begin
+            except (OSError, http_client.Busy) as error:  # it does not listen yet, or is loading
+                if self.process.poll() is not None:
+                    raise RuntimeError(f"{self.name} ended: {(self.home / 'log').read_text(errors='replace')[-2000:]}") from error
+                if time.perf_counter() - begin > 120:
+                    raise
+                time.sleep(0.001)
+
+    def peak_memory(self):
+        """Bytes: the largest resident set so far, pages of the model's file included."""
+        for line in pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+        raise RuntimeError("no VmHWM")
+
+    def version(self):
+        run = subprocess.run([self.program, "--version"], capture_output=True, text=True, check=True)
+        return (run.stdout or run.stderr).strip().splitlines()[0]
+
+    def stop(self):
+        if self.process:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(30)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+            self.log.close()
+            self.process = None
+
+
+class Mlxr(Server):
+    name = "mlxr"
+    extra = {}
+
+    def command(self):
+        (self.home / "server.yaml").write_text(f"threads: {self.threads}\ncontext: {self.context}\n")
+        return [self.program]
+
+    def environment(self):
+        return {"MLXR_HOME": str(self.home)}
+
+    def model_name(self):
+        return str(self.model)
+
+
+class LlamaCpp(Server):
+    name = "llama.cpp"
+    extra = {"cache_prompt": False}
+
+    def command(self):
+        # Its defaults but for what makes the two equal: threads, context, one sequence; no warm-up, which would only delay its first token.
+        return [self.program, "-m", self.model, "-t", str(self.threads), "-c", str(self.context), "-np", "1", "--no-warmup",
+                "--host", self.socket]  # fmt: skip
+
+    def environment(self):
+        return {}
+
+    def model_name(self):
+        return "any"

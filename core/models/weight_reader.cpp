@@ -28,13 +28,12 @@ const formats::Tensor* WeightReader::find(const std::string& name, const std::ve
 }
 
 ops::Weight WeightReader::matrix(const std::string& stem, int n, int k) {
-  const ops::Weight empty{quant::Type::kF32, 0, 0, mx::array(0.0f), {}};
   const auto* tensor = find(stem + ".weight", {n, k});
-  if (!tensor) return empty;
+  if (!tensor) return {};
   auto weight = ops_.prepare(*tensor, file_);
   if (!weight) {
     error_ = weight.error();
-    return empty;
+    return {};
   }
   weight->bias = optional_vector(stem + ".bias", n);
   return *weight;

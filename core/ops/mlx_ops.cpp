@@ -24,11 +24,11 @@ class MlxOps final : public Ops {
     quant::dequantize_row(tensor.type, tensor.data.data(), values.data<float>(), static_cast<std::size_t>(n) * k);
     if (mx::default_device() == mx::Device::gpu) values = mx::astype(values, mx::float16);
     values.eval();
-    return Weight{tensor.type, n, k, values, {}};
+    return Weight{.type = tensor.type, .n = n, .k = k, .values = values};
   }
 
   mx::array embed(const BatchPtr& batch, const Weight& table, float scale) const override {
-    auto rows = mx::astype(mx::take(table.values, int_array(batch->tokens), 0), mx::float32);
+    auto rows = mx::astype(mx::take(*table.values, int_array(batch->tokens), 0), mx::float32);
     return scale == 1 ? rows : mx::multiply(rows, mx::array(scale));
   }
 
@@ -39,7 +39,7 @@ class MlxOps final : public Ops {
   }
 
   mx::array q_gemm(const mx::array& x, const Weight& w, const std::optional<mx::array>& residual) const override {
-    auto y = mx::matmul(x, mx::transpose(mx::astype(w.values, mx::float32)));
+    auto y = mx::matmul(x, mx::transpose(mx::astype(*w.values, mx::float32)));
     if (w.bias) y = mx::add(y, *w.bias);
     return residual ? mx::add(y, *residual) : y;
   }

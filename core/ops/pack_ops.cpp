@@ -22,7 +22,7 @@ mx::array fresh(int rows, int columns) {
   return mx::array(mx::allocator::malloc(bytes), mx::Shape{rows, columns}, mx::float32);
 }
 
-mlxr_matrix matrix(const Weight& w) { return {static_cast<std::uint32_t>(w.type), w.n, w.k, w.values.data<void>()}; }
+mlxr_matrix matrix(const Weight& w) { return {static_cast<std::uint32_t>(w.type), w.n, w.k, w.packed.get()}; }
 
 mlxr_kv arena(const LayerCache& cache) {
   const auto& shape = cache.k.shape();
@@ -40,9 +40,7 @@ class PackOps final : public Ops {
                                                std::string(quant::traits(tensor.type).name) + "; set MLXR_KERNELS=mlx to run without it.");
     }
     const int n = static_cast<int>(tensor.shape[0]), k = static_cast<int>(tensor.shape[1]);
-    const int row = static_cast<int>(quant::row_bytes(tensor.type, k));
-    return Weight{
-        tensor.type, n, k, mx::array(const_cast<std::byte*>(tensor.data.data()), mx::Shape{n, row}, mx::uint8, [owner](void*) {}), {}};
+    return Weight{.type = tensor.type, .n = n, .k = k, .packed = {std::move(owner), tensor.data.data()}};
   }
 
   mx::array embed(const BatchPtr& batch, const Weight& table, float scale) const override {
@@ -74,7 +72,7 @@ class PackOps final : public Ops {
   mx::array gated_mlp(const mx::array& x, const Weight& gate, const Weight& up, Activation activation) const override {
     auto y = fresh(x.shape(0), gate.n);
     const mlxr_gated_args args{
-        floats(x),        x.shape(0), matrix(gate), matrix(up), activation == Activation::kSilu ? MLXR_ACT_SILU : MLXR_ACT_GELU_TANH,
+        floats(x),      x.shape(0), matrix(gate), matrix(up), activation == Activation::kSilu ? MLXR_ACT_SILU : MLXR_ACT_GELU_TANH,
         y.data<float>()};
     kernels_.gated_mlp(pool_, &args);
     return y;
@@ -91,8 +89,10 @@ class PackOps final : public Ops {
   mx::array rope(const mx::array& x, const BatchPtr& batch, const RopeOptions& options) const override {
     auto y = fresh(x.shape(0), x.shape(1));
     const auto pairs = static_cast<std::int64_t>(options.frequencies->size());
-    const mlxr_rope_args args{floats(x), batch->positions.data(), options.frequencies->data(), x.shape(0), x.shape(1) / (2 * pairs),
-                              2 * pairs, pairs,                   options.interleaved,         1.0f,       y.data<float>()};
+    const mlxr_rope_args args{floats(x),      batch->positions.data(),  options.frequencies->data(),
+                              x.shape(0),     x.shape(1) / (2 * pairs), 2 * pairs,
+                              pairs,          options.interleaved,      1.0f,
+                              y.data<float>()};
     kernels_.rope(pool_, &args);
     return y;
   }

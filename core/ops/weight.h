@@ -3,6 +3,8 @@
 
 #include <mlx/array.h>
 
+#include <cstddef>
+#include <memory>
 #include <optional>
 
 #include "core/quant/type.h"
@@ -13,11 +15,12 @@ namespace mx = mlx::core;
 
 // Made by Ops::prepare, for the implementation that made it.
 struct Weight {
-  quant::Type type;
-  int n = 0;                      // rows: outputs
-  int k = 0;                      // columns: inputs
-  mx::array values;               // packed rows as in the file, (n, row_bytes) uint8; or decoded, (n, k) float
-  std::optional<mx::array> bias;  // (n) float32
+  quant::Type type = quant::Type::kF32;
+  int n = 0;                                // rows: outputs
+  int k = 0;                                // columns: inputs
+  std::shared_ptr<const std::byte> packed;  // rows as in the file, in its mapped memory: what kernels read
+  std::optional<mx::array> values;          // (n, k) decoded: what MLX expressions read
+  std::optional<mx::array> bias;            // (n) float32
 };
 
 }  // namespace mlxr::ops

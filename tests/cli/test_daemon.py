@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 
-from programs import LONG_RUN, MODEL, MODEL_FILE, Daemon
+from programs import LONG_RUN, MODEL, MODEL_FILE, Daemon, wait_for
 
 ASK = ("run", MODEL, "Hello", "--max-tokens", "4")
 
@@ -52,6 +52,17 @@ def test_stop_lets_an_answer_end_and_a_new_daemon_can_start_at_once(own):
     assert own("stop").returncode == 0
     assert run.wait(60) == 0
     assert own(*ASK).returncode == 0
+
+
+def test_stop_ends_when_the_daemon_is_killed_meanwhile(own):
+    run = own.start(*LONG_RUN)
+    assert run.stdout.read(1)
+    daemon = pid_of(own)
+    stop = own.start("stop")
+    wait_for(lambda: own("ps").returncode == 0 and "not running" in own("ps").stderr)  # it stops, as soon as the answer has ended
+    os.kill(daemon, signal.SIGKILL)
+    assert "has stopped" in stop.communicate(timeout=30)[0] and stop.returncode == 0
+    assert run.wait(60) == 6 and Daemon(own.home).socket.exists()
 
 
 def test_a_daemon_that_cannot_start_says_why(own):

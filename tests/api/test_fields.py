@@ -61,8 +61,8 @@ def strict(type_, value):
     parsed = type_.model_validate(value, strict=True)
 
     def unknown(one):
-        fields = [one, *vars(one).values()] if hasattr(one, "model_extra") else one if isinstance(one, list) else []
-        return sum((unknown(field) for field in fields if field is not one), []) + list(getattr(one, "model_extra", None) or {})
+        inside = one if isinstance(one, list) else vars(one).values() if hasattr(one, "model_extra") else []
+        return [*(getattr(one, "model_extra", None) or {}), *(name for each in inside for name in unknown(each))]
 
     assert unknown(parsed) == []
     return parsed

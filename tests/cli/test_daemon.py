@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 
-from programs import LONG_RUN, MODEL, MODEL_FILE, Daemon, wait_for
+from programs import LONG_RUN, MODEL, MODEL_FILE, Daemon, Mlx, fill, require_model, small_disk, wait_for
 
 ASK = ("run", MODEL, "Hello", "--max-tokens", "4")
 
@@ -119,6 +119,18 @@ def test_doctor_names_what_is_wrong_and_what_to_do(empty, sources):
     assert run.returncode == 1
     assert "model tiny: " in run.stdout and "-> Get it again: mlx rm tiny" in run.stdout
     assert "can be entered by others" in run.stdout and "-> Close it: chmod 700" in run.stdout
+
+
+def test_a_full_disk_is_named_by_the_commands_and_the_doctor(home):
+    require_model()
+    with small_disk(home / "disk", "64k") as disk:
+        fill(disk, leave=0)
+        mlx = Mlx(disk)
+        for words in (("list",), ("import", MODEL_FILE), ("run", MODEL_FILE, "Hello")):
+            run = mlx(*words)
+            assert run.returncode == 8 and "disk is full" in run.stderr, run.stderr
+        run = mlx("doctor")
+        assert run.returncode == 1 and "-> Make room on the disk" in run.stdout and "away" not in run.stdout
 
 
 def test_token(empty):

@@ -3,13 +3,12 @@
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
-#include <fstream>
 #include <functional>
 #include <limits>
-#include <sstream>
 #include <vector>
 
 #include "daemon/duration.h"
+#include "platform/files.h"
 
 namespace mlxr::daemon {
 namespace {
@@ -128,16 +127,11 @@ Result<Config> parse_config(std::string_view text, std::string_view file_name) {
 }
 
 Result<Config> read_config(const std::filesystem::path& file) {
-  std::error_code error;
-  if (!std::filesystem::exists(file, error)) {
-    if (error) return fail(ErrorCode::kIo, file.string() + " cannot be read: " + error.message() + ".");
-    return Config{};
-  }
-  std::ifstream in(file, std::ios::binary);
-  std::ostringstream text;
-  if (!in || !(text << in.rdbuf() || in.peek() == std::ifstream::traits_type::eof()))
-    return fail(ErrorCode::kIo, file.string() + " cannot be read.");
-  return parse_config(text.str(), file.string());
+  constexpr std::uint64_t kLongest = 1 << 20;
+  const auto text = platform::read_file(file, kLongest);
+  if (text) return parse_config(*text, file.string());
+  if (text.error().code == ErrorCode::kNotFound) return Config{};
+  return fail(text.error());
 }
 
 }  // namespace mlxr::daemon

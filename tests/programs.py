@@ -125,6 +125,25 @@ def new_home():
         shutil.rmtree(home)
 
 
+@contextlib.contextmanager
+def small_disk(folder, size):
+    """A file system of its own at `folder`, which is made."""
+    folder.mkdir(parents=True)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], capture_output=True, text=True)
+    if mounted.returncode != 0:
+        pytest.skip(f"a small disk needs root: {mounted.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def fill(folder, leave):
+    """Makes the disk full but for `leave` bytes."""
+    free = os.statvfs(folder).f_bavail * os.statvfs(folder).f_frsize
+    (folder / "filler").write_bytes(b"x" * max(0, free - leave))
+
+
 def require_model():
     if not MODEL_FILE.exists():
         pytest.skip(f"{MODEL_FILE.name} is not in MLXR_TEST_MODELS (scripts/setup test puts it there)")

@@ -107,6 +107,15 @@ Finding check_processor() {
 #endif
 }
 
+std::string advice_for_registry(const Error& error, const std::filesystem::path& registry) {
+  switch (error.code) {
+    case ErrorCode::kVersion: return "Update MLXR";
+    case ErrorCode::kNoSpace: return "Make room on the disk of " + registry.string();
+    case ErrorCode::kCorrupt: return "Move " + registry.string() + " away and import the models again";
+    default: return "Look at " + registry.string() + ", its folder and their permissions";
+  }
+}
+
 void check_models(store::Store& store, std::vector<Finding>& findings) {
   auto models = store.list();
   if (!models)
@@ -170,10 +179,7 @@ std::vector<Finding> examine() {
     findings.push_back({"registry", Verdict::kGood, paths->registry.string(), ""});
     check_models(**store, findings);
   } else {
-    findings.push_back({"registry", Verdict::kBad, store.error().message,
-                        store.error().code == ErrorCode::kVersion
-                            ? "Update MLXR"
-                            : "Move " + paths->registry.string() + " away and import the models again"});
+    findings.push_back({"registry", Verdict::kBad, store.error().message, advice_for_registry(store.error(), paths->registry)});
   }
   check_daemon(*paths, findings);
   return findings;

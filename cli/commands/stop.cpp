@@ -1,4 +1,7 @@
+#include <signal.h>
+
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -15,17 +18,21 @@ namespace {
 constexpr auto kStopDeadline = std::chrono::seconds(60);  // the daemon lets running answers finish
 constexpr auto kPollInterval = std::chrono::milliseconds(50);
 
+bool is_running(pid_t pid) { return pid <= 0 || ::kill(pid, 0) == 0 || errno != ESRCH; }
+
 Status stop_daemon(Client& client, const std::filesystem::path& socket) {
-  auto answer = client.post("/mlxr/shutdown", nlohmann::json::object());
+  const auto status = client.get("/mlxr/status");
+  auto answer = status ? client.post("/mlxr/shutdown", nlohmann::json::object()) : status;
   if (!answer) {
     if (answer.error().exit_code != ExitCode::kDaemonUnavailable) return give_up(answer.error());
     write_out("mlxrunnerd is not running.\n");
     return {};
   }
+  const auto pid = status->value("pid", pid_t{0});
   const auto until = std::chrono::steady_clock::now() + kStopDeadline;
-  // The socket's file is the last thing that a daemon lets go of: a new one can start from then on.
+  // The socket's file is the last thing that a daemon lets go of: a new one can start from then on. One that is killed meanwhile leaves it.
   std::error_code failed;
-  while (std::filesystem::exists(socket, failed)) {
+  while (std::filesystem::exists(socket, failed) && is_running(pid)) {
     if (interrupted()) return give_up(ExitCode::kInterrupted, "");
     if (std::chrono::steady_clock::now() > until) {
       return give_up(ExitCode::kFailure, "mlxrunnerd was asked to stop and is still there after " + std::to_string(kStopDeadline.count()) +

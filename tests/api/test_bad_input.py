@@ -6,6 +6,7 @@ import time
 
 import httpx
 import pytest
+from programs import MODEL, MODEL_FILE, Daemon, new_home, require_model
 
 LARGE = 100 << 20
 
@@ -33,8 +34,6 @@ def test_malformed_json(empty_daemon_for_module, route, body):
 
 @pytest.fixture(scope="module")
 def empty_daemon_for_module():
-    from programs import Daemon, new_home
-
     with new_home() as folder:
         one = Daemon(folder).start()
         yield one
@@ -73,8 +72,6 @@ def test_large_chunked_body(empty_daemon_for_module):
 
 
 def test_a_large_body_is_not_kept(home):
-    from programs import Daemon
-
     def peak():
         with open(f"/proc/{one.process.pid}/status") as status:
             return next(int(line.split()[1]) << 10 for line in status if line.startswith("VmHWM"))
@@ -97,6 +94,18 @@ def test_slow_head_is_ended(empty_daemon_for_module):
     begin = time.monotonic()
     assert read_answer(connection).startswith("HTTP/1.1 408 ")
     assert time.monotonic() - begin < 30
+
+
+def test_a_crowd_of_slow_clients_holds_up_nobody(empty_daemon_for_module):
+    crowd = [empty_daemon_for_module.raw() for _ in range(300)]
+    for i, connection in enumerate(crowd):  # heads and bodies, a byte at a time
+        connection.sendall(b"G" if i % 2 else b"POST /api/chat HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{")
+    for _ in range(5):
+        assert is_well(empty_daemon_for_module)
+        for connection in crowd:
+            connection.sendall(b"x")
+    for connection in crowd:
+        connection.close()
 
 
 def test_a_head_that_is_too_long(empty_daemon_for_module):
@@ -140,9 +149,34 @@ def test_client_gone_mid_stream_stops_its_generation(daemon):
     assert engine()["cancelled"] == cancelled + 2
 
 
-def test_a_path_is_a_model_over_the_unix_socket(daemon):
-    from programs import MODEL_FILE
+@pytest.mark.parametrize(
+    ("damage", "status", "said"),
+    [("truncated", 500, "the file ends at byte"), ("hole", 500, "is damaged"), ("empty", 500, "is empty"), ("text", 400, "not a GGUF file"),
+     ("version", 400, "version 9"), ("tensor type", 400, "token_embd.weight")],
+)  # fmt: skip
+def test_a_damaged_model_is_refused_and_the_others_answer(daemon, tmp_path, damage, status, said):
+    require_model()
+    whole = MODEL_FILE.read_bytes()
+    type_at = whole.index(b"token_embd.weight") + len("token_embd.weight") + 4 + 2 * 8  # after the count of dimensions and both of them
+    bad = {
+        "truncated": whole[: len(whole) // 2],
+        "hole": whole[:2000] + b"\xff" * 2000 + whole[4000:],
+        "text": b"Dear reader,\n" * 1000,
+        "empty": b"",
+        "version": whole[:4] + b"\x09" + whole[5:],
+        "tensor type": whole[:type_at] + b"\xef\0\0\0" + whole[type_at + 4 :],
+    }[damage]
+    assert bad != whole
+    file = tmp_path / "bad.gguf"
+    file.write_bytes(bad)
+    with daemon.client() as client:
+        for route in ("/api/generate", "/v1/completions"):
+            refused = client.post(route, json={"model": str(file), "prompt": "a"})
+            assert (refused.status_code, said in refused.text) == (status, True), refused.text
+        assert client.get(f"/health?model={MODEL}").status_code == 200
 
+
+def test_a_path_is_a_model_over_the_unix_socket(daemon):
     with daemon.client() as client:
         answer = client.post("/api/generate", json={"model": str(MODEL_FILE.resolve()), "prompt": "a", "stream": False, "options": {"num_predict": 1}})
         assert answer.status_code == 200, answer.text

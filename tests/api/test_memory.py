@@ -40,6 +40,13 @@ def test_a_model_loads_once_under_all_its_names(own_daemon, tmp_path):
     assert own_daemon.log().count(" loaded ") == 1
 
 
+def test_a_model_is_shown_the_same_from_memory_as_from_its_file(own_daemon):
+    with own_daemon.client() as client:
+        from_file = client.post("/api/show", json={"model": MODEL}).json()
+        client.post("/api/generate", json={"model": MODEL}).raise_for_status()
+        assert client.post("/api/show", json={"model": MODEL}).json() == from_file and from_file["template"]
+
+
 def test_a_load_that_fails_leaves_what_is_loaded(own_daemon):
     with own_daemon.client() as client:
         client.post("/api/generate", json={"model": MODEL}).raise_for_status()

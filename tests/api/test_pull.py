@@ -1,5 +1,6 @@
 """Models come and go over the API: progress, the licence first, cancelling, kill -9 and on again. The server and the stand-in for pip are tests/store/fixtures.py."""
 
+import hashlib
 import json
 import sqlite3
 import subprocess
@@ -8,7 +9,7 @@ import time
 
 import httpx
 import pytest
-from programs import ROOT, Daemon, new_home, wait_for
+from programs import ROOT, Daemon, fill, new_home, small_disk, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +111,34 @@ def test_kill_during_a_pull_then_pull_again(daemon, source):
     with daemon.client() as client:
         assert pull(client, "test:killed")[1][-1] == {"status": "success"}
     assert httpx.get((source / "base").read_text() + "/ranges/killed", trust_env=False).json()[1].startswith("bytes=")
+
+
+def test_a_disk_without_room_is_said_before_a_byte_is_fetched(daemon):
+    with small_disk(daemon.home / "models", "2m") as disk, daemon.client() as client:
+        fill(disk, leave=500_000)
+        status, lines = pull(client, "test:good")
+        assert status == 507 and lines[-1]["code"] == "no_space"
+        assert "needs 1048800 bytes" in lines[-1]["error"] and "are free" in lines[-1]["error"]
+        assert partial(daemon, "good").stat().st_size == 0
+        (disk / "filler").unlink()
+        assert pull(client, "test:good")[1][-1] == {"status": "success"}
+
+
+def test_a_disk_that_fills_up_during_a_pull(daemon, source):
+    with small_disk(daemon.home / "models", "3m") as disk, daemon.client() as client:
+        with client.stream("POST", "/api/pull", json={"model": "test:fills"}) as answer:
+            wait_for(lambda: partial(daemon, "fills").exists() and partial(daemon, "fills").stat().st_size > 400_000)
+            fill(disk, leave=0)
+            (source / "go-on").touch()
+            last = json.loads(list(answer.iter_lines())[-1])
+        assert last["code"] == "no_space" and "fills.gguf" in last["error"], last
+        assert client.get("/api/tags").json() == {"models": []}
+        arrived = partial(daemon, "fills").stat().st_size
+        (disk / "filler").unlink()
+        assert pull(client, "test:fills")[1][-1] == {"status": "success"}
+        assert client.get("/api/tags").json()["models"][0]["digest"] == hashlib.sha256((source / "model.gguf").read_bytes()).hexdigest()
+    ranges = httpx.get((source / "base").read_text() + "/ranges/fills", trust_env=False).json()
+    assert ranges == [None, f"bytes={arrived}-"]
 
 
 def test_a_registry_of_a_newer_version_is_refused_and_not_touched(home):

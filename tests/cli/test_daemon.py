@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 
-from programs import LONG_RUN, MODEL, MODEL_FILE, Daemon
+from programs import LONG_RUN, MODEL, MODEL_FILE, Daemon, Mlx, fill, require_model, small_disk, wait_for
 
 ASK = ("run", MODEL, "Hello", "--max-tokens", "4")
 
@@ -52,6 +52,17 @@ def test_stop_lets_an_answer_end_and_a_new_daemon_can_start_at_once(own):
     assert own("stop").returncode == 0
     assert run.wait(60) == 0
     assert own(*ASK).returncode == 0
+
+
+def test_stop_ends_when_the_daemon_is_killed_meanwhile(own):
+    run = own.start(*LONG_RUN)
+    assert run.stdout.read(1)
+    daemon = pid_of(own)
+    stop = own.start("stop")
+    wait_for(lambda: own("ps").returncode == 0 and "not running" in own("ps").stderr)  # it stops, as soon as the answer has ended
+    os.kill(daemon, signal.SIGKILL)
+    assert "has stopped" in stop.communicate(timeout=30)[0] and stop.returncode == 0
+    assert run.wait(60) == 6 and Daemon(own.home).socket.exists()
 
 
 def test_a_daemon_that_cannot_start_says_why(own):
@@ -108,6 +119,18 @@ def test_doctor_names_what_is_wrong_and_what_to_do(empty, sources):
     assert run.returncode == 1
     assert "model tiny: " in run.stdout and "-> Get it again: mlx rm tiny" in run.stdout
     assert "can be entered by others" in run.stdout and "-> Close it: chmod 700" in run.stdout
+
+
+def test_a_full_disk_is_named_by_the_commands_and_the_doctor(home):
+    require_model()
+    with small_disk(home / "disk", "64k") as disk:
+        fill(disk, leave=0)
+        mlx = Mlx(disk)
+        for words in (("list",), ("import", MODEL_FILE), ("run", MODEL_FILE, "Hello")):
+            run = mlx(*words)
+            assert run.returncode == 8 and "disk is full" in run.stderr, run.stderr
+        run = mlx("doctor")
+        assert run.returncode == 1 and "-> Make room on the disk" in run.stdout and "away" not in run.stdout
 
 
 def test_token(empty):

@@ -5,7 +5,7 @@ import signal
 import time
 
 import pexpect
-from programs import MODEL, MODEL_FILE
+from programs import MODEL, MODEL_FILE, fill, small_disk
 
 
 def test_import_list_show_rm(empty, sources):
@@ -111,6 +111,15 @@ def test_pulls_that_fail(pulling):
         run = pulling("pull", model)
         assert run.returncode == code and run.stderr.splitlines()[-1].startswith("mlx: "), run.stderr
     assert pulling.json("list")["models"] == []
+
+
+def test_a_full_disk(pulling):
+    with small_disk(pulling.home / "models", "2m") as disk:
+        fill(disk, leave=500_000)
+        run = pulling("pull", "test:good")
+        assert run.returncode == 8 and "are free" in run.stderr
+        (disk / "filler").unlink()
+        assert pulling("pull", "test:good").returncode == 0
 
 
 def test_an_unknown_name_says_where_the_known_ones_are(empty):

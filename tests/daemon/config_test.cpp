@@ -83,5 +83,11 @@ TEST(Config, TheDocumentedFileSaysTheDefaults) {
 
 TEST(Config, AMissingFileMeansTheDefaults) { EXPECT_TRUE(read_config("no/such/server.yaml")); }
 
+TEST(Config, AFileThatCannotBeReadIsAnError) {  // here a folder
+  const auto config = read_config(testing::TempDir());
+  ASSERT_FALSE(config);
+  EXPECT_THAT(config.error().message, HasSubstr(testing::TempDir()));
+}
+
 }  // namespace
 }  // namespace mlxr::daemon

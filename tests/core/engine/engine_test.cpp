@@ -132,12 +132,26 @@ TEST_F(EngineTest, SessionsTakeTurns) {
 TEST_F(EngineTest, CancelEndsWithinAStep) {
   auto reply =
       engine_->submit(model_, {.prompt = chat("Tell me everything."), .max_tokens = 200, .sampling = kGreedy, .ignore_end = true}).value();
-  ASSERT_TRUE(reply.next());
-  reply.cancel();
+  int woken = 0;
+  reply.on_ready([&] {  // in the middle of a step, for each of its events
+    if (++woken == 3) reply.cancel();
+  });
   Event last;
   text(reply, &last);
+  reply.on_ready(nullptr);
   EXPECT_EQ(last.finish, FinishReason::kCancelled);
-  EXPECT_LT(last.usage.completion_tokens, 200);
+  EXPECT_LE(woken, 4);  // after the third, the end and no token
+}
+
+TEST_F(EngineTest, CancelEndsAPromptThatIsBeingRead) {
+  const auto before = engine_->status().cancelled;
+  auto reply = engine_->submit(model_, {.prompt = std::vector<TokenId>(200, 5), .max_tokens = 10}).value();  // 16 tokens a step
+  reply.cancel();
+  Event last;
+  EXPECT_EQ(text(reply, &last), "");
+  EXPECT_EQ(last.finish, FinishReason::kCancelled);
+  EXPECT_EQ(last.usage.completion_tokens, 0);
+  EXPECT_EQ(engine_->status().cancelled, before + 1);
 }
 
 TEST_F(EngineTest, WakesWhoeverListens) {

@@ -1,0 +1,56 @@
+"""The two real models, the tokens that they are given, and the engine's logits for them."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from gguf import GGUFReader, GGUFWriter, quants
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(ROOT / "tests" / "reference"))
+
+BUILD = pathlib.Path(os.environ.get("MLXR_BUILD_DIR", ROOT / "build" / "dev"))
+MODELS = pathlib.Path(os.environ.get("MLXR_TEST_MODELS", ROOT / ".deps" / "models"))
+
+# Token ids of ordinary text; more than one KV block, and chunks that do not divide them.
+SMOLLM2 = ("SmolLM2-135M-Instruct.Q4_1.gguf", [1, 4093, 198, 28120, 732, 253, 3725, 314, 281, 582, 6330, 30, 2, 198, 1, 520, 9531, 198, *range(300, 340)])
+GEMMA3 = ("gemma-3-270m-q4_k_m.gguf", [2, 818, 5279, 529, 7001, 563, 9079, 236761, *range(1000, 1040)])
+
+VARIANTS = ["scalar", "avx2", "avx512", "neon"]
+
+
+def require(name):
+    if not (MODELS / name).exists():
+        pytest.skip(f"{name} is not in MLXR_TEST_MODELS (scripts/setup test puts it there)")
+    return MODELS / name
+
+
+def logits(model, variant, chunk, tokens):
+    """Of every position, (n_tokens, n_vocab), run `chunk` tokens at a time on a variant of the kernel pack, or on MLX expressions: "mlx"."""
+    command = [BUILD / "tests" / "logits_tool", model, variant, BUILD / "lib" / "kernels" / "cpu", str(chunk), *map(str, tokens)]
+    run = subprocess.run(command, capture_output=True)
+    if run.returncode == 77:
+        pytest.skip(run.stderr.decode().strip())
+    assert run.returncode == 0, run.stderr.decode()
+    return np.frombuffer(run.stdout, np.float32).reshape(len(tokens), -1)
+
+
+def write_float32_copy(source, target, layers):
+    """The first layers of a model with its weights decoded: the same numbers, with nothing left for a kernel to round."""
+    reader = GGUFReader(source)
+    arch = reader.fields["general.architecture"].contents()
+    writer = GGUFWriter(target, arch)
+    for name, field in reader.fields.items():
+        if name.startswith(arch + "."):
+            writer.add_key_value(name, layers if name == arch + ".block_count" else field.contents(), field.types[0])
+    for tensor in reader.tensors:
+        part = tensor.name.split(".")
+        if part[0] != "blk" or int(part[1]) < layers:
+            writer.add_tensor(tensor.name, quants.dequantize(tensor.data, tensor.tensor_type).astype(np.float32).reshape(tensor.shape[::-1]))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()

@@ -205,13 +205,6 @@ class GgufParser {
 
 Result<GgufContents> parse_gguf(std::span<const std::byte> file, std::string_view file_name) { return GgufParser(file, file_name).parse(); }
 
-std::string printable(std::string_view name) {
-  constexpr std::size_t kShown = 80;
-  std::string text = "'";
-  for (const char c : name.substr(0, kShown)) text += c >= ' ' && c <= '~' ? c : '?';
-  return text + (name.size() > kShown ? "...'" : "'");
-}
-
 std::unexpected<Error> damaged(std::string_view file_name, const std::string& what) {
   return fail(ErrorCode::kCorrupt, std::string(file_name) + " is damaged: " + what + ". Download or copy it again.");
 }

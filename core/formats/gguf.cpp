@@ -1,6 +1,7 @@
 #include "core/formats/gguf.h"
 
 #include <algorithm>
+#include <bit>
 #include <limits>
 #include <optional>
 #include <utility>
@@ -96,8 +97,7 @@ class GgufParser {
   Result<std::uint64_t> alignment_of(const Metadata& metadata) const {
     if (!metadata.find("general.alignment")) return kDefaultAlignment;
     const std::int64_t alignment = metadata.integer("general.alignment").value_or(0);
-    const bool power_of_two = (alignment & (alignment - 1)) == 0;
-    if (alignment < 8 || alignment > kMaxAlignment || !power_of_two) {
+    if (alignment < 8 || alignment > kMaxAlignment || !std::has_single_bit(static_cast<std::uint64_t>(alignment))) {
       return damaged(file_name_, "general.alignment must be a power of two from 8 to " + std::to_string(kMaxAlignment));
     }
     return static_cast<std::uint64_t>(alignment);

@@ -8,7 +8,7 @@ apt_packages() {
     test) packages="libgtest-dev libgmock-dev groff zsh fish" ;;
     lint) packages="clang-format-19" ;;
     tidy) packages="clang-tidy-19" ;;
-    fuzz) packages="clang-19 libclang-rt-19-dev" ;;
+    fuzz) packages="clang-19 libclang-rt-19-dev llvm-19" ;;
     cross-arm64-linux) packages="g++-aarch64-linux-gnu qemu-user-static mmdebstrap" ;;
     cross-macos) packages="lld-19 llvm-19 autoconf automake libtool" ;;
   esac

@@ -1,5 +1,5 @@
 # Every target is a script or a preset: see scripts/.
-.PHONY: help run test bench lint format clean asan tsan cross-arm64-linux cross-macos
+.PHONY: help run test bench lint format clean asan tsan fuzz cross-arm64-linux cross-macos
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -13,6 +13,8 @@ asan:  ## The C++ tests under AddressSanitizer and UBSan
 	@LABEL='$(or $(LABEL),.)' scripts/test asan
 tsan:  ## The C++ tests under ThreadSanitizer
 	@LABEL='$(or $(LABEL),.)' scripts/test tsan
+fuzz:  ## Feed hostile bytes to what reads them (SECONDS=30: each fuzzer for so long)
+	@scripts/fuzz $(or $(SECONDS),30)
 lint:  ## Check the layout of the source
 	@scripts/lint
 format:  ## Lay out the source

@@ -143,7 +143,7 @@ class Session {
   }
 
   static void complain(const std::string& sentence) {
-    std::fprintf(stderr, "%s %s\n", styled_error(Style::kRed, "mlx:").c_str(), sentence.c_str());
+    std::fprintf(stderr, "%s %s\n", styled_error(Style::kRed, "mlx:").c_str(), TerminalFilter().clean(sentence).c_str());
   }
 
   Client& client_;

@@ -41,7 +41,7 @@ int main(int argc, char** argv) {
   const Status done = action();
   if (done) return static_cast<int>(ExitCode::kOk);
   if (!done.error().message.empty()) {
-    std::fprintf(stderr, "%s %s\n", styled_error(Style::kRed, "mlx:").c_str(), done.error().message.c_str());
+    std::fprintf(stderr, "%s %s\n", styled_error(Style::kRed, "mlx:").c_str(), TerminalFilter().clean(done.error().message).c_str());
   }
   return static_cast<int>(done.error().exit_code);
 }

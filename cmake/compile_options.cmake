@@ -1,6 +1,7 @@
-# How everything is compiled. Options: MLXR_SANITIZE (address, thread), MLXR_WERROR, MLXR_TESTS.
+# How everything is compiled. Options: MLXR_SANITIZE (address, thread), MLXR_WERROR, MLXR_TESTS, MLXR_FUZZ.
 option(MLXR_WERROR "Warnings are errors" ON)
 option(MLXR_TESTS "Build the tests" ON)
+option(MLXR_FUZZ "Add the fuzzers (clang only)" OFF)
 set(MLXR_SANITIZE "" CACHE STRING "Sanitizers: empty, address (with undefined), or thread")
 
 set(CMAKE_CXX_STANDARD 23)

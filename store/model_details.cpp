@@ -4,6 +4,7 @@
 
 #include "core/formats/checkpoint.h"
 #include "core/formats/file_type.h"
+#include "core/formats/printable.h"
 #include "platform/files.h"
 
 namespace mlxr::store {
@@ -17,11 +18,12 @@ Result<void> read_details(ModelRecord& record) {
   const auto checkpoint = formats::Checkpoint::open(record.file);
   if (!checkpoint) return fail(checkpoint.error());
   const auto& metadata = (*checkpoint)->metadata();
-  record.architecture = metadata.string("general.architecture").value_or("");
-  record.context_length = positive(metadata.integer(record.architecture + ".context_length"));
-  record.embedding_length = positive(metadata.integer(record.architecture + ".embedding_length"));
+  const std::string architecture(metadata.string("general.architecture").value_or(""));
+  record.architecture = formats::harmless(architecture);
+  record.context_length = positive(metadata.integer(architecture + ".context_length"));
+  record.embedding_length = positive(metadata.integer(architecture + ".embedding_length"));
 
-  if (record.license.empty()) record.license = metadata.string("general.license").value_or("");
+  if (record.license.empty()) record.license = formats::harmless(metadata.string("general.license").value_or(""));
 
   record.quantization = formats::file_type_name(**checkpoint);
   record.parameters = 0;

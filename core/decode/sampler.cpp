@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <unordered_map>
 
@@ -83,6 +84,16 @@ TokenId Sampler::draw() {
     if (left < 0) return candidates_[i].id;
   }
   return candidates_[kept - 1].id;
+}
+
+bool are_numbers(std::span<const float> logits) {
+  float most = -std::numeric_limits<float>::infinity();
+  bool nan = false;
+  for (const float logit : logits) {
+    nan |= std::isnan(logit);
+    most = std::max(most, logit);
+  }
+  return !nan && std::isfinite(most);
 }
 
 Logprobs logprobs(std::span<const float> logits, TokenId chosen, int n_top) {

@@ -15,7 +15,7 @@ class Sampler {
  public:
   explicit Sampler(const Sampling& options);
 
-  // logits (vocabulary). `history` is the prompt and what was generated, oldest first.
+  // logits (vocabulary), for which are_numbers() holds. `history` is the prompt and what was generated, oldest first.
   TokenId sample(std::span<const float> logits, std::span<const TokenId> history);
 
  private:
@@ -33,6 +33,9 @@ class Sampler {
   std::vector<float> penalised_;
   std::vector<Candidate> candidates_;
 };
+
+// Whether one can choose from these logits: no NaN among them, and the largest is finite. Damaged weights make others.
+bool are_numbers(std::span<const float> logits);
 
 // Log-probabilities under softmax(logits): of `chosen`, and of the `n_top` most likely, most likely first. Ties: the lower id first.
 struct Logprobs {

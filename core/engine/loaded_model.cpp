@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/formats/file_type.h"
+#include "core/text/utf8.h"
 
 namespace mlxr::engine {
 namespace {
@@ -75,9 +76,12 @@ Result<std::shared_ptr<LoadedModel>> LoadedModel::load(const std::filesystem::pa
   model->transformer_ = std::move(*transformer);
   model->arena_ = std::make_unique<kv::Arena>(layout, blocks);
   const auto& t = *model->tokenizer_;
-  if (t.bos()) model->bos_ = t.piece(*t.bos(), true);
-  if (t.eos()) model->eos_ = t.piece(*t.eos(), true);
+  if (t.bos()) model->bos_ = text::utf8_repair(t.piece(*t.bos(), true));  // it goes into JSON, which is UTF-8
+  if (t.eos()) model->eos_ = text::utf8_repair(t.piece(*t.eos(), true));
   model->template_ = text::ChatTemplate::parse(info.chat_template.empty() ? kPlainTemplate : std::string_view(info.chat_template));
+  if (!model->template_) {  // the file's fault or MLXR's, never the request's
+    model->template_ = fail(ErrorCode::kUnsupported, "MLXR cannot use this model's " + model->template_.error().message);
+  }
   return model;
 }
 

@@ -45,6 +45,12 @@ bool Session::step(int max_prompt_tokens) {
   const auto logits = forward(count, produces);
   if (!produces) return true;
   if (max_tokens_ == 0) return finish(FinishReason::kLength), false;
+  if (!decode::are_numbers(logits)) {
+    const auto name = model_->info().file.filename().string();
+    finish(FinishReason::kError,
+           Error{ErrorCode::kCorrupt, name + " is damaged: what it computes are not numbers. Download or copy it again."});
+    return false;
+  }
   return accept(sampler_.sample(logits, history_), logits);
 }
 

@@ -1,6 +1,7 @@
 #include "core/formats/gguf.h"
 
 #include <algorithm>
+#include <bit>
 #include <limits>
 #include <optional>
 #include <utility>
@@ -96,8 +97,7 @@ class GgufParser {
   Result<std::uint64_t> alignment_of(const Metadata& metadata) const {
     if (!metadata.find("general.alignment")) return kDefaultAlignment;
     const std::int64_t alignment = metadata.integer("general.alignment").value_or(0);
-    const bool power_of_two = (alignment & (alignment - 1)) == 0;
-    if (alignment < 8 || alignment > kMaxAlignment || !power_of_two) {
+    if (alignment < 8 || alignment > kMaxAlignment || !std::has_single_bit(static_cast<std::uint64_t>(alignment))) {
       return damaged(file_name_, "general.alignment must be a power of two from 8 to " + std::to_string(kMaxAlignment));
     }
     return static_cast<std::uint64_t>(alignment);
@@ -204,13 +204,6 @@ class GgufParser {
 }  // namespace
 
 Result<GgufContents> parse_gguf(std::span<const std::byte> file, std::string_view file_name) { return GgufParser(file, file_name).parse(); }
-
-std::string printable(std::string_view name) {
-  constexpr std::size_t kShown = 80;
-  std::string text = "'";
-  for (const char c : name.substr(0, kShown)) text += c >= ' ' && c <= '~' ? c : '?';
-  return text + (name.size() > kShown ? "...'" : "'");
-}
 
 std::unexpected<Error> damaged(std::string_view file_name, const std::string& what) {
   return fail(ErrorCode::kCorrupt, std::string(file_name) + " is damaged: " + what + ". Download or copy it again.");

@@ -17,6 +17,7 @@
 #include "core/formats/byte_reader.h"
 #include "core/formats/checkpoint.h"
 #include "core/formats/metadata.h"
+#include "core/formats/printable.h"
 
 namespace mlxr::formats {
 
@@ -41,9 +42,6 @@ Result<GgufContents> parse_gguf(std::span<const std::byte> file, std::string_vie
 
 // The metadata section alone: `n_keys` pairs from the reader's position on.
 Result<Metadata> parse_gguf_metadata(ByteReader& reader, std::uint64_t n_keys, std::string_view file_name);
-
-// A name from an untrusted file, fit for a sentence: in quotes, shortened, control characters and non-ASCII bytes replaced by '?'.
-std::string printable(std::string_view name);
 
 // kCorrupt: "FILE is damaged: WHAT. Download or copy it again."
 std::unexpected<Error> damaged(std::string_view file_name, const std::string& what);

@@ -1,7 +1,9 @@
 #include "core/models/config.h"
 
+#include <algorithm>
 #include <cmath>
 
+#include "core/formats/printable.h"
 #include "core/quant/dequantize.h"
 
 namespace mlxr::models {
@@ -17,35 +19,41 @@ struct Family {
   float local_rope_base;  // 0: the same as the global one
 };
 
+// Far above every vocabulary in the field; what follows counts tokens in an int.
+constexpr std::int64_t kMaxVocabulary = 1 << 24;
+
 constexpr Family kFamilies[] = {
     {"llama", true, ops::Activation::kSilu, false, 1, 0},
     // Gemma 3 report (2025): five local layers for each global one; local RoPE base 10,000.
     {"gemma3", false, ops::Activation::kGeluTanh, true, 6, 10000},
 };
 
-// Reads keys under the architecture's prefix and remembers the first that is missing or out of range.
+// Reads keys under the architecture's prefix and remembers the first that is missing, of another type or out of range.
 class Reader {
  public:
   Reader(const formats::Metadata& metadata, std::string_view architecture)
       : metadata_(metadata), prefix_(std::string(architecture) + ".") {}
 
   int integer(std::string_view key, std::optional<int> otherwise, int low, int high) {
-    const auto value = metadata_.integer(prefix_ + std::string(key));
-    if (!value && otherwise) return *otherwise;
-    if (!value || *value < low || *value > high) return note(key, value ? std::to_string(*value) : "missing"), low;
+    auto value = metadata_.integer(prefix_ + std::string(key));
+    if (!value && otherwise && !is_there(key)) value = *otherwise;
+    if (!value) return note(key, is_there(key) ? "not an integer" : "missing"), low;
+    if (*value < low || *value > high) return note(key, std::to_string(*value)), low;
     return static_cast<int>(*value);
   }
 
   float number(std::string_view key, std::optional<float> otherwise, double low, double high) {
     const auto value = metadata_.number(prefix_ + std::string(key));
-    if (!value && otherwise) return *otherwise;
-    if (!value || !(*value >= low && *value <= high)) return note(key, value ? std::to_string(*value) : "missing"), static_cast<float>(low);
+    if (!value && otherwise && !is_there(key)) return *otherwise;
+    if (!value) return note(key, is_there(key) ? "not a number" : "missing"), static_cast<float>(low);
+    if (!(*value >= low && *value <= high)) return note(key, std::to_string(*value)), static_cast<float>(low);
     return static_cast<float>(*value);
   }
 
   const std::string& problem() const { return problem_; }
 
  private:
+  bool is_there(std::string_view key) const { return metadata_.find(prefix_ + std::string(key)) != nullptr; }
   void note(std::string_view key, const std::string& what) {
     if (problem_.empty()) problem_ = "the key " + prefix_ + std::string(key) + " is " + what;
   }
@@ -64,6 +72,9 @@ Result<std::shared_ptr<const std::vector<float>>> frequencies(const formats::Che
       return fail(ErrorCode::kCorrupt, "Tensor rope_freqs.weight should be " + std::to_string(head_dim / 2) + " values of type F32.");
     }
     quant::dequantize_row(t->type, t->data.data(), factors.data(), factors.size());
+    if (!std::ranges::all_of(factors, [](float factor) { return std::isfinite(factor) && factor > 0; })) {
+      return fail(ErrorCode::kCorrupt, "Tensor rope_freqs.weight holds a factor that is not a positive number.");
+    }
   }
   for (std::size_t i = 0; i < f->size(); ++i) {
     (*f)[i] = static_cast<float>(std::pow(static_cast<double>(base), -2.0 * static_cast<double>(i) / head_dim) / factors[i]);
@@ -81,7 +92,7 @@ Result<Config> read_config(const formats::Checkpoint& file) {
   for (const auto& f : kFamilies) {
     if (f.name == *architecture) family = &f;
   }
-  if (!family) return fail(ErrorCode::kUnsupported, "MLXR cannot run the architecture '" + std::string(*architecture) + "' yet.");
+  if (!family) return fail(ErrorCode::kUnsupported, "MLXR cannot run the architecture " + formats::printable(*architecture) + " yet.");
 
   Reader read(metadata, *architecture);
   Config c;
@@ -90,7 +101,8 @@ Result<Config> read_config(const formats::Checkpoint& file) {
   c.dim = read.integer("embedding_length", {}, 1, 1 << 17);
   c.heads = read.integer("attention.head_count", {}, 1, 4096);
   c.kv_heads = read.integer("attention.head_count_kv", c.heads, 1, 4096);
-  c.head_dim = read.integer("attention.key_length", c.dim / c.heads, 2, 1024);
+  c.head_dim = c.dim % c.heads == 0 ? read.integer("attention.key_length", c.dim / c.heads, 2, 1024)
+                                    : read.integer("attention.key_length", {}, 2, 1024);
   const int value_dim = read.integer("attention.value_length", c.head_dim, 2, 1024);
   c.hidden = read.integer("feed_forward_length", {}, 1, 1 << 20);
   c.context = read.integer("context_length", {}, 1, 1 << 26);
@@ -110,7 +122,7 @@ Result<Config> read_config(const formats::Checkpoint& file) {
                                              ", value length " + std::to_string(value_dim) + ", " + std::to_string(rotated) + " rotated.");
   }
   if (const auto type = metadata.string(std::string(*architecture) + ".rope.scaling.type"); type && *type != "none") {
-    return fail(ErrorCode::kUnsupported, "MLXR cannot run models with RoPE scaling '" + std::string(*type) + "' yet.");
+    return fail(ErrorCode::kUnsupported, "MLXR cannot run models with RoPE scaling " + formats::printable(*type) + " yet.");
   }
 
   c.activation = family->activation;
@@ -125,7 +137,11 @@ Result<Config> read_config(const formats::Checkpoint& file) {
   c.rope_local = family->local_rope_base > 0 ? frequencies(file, c.head_dim, family->local_rope_base).value() : *global;
 
   const auto* embeddings = file.find("token_embd.weight");
-  if (!embeddings || embeddings->shape.size() != 2) return fail(ErrorCode::kCorrupt, "Tensor token_embd.weight is missing.");
+  if (!embeddings) return fail(ErrorCode::kCorrupt, "The model has no tensor token_embd.weight.");
+  if (embeddings->shape.size() != 2 || embeddings->shape[0] > kMaxVocabulary) {
+    return fail(ErrorCode::kCorrupt,
+                "Tensor token_embd.weight should be a matrix with a row for each token, at most " + std::to_string(kMaxVocabulary) + ".");
+  }
   c.vocabulary = static_cast<int>(embeddings->shape[0]);
   return c;
 }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/text/keyed_hash.h"
 #include "core/text/tokenizer.h"
 
 namespace mlxr::text {
@@ -88,10 +89,11 @@ class MergeTable {
     std::uint64_t key = 0;
     Merge merge{0, -1};
   };
-  std::size_t home(std::uint64_t key) const { return static_cast<std::size_t>((key * 0x9E3779B97F4A7C15u) >> shift_); }
+  std::size_t home(std::uint64_t key) const { return static_cast<std::size_t>(hash_step(hash_key_, key) >> shift_); }
 
   std::vector<Slot> slots_;
   unsigned shift_;
+  std::uint64_t hash_key_ = hash_key();
 };
 
 }  // namespace mlxr::text

@@ -3,6 +3,7 @@
 #include <bit>
 #include <string>
 
+#include "core/formats/printable.h"
 #include "core/text/bpe_merges.h"
 #include "core/text/pretokenizer.h"
 #include "core/text/tokenizer_vocabulary.h"
@@ -170,8 +171,9 @@ Result<MergeTable> read_merges(std::span<const std::string_view> merges, const V
     const bool in_order = vocabulary.contains(expected) && vocabulary.text(expected) == joined;
     const TokenId merged = in_order ? expected : vocabulary.find(joined).value_or(-1);
     if (left < 0 || right < 0 || merged < 0 || halves[rank * 2 + 1].empty())
-      return fail(ErrorCode::kCorrupt, "The model file is damaged: merge " + std::to_string(rank) + " (\"" + std::string(merges[rank]) +
-                                           "\") does not join two tokens of the vocabulary to a third. Download it again.");
+      return fail(ErrorCode::kCorrupt, "The model file is damaged: merge " + std::to_string(rank) + " (" +
+                                           formats::printable(merges[rank]) +
+                                           ") does not join two tokens of the vocabulary to a third. Download it again.");
     table.insert(left, right, {static_cast<std::uint32_t>(rank), merged});
     expected = merged + 1;
   }

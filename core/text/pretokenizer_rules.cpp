@@ -3,6 +3,7 @@
 #include <array>
 #include <string>
 
+#include "core/formats/printable.h"
 #include "core/text/pretokenizer.h"
 
 namespace mlxr::text {
@@ -102,8 +103,8 @@ Result<PretokenizerRules> pretokenizer_rules(std::string_view name) {
       if (!pattern.empty()) rules.patterns.push_back(pattern);
     return rules;
   }
-  return fail(ErrorCode::kUnsupported, "The model file's pre-tokenizer \"" + std::string(name) +
-                                           "\" (tokenizer.ggml.pre) is not one that MLXR knows. Use another model, or a newer MLXR.");
+  return fail(ErrorCode::kUnsupported, "The model file's pre-tokenizer " + formats::printable(name) +
+                                           " (tokenizer.ggml.pre) is not one that MLXR knows. Use another model, or a newer MLXR.");
 }
 
 }  // namespace mlxr::text

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <string>
 
+#include "core/formats/printable.h"
 #include "core/text/bpe_merges.h"
 #include "core/text/tokenizer_vocabulary.h"
 #include "core/text/utf8.h"
@@ -142,8 +143,8 @@ Result<std::unique_ptr<const Tokenizer>> make_sentencepiece_bpe(const formats::M
     if (vocabulary->kind(id) != TokenKind::kByte) continue;
     const auto byte = byte_named(vocabulary->text(id));
     if (!byte)
-      return fail(ErrorCode::kCorrupt, "The model file is damaged: byte token " + std::to_string(id) + " is named \"" +
-                                           std::string(vocabulary->text(id)) + "\", not <0x00> to <0xFF>. Download it again.");
+      return fail(ErrorCode::kCorrupt, "The model file is damaged: byte token " + std::to_string(id) + " is named " +
+                                           formats::printable(vocabulary->text(id)) + ", not <0x00> to <0xFF>. Download it again.");
     byte_ids[*byte] = id;
   }
   const bool add_space_prefix = metadata.boolean("tokenizer.ggml.add_space_prefix").value_or(true);

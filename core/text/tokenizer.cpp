@@ -5,6 +5,7 @@
 // by byte (BPE) or falls back to byte tokens (SentencePiece), which differs for truncated characters only in the number of U+FFFD.
 #include "core/text/tokenizer.h"
 
+#include "core/formats/printable.h"
 #include "core/text/tokenizer_vocabulary.h"
 #include "core/text/utf8.h"
 
@@ -16,7 +17,7 @@ Result<std::unique_ptr<const Tokenizer>> Tokenizer::from_metadata(const formats:
   if (*model == "gpt2") return make_byte_level_bpe(metadata);
   if (*model == "llama") return make_sentencepiece_bpe(metadata);
   return fail(ErrorCode::kUnsupported,
-              "The model file's tokenizer is of the kind \"" + std::string(*model) + "\"; MLXR supports \"gpt2\" and \"llama\".");
+              "The model file's tokenizer is of the kind " + formats::printable(*model) + "; MLXR supports \"gpt2\" and \"llama\".");
 }
 
 std::vector<TokenId> VocabularyTokenizer::encode(std::string_view text, EncodeOptions options) const {

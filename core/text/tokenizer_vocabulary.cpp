@@ -5,24 +5,26 @@
 #include <bit>
 #include <cstring>
 #include <limits>
+#include <random>
+
+#include "core/text/keyed_hash.h"
 
 namespace mlxr::text {
 namespace {
 
-std::uint32_t hash_of(std::string_view text) {
-  constexpr std::uint64_t kMultiplier = 0x9E3779B97F4A7C15u;
-  std::uint64_t hash = text.size() * kMultiplier;
+std::uint32_t hash_of(std::string_view text, std::uint64_t key) {
+  std::uint64_t hash = hash_step(key, text.size());
   const char* at = text.data();
   std::size_t left = text.size();
   for (; left >= 8; at += 8, left -= 8) {
     std::uint64_t word;
     std::memcpy(&word, at, 8);
-    hash = (std::rotl(hash, 23) ^ word) * kMultiplier;
+    hash = hash_step(hash, word);
   }
   std::uint64_t tail = 0;
   std::memcpy(&tail, at, left);
-  hash = (std::rotl(hash, 23) ^ tail) * kMultiplier;
-  return static_cast<std::uint32_t>((hash ^ (hash >> 29)) * kMultiplier >> 32);
+  hash = hash_step(hash_step(hash, tail), key);
+  return static_cast<std::uint32_t>(hash >> 32);
 }
 
 // Names under which the families in use end an answer. The file's EOS, EOT and EOM ids count as well.
@@ -42,11 +44,19 @@ std::vector<TokenId> ids_of_kind(const std::vector<TokenKind>& kinds, bool with_
 
 }  // namespace
 
+std::uint64_t hash_key() {
+  static const std::uint64_t key = [] {
+    std::random_device device;
+    return std::uint64_t{device()} << 32 | device();
+  }();
+  return key;
+}
+
 TokenTable::TokenTable(std::span<const std::string_view> texts)
-    : texts_(texts), slots_(std::bit_ceil(std::max<std::size_t>(texts.size() * 2, 2))) {
+    : texts_(texts), hash_key_(hash_key()), slots_(std::bit_ceil(std::max<std::size_t>(texts.size() * 2, 2))) {
   const std::size_t mask = slots_.size() - 1;
   for (std::size_t i = 0; i < texts.size(); ++i) {
-    const std::uint32_t hash = hash_of(texts[i]);
+    const std::uint32_t hash = hash_of(texts[i], hash_key_);
     std::size_t at = hash & mask;
     while (slots_[at].id >= 0 && !(slots_[at].hash == hash && texts[static_cast<std::size_t>(slots_[at].id)] == texts[i]))
       at = (at + 1) & mask;
@@ -62,7 +72,7 @@ TokenId TokenTable::find(std::string_view text, std::uint32_t hash) const {
 }
 
 std::optional<TokenId> TokenTable::find(std::string_view text) const {
-  const TokenId id = find(text, hash_of(text));
+  const TokenId id = find(text, hash_of(text, hash_key_));
   return id >= 0 ? std::optional(id) : std::nullopt;
 }
 
@@ -73,7 +83,7 @@ void TokenTable::find_all(std::span<const std::string_view> texts, std::span<Tok
   for (std::size_t begin = 0; begin < texts.size(); begin += kBlock) {
     const std::size_t count = std::min(kBlock, texts.size() - begin);
     for (std::size_t i = 0; i < count; ++i) {
-      hashes[i] = hash_of(texts[begin + i]);
+      hashes[i] = hash_of(texts[begin + i], hash_key_);
       __builtin_prefetch(&slots_[hashes[i] & mask]);
     }
     const auto first_guess = [&](std::size_t i) { return slots_[hashes[i] & mask].id; };

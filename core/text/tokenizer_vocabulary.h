@@ -36,6 +36,7 @@ class TokenTable {
     TokenId id = -1;
   };
   std::span<const std::string_view> texts_;
+  std::uint64_t hash_key_;
   std::vector<Slot> slots_;  // a power of two, at most half full
 };
 

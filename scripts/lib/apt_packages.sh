@@ -7,6 +7,8 @@ apt_packages() {
       libyaml-cpp-dev libsqlite3-dev libsodium-dev libcurl4-openssl-dev libpcre2-dev libcli11-dev libspdlog-dev libedit-dev libarchive-dev" ;;
     test) packages="libgtest-dev libgmock-dev groff zsh fish" ;;
     lint) packages="clang-format-19" ;;
+    tidy) packages="clang-tidy-19" ;;
+    fuzz) packages="clang-19 libclang-rt-19-dev llvm-19" ;;
     cross-arm64-linux) packages="g++-aarch64-linux-gnu qemu-user-static mmdebstrap" ;;
     cross-macos) packages="lld-19 llvm-19 autoconf automake libtool" ;;
   esac

@@ -231,7 +231,7 @@ ExprPtr ExpressionParser::number() {
     if (std::from_chars(t.text.data(), end, value).ec != std::errc()) raise("the number " + t.text + " does not fit 64 bits", t.line);
     e->value = Value(value);
   } else {
-    e->value = Value(std::stod(t.text));
+    e->value = Value(std::strtod(t.text.c_str(), nullptr));  // infinite where too large, as in Python
   }
   return e;
 }

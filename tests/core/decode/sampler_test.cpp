@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 #include <set>
 
 namespace mlxr::decode {
@@ -27,6 +28,16 @@ constexpr Sampling kPlain{.temperature = 1, .top_k = 0, .top_p = 1};
 TEST(Sampler, TemperatureZeroTakesTheMostLikely) { EXPECT_EQ(drawn({.temperature = 0}), std::set<TokenId>{1}); }
 
 TEST(Sampler, TemperatureZeroTakesTheLowestIdOfEqualLogits) { EXPECT_EQ(drawn({.temperature = 0}, {0, 7, 7, 7}), std::set<TokenId>{1}); }
+
+TEST(Sampler, KnowsWhatIsNotToBeChosenFrom) {
+  const float nan = std::nanf(""), infinity = std::numeric_limits<float>::infinity();
+  EXPECT_TRUE(are_numbers(kLogits));
+  EXPECT_TRUE(are_numbers(std::vector<float>{-infinity, 1, -infinity}));
+  EXPECT_FALSE(are_numbers(std::vector<float>{nan, 1, 2}));
+  EXPECT_FALSE(are_numbers(std::vector<float>{1, 2, nan}));
+  EXPECT_FALSE(are_numbers(std::vector<float>{1, infinity}));
+  EXPECT_FALSE(are_numbers(std::vector<float>{-infinity, -infinity}));
+}
 
 TEST(Sampler, TopKKeepsTheKMostLikely) {
   Sampling options = kPlain;

@@ -179,6 +179,7 @@ TEST(Gguf, RefusesEveryTruncation) {
 }
 
 TEST(Gguf, ShowsHostileNamesHarmlessly) {
+  EXPECT_EQ(harmless("llama\x1b]0;title\a"), "llama?]0;title?");
   EXPECT_EQ(printable("a\x1b[2J\xff|\n"), "'a?[2J?|?'");
   EXPECT_THAT(printable(std::string(1000, 'x')), SizeIs(85));
 }

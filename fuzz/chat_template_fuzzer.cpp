@@ -1,0 +1,33 @@
+// Any text as a chat template, rendered with a usual conversation or with the JSON that follows a zero byte: a text, or an error, soon.
+#include <cstdint>
+#include <cstdlib>
+#include <string_view>
+
+#include "core/text/chat_template.h"
+#include "core/text/utf8.h"
+
+using namespace mlxr::text;
+
+namespace {
+
+constexpr std::string_view kConversation =
+    R"({"messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi <b> ü 😀"},
+  {"role": "assistant", "content": "", "tool_calls": [{"type": "function", "function": {"name": "f", "arguments": {"x": 1.5, "y": [null, true]}}}]},
+  {"role": "tool", "name": "f", "content": "42"}], "tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}],
+  "add_generation_prompt": true, "bos_token": "<s>", "eos_token": "</s>"})";
+constexpr RenderLimits kLimits{.output_bytes = 1 << 16, .steps = 20'000, .time = std::chrono::milliseconds(1000)};
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string_view input(reinterpret_cast<const char*>(data), size);
+  const auto end = input.find('\0');
+  const auto parsed = ChatTemplate::parse(input.substr(0, end));
+  if (!parsed) {
+    if (parsed.error().message.empty()) std::abort();
+    return 0;
+  }
+  const auto output = parsed->render(end == std::string_view::npos ? kConversation : input.substr(end + 1), kLimits);
+  if (output ? output->size() > kLimits.output_bytes || !utf8_valid(*output) : output.error().message.empty()) std::abort();
+  return 0;
+}

@@ -1,0 +1,55 @@
+// Any bytes as a GGUF file: refused with a sentence, or every view into it can be read.
+#include <cstdint>
+#include <cstdlib>
+#include <set>
+
+#include "core/formats/gguf.h"
+
+using namespace mlxr::formats;
+
+namespace {
+
+void require(bool condition) {
+  if (!condition) std::abort();
+}
+
+// Readable to its last byte? AddressSanitizer knows.
+unsigned touch(std::string_view text) {
+  return text.empty() ? 0u : static_cast<unsigned char>(text.front()) + static_cast<unsigned char>(text.back());
+}
+
+unsigned touch(const Value& value) {
+  unsigned sum = 0;
+  if (const auto* text = std::get_if<std::string_view>(&value)) sum += touch(*text);
+  if (const auto* texts = std::get_if<std::vector<std::string_view>>(&value)) {
+    for (const auto text : *texts) sum += touch(text);
+  }
+  return sum;
+}
+
+void check(const GgufContents& contents, std::span<const std::byte> file) {
+  volatile unsigned sum = 0;
+  for (const auto& [key, value] : contents.metadata.all()) sum = sum + touch(value);
+  std::set<std::string_view> names;
+  for (const Tensor& tensor : contents.tensors) {
+    require(names.insert(tensor.name).second);
+    require(!tensor.shape.empty() && !tensor.data.empty());
+    require(tensor.data.data() >= file.data() && tensor.data.data() + tensor.data.size() <= file.data() + file.size());
+    std::uint64_t elements = 1;
+    for (const auto dim : tensor.shape) elements *= static_cast<std::uint64_t>(dim);
+    require(mlxr::quant::row_bytes(tensor.type, elements) == tensor.data.size());
+  }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const auto file = std::as_bytes(std::span(data, size));
+  const auto contents = parse_gguf(file, "fuzzed.gguf");
+  if (contents) {
+    check(*contents, file);
+  } else {
+    require(contents.error().message.starts_with("fuzzed.gguf ") && contents.error().message.ends_with("."));
+  }
+  return 0;
+}

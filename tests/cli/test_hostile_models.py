@@ -1,0 +1,110 @@
+"""Files that mean harm, through the real programs: each is refused with its code and its reason, and the daemon lives on."""
+
+import sys
+
+import pytest
+from programs import ROOT, Mlx, new_home
+
+sys.path.insert(0, str(ROOT / "tests" / "core" / "formats"))
+import hostile_gguf  # noqa: E402
+
+EXIT_CODES = {"corrupt": 7, "unsupported": 13}
+# Of the reader's refusals one of each kind; all of them are in tests/core/formats/hostile_test.py.
+DAMAGED = ["empty", "zip", "version_99", "big_endian", "tensors_2_64", "keys_2_63", "string_2_63", "array_2_64", "arrays_100000_deep", "name_with_escapes",
+           "alignment_0", "five_dimensions", "product_2_64", "type_iq2_xxs", "offset_2_64", "one_byte_too_few", "overlap", "tensor_twice"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def mlx():
+    """`mlx` in the home that the tests here share. All of them are answered by one daemon, which runs a good model before and after."""
+    with new_home() as folder:
+        one = Mlx(folder)
+        (folder / "good.gguf").write_bytes(hostile_gguf.model())
+        answer(one, folder / "good.gguf")
+        yield one
+        one.stop()
+        assert log(one).count("listens on") == 1 and "stopp" in log(one)
+
+
+@pytest.fixture(autouse=True)
+def the_daemon_lives(mlx):
+    yield
+    answer(mlx, mlx.home / "good.gguf")
+    assert log(mlx).count("listens on") == 1
+
+
+def log(mlx):
+    return (mlx.home / "logs" / "mlxrunnerd.log").read_text()
+
+
+def answer(mlx, file):
+    run = mlx("run", file, "Hello", "--max-tokens", "4", "--json")
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
+def expect(run, case):
+    assert (run.returncode, run.stdout) == (EXIT_CODES[case.code], ""), f"{case.name}: {run}"
+    assert run.stderr.startswith("mlx: ") and case.says in run.stderr, f"{case.name}: {run.stderr}"
+    assert is_plain(run.stderr), f"{case.name}: {run.stderr!r}"
+
+
+def is_plain(text):
+    return all(character.isprintable() or character == "\n" for character in text)
+
+
+def written(folder, data):
+    file = folder / "hostile.gguf"
+    file.write_bytes(data)
+    return file
+
+
+@pytest.mark.parametrize("case", [c for c in hostile_gguf.damaged() if c.name in DAMAGED], ids=lambda case: case.name)
+def test_a_damaged_file(mlx, case, tmp_path):
+    file = written(tmp_path, case.file)
+    expect(mlx("import", file), case)
+    expect(mlx("run", file, "Hello"), case)
+
+
+@pytest.mark.parametrize("case", hostile_gguf.impossible(), ids=lambda case: case.name)
+def test_an_impossible_model(mlx, case, tmp_path):
+    expect(mlx("run", written(tmp_path, case.file), "Hello", "--max-tokens", "4"), case)
+
+
+def test_a_file_that_changes_after_its_import(mlx, tmp_path):
+    file = written(tmp_path, hostile_gguf.model(seed=2))
+    mlx("import", file, "--name", "changing").check_returncode()
+    written(tmp_path, hostile_gguf.model(seed=3))
+    run = mlx("run", "changing", "Hello")
+    assert run.returncode == 7 and "is not what it was: its SHA-256 is" in run.stderr
+    mlx("rm", "changing").check_returncode()
+
+
+def test_what_a_file_says_of_itself_commands_no_terminal(mlx, tmp_path):
+    escape = (hostile_gguf.STRING, "\x1b]0;title\x07\x1b[2J\u009b2J\n")
+    keys = {"general.architecture": escape, "general.license": escape, "general.name": escape}
+    run = mlx("import", written(tmp_path, hostile_gguf.model(keys=keys)), "--name", "rude")
+    shown = (run, mlx("show", "rude"), mlx("list"), mlx("show", "rude", "--json"), mlx("list", "--json"))
+    mlx("rm", "rude").check_returncode()
+    for run in shown:
+        assert run.returncode == 0 and "?]0;title" in run.stdout or "list" in run.args
+        assert is_plain(run.stdout) and "\\u001b" not in run.stdout, run.stdout
+
+
+def test_a_licence_of_a_megabyte(mlx, tmp_path):
+    mlx("import", written(tmp_path, hostile_gguf.model(keys={"general.license": (hostile_gguf.STRING, "x" * (1 << 20))})), "--name", "wordy").check_returncode()
+    assert len(mlx.json("show", "wordy")["license"]) < 100
+    mlx("rm", "wordy").check_returncode()
+
+
+def test_an_end_token_that_is_no_text(mlx, tmp_path):
+    tokens = [*hostile_gguf.letters(), hostile_gguf.MERGED, b"\xff\xfe"]
+    keys = {"tokenizer.ggml.tokens": (hostile_gguf.ARRAY, (hostile_gguf.STRING, tokens)), "tokenizer.ggml.bos_token_id": (hostile_gguf.U32, 257),
+            "tokenizer.chat_template": (hostile_gguf.STRING, "{{ bos_token }}{{ messages[0].content }}{{ eos_token }}")}  # fmt: skip
+    answer(mlx, written(tmp_path, hostile_gguf.model(keys=keys)))
+
+
+def test_a_template_that_refuses_the_conversation(mlx, tmp_path):
+    keys = {"tokenizer.chat_template": (hostile_gguf.STRING, "{{ raise_exception('no\x1b[2J') }}")}
+    run = mlx("run", written(tmp_path, hostile_gguf.model(keys=keys)), "Hello")
+    assert run.returncode == 2 and is_plain(run.stderr) and run.stderr.endswith("no\n")

@@ -1,0 +1,370 @@
+"""GGUF files that mean harm, and the check that must refuse each: `python hostile_gguf.py FOLDER` writes them all (the fuzzers start from them).
+
+    damaged()      refused by the reader (core/formats)
+    truncated()    a small model cut at every length
+    flipped()      the same with one bit of its description changed: refused or not, never a crash
+    impossible()   read without complaint, and no model: refused when it is loaded
+"""
+
+import dataclasses
+import pathlib
+import struct
+import sys
+
+U8, I8, U16, I16, U32, I32, F32, BOOL, STRING, ARRAY, U64, I64, F64 = range(13)
+FORMATS = dict(zip(range(13), "B b H h I i f B - - Q q d".split(), strict=True))
+TYPE_F32, TYPE_Q4_0, TYPE_IQ2_XXS = 0, 2, 16
+
+CORRUPT, UNSUPPORTED = "corrupt", "unsupported"  # names of ErrorCode
+
+
+@dataclasses.dataclass
+class Case:
+    name: str
+    file: bytes
+    code: str
+    says: str  # the part of the sentence that tells which check refused it
+
+
+def text(value):
+    raw = value if isinstance(value, bytes) else value.encode()
+    return struct.pack("<Q", len(raw)) + raw
+
+
+def value(type, content):
+    """A value in GGUF's encoding; an array is ARRAY and (type, [values])."""
+    if type == STRING:
+        return text(content)
+    if type == ARRAY:
+        element, values = content
+        return struct.pack("<IQ", element, len(values)) + b"".join(value(element, v) for v in values)
+    return struct.pack("<" + FORMATS[type], content)
+
+
+@dataclasses.dataclass
+class Gguf:
+    """Like gguf_builder.h: nothing here checks anything. Keys are name -> (type, content); bytes as content are taken as they are."""
+
+    keys: dict = dataclasses.field(default_factory=dict)
+    tensors: list = dataclasses.field(default_factory=list)  # name, dimensions (fastest first), type, offset
+    data: bytes = b""
+    magic: bytes = b"GGUF"
+    version: int = 3
+    n_keys: int | None = None
+    n_tensors: int | None = None
+    alignment: int = 32
+
+    def head(self):
+        counts = (len(self.tensors) if self.n_tensors is None else self.n_tensors, len(self.keys) if self.n_keys is None else self.n_keys)
+        return self.magic + struct.pack("<IQQ", self.version, *counts)
+
+    def metadata(self):
+        return b"".join(
+            text(name) + struct.pack("<I", type) + (content if isinstance(content, bytes) and type != STRING else value(type, content))
+            for name, (type, content) in self.keys.items()
+        )
+
+    def directory(self):
+        return b"".join(
+            text(name) + struct.pack("<I", len(dims)) + struct.pack(f"<{len(dims)}Q", *dims) + struct.pack("<IQ", type, offset)
+            for name, dims, type, offset in self.tensors
+        )
+
+    def bytes(self):
+        description = self.head() + self.metadata() + self.directory()
+        return description + b"\0" * (-len(description) % self.alignment) + self.data
+
+
+def one(*tensors, data=b"\0" * 64, **more):
+    return Gguf(tensors=list(tensors), data=data, **more).bytes()
+
+
+def keyed(type, content, **more):
+    return Gguf(keys={"k": (type, content)}, **more).bytes()
+
+
+def array_head(type, count):
+    return struct.pack("<IQ", type, count)
+
+
+def damaged():
+    f32 = lambda name, dims, offset=0: (name, dims, TYPE_F32, offset)  # noqa: E731
+    return [
+        Case("empty", b"", CORRUPT, "is empty"),
+        Case("zip", b"PK\x03\x04 and so on", UNSUPPORTED, "is not a GGUF file"),
+        Case("magic_alone", b"GGUF", CORRUPT, "it ends inside its header"),
+        Case("magic_in_small_letters", Gguf(magic=b"gguf").bytes(), UNSUPPORTED, "is not a GGUF file"),
+        Case("version_0", Gguf(version=0).bytes(), UNSUPPORTED, "has GGUF version 0"),
+        Case("version_1", Gguf(version=1).bytes(), UNSUPPORTED, "has GGUF version 1"),
+        Case("version_99", Gguf(version=99).bytes(), UNSUPPORTED, "has GGUF version 99"),
+        Case("big_endian", b"GGUF" + struct.pack(">IQQ", 3, 0, 0), UNSUPPORTED, "is a big-endian GGUF file"),
+        # counts that the file cannot hold
+        Case("tensors_2_64", Gguf(n_tensors=2**64 - 1).bytes(), CORRUPT, "it claims 18446744073709551615 tensors; the limit is"),
+        Case("tensors_100000", Gguf(n_tensors=100000).bytes(), CORRUPT, "it claims 100000 tensors, whose descriptions do not fit"),
+        Case("keys_2_63", Gguf(n_keys=2**63).bytes(), CORRUPT, "it claims 9223372036854775808 metadata keys; the limit is"),
+        Case("keys_60000", Gguf(n_keys=60000, alignment=1).bytes(), CORRUPT, "it ends inside its metadata, at key 1 of 60000"),
+        Case("key_name_2_64", Gguf(n_keys=1).head() + struct.pack("<Q", 2**64 - 1), CORRUPT, "the name of metadata key 1 is 18446744073709551615 bytes"),
+        Case("key_name_past_the_end", Gguf(n_keys=1).head() + struct.pack("<Q", 60000), CORRUPT, "it ends inside the name of metadata key 1"),
+        Case("string_2_63", keyed(STRING, b"", alignment=1)[:-8] + struct.pack("<Q", 2**63), CORRUPT, "'k' holds a string of 9223372036854775808 bytes"),
+        Case("string_past_the_end", keyed(STRING, b"", alignment=1)[:-8] + struct.pack("<Q", 1 << 20), CORRUPT, "it ends inside the value of metadata key 'k'"),
+        Case("array_2_64", keyed(ARRAY, array_head(U8, 2**64 - 1)), CORRUPT, "'k' is an array of 18446744073709551615 elements; the limit"),
+        Case("array_past_the_end", keyed(ARRAY, array_head(F64, 1 << 24)), CORRUPT, "elements, which do not fit in the rest of the file"),
+        Case("array_whose_bytes_overflow", keyed(ARRAY, array_head(U64, 2**61)), CORRUPT, "is an array of 2305843009213693952 elements; the limit"),
+        Case("array_of_long_strings", keyed(ARRAY, array_head(STRING, 4) + struct.pack("<4Q", *[2**62] * 4)), CORRUPT, "holds a string of"),
+        # values that GGUF does not have
+        Case("value_type_13", keyed(13, b"\0" * 8), CORRUPT, "'k' has value type 13"),
+        Case("value_type_2_32", keyed(2**32 - 1, b"\0" * 8), CORRUPT, "'k' has value type 4294967295"),
+        Case("element_type_13", keyed(ARRAY, array_head(13, 1) + b"\0" * 8), CORRUPT, "'k' has value type 13"),
+        Case("boolean_2", keyed(BOOL, 2), CORRUPT, "'k' is a boolean with the value 2"),
+        Case("booleans_2", keyed(ARRAY, (BOOL, [0, 1, 2])), CORRUPT, "'k' is a boolean with the value 2"),
+        Case("integer_2_64", keyed(U64, 2**64 - 1), CORRUPT, "more than 2^63 - 1"),
+        Case("integers_2_64", keyed(ARRAY, (U64, [2**64 - 1])), CORRUPT, "more than 2^63 - 1"),
+        Case("arrays_5_deep", keyed(ARRAY, array_head(ARRAY, 1) * 4 + array_head(U8, 1) + b"\0"), CORRUPT, "nests arrays more than 4 deep"),
+        Case("arrays_100000_deep", keyed(ARRAY, array_head(ARRAY, 1) * 100000), CORRUPT, "nests arrays more than 4 deep"),
+        Case("arrays_that_multiply", keyed(ARRAY, array_head(ARRAY, 1000) + array_head(ARRAY, 1000) * 1000), CORRUPT, "is an array of 1000 elements, which do not fit"),
+        Case("key_twice", Gguf(n_keys=2).head() + 2 * Gguf(keys={"k": (U8, 1)}).metadata(), CORRUPT, "metadata key 'k' is there twice"),
+        Case("name_with_escapes", Gguf(keys={b"\x1b[2J\xff\n": (BOOL, 2)}).bytes(), CORRUPT, "metadata key '?[2J??' is a boolean"),
+        *(
+            Case(f"alignment_{n}", Gguf(keys={"general.alignment": (U32, n)}).bytes(), CORRUPT, "general.alignment must be a power of two")
+            for n in (0, 1, 4, 24, 1 << 21, 1 << 31, 2**32 - 1)
+        ),
+        Case("alignment_negative", Gguf(keys={"general.alignment": (I64, -(2**63))}).bytes(), CORRUPT, "general.alignment must be"),
+        Case("alignment_a_string", Gguf(keys={"general.alignment": (STRING, "32")}).bytes(), CORRUPT, "general.alignment must be"),
+        # tensors
+        Case("no_dimensions", one(f32("a", [])), CORRUPT, "'a' has 0 dimensions"),
+        Case("five_dimensions", one(f32("a", [1] * 5)), CORRUPT, "'a' has 5 dimensions"),
+        Case("dimensions_2_32", Gguf(n_tensors=1).head() + text("a") + struct.pack("<I", 2**32 - 1) + b"\0" * 99, CORRUPT, "'a' has 4294967295 dimensions"),
+        Case("a_dimension_of_zero", one(f32("a", [4, 0])), CORRUPT, "'a' has a dimension of zero"),
+        Case("product_of_zero_and_much", one(f32("a", [2**63, 2**63, 0])), CORRUPT, "'a' has more elements than 2^63 - 1"),
+        Case("product_2_64", one(f32("a", [2**32, 2**32])), CORRUPT, "'a' has more elements than 2^63 - 1"),
+        Case("product_that_wraps_to_4", one(f32("a", [2**62 + 1, 4])), CORRUPT, "'a' has more elements than 2^63 - 1"),
+        Case("product_2_63", one(f32("a", [2**63])), CORRUPT, "'a' has more elements than 2^63 - 1"),
+        Case("bytes_that_wrap_to_0", one(f32("a", [2**62])), CORRUPT, "'a' has more bytes than 2^64 - 1"),
+        Case("broken_block", one(("a", [33], TYPE_Q4_0, 0)), CORRUPT, "'a' has rows of 33 values; Q4_0 needs a multiple of 32"),
+        Case("type_99", one(("a", [4], 99, 0)), UNSUPPORTED, "tensor 'a' has the type type 99"),
+        Case("type_2_32", one(("a", [4], 2**32 - 1, 0)), UNSUPPORTED, "tensor 'a' has the type type 4294967295"),
+        Case("type_iq2_xxs", one(("a", [256], TYPE_IQ2_XXS, 0)), UNSUPPORTED, "tensor 'a' has the type IQ2_XXS"),
+        Case("offset_misaligned", one(f32("a", [4], 4)), CORRUPT, "'a' starts at offset 4, which is not a multiple of 32"),
+        Case("offset_past_the_end", one(f32("a", [4], 1 << 40)), CORRUPT, "'a' starts 1099511627776 bytes after byte"),
+        Case("offset_2_64", one(f32("a", [4], 2**64 - 32)), CORRUPT, "'a' starts 18446744073709551584 bytes after byte"),
+        Case("one_byte_too_few", one(f32("a", [4]), data=b"\0" * 15), CORRUPT, "'a' starts at byte 64 and has 16 bytes, the file ends at byte 79"),
+        Case("no_data", one(f32("a", [4]), data=b""), CORRUPT, "'a' starts at byte 64 and has 16 bytes, the file ends at byte 64"),
+        Case("the_same_place", one(f32("a", [4]), f32("b", [4])), CORRUPT, "overlaps tensor"),
+        Case("overlap", one(f32("a", [9]), f32("b", [4], 32)), CORRUPT, "'a' overlaps tensor 'b'"),
+        Case("one_inside_another", one(f32("b", [4], 32), f32("a", [16])), CORRUPT, "'a' overlaps tensor 'b'"),
+        Case("tensor_twice", one(f32("a", [4]), f32("a", [4], 32)), CORRUPT, "tensor 'a' is there twice"),
+        Case("tensor_name_2_63", Gguf(n_tensors=1).head() + struct.pack("<Q", 2**63) + b"x" * 99, CORRUPT, "the name of tensor 1 is 9223372036854775808"),
+        Case("tensor_name_too_long", Gguf(n_tensors=1).head() + struct.pack("<Q", 65536) + b"x" * 65536, CORRUPT, "the name of tensor 1 is 65536 bytes long"),
+    ]
+
+
+# A model of one layer that runs: 2 heads of 16, a vocabulary of the 256 letters of byte-level BPE and a few more.
+DIM, HIDDEN, HEADS, KV_HEADS = 32, 32, 2, 1
+EOS, MERGED = "<|end|>", "ab"
+
+
+def letters():
+    """The alphabet in which byte-level BPE spells bytes."""
+    shown = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    hidden = iter(range(256, 512))
+    return [chr(byte if byte in shown else next(hidden)) for byte in range(256)]
+
+
+def model(keys=(), tensors=(), seed=1, without=()):
+    """The bytes of the small model with some keys and tensors replaced or added. A tensor is name -> (dimensions, values or None)."""
+    tokens = [*letters(), MERGED, EOS]
+    all_keys = {
+        "general.architecture": (STRING, "llama"),
+        "general.name": (STRING, "hostile"),
+        "llama.block_count": (U32, 1),
+        "llama.context_length": (U32, 256),
+        "llama.embedding_length": (U32, DIM),
+        "llama.feed_forward_length": (U32, HIDDEN),
+        "llama.attention.head_count": (U32, HEADS),
+        "llama.attention.head_count_kv": (U32, KV_HEADS),
+        "llama.attention.layer_norm_rms_epsilon": (F32, 1e-5),
+        "tokenizer.ggml.model": (STRING, "gpt2"),
+        "tokenizer.ggml.pre": (STRING, "default"),
+        "tokenizer.ggml.tokens": (ARRAY, (STRING, tokens)),
+        "tokenizer.ggml.token_type": (ARRAY, (I32, [1] * 257 + [3])),
+        "tokenizer.ggml.merges": (ARRAY, (STRING, ["a b"])),
+        "tokenizer.ggml.eos_token_id": (U32, 257),
+        "tokenizer.chat_template": (STRING, "{% for m in messages %}{{ m.content }}{% endfor %}"),
+        **dict(keys),
+    }
+    head_dim = DIM // HEADS
+    shapes = {
+        "token_embd.weight": [DIM, len(tokens)],
+        "output_norm.weight": [DIM],
+        "blk.0.attn_norm.weight": [DIM],
+        "blk.0.ffn_norm.weight": [DIM],
+        "blk.0.attn_q.weight": [DIM, HEADS * head_dim],
+        "blk.0.attn_k.weight": [DIM, KV_HEADS * head_dim],
+        "blk.0.attn_v.weight": [DIM, KV_HEADS * head_dim],
+        "blk.0.attn_output.weight": [HEADS * head_dim, DIM],
+        "blk.0.ffn_gate.weight": [DIM, HIDDEN],
+        "blk.0.ffn_up.weight": [DIM, HIDDEN],
+        "blk.0.ffn_down.weight": [HIDDEN, DIM],
+    }
+    all_tensors = {name: (dims, None) for name, dims in shapes.items()} | dict(tensors)
+    for name in without:
+        all_keys.pop(name, None)
+        all_tensors.pop(name, None)
+    directory, data = [], b""
+    for name, (dims, values) in all_tensors.items():
+        count = 1
+        for dim in dims:
+            count *= dim
+        if values is None:  # small and unlike each other, from a generator of 1958 (D. H. Lehmer's)
+            values = []
+            for _ in range(count):
+                seed = seed * 16807 % 2147483647
+                values.append(seed / 2147483647 - 0.5)
+        data += b"\0" * (-len(data) % 32)
+        directory.append((name, dims, TYPE_F32, len(data)))
+        data += struct.pack(f"<{count}f", *values)
+    return Gguf(keys=all_keys, tensors=directory, data=data).bytes()
+
+
+def small():
+    """A whole file that is quick to cut in every place."""
+    return Gguf(
+        keys={"name": (STRING, "tiny"), "words": (ARRAY, (STRING, ["a", "b"])), "nested": (ARRAY, (ARRAY, [(U8, [1, 2])])), "n": (I16, -5)},
+        tensors=[("w", [32, 2], TYPE_Q4_0, 0), ("b", [3], TYPE_F32, 64)],
+        data=bytes(range(76)),
+    )
+
+
+def truncated():
+    """Every proper beginning of small(), with the part of the file where it ends."""
+    gguf = small()
+    whole = gguf.bytes()
+    head = len(gguf.head())
+    metadata = head + len(gguf.metadata())
+    for length in range(1, len(whole)):
+        if length < 4:
+            yield Case(f"cut_{length}", whole[:length], UNSUPPORTED, "is not a GGUF file")
+        elif length < head:
+            yield Case(f"cut_{length}", whole[:length], CORRUPT, "it ends inside its header")
+        elif length < metadata:
+            yield Case(f"cut_{length}", whole[:length], CORRUPT, "metadata")
+        elif length < metadata + 64:
+            yield Case(f"cut_{length}", whole[:length], CORRUPT, "whose descriptions do not fit")
+        elif length < metadata + len(gguf.directory()):
+            yield Case(f"cut_{length}", whole[:length], CORRUPT, "it ends inside the description of tensor 2 of 2")
+        else:
+            yield Case(f"cut_{length}", whole[:length], CORRUPT, "the file ends at byte " + str(length))
+
+
+def flipped():
+    """(name, bytes): small() with each bit of its description changed in turn."""
+    whole = small().bytes()
+    for bit in range(8 * (len(whole) - 76)):
+        changed = bytearray(whole)
+        changed[bit // 8] ^= 1 << bit % 8
+        yield f"bit_{bit}", bytes(changed)
+
+
+def impossible():
+    nan = float("nan")
+
+    def key(name, type, content, says, code=CORRUPT, **more):
+        label = name.removeprefix("llama.").removeprefix("tokenizer.ggml.").replace(".", "_")
+        return Case(label + "_" + repr(content)[:12].translate(str.maketrans("/'\\ ().,[]", "__________")), model(keys={name: (type, content)}, **more), code, says)
+
+    def absent(name, says, code=CORRUPT):
+        return Case("without_" + name.replace(".", "_"), model(without=[name]), code, says)
+
+    return [
+        absent("general.architecture", "does not say its architecture"),
+        key("general.architecture", STRING, b"\x1b[2J\xff", "cannot run the architecture '?[2J?' yet", UNSUPPORTED),
+        key("general.architecture", U32, 7, "does not say its architecture"),
+        # the shape
+        absent("llama.block_count", "the key llama.block_count is missing"),
+        key("llama.block_count", U32, 0, "the key llama.block_count is 0"),
+        key("llama.block_count", I32, -1, "the key llama.block_count is -1"),
+        key("llama.block_count", U64, 2**63 - 1, "the key llama.block_count is 9223372036854775807"),
+        key("llama.block_count", U32, 2, "has no tensor blk.1.attn_norm.weight"),
+        key("llama.block_count", STRING, "1", "the key llama.block_count is not an integer"),
+        key("llama.embedding_length", U32, 0, "the key llama.embedding_length is 0"),
+        key("llama.embedding_length", U32, 2**31, "the key llama.embedding_length is 2147483648"),
+        key("llama.embedding_length", U32, 64, "token_embd.weight has the shape (258, 32); the model's description asks for (258, 64)"),
+        key("llama.feed_forward_length", I64, -(2**63), "the key llama.feed_forward_length is -9223372036854775808"),
+        key("llama.context_length", U32, 0, "the key llama.context_length is 0"),
+        key("llama.context_length", U64, 2**40, "the key llama.context_length is 1099511627776"),
+        key("llama.attention.head_count", U32, 0, "the key llama.attention.head_count is 0"),
+        key("llama.attention.head_count", U32, 3, "the key llama.attention.key_length is missing"),
+        key("llama.attention.head_count", U32, 64, "the key llama.attention.key_length is missing"),
+        key("llama.attention.head_count_kv", U32, 3, "cannot run this shape: 2 heads, 3 KV heads", UNSUPPORTED),
+        key("llama.attention.head_count_kv", U32, 0, "the key llama.attention.head_count_kv is 0"),
+        key("llama.attention.head_count_kv", ARRAY, (U32, [1]), "the key llama.attention.head_count_kv is not an integer"),
+        key("llama.attention.key_length", U32, 17, "cannot run this shape: 2 heads, 1 KV heads, key length 17", UNSUPPORTED),
+        key("llama.attention.value_length", U32, 8, "cannot run this shape: 2 heads, 1 KV heads, key length 16, value length 8", UNSUPPORTED),
+        key("llama.rope.dimension_count", U32, 2, "cannot run this shape", UNSUPPORTED),
+        key("llama.rope.freq_base", F32, 0.0, "the key llama.rope.freq_base is 0"),
+        key("llama.rope.freq_base", F32, nan, "the key llama.rope.freq_base is nan"),
+        key("llama.rope.freq_base", BOOL, 1, "the key llama.rope.freq_base is not a number"),
+        key("llama.rope.scaling.type", STRING, "yarn\x1b[2J", "RoPE scaling 'yarn?[2J'", UNSUPPORTED),
+        key("llama.attention.layer_norm_rms_epsilon", F32, nan, "the key llama.attention.layer_norm_rms_epsilon is nan"),
+        key("llama.expert_count", U32, 8, "mixture-of-experts", UNSUPPORTED),
+        absent("token_embd.weight", "has no tensor token_embd.weight"),
+        absent("output_norm.weight", "has no tensor output_norm.weight"),
+        absent("blk.0.ffn_down.weight", "has no tensor blk.0.ffn_down.weight"),
+        Case("embeddings_in_one_dimension", model(tensors={"token_embd.weight": ([DIM], None)}), CORRUPT, "token_embd.weight should be a matrix"),
+        Case("norm_in_two_dimensions", model(tensors={"output_norm.weight": ([DIM, 1], None)}), CORRUPT, "output_norm.weight has the shape (1, 32)"),
+        Case("bias_too_short", model(tensors={"blk.0.attn_q.bias": ([8], None)}), CORRUPT, "attn_q.bias has the shape (8)"),
+        Case("rope_factors_too_many", model(tensors={"rope_freqs.weight": ([9], None)}), CORRUPT, "rope_freqs.weight should be 8 values"),
+        Case("rope_factors_of_zero", model(tensors={"rope_freqs.weight": ([8], [0.0] * 8)}), CORRUPT, "rope_freqs.weight holds a factor that is not a positive number"),
+        # the vocabulary
+        absent("tokenizer.ggml.model", "tokenizer.ggml.model is missing"),
+        absent("tokenizer.ggml.tokens", "tokenizer.ggml.tokens is missing or empty"),
+        absent("tokenizer.ggml.merges", "tokenizer.ggml.merges is missing or empty"),
+        key("tokenizer.ggml.model", STRING, "bert\x1b[2J", "is of the kind 'bert?[2J'", UNSUPPORTED),
+        key("tokenizer.ggml.pre", STRING, b"\xff\x1b[2J", "'??[2J'", UNSUPPORTED),
+        key("tokenizer.ggml.tokens", ARRAY, (U32, [1, 2]), "tokenizer.ggml.tokens is missing or empty"),
+        key("tokenizer.ggml.tokens", ARRAY, (STRING, []), "tokenizer.ggml.tokens is missing or empty"),
+        key("tokenizer.ggml.tokens", ARRAY, (STRING, [*letters(), MERGED]), "token_type has 258 integers for 257 tokens"),
+        key("tokenizer.ggml.token_type", ARRAY, (I32, [1] * 10), "token_type has 10 integers for 258 tokens"),
+        key("tokenizer.ggml.token_type", ARRAY, (I32, [99] * 258), "token 0 has the type 99"),
+        key("tokenizer.ggml.token_type", ARRAY, (I32, [-1] * 258), "token 0 has the type -1"),
+        key("tokenizer.ggml.merges", ARRAY, (STRING, ["b a"]), "merge 0 ('b a') does not join two tokens"),
+        key("tokenizer.ggml.merges", ARRAY, (STRING, [""]), "merge 0 ('') does not join two tokens"),
+        key("tokenizer.ggml.merges", ARRAY, (STRING, ["\x1b" * 1000]), "merge 0 ('" + "?" * 80 + "...') does not join"),
+        key("tokenizer.ggml.eos_token_id", U32, 258, "tokenizer.ggml.eos_token_id is 258, but its vocabulary has 258 tokens"),
+        key("tokenizer.ggml.bos_token_id", I32, -1, "tokenizer.ggml.bos_token_id is -1"),
+        key("tokenizer.ggml.eot_token_id", U64, 2**62, "tokenizer.ggml.eot_token_id is 4611686018427387904"),
+        Case("more_tokens_than_embeddings", model(tensors={"token_embd.weight": ([DIM, 100], None)}), CORRUPT, "vocabulary has 258 tokens and its embeddings only 100 rows"),
+        Case("scores_too_few", model(keys={"tokenizer.ggml.model": (STRING, "llama"), "tokenizer.ggml.scores": (ARRAY, (F32, [0.0]))}), CORRUPT, "scores has 1 numbers for 258 tokens"),
+        Case("scores_nan", model(keys={"tokenizer.ggml.model": (STRING, "llama"), "tokenizer.ggml.scores": (ARRAY, (F32, [nan] * 258))}), CORRUPT, "the score of token 0 is not a number"),
+        Case("byte_tokens_without_bytes", model(keys={"tokenizer.ggml.model": (STRING, "llama"), "tokenizer.ggml.scores": (ARRAY, (F32, [0.0] * 258)),
+                                                      "tokenizer.ggml.token_type": (ARRAY, (I32, [6] * 258))}), CORRUPT, "byte token 0 is named"),
+        # the chat template
+        *(
+            Case(f"template_{name}", model(keys={"tokenizer.chat_template": (STRING, source)}), UNSUPPORTED, "chat template" + says)
+            for name, source, says in (
+                ("unfinished", "{% for m in messages %}", ""),
+                ("not_utf8", b"\xff{{ messages }}", ": not valid UTF-8"),
+                ("nested", "{{ " + "(" * 100000 + "1" + ")" * 100000 + " }}", ", line 1: "),
+                ("endless", "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}", ", line 1: the template takes"),
+                ("recursive", "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", ", line 1: "),
+                ("long", "{% for a in range(99999) %}{{ 'x' * 100000 }}{% endfor %}", ", line 1: the template"),
+                ("hungry", "{{ 'x' * 10**12 }}", ", line 1: "),
+            )
+        ),
+        # weights
+        Case("weights_nan", model(tensors={"token_embd.weight": ([DIM, 258], [nan] * (DIM * 258))}), CORRUPT, "what it computes are not numbers"),
+        Case("weights_some_nan", model(tensors={"blk.0.ffn_up.weight": ([DIM, HIDDEN], [nan, *[0.5] * (DIM * HIDDEN - 1)])}), CORRUPT, "are not numbers"),
+        Case("weights_infinite", model(tensors={"output_norm.weight": ([DIM], [float("inf")] * DIM)}), CORRUPT, "are not numbers"),
+    ]
+
+
+def main(folder):
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [(case.name, case.file) for case in (*damaged(), *truncated(), *impossible())] + [*flipped(), ("small", small().bytes()), ("model", model())]
+    for name, data in files:
+        (folder / f"{name}.gguf").write_bytes(data)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -159,10 +159,15 @@ class Model:
         activate = gelu_tanh if self.family.gelu else silu
         return self._linear(activate(self._linear(x, block + "ffn_gate")) * self._linear(x, block + "ffn_up"), block + "ffn_down")
 
-    def logits(self, tokens):
-        """Logits of all positions: (n_tokens, n_vocab) float32."""
+    def logits(self, tokens, nudge=0):
+        """Logits of all positions: (n_tokens, n_vocab) float32.
+
+        A `nudge` other than 0 changes the input in the seventh digit, each number in its own way: it shows what the roundings make of such a change.
+        """
         embeddings = self._weight("token_embd.weight")
         x = embeddings[np.asarray(tokens)]
+        if nudge:
+            x = x * (1 + np.float32(1e-6) * np.random.default_rng(nudge).standard_normal(x.shape, np.float32))
         if self.family.scaled_embeddings:
             x = x * np.float32(np.sqrt(self.dim))
         for layer in range(self.n_layers):

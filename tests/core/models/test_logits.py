@@ -10,31 +10,36 @@ Differences are parts of the logits' standard deviation. Two are expected:
   What is left to compare is the size: the pack may cost what the reference itself loses when it rounds in the same places, and no more.
 """
 
+import functools
+
 import numpy as np
 import pytest
 from real_models import GEMMA3, SMOLLM2, VARIANTS, logits, require, write_float32_copy
 from forward import Model, Rounding  # tests/reference/forward.py
 
 ARITHMETIC = 0.003  # measured: SmolLM2 0.0015 (MLX) and 0.0006 (pack), Gemma 3 0.0010 and 0.0012
-# The reference changed in the seventh digit, eight times: root mean square 0.029 to 0.037, largest 0.15 to 0.27 for SmolLM2; the variants lie
-# between 0.024 and 0.037, 0.15 and 0.30. So one such number against another:
-COST, LARGEST = 1.4, 2
+# Against the mean of three passes of the reference, nudged in the seventh digit. Eight such passes of each model spread by up to 16 % in their root
+# mean square and 18 % in their largest; so one pass and a mean of three differ by 18 % and 21 %. The bounds are three of these, as factors:
+COST, LARGEST = np.exp(3 * 0.18), np.exp(3 * 0.21)
 CHUNK = 17
 
 
 class Case:
     def __init__(self, path, tokens):
         self.path, self.tokens = path, tokens
-        model = Model(path, Rounding.CACHE)
-        self.exact = model.logits(tokens)
-        model.rounding = Rounding.PACK
-        self.rounded = model.logits(tokens)
+        self.exact = Model(path, Rounding.CACHE).logits(tokens)
         self.scale = self.exact.std()
 
     def error(self, got):
         """Root mean square and largest."""
         difference = (got - self.exact) / self.scale
         return float(np.sqrt(np.mean(difference**2))), float(np.abs(difference).max())
+
+    @functools.cached_property
+    def cost_of_rounding(self):
+        """The same, of the reference when it rounds."""
+        model = Model(self.path, Rounding.PACK)
+        return np.mean([self.error(model.logits(self.tokens, nudge)) for nudge in (1, 2, 3)], axis=0)
 
 
 @pytest.fixture(scope="module", params=[SMOLLM2, GEMMA3], ids=["smollm2", "gemma3"])
@@ -69,7 +74,7 @@ def test_the_pack_agrees_where_nothing_is_rounded(decoded, variant):
 @pytest.mark.parametrize(("variant", "chunk"), [(variant, chunk) for variant in VARIANTS for chunk in (CHUNK, 1) if (variant, chunk) != ("scalar", 1)])
 def test_the_pack_costs_no_more_than_its_rounding(real, variant, chunk):
     got = logits(real.path, variant, chunk, real.tokens)
-    (cost, largest), (allowed, allowed_largest) = real.error(got), real.error(real.rounded)
+    (cost, largest), (allowed, allowed_largest) = real.error(got), real.cost_of_rounding
     print(f"{real.path.name} {variant}, {chunk} at a time: error {cost:.4f}, largest {largest:.2f}; the reference's {allowed:.4f}, {allowed_largest:.2f}")
     assert cost < COST * allowed
     assert largest < LARGEST * allowed_largest

@@ -16,6 +16,8 @@ function(mlxr_test)
   endif()
   if(CMAKE_CROSSCOMPILING)
     math(EXPR T_TIMEOUT "${T_TIMEOUT} * 12")  # an emulator runs it
+  elseif(MLXR_SANITIZE)
+    math(EXPR T_TIMEOUT "${T_TIMEOUT} * 4")
   endif()
   set_tests_properties(${T_NAME} PROPERTIES LABELS "${T_LABEL}" TIMEOUT ${T_TIMEOUT}
     ENVIRONMENT "${T_ENV}" WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})

@@ -162,7 +162,7 @@ class MetadataParser {
       if constexpr (std::is_integral_v<T>) {
         if (!std::in_range<std::int64_t>(number)) return invalid("holds " + std::to_string(number) + ", more than 2^63 - 1");
       }
-      stored = static_cast<Stored>(number);
+      stored = static_cast<Stored>(number);  // NOLINT(bugprone-signed-char-misuse): an int8 is a number here
     }
     return Value(std::move(values));
   }

@@ -149,7 +149,7 @@ Result<Vocabulary> Vocabulary::from_metadata(const formats::Metadata& metadata, 
   for (const auto key : {"tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"}) {
     const auto id = special_id(metadata, key, texts.size());
     if (!id) return fail(id.error());
-    if (*id) vocabulary.ends_.push_back(**id);
+    if (const auto& end = *id) vocabulary.ends_.push_back(*end);
   }
   vocabulary.find_ends();
   return vocabulary;

@@ -36,8 +36,7 @@ class PackOps final : public Ops {
 
   std::uint64_t panel_bytes(const formats::Tensor& tensor) const override {
     if (tensor.shape.size() != 2 || !kernels_.supports(static_cast<std::uint32_t>(tensor.type))) return 0;
-    return static_cast<std::uint64_t>(
-        kernels_.panel_bytes(static_cast<std::uint32_t>(tensor.type), tensor.shape[0], tensor.shape[1]));
+    return static_cast<std::uint64_t>(kernels_.panel_bytes(static_cast<std::uint32_t>(tensor.type), tensor.shape[0], tensor.shape[1]));
   }
   std::string panel_layout() const override { return std::string(kernels_.panels) + "-" + kernels_.version; }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstring>
 #include <vector>
 
@@ -37,13 +38,13 @@ std::shared_ptr<std::byte> map(std::uint64_t bytes, int protection, int flags, i
 // The panels in a mapped file: they keep all of it.
 std::shared_ptr<std::byte> after_header(const std::shared_ptr<std::byte>& file) { return {file, file.get() + kHeaderBytes}; }
 
-// Takes the disk's room at once: a mapped page without room would end the process when it is written.
-bool take_room(int fd, std::uint64_t bytes) {
+// Takes the disk's room at once: a mapped page without room would end the process when it is written. 0, or an errno.
+int take_room(int fd, std::uint64_t bytes) {
 #if defined(__APPLE__)
   fstore_t room{F_ALLOCATEALL, F_PEOFPOSMODE, 0, static_cast<off_t>(bytes), 0};
-  return ::fcntl(fd, F_PREALLOCATE, &room) == 0 && ::ftruncate(fd, static_cast<off_t>(bytes)) == 0;
+  return ::fcntl(fd, F_PREALLOCATE, &room) == 0 && ::ftruncate(fd, static_cast<off_t>(bytes)) == 0 ? 0 : errno;
 #else
-  return ::posix_fallocate(fd, 0, static_cast<off_t>(bytes)) == 0;
+  return ::posix_fallocate(fd, 0, static_cast<off_t>(bytes));
 #endif
 }
 
@@ -68,13 +69,17 @@ Result<std::unique_ptr<Panels>> Panels::open(const formats::Checkpoint& file, co
   }
   if (panels->size_ == 0) return panels;
 
-  const bool keeps = !options.folder.empty() && !options.digest.empty() && platform::make_private_folder(options.folder);
-  if (keeps) {
-    panels->name_ = options.folder / (options.digest + "-" + ops.panel_layout() + std::string(kSuffix));
-    remove_abandoned(options.folder);
-  }
   panels->options_ = std::move(options);
-  if (keeps && (panels->map_kept() || panels->map_new())) return panels;
+  const auto& [folder, digest, limit] = panels->options_;
+  if (!folder.empty() && !digest.empty()) {
+    panels->name_ = folder / (digest + "-" + ops.panel_layout() + std::string(kSuffix));
+    if (const auto made = platform::make_private_folder(folder); !made) {
+      panels->not_kept(made.error().message);
+    } else {
+      remove_abandoned(folder);
+      if (panels->map_kept() || panels->map_new()) return panels;
+    }
+  }
   panels->memory_ = map(panels->size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
   if (!panels->memory_) {
     return fail(ErrorCode::kOverloaded, "There is not enough memory for the weights: " + std::to_string(panels->size_ >> 20) + " MiB.");
@@ -101,14 +106,13 @@ bool Panels::map_kept() {
 bool Panels::map_new() {
   std::string temporary = name_.string() + "-part-XXXXXX";
   fd_ = platform::FileDescriptor(::mkstemp(temporary.data()));
-  if (!fd_) return false;
+  if (!fd_) return not_kept(std::strerror(errno)), false;
   temporary_ = temporary;
-  const auto file = ::flock(fd_.get(), LOCK_EX | LOCK_NB) == 0 && take_room(fd_.get(), kHeaderBytes + size_)
-                        ? map(kHeaderBytes + size_, PROT_READ | PROT_WRITE, MAP_SHARED, fd_.get())
-                        : nullptr;
+  ::flock(fd_.get(), LOCK_EX | LOCK_NB);
+  const int refused = take_room(fd_.get(), kHeaderBytes + size_);
+  const auto file = refused == 0 ? map(kHeaderBytes + size_, PROT_READ | PROT_WRITE, MAP_SHARED, fd_.get()) : nullptr;
   if (!file) {
-    problem_ = "The repacked weights cannot be kept in " + options_.folder.string() + ": " + std::strerror(errno) +
-               ". They are made again at every load.";
+    not_kept(std::strerror(refused != 0 ? refused : errno));
     ::unlink(temporary.c_str());
     fd_.reset();
     return false;
@@ -117,6 +121,11 @@ bool Panels::map_new() {
   std::memcpy(file.get(), &header, sizeof header);
   memory_ = after_header(file);
   return true;
+}
+
+void Panels::not_kept(std::string_view why) {
+  problem_ =
+      "The repacked weights cannot be kept in " + options_.folder.string() + ": " + std::string(why) + ". They are made at every load.";
 }
 
 Place Panels::place(const formats::Tensor& tensor) const {

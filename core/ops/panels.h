@@ -1,5 +1,5 @@
-// The memory that holds a model's matrices as the kernel pack streams them ("panels", kernels/abi.h): a file in the cache folder, mapped, so
-// that they are made once and later starts only map them. MLX expressions need none.
+// The memory that holds a model's matrices as the kernel pack streams them ("panels", kernels/abi.h): a file in the cache folder, mapped,
+// so that they are made once and later starts only map them. MLX expressions need none.
 //
 //   auto panels = ops::Panels::open(file, *ops, {.folder = cache, .digest = sha256}).value();
 //   auto weight = ops->prepare(tensor, panels->place(tensor));   // fills its place, unless an earlier run did
@@ -54,6 +54,7 @@ class Panels {
   Panels() = default;
   bool map_kept();
   bool map_new();
+  void not_kept(std::string_view why);
   void publish() const;
   void trim() const;
 

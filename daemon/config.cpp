@@ -78,6 +78,8 @@ const std::vector<Setting>& settings() {
        [](Config& config, const YAML::Node& node) { return parse_bytes(node.Scalar(), config.kv); }},
       {"memory", "a size such as 8G (0: the machine's memory)",
        [](Config& config, const YAML::Node& node) { return parse_bytes(node.Scalar(), config.memory); }},
+      {"cache", "a size such as 20G (0: nothing is kept)",
+       [](Config& config, const YAML::Node& node) { return parse_bytes(node.Scalar(), config.cache); }},
       {"context", "a number of tokens from 0 (what the model was trained for)", number(&Config::context, 0, kMost)},
       {"keep_alive", "a duration such as 5m, 1h30m, 0 (unload at once) or -1 (never unload)",
        [](Config& config, const YAML::Node& node) {

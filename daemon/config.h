@@ -19,10 +19,11 @@ struct Config {
   int max_queue = 512;
   int threads = 0;
   std::string kernels = "auto";
-  std::uint64_t kv = 0;           // bytes; 0: one eighth of the memory
-  std::uint64_t memory = 0;       // bytes of all models in memory; 0: the machine's memory
-  int context = 0;                // tokens; 0: what the model was trained for
-  std::string keep_alive = "5m";  // how long an idle model stays in memory (see parse_duration)
+  std::uint64_t kv = 0;               // bytes; 0: one eighth of the memory
+  std::uint64_t memory = 0;           // bytes of all models in memory; 0: the machine's memory
+  std::uint64_t cache = 20ull << 30;  // bytes of repacked weights on disk; 0: none
+  int context = 0;                    // tokens; 0: what the model was trained for
+  std::string keep_alive = "5m";      // how long an idle model stays in memory (see parse_duration)
 };
 
 // Errors: kInvalidArgument ("server.yaml:3: ..." for an unknown key, a wrong type, a value out of its range, or YAML that cannot be

@@ -62,7 +62,9 @@ Result<void> serve(const Config& config, const platform::Paths& paths) {
   ModelHost host(**engine, **store,
                  {.keep_alive = *parse_duration(config.keep_alive),
                   .context = config.context,
-                  .memory = config.memory != 0 ? config.memory : platform::usable_memory()});
+                  .memory = config.memory != 0 ? config.memory : platform::usable_memory(),
+                  .panel_folder = config.cache != 0 ? paths.cache : std::filesystem::path(),
+                  .panel_limit = config.cache});
   Router router;
   std::unique_ptr<Server> server;
   openai::add_routes(router, host);

@@ -21,12 +21,19 @@ extern "C" {
 
 typedef struct mlxr_pool mlxr_pool;  // threads and their scratch memory
 
-// A weight matrix of packed rows as they lie in the file: (n, k), `type` is GGUF's number (core/quant/type.h).
-typedef struct mlxr_matrix {
+// A weight matrix (n, k) of packed rows as they lie in a model's file. `type` is GGUF's number (core/quant/type.h).
+typedef struct mlxr_rows {
   uint32_t type;
   int64_t n;         // rows: outputs
   int64_t k;         // columns: inputs; a multiple of the type's block size
-  const void* data;  // n rows of row_bytes(type, k) bytes; aligned to 2 bytes at least
+  const void* data;  // n rows of row_bytes(type, k) bytes
+} mlxr_rows;
+
+// The same matrix in the order in which this variant of the pack streams it: what make_panels wrote.
+typedef struct mlxr_matrix {
+  uint32_t type;
+  int64_t n, k;
+  const void* panels;  // panel_bytes(type, n, k), aligned to 64 bytes
 } mlxr_matrix;
 
 typedef enum mlxr_activation {
@@ -144,7 +151,12 @@ typedef struct mlxr_kernel_pack {
   mlxr_pool* (*pool_create)(int32_t n_threads);
   void (*pool_destroy)(mlxr_pool* pool);
 
-  int32_t (*supports)(uint32_t type);  // 1 when q_gemm and get_rows take this GGUF type
+  int32_t (*supports)(uint32_t type);  // 1 when make_panels takes this GGUF type
+
+  // Weights are repacked once. Panels may be kept, also on disk: they are good for every pack whose `panels` has the same text.
+  const char* panels;  // the layout's name, "avx512-1"
+  int64_t (*panel_bytes)(uint32_t type, int64_t n, int64_t k);
+  void (*make_panels)(mlxr_pool*, const mlxr_rows*, void* panels);
 
   void (*q_gemm)(mlxr_pool*, const mlxr_gemm_args*);
   void (*gated_mlp)(mlxr_pool*, const mlxr_gated_args*);

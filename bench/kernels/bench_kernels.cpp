@@ -36,7 +36,8 @@ int main(int argc, char** argv) {
       mlxr_pool* pool = pack->pool_create(threads);
       if (pool == nullptr) return 1;
       const auto run = [&](int64_t n, int64_t count) {
-        const mlxr_gemm_output output{{type.number, n, k, rows.data()}, nullptr, nullptr, y.data()};
+        const Panels panels(*pack, pool, {type.number, n, k, rows.data()});
+        const mlxr_gemm_output output{panels.matrix(), nullptr, nullptr, y.data()};
         const mlxr_gemm_args args{x.data(), count, k, 1, &output};
         return best_seconds([&] { pack->q_gemm(pool, &args); });
       };

@@ -23,7 +23,9 @@ Result<std::shared_ptr<LoadedModel>> LoadedModel::load(const std::filesystem::pa
                                                        std::uint64_t kv_bytes, std::shared_ptr<const ops::Ops> ops) {
   auto file = formats::Checkpoint::open(path);
   if (!file) return fail(file.error());
-  auto transformer = models::Transformer::load(*file, std::move(ops));
+  auto panels = ops::Panels::open(**file, *ops, {.folder = options.panel_folder, .digest = options.digest, .limit = options.panel_limit});
+  if (!panels) return fail(panels.error());
+  auto transformer = models::Transformer::load(**file, std::move(ops), **panels);
   if (!transformer) return fail(transformer.error());
   const auto& config = (*transformer)->config();
   auto tokenizer = text::Tokenizer::from_metadata((*file)->metadata());
@@ -63,6 +65,7 @@ Result<std::shared_ptr<LoadedModel>> LoadedModel::load(const std::filesystem::pa
     for (auto d : tensor.shape) n *= static_cast<std::uint64_t>(d);
     info.parameters += n;
   }
+  info.warning = (*panels)->problem();
   info.file_bytes = (*file)->file_size();
   info.kv_bytes = static_cast<std::uint64_t>(blocks) * layout.block_bytes();
   info.context_length = context;
@@ -72,6 +75,8 @@ Result<std::shared_ptr<LoadedModel>> LoadedModel::load(const std::filesystem::pa
   info.vocabulary = config.vocabulary;
 
   model->file_ = std::move(*file);
+  model->panels_ = std::move(*panels);
+  model->panels_->keep();
   model->tokenizer_ = std::move(*tokenizer);
   model->transformer_ = std::move(*transformer);
   model->arena_ = std::make_unique<kv::Arena>(layout, blocks);

@@ -38,6 +38,7 @@ class LoadedModel final : public Model {
   ModelInfo info_;
   std::shared_ptr<const formats::Checkpoint> file_;
   std::unique_ptr<const text::Tokenizer> tokenizer_;
+  std::unique_ptr<ops::Panels> panels_;
   std::unique_ptr<const models::Transformer> transformer_;
   std::unique_ptr<kv::Arena> arena_;
   std::string bos_, eos_;

@@ -16,6 +16,7 @@ class GgufCheckpoint final : public Checkpoint {
   const Metadata& metadata() const override { return contents_.metadata; }
   std::span<const Tensor> tensors() const override { return contents_.tensors; }
   std::uint64_t file_size() const override { return file_.bytes().size(); }
+  void forget(const Tensor& tensor) const override { file_.forget(tensor.data); }
 
   const Tensor* find(std::string_view name) const override {
     const auto& names = contents_.by_name;

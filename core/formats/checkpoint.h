@@ -41,6 +41,8 @@ class Checkpoint {
   virtual std::span<const Tensor> tensors() const = 0;          // in the order of the file
   virtual const Tensor* find(std::string_view name) const = 0;  // nullptr when there is none
   virtual std::uint64_t file_size() const = 0;                  // bytes
+  // Says that a tensor's bytes need not stay in memory. They can be read again: they come from the file then.
+  virtual void forget(const Tensor&) const {}
 };
 
 }  // namespace mlxr::formats

@@ -6,15 +6,15 @@ namespace mlxr::models {
 
 namespace mx = mlx::core;
 
-Result<std::unique_ptr<const Transformer>> Transformer::load(std::shared_ptr<const formats::Checkpoint> file,
-                                                             std::shared_ptr<const ops::Ops> ops) {
-  auto config = read_config(*file);
+Result<std::unique_ptr<const Transformer>> Transformer::load(const formats::Checkpoint& file, std::shared_ptr<const ops::Ops> ops,
+                                                             const ops::Panels& panels) {
+  auto config = read_config(file);
   if (!config) return fail(config.error());
   const Config& c = *config;
   const int q_dim = c.heads * c.head_dim, kv_dim = c.kv_heads * c.head_dim;
 
   std::unique_ptr<Transformer> model(new Transformer);
-  WeightReader read(file, *ops);
+  WeightReader read(file, *ops, panels);
   model->embeddings_ = read.matrix("token_embd", c.vocabulary, c.dim);
   if (read.has("output.weight")) model->head_ = read.matrix("output", c.vocabulary, c.dim);
   model->final_norm_ = read.vector("output_norm.weight", c.dim);

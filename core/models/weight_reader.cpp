@@ -17,7 +17,7 @@ std::string text(const std::vector<std::int64_t>& shape) {
 
 const formats::Tensor* WeightReader::find(const std::string& name, const std::vector<std::int64_t>& shape) {
   if (error_) return nullptr;
-  const auto* tensor = file_->find(name);
+  const auto* tensor = file_.find(name);
   if (!tensor) {
     error_ = Error{ErrorCode::kCorrupt, "The model has no tensor " + name + "."};
   } else if (tensor->shape != shape) {
@@ -30,7 +30,8 @@ const formats::Tensor* WeightReader::find(const std::string& name, const std::ve
 ops::Weight WeightReader::matrix(const std::string& stem, int n, int k) {
   const auto* tensor = find(stem + ".weight", {n, k});
   if (!tensor) return {};
-  auto weight = ops_.prepare(*tensor, file_);
+  auto weight = ops_.prepare(*tensor, panels_.place(*tensor));
+  file_.forget(*tensor);
   if (!weight) {
     error_ = weight.error();
     return {};

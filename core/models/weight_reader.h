@@ -1,7 +1,6 @@
 // Takes tensors from a checkpoint by name, checks their shapes, and remembers the first problem.
 #pragma once
 
-#include <memory>
 #include <optional>
 #include <string>
 
@@ -12,14 +11,14 @@ namespace mlxr::models {
 
 class WeightReader {
  public:
-  WeightReader(std::shared_ptr<const formats::Checkpoint> file, const ops::Ops& ops) : file_(std::move(file)), ops_(ops) {}
+  WeightReader(const formats::Checkpoint& file, const ops::Ops& ops, const ops::Panels& panels) : file_(file), ops_(ops), panels_(panels) {}
 
   // (n, k), with the bias `<stem>.bias` where the file has one.
   ops::Weight matrix(const std::string& stem, int n, int k);
   // (n) float32
   mlx::core::array vector(const std::string& name, int n);
   std::optional<mlx::core::array> optional_vector(const std::string& name, int n);
-  bool has(const std::string& name) const { return file_->find(name) != nullptr; }
+  bool has(const std::string& name) const { return file_.find(name) != nullptr; }
 
   // The first error. What was read after it is empty.
   const std::optional<Error>& error() const { return error_; }
@@ -27,8 +26,9 @@ class WeightReader {
  private:
   const formats::Tensor* find(const std::string& name, const std::vector<std::int64_t>& shape);
 
-  std::shared_ptr<const formats::Checkpoint> file_;
+  const formats::Checkpoint& file_;
   const ops::Ops& ops_;
+  const ops::Panels& panels_;
   std::optional<Error> error_;
 };
 

@@ -2,7 +2,7 @@
 // definition) and PackOps (kernels of the CPU pack).
 //
 //   auto ops = ops::make_mlx_ops();
-//   auto w   = ops->prepare(tensor, file);
+//   auto w   = ops->prepare(tensor, panels.place(tensor));
 //   auto y   = ops->q_gemm(x, w);              // may be lazy, like every mx::array: PackOps computes at once
 //
 // Activations are matrices of a row per token, float32. Shapes: T tokens, H heads, G KV heads, D head_dim, B blocks of S tokens.
@@ -20,6 +20,7 @@
 
 #include "core/formats/checkpoint.h"
 #include "core/ops/batch.h"
+#include "core/ops/panels.h"
 #include "core/ops/weight.h"
 
 namespace mlxr::ops {
@@ -48,9 +49,13 @@ class Ops {
  public:
   virtual ~Ops() = default;
 
-  // A weight for q_gemm, gated_mlp and embed. `owner` keeps the bytes alive.
+  // Bytes that prepare() needs for a tensor; 0: none, as for what is no matrix. A multiple of 64.
+  virtual std::uint64_t panel_bytes(const formats::Tensor& tensor) const = 0;
+  // Names how prepare() fills them: panels under one name may be used again.
+  virtual std::string panel_layout() const = 0;
+  // A weight for q_gemm, gated_mlp and embed. `place` has panel_bytes(tensor), aligned to 64; the weight keeps it.
   // Errors: kUnsupported (the implementation cannot run this type, by name).
-  virtual Result<Weight> prepare(const formats::Tensor& tensor, std::shared_ptr<const void> owner) const = 0;
+  virtual Result<Weight> prepare(const formats::Tensor& tensor, const Place& place) const = 0;
 
   // Rows of a table: y[t] = scale · table[tokens[t]].  (T, k)
   virtual mx::array embed(const BatchPtr& batch, const Weight& table, float scale) const = 0;

@@ -22,7 +22,7 @@ mx::array fresh(int rows, int columns) {
   return mx::array(mx::allocator::malloc(bytes), mx::Shape{rows, columns}, mx::float32);
 }
 
-mlxr_matrix matrix(const Weight& w) { return {static_cast<std::uint32_t>(w.type), w.n, w.k, w.packed.get()}; }
+mlxr_matrix matrix(const Weight& w) { return {static_cast<std::uint32_t>(w.type), w.n, w.k, w.panels.get()}; }
 
 mlxr_kv arena(const LayerCache& cache) {
   const auto& shape = cache.k.shape();
@@ -34,13 +34,20 @@ class PackOps final : public Ops {
  public:
   explicit PackOps(std::shared_ptr<const KernelPack> pack) : pack_(std::move(pack)), kernels_(pack_->table()), pool_(pack_->pool()) {}
 
-  Result<Weight> prepare(const formats::Tensor& tensor, std::shared_ptr<const void> owner) const override {
+  std::uint64_t panel_bytes(const formats::Tensor& tensor) const override {
+    if (tensor.shape.size() != 2 || !kernels_.supports(static_cast<std::uint32_t>(tensor.type))) return 0;
+    return static_cast<std::uint64_t>(kernels_.panel_bytes(static_cast<std::uint32_t>(tensor.type), tensor.shape[0], tensor.shape[1]));
+  }
+  std::string panel_layout() const override { return std::string(kernels_.panels) + "-" + kernels_.version; }
+
+  Result<Weight> prepare(const formats::Tensor& tensor, const Place& place) const override {
     if (!kernels_.supports(static_cast<std::uint32_t>(tensor.type))) {
       return fail(ErrorCode::kUnsupported, "The kernel pack cannot run tensor " + std::string(tensor.name) + " of type " +
                                                std::string(quant::traits(tensor.type).name) + "; set MLXR_KERNELS=mlx to run without it.");
     }
-    const int n = static_cast<int>(tensor.shape[0]), k = static_cast<int>(tensor.shape[1]);
-    return Weight{.type = tensor.type, .n = n, .k = k, .packed = {std::move(owner), tensor.data.data()}};
+    const mlxr_rows rows{static_cast<std::uint32_t>(tensor.type), tensor.shape[0], tensor.shape[1], tensor.data.data()};
+    if (!place.filled) kernels_.make_panels(pool_, &rows, place.memory.get());
+    return Weight{.type = tensor.type, .n = static_cast<int>(rows.n), .k = static_cast<int>(rows.k), .panels = place.memory};
   }
 
   mx::array embed(const BatchPtr& batch, const Weight& table, float scale) const override {

@@ -18,7 +18,7 @@ struct Weight {
   quant::Type type = quant::Type::kF32;
   int n = 0;                                // rows: outputs
   int k = 0;                                // columns: inputs
-  std::shared_ptr<const std::byte> packed;  // rows as in the file, in its mapped memory: what kernels read
+  std::shared_ptr<const std::byte> panels;  // what kernels read
   std::optional<mx::array> values;          // (n, k) decoded: what MLX expressions read
   std::optional<mx::array> bias;            // (n) float32
 };

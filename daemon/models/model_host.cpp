@@ -64,8 +64,11 @@ Result<std::unique_ptr<ModelHost::Lease>> ModelHost::acquire(const std::string& 
 
 Result<std::shared_ptr<Model>> ModelHost::load_with_room(const store::ModelRecord& record, int context) {
   for (;;) {
-    auto model = engine_.load(record.file, {.context = context});
+    auto model = engine_.load(
+        record.file,
+        {.panel_folder = options_.panel_folder, .digest = record.sha256, .panel_limit = options_.panel_limit, .context = context});
     if (model) {
+      if (const auto& warning = (*model)->info().warning; !warning.empty()) spdlog::warn("{}", warning);
       if (auto room = make_room((*model)->info()); !room) return fail(room.error());
       return model;
     }

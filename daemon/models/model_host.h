@@ -32,9 +32,11 @@ struct AcquireOptions {
 };
 
 struct HostOptions {
-  Duration keep_alive{};     // of a request that names none
-  int context = 0;           // tokens; 0: what the model was trained for
-  std::uint64_t memory = 0;  // bytes of all models together (ModelInfo::memory_bytes)
+  Duration keep_alive{};               // of a request that names none
+  int context = 0;                     // tokens; 0: what the model was trained for
+  std::uint64_t memory = 0;            // bytes of all models together (ModelInfo::memory_bytes)
+  std::filesystem::path panel_folder;  // where repacked weights are kept, and how many bytes of them (LoadOptions)
+  std::uint64_t panel_limit = 0;
 };
 
 struct LoadedModel {

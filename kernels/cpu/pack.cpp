@@ -24,7 +24,7 @@ const char* check() {
 }
 
 template <const Operations& kOperations>
-mlxr_kernel_pack table(const char* variant) {
+mlxr_kernel_pack table(const char* variant, const char* layout_name) {
   const Operations& o = kOperations;
   return {sizeof(mlxr_kernel_pack),
           MLXR_KERNEL_ABI,
@@ -33,6 +33,9 @@ mlxr_kernel_pack table(const char* variant) {
           pool_create,
           pool_destroy,
           supports,
+          layout_name,
+          o.panel_bytes,
+          o.make_panels,
           o.q_gemm,
           o.gated_mlp,
           o.rms_norm,
@@ -46,17 +49,17 @@ mlxr_kernel_pack table(const char* variant) {
 
 // Best first; null entries are instruction sets that this processor (or its operating system, for wide registers) does not run.
 struct Variants {
-  mlxr_kernel_pack best{}, second{}, scalar = table<scalar::operations>("scalar");
+  mlxr_kernel_pack best{}, second{}, scalar = table<scalar::operations>("scalar", "scalar-1");
 
   Variants() {
 #if defined(__x86_64__)
     __builtin_cpu_init();  // also asks the operating system whether it saves the wide registers
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni"))
-      best = table<avx512::operations>("avx512");
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c()) second = table<avx2::operations>("avx2");
+      best = table<avx512::operations>("avx512", "avx512-1");
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c()) second = table<avx2::operations>("avx2", "avx2-1");
 #elif defined(__aarch64__)
-    best = has_dotprod() ? table<neon_dotprod::operations>("neon") : table<neon::operations>("neon");
+    best = has_dotprod() ? table<neon_dotprod::operations>("neon", "neon-1") : table<neon::operations>("neon", "neon-1");
 #endif
   }
 

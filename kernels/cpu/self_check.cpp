@@ -1,6 +1,8 @@
 // Small fixed problems, run by the tested variant and by the scalar one. Tolerances are those of float32 sums in another order.
 #include <cmath>
+#include <cstdlib>
 #include <memory>
+#include <new>
 #include <vector>
 
 #include "kernels/cpu/pool.h"
@@ -39,6 +41,34 @@ bool near(const std::vector<float>& a, const std::vector<float>& b) {
   return worst <= 2e-5 * scale + 1e-6;
 }
 
+// A matrix in both variants' panels.
+class Matrix {
+ public:
+  Matrix(const Operations& tested, mlxr_pool* pool, const mlxr_rows& rows) : tested_(&tested), rows_(rows) {
+    fill(tested, pool, tested_panels_);
+    fill(scalar::operations, pool, scalar_panels_);
+  }
+  mlxr_matrix of(const Operations& o) const {
+    return {rows_.type, rows_.n, rows_.k, &o == tested_ ? tested_panels_.get() : scalar_panels_.get()};
+  }
+
+ private:
+  struct Free {
+    void operator()(void* p) const { std::free(p); }
+  };
+  using Memory = std::unique_ptr<void, Free>;
+
+  void fill(const Operations& o, mlxr_pool* pool, Memory& panels) const {
+    panels.reset(std::aligned_alloc(64, size_t(o.panel_bytes(rows_.type, rows_.n, rows_.k))));
+    if (!panels) throw std::bad_alloc();
+    o.make_panels(pool, &rows_, panels.get());
+  }
+
+  const Operations* tested_;
+  mlxr_rows rows_;
+  Memory tested_panels_, scalar_panels_;
+};
+
 // Runs `call(operations, y)` for both and compares the n results.
 template <class Call>
 bool agree(const Operations& tested, size_t n, Call call) {
@@ -55,23 +85,23 @@ const char* check(const Operations& tested, mlxr_pool* pool) {
     if (layout(type).block_values == 0) continue;
     const int64_t n = 19, k = 256;
     const auto rows = packed_rows(random, type, n, k);
-    const mlxr_matrix w{type, n, k, rows.data()};
+    const Matrix w(tested, pool, {type, n, k, rows.data()});
     for (const int64_t tokens : {1, 3, 9}) {
       if (!agree(tested, size_t(n * tokens), [&](const Operations& o, float* y) {
-            const mlxr_gemm_output output{w, nullptr, nullptr, y};
+            const mlxr_gemm_output output{w.of(o), nullptr, nullptr, y};
             const mlxr_gemm_args args{x.data(), tokens, k, 1, &output};
             o.q_gemm(pool, &args);
           }))
         return "q_gemm";
     }
     if (!agree(tested, size_t(n), [&](const Operations& o, float* y) {
-          const mlxr_gated_args args{x.data(), 1, w, w, MLXR_ACT_SILU, y};
+          const mlxr_gated_args args{x.data(), 1, w.of(o), w.of(o), MLXR_ACT_SILU, y};
           o.gated_mlp(pool, &args);
         }))
       return "gated_mlp";
     const int32_t ids[] = {3, 18};
     if (!agree(tested, size_t(2 * k), [&](const Operations& o, float* y) {
-          const mlxr_get_rows_args args{w, ids, 2, 0.5f, y};
+          const mlxr_get_rows_args args{w.of(o), ids, 2, 0.5f, y};
           o.get_rows(pool, &args);
         }))
       return "get_rows";

@@ -185,6 +185,19 @@ inline I panel_dot(I acc, PanelBytes w, int32_t x) {
 }
 #endif
 
+// Sums of byte pairs in int16, where that saves instructions: up to a few of them may be added before they are widened (Panel::kRun).
+#if defined(__AVX2__) && !defined(__AVX512VNNI__)
+inline constexpr bool kPairSums = true;
+typedef int16_t Pairs __attribute__((vector_size(32)));
+inline Pairs pair_sums(PanelBytes w, int32_t x) { return (Pairs)_mm256_maddubs_epi16((__m256i)w, _mm256_set1_epi32(x)); }
+inline I widen_pairs(I acc, Pairs p) { return acc + (I)_mm256_madd_epi16((__m256i)p, _mm256_set1_epi16(1)); }
+#else
+inline constexpr bool kPairSums = false;
+typedef I Pairs;
+inline Pairs pair_sums(PanelBytes, int32_t) { return Pairs{}; }
+inline I widen_pairs(I acc, Pairs) { return acc; }
+#endif
+
 // ---- exp and tanh
 // e^x within 2 ulp (relative error below 2.4e-7) for x in [-87.3, 88.7]; 0 below, infinity above; NaN stays NaN.
 inline F vexp(F x) {

@@ -6,6 +6,8 @@
 namespace mlxr::kernels {
 
 struct Operations {
+  int64_t (*panel_bytes)(uint32_t type, int64_t n, int64_t k);
+  void (*make_panels)(mlxr_pool*, const mlxr_rows*, void* panels);
   void (*q_gemm)(mlxr_pool*, const mlxr_gemm_args*);
   void (*gated_mlp)(mlxr_pool*, const mlxr_gated_args*);
   void (*rms_norm)(mlxr_pool*, const mlxr_rms_norm_args*);

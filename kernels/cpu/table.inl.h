@@ -8,9 +8,10 @@
 
 #include "kernels/cpu/simd.inl.h"
 // in order of use
-#include "kernels/cpu/codec.inl.h"
+#include "kernels/cpu/blocks.inl.h"
+#include "kernels/cpu/panel.inl.h"
 #include "kernels/cpu/activations.inl.h"
-#include "kernels/cpu/rows.inl.h"
+#include "kernels/cpu/product.inl.h"
 #include "kernels/cpu/gemm.inl.h"
 #include "kernels/cpu/elementwise.inl.h"
 #include "kernels/cpu/attention.inl.h"
@@ -18,6 +19,6 @@
 namespace mlxr::kernels::MLXR_ISA {
 
 extern const Operations operations;
-const Operations operations = {q_gemm, gated_mlp, rms_norm, rope, kv_store, attention, softmax, get_rows};
+const Operations operations = {panel_bytes, make_panels, q_gemm, gated_mlp, rms_norm, rope, kv_store, attention, softmax, get_rows};
 
 }  // namespace mlxr::kernels::MLXR_ISA

@@ -54,13 +54,14 @@ TEST_P(Gemm, AgreesWithDoubleForEveryShape) {
       for (int64_t k : {unit, 3 * unit, 5 * unit}) {
         for (int64_t n : {1, 7, 16, 33, 130}) {
           const auto rows = packed_rows(type, n, k, Fill::kRandom, 0.1, random);
+          const Panels panels(*pack, pool, {type.number, n, k, rows.data()});
           for (int64_t tokens : {1, 2, 3, 4, 5, 7, 8, 11, 17, 33, 64}) {
             if (tokens > 17 && n > 33) continue;
             const auto x = reals(size_t(tokens * k), random);
             const auto bias = reals(size_t(n), random);
             auto y = reals(size_t(tokens * n), random);
             const auto residual = y;
-            const mlxr_gemm_output output{{type.number, n, k, rows.data()}, bias.data(), y.data(), y.data()};
+            const mlxr_gemm_output output{panels.matrix(), bias.data(), y.data(), y.data()};
             const mlxr_gemm_args args{x.data(), tokens, k, 1, &output};
             pack->q_gemm(pool, &args);
             const Product expected = product(type, rows, n, k, x, tokens);
@@ -105,7 +106,8 @@ TEST_P(Gemm, IntegersAreExact) {
         for (const auto* pack : available()) {
           mlxr_pool* pool = pack->pool_create(1);
           std::vector<float> y(size_t(tokens * n));
-          const mlxr_gemm_output output{{type.number, n, k, rows.data()}, nullptr, nullptr, y.data()};
+          const Panels panels(*pack, pool, {type.number, n, k, rows.data()});
+          const mlxr_gemm_output output{panels.matrix(), nullptr, nullptr, y.data()};
           const mlxr_gemm_args args{x.data(), tokens, k, 1, &output};
           pack->q_gemm(pool, &args);
           pack->pool_destroy(pool);
@@ -131,7 +133,8 @@ TEST_P(Gemm, ZeroAndHugeActivations) {
       for (const auto* pack : available()) {
         mlxr_pool* pool = pack->pool_create(1);
         std::vector<float> y(size_t(tokens * n), 1.0f);
-        const mlxr_gemm_output output{{type.number, n, k, rows.data()}, nullptr, nullptr, y.data()};
+        const Panels panels(*pack, pool, {type.number, n, k, rows.data()});
+        const mlxr_gemm_output output{panels.matrix(), nullptr, nullptr, y.data()};
         const mlxr_gemm_args args{x.data(), tokens, k, 1, &output};
         pack->q_gemm(pool, &args);
         pack->pool_destroy(pool);
@@ -152,8 +155,9 @@ TEST_P(Gemm, SeveralOutputsAndGatedMlp) {
     for (const auto* pack : available()) {
       mlxr_pool* pool = pack->pool_create(2);
       std::vector<float> y0(size_t(tokens * n)), y1(size_t(tokens * m));
-      const mlxr_gemm_output outputs[] = {{{type.number, n, k, first.data()}, nullptr, nullptr, y0.data()},
-                                          {{type.number, m, k, second.data()}, nullptr, nullptr, y1.data()}};
+      const Panels left(*pack, pool, {type.number, n, k, first.data()}), right(*pack, pool, {type.number, n, k, second.data()}),
+          part(*pack, pool, {type.number, m, k, second.data()});
+      const mlxr_gemm_output outputs[] = {{left.matrix(), nullptr, nullptr, y0.data()}, {part.matrix(), nullptr, nullptr, y1.data()}};
       const mlxr_gemm_args args{x.data(), tokens, k, 2, outputs};
       pack->q_gemm(pool, &args);
       for (int64_t t = 0; t < tokens; ++t) {
@@ -166,8 +170,7 @@ TEST_P(Gemm, SeveralOutputsAndGatedMlp) {
         }
       }
       for (const auto activation : {MLXR_ACT_NONE, MLXR_ACT_SILU, MLXR_ACT_GELU_TANH}) {
-        const mlxr_gated_args gated{x.data(),   tokens,   {type.number, n, k, first.data()}, {type.number, n, k, second.data()},
-                                    activation, y0.data()};
+        const mlxr_gated_args gated{x.data(), tokens, left.matrix(), right.matrix(), activation, y0.data()};
         pack->gated_mlp(pool, &gated);
         for (size_t i = 0; i < y0.size(); ++i) {
           const double v = a.value[i];
@@ -192,7 +195,8 @@ TEST_P(Gemm, GetRowsDecodesExactly) {
   for (const auto* pack : available()) {
     mlxr_pool* pool = pack->pool_create(2);
     std::vector<float> y(ids.size() * size_t(k));
-    const mlxr_get_rows_args args{{type.number, n, k, rows.data()}, ids.data(), int64_t(ids.size()), 2.0f, y.data()};
+    const Panels panels(*pack, pool, {type.number, n, k, rows.data()});
+    const mlxr_get_rows_args args{panels.matrix(), ids.data(), int64_t(ids.size()), 2.0f, y.data()};
     pack->get_rows(pool, &args);
     pack->pool_destroy(pool);
     const int64_t row_bytes = k / type.block_values * type.block_bytes;

@@ -3,6 +3,8 @@
 
 #include <dlfcn.h>
 
+#include <cstdlib>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -29,5 +31,19 @@ inline std::vector<const mlxr_kernel_pack*> available() {
     if (const auto* pack = open_function() ? open_function()(MLXR_KERNEL_ABI, name) : nullptr) packs.push_back(pack);
   return packs;
 }
+
+// A matrix as a pack wants it. Owns the panels.
+class Panels {
+ public:
+  Panels(const mlxr_kernel_pack& pack, mlxr_pool* pool, const mlxr_rows& rows)
+      : rows_(rows), memory_(std::aligned_alloc(64, size_t(pack.panel_bytes(rows.type, rows.n, rows.k))), std::free) {
+    pack.make_panels(pool, &rows, memory_.get());
+  }
+  mlxr_matrix matrix() const { return {rows_.type, rows_.n, rows_.k, memory_.get()}; }
+
+ private:
+  mlxr_rows rows_;
+  std::unique_ptr<void, decltype(&std::free)> memory_;
+};
 
 }  // namespace mlxr::kernels_test

@@ -34,6 +34,11 @@ struct EngineOptions {
 };
 
 struct LoadOptions {
+  // Weights are repacked for this processor at the first load; a folder and the file's SHA-256 (hexadecimal) let later loads map what the
+  // first one made. Empty: repacked at every load. Files over the limit are removed, the least recently used first.
+  std::filesystem::path panel_folder;
+  std::string digest;
+  std::uint64_t panel_limit = 0;  // bytes; 0: no limit
   int context = 0;  // tokens of context to serve; 0: what the model was trained for, limited by kv_bytes. More than the model's is an error
 };
 

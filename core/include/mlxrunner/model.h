@@ -20,6 +20,7 @@ struct ModelInfo {
   std::string architecture;   // "llama", "gemma3"
   std::string name;           // the file's own name for itself; may be empty
   std::string quantization;   // "Q4_1", "Q4_K_M", ...
+  std::string warning;        // what makes it slower than it could be, a sentence; empty: nothing
   std::string chat_template;  // Jinja source; empty when the file has none
   std::uint64_t parameters = 0;
   std::uint64_t file_bytes = 0;  // the weights, which are mapped

@@ -47,6 +47,12 @@ struct Matrix {
   Matrix(int n, int k, std::uint64_t seed) : data(values(random({n, k}, seed))) {
     tensor = {"w", Type::kF32, {n, k}, std::as_bytes(std::span(data))};
   }
+  // As the operations want it.
+  Weight prepare(const Ops& ops) const {
+    const auto bytes = ops.panel_bytes(tensor);
+    std::shared_ptr<std::byte> memory(static_cast<std::byte*>(std::aligned_alloc(64, bytes + 64)), std::free);
+    return ops.prepare(tensor, {memory, false}).value();
+  }
   std::vector<float> data;
   formats::Tensor tensor;
 };
@@ -89,8 +95,7 @@ TEST_P(OpsAgree, EmbedAndGemm) {
   Matrix table(7, 64, 1), a(33, 64, 2), b(5, 64, 3);
   const auto batch = batch_of(6, 6, 4);
   const auto both = [&](const Ops& ops) {
-    auto wt = ops.prepare(table.tensor, nullptr).value(), wa = ops.prepare(a.tensor, nullptr).value(),
-         wb = ops.prepare(b.tensor, nullptr).value();
+    auto wt = table.prepare(ops), wa = a.prepare(ops), wb = b.prepare(ops);
     wb.bias = random({5}, 9);
     const auto x = ops.embed(batch, wt, 2.5f);
     const auto y = ops.q_gemm(x, {&wa, &wb});
@@ -104,10 +109,7 @@ TEST_P(OpsAgree, EmbedAndGemm) {
 TEST_P(OpsAgree, GatedMlp) {
   Matrix gate(50, 64, 1), up(50, 64, 2);
   for (const auto activation : {Activation::kSilu, Activation::kGeluTanh}) {
-    const auto run = [&](const Ops& ops) {
-      return ops.gated_mlp(random({3, 64}, 5), ops.prepare(gate.tensor, nullptr).value(), ops.prepare(up.tensor, nullptr).value(),
-                           activation);
-    };
+    const auto run = [&](const Ops& ops) { return ops.gated_mlp(random({3, 64}, 5), gate.prepare(ops), up.prepare(ops), activation); };
     EXPECT_LT(error(run(*pack_), run(*mlx_)), 1e-5);
   }
 }

@@ -1,0 +1,98 @@
+// The products of one panel with a few tokens: the core of q_gemm and gated_mlp, for one token as for a prompt.
+#pragma once
+
+namespace mlxr::kernels::MLXR_ISA {
+
+inline constexpr int kTileTokens = 8;  // more sums than that leave the registers
+
+// out[i] = the panel's rows · token t + i, for T tokens.
+//   per 32 values: d = Σ u q in int32 (exact: see simd.inl.h), then  out += d · (scale · dx) + offset · (dx Σ q)
+template <int T, class P>
+inline void block_product(P, const uint8_t* panel, const Activations& a, int64_t t, F* out) {
+  constexpr int kGroups = P::kGroups;
+  const int64_t n_blocks = a.n_blocks, groups = n_blocks * kGroups, k = a.k;
+  const int8_t* q = a.q + t * k;
+  const float* dx = a.scale + t * n_blocks;
+  const float* sums = (kGroups == 2 ? a.half_sums : a.sums) + t * groups;
+  F total[T] = {};
+  for (int64_t b = 0; b < n_blocks;) {
+    for (int part = 0; part < P::kParts; ++part, ++b) {
+      I d[kGroups][T] = {};
+      Pairs run[kGroups][T];
+      P::each_vector(panel, part, [&](int j, PanelBytes w) __attribute__((always_inline)) {
+        const int g = j * kGroups / 8, nth = kGroups == 2 ? j % 4 : j % 4 * 2 + j / 4;  // of its group, in the order of the calls
+        for (int i = 0; i < T; ++i) {
+          const int32_t x = load<int32_t>(q + i * k + 32 * b + 4 * j);
+          if constexpr (kPairSums && P::kRun > 1) {
+            run[g][i] = nth % P::kRun == 0 ? pair_sums(w, x) : run[g][i] + pair_sums(w, x);
+            if (nth % P::kRun == P::kRun - 1) d[g][i] = widen_pairs(d[g][i], run[g][i]);
+          } else {
+            d[g][i] = panel_dot<P::kSigned>(d[g][i], w, x);
+          }
+        }
+      });
+      const auto s = P::scales(panel, part);
+      for (int g = 0; g < kGroups; ++g) {
+        for (int i = 0; i < T; ++i) {
+          total[i] += __builtin_convertvector(d[g][i], F) * (s.scale[g] * dx[i * n_blocks + b]);
+          if constexpr (P::kCentre != 0 || P::kHasMin) total[i] += s.offset[g] * sums[i * groups + b * kGroups + g];
+        }
+      }
+    }
+    panel += P::kBlockBytes;
+  }
+  for (int i = 0; i < T; ++i) out[i] = total[i];
+}
+
+// The same for float weights. Few tokens take several sums each, as an addition waits for the one before it.
+template <int T, class LoadWeights>
+inline void float_product(LoadWeights load_weights, int64_t k, const float* x, F* out) {
+  constexpr int kSums = T == 1 ? 4 : T == 2 ? 2 : 1;
+  F total[kSums][T] = {};
+  int64_t c = 0;
+  for (; c + kSums <= k; c += kSums) {
+    for (int s = 0; s < kSums; ++s) {
+      const F w = load_weights(c + s);
+      for (int i = 0; i < T; ++i) total[s][i] += w * x[i * k + c + s];
+    }
+  }
+  for (; c < k; ++c) {
+    const F w = load_weights(c);
+    for (int i = 0; i < T; ++i) total[0][i] += w * x[i * k + c];
+  }
+  for (int i = 0; i < T; ++i) {
+    out[i] = total[0][i];
+    for (int s = 1; s < kSums; ++s) out[i] += total[s][i];
+  }
+}
+
+template <int T>
+inline void tile(uint32_t type, const uint8_t* panel, const float* x, int64_t k, const Activations& a, int64_t t, F* out) {
+  const float* row = x + t * k;
+  switch (static_cast<Type>(type)) {
+    case Type::kF32: return float_product<T>([&](int64_t c) { return load<F>(panel + c * kLanes * 4); }, k, row, out);
+    case Type::kF16:
+      return float_product<T>([&](int64_t c) { return load_half(reinterpret_cast<const uint16_t*>(panel) + c * kLanes); }, k, row, out);
+    case Type::kBF16:
+      return float_product<T>([&](int64_t c) { return load_bfloat(reinterpret_cast<const uint16_t*>(panel) + c * kLanes); }, k, row, out);
+    default: with_panel(type, [&](auto format) { block_product<T>(format, panel, a, t, out); });
+  }
+}
+
+// out[i], i < n: the products of panel `index` with tokens t + i of x (floats) and a (the same as int8; unused by float types).
+// n is at most kTileTokens.
+inline void panel_product(const mlxr_matrix& w, int64_t index, const float* x, const Activations& a, int64_t t, int n, F* out) {
+  const uint8_t* panel = static_cast<const uint8_t*>(w.panels) + index * panel_size(w.type, w.k);
+  switch (n) {
+    case 1: return tile<1>(w.type, panel, x, w.k, a, t, out);
+    case 2: return tile<2>(w.type, panel, x, w.k, a, t, out);
+    case 3: return tile<3>(w.type, panel, x, w.k, a, t, out);
+    case 4: return tile<4>(w.type, panel, x, w.k, a, t, out);
+    case 5: return tile<5>(w.type, panel, x, w.k, a, t, out);
+    case 6: return tile<6>(w.type, panel, x, w.k, a, t, out);
+    case 7: return tile<7>(w.type, panel, x, w.k, a, t, out);
+    default: return tile<8>(w.type, panel, x, w.k, a, t, out);
+  }
+}
+
+}  // namespace mlxr::kernels::MLXR_ISA

@@ -1,0 +1,151 @@
+// Repacked weights are made once, kept whole or not at all, and made again where what is kept does not fit.
+#include "core/ops/panels.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+
+#include "core/ops/ops.h"
+#include "core/ops/pack.h"
+#include "tests/platform/temporary_folder.h"
+
+namespace mlxr::ops {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+// Two matrices and a vector, in memory.
+class TwoMatrices final : public formats::Checkpoint {
+ public:
+  TwoMatrices() {
+    for (std::size_t i = 0; i < values_.size(); ++i) values_[i] = static_cast<float>(i % 97) - 48;
+    const auto bytes = std::as_bytes(std::span(values_));
+    tensors_.push_back({"a", quant::Type::kF32, {40, 32}, bytes.first(40 * 32 * 4)});
+    tensors_.push_back({"norm", quant::Type::kF32, {32}, bytes.first(32 * 4)});
+    tensors_.push_back({"b", quant::Type::kF32, {5, 64}, bytes.subspan(32, 5 * 64 * 4)});
+  }
+  const formats::Metadata& metadata() const override { return metadata_; }
+  std::span<const formats::Tensor> tensors() const override { return tensors_; }
+  const formats::Tensor* find(std::string_view) const override { return nullptr; }
+  std::uint64_t file_size() const override { return 0; }
+
+ private:
+  std::vector<float> values_ = std::vector<float>(2000);
+  std::vector<formats::Tensor> tensors_;
+  formats::Metadata metadata_;
+};
+
+class PanelsTest : public ::testing::Test {
+ protected:
+  PanelsTest() : ops_(make_pack_ops(KernelPack::load(std::getenv("MLXR_KERNEL_PACK"), "scalar", 1).value())) {}
+
+  std::unique_ptr<Panels> open(std::string digest, std::uint64_t limit = 0) {
+    return Panels::open(file_, *ops_, {.folder = folder_, .digest = std::move(digest), .limit = limit}).value();
+  }
+  // As a load does.
+  bool load(std::string digest, std::uint64_t limit = 0) {
+    const auto panels = open(std::move(digest), limit);
+    fill(*panels);
+    panels->keep();
+    return panels->cached();
+  }
+  std::vector<Weight> fill(const Panels& panels) {
+    std::vector<Weight> weights;
+    for (const auto& tensor : file_.tensors())
+      if (tensor.shape.size() == 2) weights.push_back(ops_->prepare(tensor, panels.place(tensor)).value());
+    return weights;
+  }
+  std::vector<std::string> files() {
+    std::vector<std::string> names;
+    for (const auto& entry : fs::directory_iterator(folder_)) names.push_back(entry.path().filename().string());
+    std::sort(names.begin(), names.end());
+    return names;
+  }
+  std::string name_of(const std::string& digest) { return digest + "-" + ops_->panel_layout() + ".panels"; }
+
+  platform::TemporaryFolder temporary_;
+  fs::path folder_ = temporary_.path / "cache";
+  TwoMatrices file_;
+  std::unique_ptr<const Ops> ops_;
+};
+
+TEST_F(PanelsTest, TheSecondLoadTakesWhatTheFirstMade) {
+  std::vector<std::byte> made;
+  {
+    const auto panels = open("abc");
+    const auto weights = fill(*panels);
+    made.assign(weights[1].panels.get(), weights[1].panels.get() + ops_->panel_bytes(file_.tensors()[2]));
+    EXPECT_FALSE(panels->cached());
+    panels->keep();
+  }
+  EXPECT_THAT(files(), ElementsAre(name_of("abc")));
+  const auto panels = open("abc");
+  EXPECT_TRUE(panels->cached());
+  const auto kept = panels->place(file_.tensors()[2]);
+  EXPECT_TRUE(kept.filled);
+  EXPECT_TRUE(std::equal(made.begin(), made.end(), kept.memory.get()));
+  EXPECT_FALSE(load("another file"));
+}
+
+TEST_F(PanelsTest, WhatIsNotAllMadeIsNotKept) {
+  open("abc");  // and no keep()
+  EXPECT_THAT(files(), IsEmpty());
+}
+
+TEST_F(PanelsTest, AFileThatACrashLeftIsRemovedAndOneInTheMakingIsNot) {
+  const auto making = open("one");
+  const auto in_the_making = files();
+  ASSERT_EQ(in_the_making.size(), 1);
+  std::ofstream(folder_ / (name_of("two") + "-part-abcdef")) << "half";
+  open("three");
+  EXPECT_EQ(files(), in_the_making);
+}
+
+TEST_F(PanelsTest, AKeptFileOfAnotherSizeOrKindIsMadeAgain) {
+  load("abc");
+  fs::resize_file(folder_ / name_of("abc"), 5000);
+  EXPECT_FALSE(load("abc"));
+  EXPECT_TRUE(load("abc"));
+  std::fstream(folder_ / name_of("abc"), std::ios::in | std::ios::out) << "something else";
+  EXPECT_FALSE(load("abc"));
+  EXPECT_TRUE(load("abc"));
+}
+
+TEST_F(PanelsTest, OverTheLimitTheLeastRecentlyUsedGo) {
+  load("one");
+  load("two");
+  const auto each = fs::file_size(folder_ / name_of("one"));
+  const auto now = fs::file_time_type::clock::now();
+  fs::last_write_time(folder_ / name_of("one"), now - std::chrono::hours(1));
+  fs::last_write_time(folder_ / name_of("two"), now - std::chrono::hours(2));
+  load("three", 2 * each);
+  EXPECT_THAT(files(), ElementsAre(name_of("one"), name_of("three")));
+  load("four", 1);  // smaller than what is needed: this one stays all the same
+  EXPECT_THAT(files(), ElementsAre(name_of("four")));
+}
+
+TEST_F(PanelsTest, WithoutAPlaceToKeepThemTheyAreInMemory) {
+  const auto panels = Panels::open(file_, *ops_, {}).value();
+  EXPECT_EQ(panels->problem(), "");
+  EXPECT_EQ(fill(*panels).size(), 2);
+  panels->keep();
+
+  std::ofstream(folder_) << "a file where the folder should be";
+  const auto blocked = open("abc");
+  EXPECT_THAT(blocked->problem(), HasSubstr("cannot be kept"));
+  EXPECT_EQ(fill(*blocked).size(), 2);
+}
+
+TEST_F(PanelsTest, ExpressionsNeedNone) {
+  const auto mlx = make_mlx_ops();
+  Panels::open(file_, *mlx, {.folder = folder_, .digest = "abc"}).value()->keep();
+  EXPECT_FALSE(fs::exists(folder_));
+}
+
+}  // namespace
+}  // namespace mlxr::ops

@@ -78,7 +78,7 @@ class Daemon:
         self.process = None
 
     def run_to_end(self, user=()):
-        """For a daemon that must refuse to start: its status and what it said. `user` is a command that runs it as somebody else."""
+        """For a daemon that must refuse to start: its status and what it said. `user` is a command that runs it with other rights."""
         run = subprocess.run([*user, BUILD / "bin" / "mlxrunnerd"], env=self.environment, capture_output=True, text=True, timeout=60)
         return run.returncode, run.stderr
 

@@ -31,9 +31,8 @@ std::vector<CachedWeights> cached_weights(const fs::path& cache) {
                       .size = static_cast<std::uint64_t>(info.st_size),
                       .used_at = platform::to_rfc3339(info.st_mtime)}});
   }
-  std::ranges::sort(found, [](const auto& a, const auto& b) {
-    return std::tie(b.first, a.second.file) < std::tie(a.first, b.second.file);
-  });
+  std::ranges::sort(found,
+                    [](const auto& a, const auto& b) { return std::tie(b.first, a.second.file) < std::tie(a.first, b.second.file); });
   std::vector<CachedWeights> weights;
   for (auto& [used, one] : found) weights.push_back(std::move(one));
   return weights;

@@ -1,5 +1,5 @@
-// The repacked weights that the engine keeps in the cache folder (core/ops/panels.h, docs/files.md): what there is, and how to be rid of it.
-// Any of it can go at any time; what is in use stays in memory until its model is unloaded.
+// The repacked weights that the engine keeps in the cache folder (core/ops/panels.h, docs/files.md): what there is, and how to be rid of
+// it. Any of it can go at any time; what is in use stays in memory until its model is unloaded.
 #pragma once
 
 #include <cstdint>

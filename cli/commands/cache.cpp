@@ -47,8 +47,8 @@ Status show(const std::vector<store::CachedWeights>& weights, const std::vector<
   Table table({{"MODEL"}, {"FOR"}, {"SIZE", Align::kRight}, {"LAST USED"}});
   for (const auto& one : weights) {
     const auto names = names_of(models, one.sha256);
-    table.add_row({names.empty() ? "(" + one.sha256.substr(0, 12) + ")" : names, one.layout, format_bytes(one.size),
-                   format_day(one.used_at)});
+    table.add_row(
+        {names.empty() ? "(" + one.sha256.substr(0, 12) + ")" : names, one.layout, format_bytes(one.size), format_day(one.used_at)});
   }
   write_out(table.to_string());
   return {};

@@ -3,21 +3,26 @@
     compare.py --mlxr build/release/bin/mlxrunnerd --peer llama-server MODEL.gguf [--threads N] [--rounds N] [--json FILE]
 
 What is measured, all from the client's side:
-  start      process start to the first token of an 8-token prompt, on a fresh process
+  first      process start to the first token of an 8-token prompt, for a file that the program has never seen: mlxrunnerd checks its
+             SHA-256 and repacks its weights
+  start      the same, every later time
   prompt     512 tokens in, one out: 512 / time
   decode     the time that 128 more tokens take: 128 / (time of 129 out - time of 1 out)
-  decode 4k  the same behind a prompt of 3900 tokens (only with --long)
+  decode 4k  the same behind a prompt of 3900 tokens (with --all)
+  busy       decode, 32 tokens, while another process keeps one core busy (with --all)
   memory     the process's largest resident set after all of that, mapped file included
 The machine should be quiet: the peer's threads wait for each other by spinning, and any other process slows them more than ours.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import pathlib
 import platform
 import random
 import statistics
+import subprocess
 import sys
 import time
 
@@ -27,28 +32,46 @@ MEASURES = {  # name: (unit, more is better)
     "decode": ("tokens/s", True),
     "prompt": ("tokens/s", True),
     "decode 4k": ("tokens/s", True),
+    "busy": ("tokens/s", True),
+    "first": ("s", False),
     "start": ("s", False),
     "memory": ("MB", False),
 }
 
 
-def one_round(server, draw, long):
-    """All measures of one server, on a fresh process."""
-    result = {"start": server.start_to_first_token(draw(8))}
+def one_round(server, draw, everything):
+    """All measures of one server, on fresh processes."""
+    server.move_in()
+    result = {"first": server.start_to_first_token(draw(8))}
+    time.sleep(1)  # what a first start writes in the background is no part of what follows
+    server.stop()
+    result["start"] = server.start_to_first_token(draw(8))
     try:
         result["prompt"] = 512 / server.complete(draw(512), 1)
         result["decode"] = decode_rate(server, draw(16))
-        if long:
+        if everything:
             result["decode 4k"] = decode_rate(server, draw(3900))
+            with busy_neighbour():
+                result["busy"] = decode_rate(server, draw(16), 32)
         result["memory"] = server.peak_memory() / 1e6
     finally:
         server.stop()
     return result
 
 
-def decode_rate(server, prompt):
+def decode_rate(server, prompt, count=128):
     first = server.complete(prompt, 1)
-    return 128 / (server.complete(prompt, 129) - first)
+    return count / (server.complete(prompt, 1 + count) - first)
+
+
+@contextlib.contextmanager
+def busy_neighbour():
+    process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
 
 
 def processor():
@@ -66,7 +89,7 @@ def main():
     parser.add_argument("--peer", required=True, type=pathlib.Path)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--long", action="store_true", help="also decode behind a prompt of 3900 tokens")
+    parser.add_argument("--all", action="store_true", help="also what takes longer: see above")
     parser.add_argument("--json", type=pathlib.Path)
     options = parser.parse_args()
 
@@ -79,7 +102,7 @@ def main():
         for i in range(options.rounds):
             for server in servers if i % 2 == 0 else reversed(servers):
                 tokens = random.Random(i)  # the same for both
-                rounds[server.name].append(one_round(server, lambda n: [tokens.randrange(300, 30000) for _ in range(n)], options.long))
+                rounds[server.name].append(one_round(server, lambda n: [tokens.randrange(300, 30000) for _ in range(n)], options.all))
                 print(".", end="", file=sys.stderr, flush=True)
         print(file=sys.stderr)
         record["models"][model.name] = rounds

@@ -19,11 +19,15 @@ class Server:
 
     def __init__(self, program, model, threads, context):
         self.program, self.model, self.threads, self.context = program, pathlib.Path(model).resolve(), threads, context
+        self.process = None
+        self.move_in()
+
+    def move_in(self):
+        """A home that knows nothing: what a server keeps from one start to the next is gone."""
         self.folder = tempfile.TemporaryDirectory(prefix="mlxr-bench-")
         self.home = pathlib.Path(self.folder.name)
         self.socket = self.home / "run" / "mlxrunner.sock"
         self.socket.parent.mkdir(mode=0o700)
-        self.process = None
 
     def start(self):
         self.socket.unlink(missing_ok=True)  # llama-server leaves it behind, and refuses to start then

@@ -11,6 +11,7 @@
 #include "store/names.h"
 #include "store/pull.h"
 #include "store/registry.h"
+#include "store/weight_cache.h"
 
 namespace mlxr::store {
 namespace {
@@ -120,6 +121,7 @@ class SqliteStore final : public Store {
     const auto lock = lock_model(paths_, record->name);
     if (!lock) return fail(lock.error());
     if (auto ok = registry_->erase(record->name); !ok) return ok;
+    if (auto ok = forget_weights(record->sha256); !ok) return ok;
     if (record->in_place) return {};
     std::error_code ec;
     fs::remove(record->file, ec);
@@ -139,6 +141,15 @@ class SqliteStore final : public Store {
   }
 
  private:
+  // What the engine keeps of a file that has no name any more.
+  Result<void> forget_weights(std::string_view sha256) {
+    const auto models = registry_->models();
+    if (!models) return fail(models.error());
+    if (std::ranges::any_of(*models, [&](const auto& model) { return model.sha256 == sha256; })) return {};
+    if (const auto cleared = clear_cached_weights(paths_.cache, sha256); !cleared) return fail(cleared.error());
+    return {};
+  }
+
   Result<void> pass_license(const CatalogueEntry& entry, bool accepted_now) {
     const auto before = registry_->accepted_at(entry.name, entry.license);
     if (!before) return fail(before.error());

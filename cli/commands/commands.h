@@ -21,6 +21,7 @@ void add_list(CLI::App& app, Action& action);
 void add_show(CLI::App& app, Action& action);
 void add_rm(CLI::App& app, Action& action);
 void add_ps(CLI::App& app, Action& action);
+void add_cache(CLI::App& app, Action& action);
 void add_stop(CLI::App& app, Action& action);
 void add_serve(CLI::App& app, Action& action);
 void add_doctor(CLI::App& app, Action& action);

@@ -66,12 +66,15 @@ Result<std::shared_ptr<const KernelPack>> KernelPack::load(const fs::path& folde
   }
   pack->threads_ = threads;
   pack->pool_ = pack->table_->pool_create(threads);
-  if (!pack->pool_) return fail(ErrorCode::kIo, "The kernel pack could not start " + std::to_string(threads) + " threads.");
+  pack->loading_pool_ = pack->table_->pool_create(threads);
+  if (!pack->pool_ || !pack->loading_pool_)
+    return fail(ErrorCode::kIo, "The kernel pack could not start " + std::to_string(threads) + " threads.");
   return pack;
 }
 
 KernelPack::~KernelPack() {
-  if (pool_) table_->pool_destroy(pool_);
+  for (mlxr_pool* pool : {pool_, loading_pool_})
+    if (pool) table_->pool_destroy(pool);
   if (library_) dlclose(library_);
 }
 

@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include <mlxrunner/result.h>
@@ -22,7 +23,22 @@ class KernelPack {
   ~KernelPack();
 
   const mlxr_kernel_pack& table() const { return *table_; }
+
+  // The pool of the thread that runs requests.
   mlxr_pool* pool() const { return pool_; }
+
+  // Loading has threads of its own, so that it never makes an answer wait. A pool runs one operation at a time: loads take turns.
+  //   pack.table().make_panels(pack.loading_pool(), &rows, panels);    // the turn ends with the statement
+  class Turn {
+   public:
+    Turn(std::mutex& mutex, mlxr_pool* pool) : lock_(mutex), pool_(pool) {}
+    operator mlxr_pool*() const { return pool_; }
+
+   private:
+    std::unique_lock<std::mutex> lock_;
+    mlxr_pool* pool_;
+  };
+  Turn loading_pool() const { return {loading_, loading_pool_}; }
   int threads() const { return threads_; }
 
   // Where a pack lies when nobody says otherwise: kernels/cpu beside the program's own library folder (../lib/kernels/cpu).
@@ -34,6 +50,8 @@ class KernelPack {
   void* library_ = nullptr;
   const mlxr_kernel_pack* table_ = nullptr;
   mlxr_pool* pool_ = nullptr;
+  mutable std::mutex loading_;  // guards loading_pool_
+  mlxr_pool* loading_pool_ = nullptr;
   int threads_ = 1;
 };
 

@@ -46,7 +46,7 @@ class PackOps final : public Ops {
                                                std::string(quant::traits(tensor.type).name) + "; set MLXR_KERNELS=mlx to run without it.");
     }
     const mlxr_rows rows{static_cast<std::uint32_t>(tensor.type), tensor.shape[0], tensor.shape[1], tensor.data.data()};
-    if (!place.filled) kernels_.make_panels(pool_, &rows, place.memory.get());
+    if (!place.filled) kernels_.make_panels(pack_->loading_pool(), &rows, place.memory.get());
     return Weight{.type = tensor.type, .n = static_cast<int>(rows.n), .k = static_cast<int>(rows.k), .panels = place.memory};
   }
 

@@ -129,6 +129,16 @@ TEST_F(EngineTest, SessionsTakeTurns) {
   EXPECT_LT(taken, 100);
 }
 
+TEST_F(EngineTest, AnAnswerGoesOnWhileModelsLoad) {
+  const Request request{.prompt = chat("Tell me everything."), .max_tokens = 100, .sampling = kGreedy, .ignore_end = true};
+  const auto alone = answer(request);
+  auto reply = engine_->submit(model_, request).value();
+  std::vector<std::thread> loads;
+  for (int i = 0; i < 3; ++i) loads.emplace_back([] { EXPECT_TRUE(engine_->load(model_->info().file, {.context = 256})); });
+  EXPECT_EQ(text(reply), alone);
+  for (auto& load : loads) load.join();
+}
+
 TEST_F(EngineTest, CancelEndsWithinAStep) {
   auto reply =
       engine_->submit(model_, {.prompt = chat("Tell me everything."), .max_tokens = 200, .sampling = kGreedy, .ignore_end = true}).value();

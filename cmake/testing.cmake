@@ -22,3 +22,19 @@ function(mlxr_test)
   set_tests_properties(${T_NAME} PROPERTIES LABELS "${T_LABEL}" TIMEOUT ${T_TIMEOUT}
     ENVIRONMENT "${T_ENV}" WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
 endfunction()
+
+# mlxr_python_test(NAME quant_dequantize LABEL quant PATH dequantize_test.py PROGRAM MLXR_DEQUANTIZE_TOOL=dequantize_tool):
+# pytest files that compare a program of ours with a Python reference. The variable holds the words of a command, as a shell would read them:
+# an emulator may stand before the program.
+function(mlxr_python_test)
+  cmake_parse_arguments(T "" "NAME;LABEL;PATH;PROGRAM" "" ${ARGN})
+  string(REGEX MATCH "^(.*)=(.*)$" _ "${T_PROGRAM}")
+  list(JOIN CMAKE_CROSSCOMPILING_EMULATOR " " emulator)
+  set(timeout 300)
+  if(CMAKE_CROSSCOMPILING)
+    math(EXPR timeout "${timeout} * 12")
+  endif()
+  add_test(NAME ${T_NAME} COMMAND ${MLXR_DEPS_DIR}/venv/bin/python -m pytest -q -rs -p no:cacheprovider ${CMAKE_CURRENT_SOURCE_DIR}/${T_PATH})
+  set_tests_properties(${T_NAME} PROPERTIES LABELS "${T_LABEL}" TIMEOUT ${timeout} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
+    ENVIRONMENT "${CMAKE_MATCH_1}=${emulator} '$<TARGET_FILE:${CMAKE_MATCH_2}>';PYTHONDONTWRITEBYTECODE=1")
+endfunction()

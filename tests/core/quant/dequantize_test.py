@@ -1,6 +1,7 @@
-"""Every scalar decoder equals PyPI gguf's on random blocks, bit for bit. MLXR_DEQUANTIZE_TOOL names the program under test."""
+"""Every scalar decoder equals PyPI gguf's on random blocks, bit for bit. MLXR_DEQUANTIZE_TOOL is the command under test."""
 
 import os
+import shlex
 import subprocess
 
 import numpy as np
@@ -40,7 +41,7 @@ def test_equals_gguf_bit_for_bit(name):
     blocks = random_blocks(name)
     kind = GGMLQuantizationType[name]
     expected = quants.dequantize(blocks, kind).astype(np.float32).ravel()
-    run = subprocess.run([os.environ["MLXR_DEQUANTIZE_TOOL"], str(int(kind))], input=blocks.tobytes(), capture_output=True, check=True)
+    run = subprocess.run([*shlex.split(os.environ["MLXR_DEQUANTIZE_TOOL"]), str(int(kind))], input=blocks.tobytes(), capture_output=True, check=True)
     actual = np.frombuffer(run.stdout, np.float32)
     assert actual.size == expected.size == len(blocks) * GGML_QUANT_SIZES[kind][0]
     different = np.flatnonzero(actual.view(np.uint32) != expected.view(np.uint32))

@@ -6,6 +6,7 @@ Usage: MLXR_RENDER_LINES=path/to/render_lines pytest tests/core/text/template
 import itertools
 import json
 import os
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -23,9 +24,9 @@ def lines(name):
 
 
 def ours(jobs):
-    program = os.environ["MLXR_RENDER_LINES"]
+    program = shlex.split(os.environ["MLXR_RENDER_LINES"])
     stdin = "".join(json.dumps(job) + "\n" for job in jobs)
-    done = subprocess.run([program], input=stdin, capture_output=True, text=True, encoding="utf-8", check=True)
+    done = subprocess.run(program, input=stdin, capture_output=True, text=True, encoding="utf-8", check=True)
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(answers) == len(jobs)
     return answers

@@ -1,6 +1,7 @@
 """Token ids equal those of Hugging Face `tokenizers`, built from the same file; and text comes back as it went in."""
 import os
 import pathlib
+import shlex
 import struct
 import subprocess
 
@@ -11,7 +12,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre
 import mixed_text
 
 MODELS = pathlib.Path(os.environ.get("MLXR_TEST_MODELS", ".deps/models"))
-ENCODE = os.environ.get("MLXR_ENCODE_TEXTS", "build/dev/tests/encode_texts")
+ENCODE = shlex.split(os.environ.get("MLXR_ENCODE_TEXTS", "build/dev/tests/encode_texts"))
 BYTES = 1 << 20
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED = 1, 2, 3, 4
 
@@ -26,7 +27,7 @@ def model_file(name):
 def ours(path, texts, flags):
     """[(ids, detokenized bytes)] for each text."""
     stdin = b"".join(flags + struct.pack("<I", len(text)) + text for text in texts)
-    out = subprocess.run([ENCODE, path], input=stdin, stdout=subprocess.PIPE, check=True).stdout
+    out = subprocess.run([*ENCODE, path], input=stdin, stdout=subprocess.PIPE, check=True).stdout
     lines = out.split(b"\n")[:-1]
     assert len(lines) == len(texts)
     return [([int(i) for i in ids.split()], bytes.fromhex(back.decode())) for ids, back in (line.split(b"\t") for line in lines)]

@@ -24,7 +24,7 @@ class Transformer {
 
   enum class Logits { kNone, kLast, kAll };
 
-  // Builds the graph of one step over the batch and puts the updated caches into the arena (lazy: the caller evaluates).
+  // One step over the batch; puts the updated caches into the arena. What it returns and stores may be lazy: the caller evaluates.
   // Returns logits (n_sequences, vocabulary) for the last token of each sequence, or (n_tokens, vocabulary) with kAll, or nothing.
   std::optional<mlx::core::array> forward(const ops::BatchPtr& batch, kv::Arena& arena, Logits logits) const;
 

@@ -21,10 +21,6 @@ inline constexpr int kLanes = MLXR_LANES;
 typedef float F __attribute__((vector_size(4 * MLXR_LANES)));
 typedef int32_t I __attribute__((vector_size(4 * MLXR_LANES)));
 typedef uint8_t PanelBytes __attribute__((vector_size(4 * MLXR_LANES)));  // 4 values of each of kLanes rows
-typedef uint8_t U8x16 __attribute__((vector_size(16)));
-typedef uint8_t U8x32 __attribute__((vector_size(32)));
-typedef float F8 __attribute__((vector_size(32)));
-typedef int32_t I8 __attribute__((vector_size(32)));
 
 template <class V>
 inline V load(const void* p) {
@@ -52,7 +48,6 @@ inline float sum(F v) {
   return total;
 #endif
 }
-inline float sum8(F8 v) { return ((v[0] + v[4]) + (v[1] + v[5])) + ((v[2] + v[6]) + (v[3] + v[7])); }
 inline float max_of(F v) {
   float m = v[0];
   for (int i = 1; i < kLanes; ++i) m = smax(m, v[i]);
@@ -127,26 +122,18 @@ inline constexpr int kQ8Zero = 0;
 
 #if defined(__AVX512VNNI__)
 template <bool>
-inline I8 dot(I8 acc, U8x32 w, U8x32 x) {
-  return (I8)_mm256_dpbusd_epi32((__m256i)acc, (__m256i)w, (__m256i)x);
-}
-template <bool>
 inline I panel_dot(I acc, PanelBytes w, int32_t x) {
   return (I)_mm512_dpbusd_epi32((__m512i)acc, (__m512i)w, _mm512_set1_epi32(x));
 }
 #elif defined(__AVX2__)
 template <bool kSigned>
-inline I8 dot(I8 acc, U8x32 w, U8x32 x) {
-  __m256i a = (__m256i)w, b = (__m256i)x;
+inline I panel_dot(I acc, PanelBytes w, int32_t x) {
+  __m256i a = (__m256i)w, b = _mm256_set1_epi32(x);
   if constexpr (kSigned) {
     b = _mm256_sign_epi8(b, a);
     a = _mm256_abs_epi8(a);
   }
-  return acc + (I8)_mm256_madd_epi16(_mm256_maddubs_epi16(a, b), _mm256_set1_epi16(1));
-}
-template <bool kSigned>
-inline I panel_dot(I acc, PanelBytes w, int32_t x) {
-  return dot<kSigned>(acc, w, (U8x32)_mm256_set1_epi32(x));
+  return acc + (I)_mm256_madd_epi16(_mm256_maddubs_epi16(a, b), _mm256_set1_epi16(1));
 }
 #elif defined(__aarch64__) && !defined(MLXR_SCALAR)
 inline int32x4_t dot16(int32x4_t acc, int8x16_t w, int8x16_t x) {
@@ -158,26 +145,10 @@ inline int32x4_t dot16(int32x4_t acc, int8x16_t w, int8x16_t x) {
 #endif
 }
 template <bool>
-inline I8 dot(I8 acc, U8x32 w, U8x32 x) {
-  int32x4_t a[2];
-  int8x16_t v[2], u[2];
-  std::memcpy(a, &acc, 32);
-  std::memcpy(v, &w, 32);
-  std::memcpy(u, &x, 32);
-  a[0] = dot16(a[0], v[0], u[0]);
-  a[1] = dot16(a[1], v[1], u[1]);
-  return load<I8>(a);
-}
-template <bool>
 inline I panel_dot(I acc, PanelBytes w, int32_t x) {
   return (I)dot16((int32x4_t)acc, (int8x16_t)w, vreinterpretq_s8_s32(vdupq_n_s32(x)));
 }
 #else
-template <bool>
-inline I8 dot(I8 acc, U8x32 w, U8x32 x) {
-  for (int i = 0; i < 32; ++i) acc[i / 4] += int8_t(w[i]) * int8_t(x[i]);
-  return acc;
-}
 template <bool>
 inline I panel_dot(I acc, PanelBytes w, int32_t x) {
   for (int i = 0; i < 4 * kLanes; ++i) acc[i / 4] += int8_t(w[i]) * int8_t(uint32_t(x) >> (8 * (i & 3)));

@@ -76,6 +76,11 @@ const std::vector<Setting>& settings() {
        }},
       {"kv", "a size such as 2G or 512M (0: one eighth of the memory)",
        [](Config& config, const YAML::Node& node) { return parse_bytes(node.Scalar(), config.kv); }},
+      {"kv_type", "f16 or q8_0",
+       [](Config& config, const YAML::Node& node) {
+         config.kv_type = node.Scalar();
+         return config.kv_type == "f16" || config.kv_type == "q8_0";
+       }},
       {"memory", "a size such as 8G (0: the machine's memory)",
        [](Config& config, const YAML::Node& node) { return parse_bytes(node.Scalar(), config.memory); }},
       {"cache", "a size such as 20G (0: nothing is kept)",

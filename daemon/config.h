@@ -20,6 +20,7 @@ struct Config {
   int threads = 0;
   std::string kernels = "auto";
   std::uint64_t kv = 0;               // bytes; 0: one eighth of the memory
+  std::string kv_type = "f16";        // or "q8_0"
   std::uint64_t memory = 0;           // bytes of all models in memory; 0: the machine's memory
   std::uint64_t cache = 20ull << 30;  // bytes of repacked weights on disk; 0: none
   int context = 0;                    // tokens; 0: what the model was trained for

@@ -30,6 +30,7 @@ EngineOptions engine_options(const Config& config) {
           .target_latency_ms = config.target_latency_ms,
           .max_queue = config.max_queue,
           .kv_bytes = config.kv,
+          .kv_type = config.kv_type,
           .kernels = config.kernels};
 }
 

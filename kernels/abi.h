@@ -17,7 +17,7 @@ extern "C" {
 #endif
 
 // Grows with every change of a struct or of a meaning below.
-#define MLXR_KERNEL_ABI 2
+#define MLXR_KERNEL_ABI 3
 
 typedef struct mlxr_pool mlxr_pool;  // threads and their scratch memory
 
@@ -89,10 +89,12 @@ typedef struct mlxr_rope_args {
   float* y;             // (n_tokens, n_heads, head_dim); may be x
 } mlxr_rope_args;
 
-// A layer's part of the paged KV arena. K and V are float16, (n_blocks, n_kv_heads, block_tokens, head_dim) each.
+// A layer's part of the paged KV arena: keys and values of `type` (F16 or Q8_0), a page for each block and KV head, (n_blocks, n_kv_heads)
+// pages each. What a page looks like is the variant's business: only its own kv_store and attention read it.
 typedef struct mlxr_kv {
-  uint16_t* k;
-  uint16_t* v;
+  uint32_t type;
+  void* k;  // pages of page_bytes(type, block_tokens, head_dim), aligned to 64 bytes
+  void* v;
   int64_t n_blocks, n_kv_heads, block_tokens, head_dim;
 } mlxr_kv;
 
@@ -162,6 +164,9 @@ typedef struct mlxr_kernel_pack {
   void (*gated_mlp)(mlxr_pool*, const mlxr_gated_args*);
   void (*rms_norm)(mlxr_pool*, const mlxr_rms_norm_args*);
   void (*rope)(mlxr_pool*, const mlxr_rope_args*);
+  // Bytes of a page of keys, and of one of values. 0: not a type of a cache, or the variant cannot hold this shape; every variant holds
+  // blocks of a multiple of 16 tokens, in F16 and, where head_dim is a multiple of 32, in Q8_0.
+  int64_t (*page_bytes)(uint32_t type, int64_t block_tokens, int64_t head_dim);
   void (*kv_store)(mlxr_pool*, const mlxr_kv_store_args*);
   void (*attention)(mlxr_pool*, const mlxr_attention_args*);
   void (*softmax)(mlxr_pool*, const mlxr_softmax_args*);

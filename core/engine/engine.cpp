@@ -27,6 +27,7 @@ std::string problem_with(const EngineOptions& o) {
   if (o.max_batch_tokens < 1 || o.max_batch_tokens > 8192) return "max_batch_tokens must be between 1 and 8192";
   if (o.target_latency_ms < 0 || o.target_latency_ms > 60000) return "target_latency_ms must be between 0 (none) and 60000";
   if (o.max_queue < 1) return "max_queue must be at least 1";
+  if (o.kv_type != "f16" && o.kv_type != "q8_0") return "kv_type must be f16 or q8_0";
   return {};
 }
 
@@ -65,6 +66,10 @@ std::shared_ptr<const ops::Ops> choose_ops(const EngineOptions& options, KernelS
   return ops::make_mlx_ops();
 }
 
+engine::KvLimit kv_limit(const EngineOptions& options) {
+  return {options.kv_bytes, options.kv_type == "q8_0" ? quant::Type::kQ8_0 : quant::Type::kF16};
+}
+
 }  // namespace
 
 struct Engine::State {
@@ -101,7 +106,7 @@ Engine::~Engine() = default;
 
 Result<std::shared_ptr<Model>> Engine::load(const std::filesystem::path& file, LoadOptions options) {
   try {
-    return engine::LoadedModel::load(file, options, state_->options.kv_bytes, state_->ops);
+    return engine::LoadedModel::load(file, options, kv_limit(state_->options), state_->ops);
   } catch (const std::bad_alloc&) {
     return fail(ErrorCode::kOverloaded, "There is not enough memory for " + file.filename().string() + ".");
   } catch (const std::exception& e) {

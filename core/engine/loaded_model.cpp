@@ -19,13 +19,13 @@ constexpr int kContextsInArena = 4;
 
 }  // namespace
 
-Result<std::shared_ptr<LoadedModel>> LoadedModel::load(const std::filesystem::path& path, const LoadOptions& options,
-                                                       std::uint64_t kv_bytes, std::shared_ptr<const ops::Ops> ops) {
+Result<std::shared_ptr<LoadedModel>> LoadedModel::load(const std::filesystem::path& path, const LoadOptions& options, const KvLimit& kv,
+                                                       std::shared_ptr<const ops::Ops> ops) {
   auto file = formats::Checkpoint::open(path);
   if (!file) return fail(file.error());
   auto panels = ops::Panels::open(**file, *ops, {.folder = options.panel_folder, .digest = options.digest, .limit = options.panel_limit});
   if (!panels) return fail(panels.error());
-  auto transformer = models::Transformer::load(**file, std::move(ops), **panels);
+  auto transformer = models::Transformer::load(**file, ops, **panels);
   if (!transformer) return fail(transformer.error());
   const auto& config = (*transformer)->config();
   auto tokenizer = text::Tokenizer::from_metadata((*file)->metadata());
@@ -39,13 +39,20 @@ Result<std::shared_ptr<LoadedModel>> LoadedModel::load(const std::filesystem::pa
     return fail(ErrorCode::kInvalidArgument, "context is " + std::to_string(options.context) + "; the model was trained for at most " +
                                                  std::to_string(config.context) + " tokens.");
   }
-  const auto layout = (*transformer)->kv_layout();
-  const auto affordable = kv_bytes / layout.block_bytes();
+  auto layout = (*transformer)->kv_layout();
+  layout.type = kv.type;
+  const auto block_bytes = layout.block_bytes(*ops);
+  if (block_bytes == 0) {
+    return fail(ErrorCode::kUnsupported, "This model cannot have a KV cache of type " + std::string(quant::traits(kv.type).name) +
+                                             ": that needs a kernel pack, and heads of a multiple of 32 values (the model's have " +
+                                             std::to_string(config.head_dim) + "). Set kv_type: f16.");
+  }
+  const auto affordable = kv.bytes / block_bytes;
   const auto wanted = static_cast<std::uint64_t>(kv::blocks_for(options.context ? options.context : config.context));
   if (affordable == 0 || (options.context && wanted > affordable)) {
     return fail(ErrorCode::kInvalidArgument, "A context of " + std::to_string(options.context ? options.context : config.context) +
-                                                 " tokens needs " + std::to_string(wanted * layout.block_bytes() >> 20) +
-                                                 " MiB of KV cache; the limit is " + std::to_string(kv_bytes >> 20) + " MiB.");
+                                                 " tokens needs " + std::to_string(wanted * block_bytes >> 20) +
+                                                 " MiB of KV cache; the limit is " + std::to_string(kv.bytes >> 20) + " MiB.");
   }
   const int context =
       options.context ? options.context : static_cast<int>(std::min<std::uint64_t>(config.context, affordable * kv::kBlockTokens));
@@ -67,7 +74,7 @@ Result<std::shared_ptr<LoadedModel>> LoadedModel::load(const std::filesystem::pa
   }
   info.warning = (*panels)->problem();
   info.file_bytes = (*file)->file_size();
-  info.kv_bytes = static_cast<std::uint64_t>(blocks) * layout.block_bytes();
+  info.kv_bytes = static_cast<std::uint64_t>(blocks) * block_bytes;
   info.context_length = context;
   info.trained_context = config.context;
   info.embedding_length = config.dim;
@@ -79,7 +86,7 @@ Result<std::shared_ptr<LoadedModel>> LoadedModel::load(const std::filesystem::pa
   model->panels_->keep();
   model->tokenizer_ = std::move(*tokenizer);
   model->transformer_ = std::move(*transformer);
-  model->arena_ = std::make_unique<kv::Arena>(layout, blocks);
+  model->arena_ = std::make_unique<kv::Arena>(layout, blocks, *ops);
   const auto& t = *model->tokenizer_;
   if (t.bos()) model->bos_ = text::utf8_repair(t.piece(*t.bos(), true));  // it goes into JSON, which is UTF-8
   if (t.eos()) model->eos_ = text::utf8_repair(t.piece(*t.eos(), true));

@@ -15,10 +15,16 @@
 
 namespace mlxr::engine {
 
+// What the KV cache may be: its size limit in bytes, and the type of keys and values.
+struct KvLimit {
+  std::uint64_t bytes = 0;
+  quant::Type type = quant::Type::kF16;
+};
+
 class LoadedModel final : public Model {
  public:
-  // `kv_bytes` limits the arena. Errors: see Engine::load.
-  static Result<std::shared_ptr<LoadedModel>> load(const std::filesystem::path& file, const LoadOptions& options, std::uint64_t kv_bytes,
+  // Errors: see Engine::load.
+  static Result<std::shared_ptr<LoadedModel>> load(const std::filesystem::path& file, const LoadOptions& options, const KvLimit& kv,
                                                    std::shared_ptr<const ops::Ops> ops);
 
   const ModelInfo& info() const override { return info_; }

@@ -1,6 +1,6 @@
 // The paged KV arena of a model: blocks of tokens that sessions take and give back, so that no session needs one long piece of memory.
 //
-//   kv::Arena arena(layout, n_blocks);
+//   kv::Arena arena(layout, n_blocks, ops);
 //   auto pages = arena.reserve(tokens);          // nothing when there are not enough free blocks
 //   ... arena.layer(i) is what kv_store and attention work on ...
 //   arena.release(*pages);
@@ -22,16 +22,18 @@ struct Layout {
   int layers = 0;
   int kv_heads = 0;
   int head_dim = 0;
+  quant::Type type = quant::Type::kF16;  // or kQ8_0
 
-  // Bytes of one block of all layers: keys and values in float16.
-  std::uint64_t block_bytes() const { return 2ull * 2 * layers * kv_heads * head_dim * kBlockTokens; }
+  ops::CacheShape shape(int blocks) const { return {type, blocks, kv_heads, kBlockTokens, head_dim}; }
+  // Bytes of one block of all layers; 0: these operations have no cache of this type for such heads.
+  std::uint64_t block_bytes(const ops::Ops& ops) const { return ops.cache_bytes(shape(1)) * static_cast<std::uint64_t>(layers); }
 };
 
 inline int blocks_for(int tokens) { return (tokens + kBlockTokens - 1) / kBlockTokens; }
 
 class Arena {
  public:
-  Arena(const Layout& layout, int blocks);
+  Arena(const Layout& layout, int blocks, const ops::Ops& ops);
 
   int blocks() const { return blocks_; }
   int free_blocks() const { return static_cast<int>(free_.size()); }

@@ -78,6 +78,19 @@ class MlxOps final : public Ops {
     return mx::reshape(mx::concatenate({rotate(p[0], c, p[1], s, false), rotate(p[0], s, p[1], c, true)}, -1), x.shape());
   }
 
+  // (B, G, S, D) float16 each.
+  std::uint64_t cache_bytes(const CacheShape& shape) const override {
+    if (shape.type != quant::Type::kF16) return 0;
+    return 2ull * 2 * shape.blocks * shape.kv_heads * shape.block_tokens * shape.head_dim;
+  }
+  LayerCache make_cache(const CacheShape& shape) const override {
+    const auto half = [&] {
+      return mx::array(mx::allocator::malloc(cache_bytes(shape) / 2),
+                       mx::Shape{shape.blocks, shape.kv_heads, shape.block_tokens, shape.head_dim}, mx::float16);
+    };
+    return {shape, half(), half()};
+  }
+
   LayerCache kv_store(LayerCache cache, const mx::array& k, const mx::array& v, const BatchPtr& batch) const override {
     const int block_tokens = cache.k.shape(2);
     for (std::size_t t = 0; t < batch->slots.size();) {

@@ -29,10 +29,15 @@ class KernelPack;
 
 enum class Activation { kSilu, kGeluTanh };
 
-// One layer's part of the paged arena.
+struct CacheShape {
+  quant::Type type = quant::Type::kF16;  // or kQ8_0
+  int blocks = 0, kv_heads = 0, block_tokens = 0, head_dim = 0;
+};
+
+// One layer's part of the paged arena. How keys and values lie in it is the implementation's business.
 struct LayerCache {
-  mx::array k;  // (B, G, S, D) float16
-  mx::array v;  // (B, G, S, D) float16
+  CacheShape shape;
+  mx::array k, v;
 };
 
 struct RopeOptions {
@@ -78,6 +83,11 @@ class Ops {
 
   // Rotary position embedding (Su et al. 2021).  x (T, H · D)
   virtual mx::array rope(const mx::array& x, const BatchPtr& batch, const RopeOptions& options) const = 0;
+
+  // Bytes of a cache of this shape; 0: the implementation has no cache of this type, or not with such heads.
+  virtual std::uint64_t cache_bytes(const CacheShape& shape) const = 0;
+  // A cache that holds nothing yet, for which cache_bytes is not 0. It is address space until something is stored in it.
+  virtual LayerCache make_cache(const CacheShape& shape) const = 0;
 
   // The cache with the keys and values of the batch written to their slots. Takes the cache over: the memory is used again.
   // k, v (T, G · D)

@@ -25,9 +25,9 @@ mx::array fresh(int rows, int columns) {
 mlxr_matrix matrix(const Weight& w) { return {static_cast<std::uint32_t>(w.type), w.n, w.k, w.panels.get()}; }
 
 mlxr_kv arena(const LayerCache& cache) {
-  const auto& shape = cache.k.shape();
-  const auto halves = [](const mx::array& a) { return reinterpret_cast<std::uint16_t*>(const_cast<void*>(a.data<void>())); };
-  return {halves(cache.k), halves(cache.v), shape[0], shape[1], shape[2], shape[3]};
+  const auto& s = cache.shape;
+  const auto memory = [](const mx::array& a) { return const_cast<void*>(a.data<void>()); };
+  return {static_cast<std::uint32_t>(s.type), memory(cache.k), memory(cache.v), s.blocks, s.kv_heads, s.block_tokens, s.head_dim};
 }
 
 class PackOps final : public Ops {
@@ -104,6 +104,18 @@ class PackOps final : public Ops {
     return y;
   }
 
+  std::uint64_t cache_bytes(const CacheShape& s) const override {
+    const auto page = kernels_.page_bytes(static_cast<std::uint32_t>(s.type), s.block_tokens, s.head_dim);
+    return 2ull * static_cast<std::uint64_t>(page) * s.blocks * s.kv_heads;
+  }
+  LayerCache make_cache(const CacheShape& shape) const override {
+    const int page = static_cast<int>(kernels_.page_bytes(static_cast<std::uint32_t>(shape.type), shape.block_tokens, shape.head_dim));
+    const auto half = [&] {
+      return mx::array(mx::allocator::malloc(cache_bytes(shape) / 2), mx::Shape{shape.blocks, shape.kv_heads, page}, mx::uint8);
+    };
+    return {shape, half(), half()};
+  }
+
   LayerCache kv_store(LayerCache cache, const mx::array& k, const mx::array& v, const BatchPtr& batch) const override {
     const mlxr_kv_store_args args{arena(cache), floats(k), floats(v), batch->slots.data(), static_cast<std::int64_t>(batch->slots.size())};
     kernels_.kv_store(pool_, &args);
@@ -118,7 +130,7 @@ class PackOps final : public Ops {
                                    arena(cache),
                                    sequences.data(),
                                    static_cast<std::int32_t>(sequences.size()),
-                                   q.shape(1) / cache.k.shape(3),
+                                   q.shape(1) / cache.shape.head_dim,
                                    options.scale,
                                    options.window,
                                    0.0f,

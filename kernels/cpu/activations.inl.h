@@ -3,6 +3,37 @@
 
 namespace mlxr::kernels::MLXR_ISA {
 
+// 32 values as int8: x ≈ d * q, q in [-127, 127]. A block whose d would be below `least` is zero: its inverse would overflow.
+struct ByteBlock {
+  float d;
+  int sums[2];  // of each half of q
+};
+inline ByteBlock quantize_block(const float* x, float least, int8_t* q) {
+  constexpr int kVectors = 32 / kLanes;
+  F v[kVectors];
+  F top{};
+  for (int i = 0; i < kVectors; ++i) {
+    v[i] = load<F>(x + i * kLanes);
+    top = vmax(top, vabs(v[i]));
+  }
+  const float largest = max_of(top);
+  const float d = largest / 127.0f;
+  const float inverse = d >= least ? 127.0f / largest : 0.0f;
+  I total[2] = {};
+  for (int i = 0; i < kVectors; ++i) {
+    typedef int8_t B __attribute__((vector_size(MLXR_LANES)));
+    const I whole = __builtin_convertvector(round_even(v[i] * inverse), I);
+    store(q + i * kLanes, __builtin_convertvector(whole, B));
+    total[i * 2 / kVectors] += whole;
+  }
+  ByteBlock block{inverse == 0.0f ? 0.0f : d, {}};
+  for (int i = 0; i < kLanes; ++i) {
+    block.sums[0] += total[0][i];
+    block.sums[1] += total[1][i];
+  }
+  return block;
+}
+
 struct Activations {
   int64_t n_tokens, k, n_blocks;  // k in blocks of 32
   int8_t* q;                      // (n_tokens, k)
@@ -20,37 +51,13 @@ struct Activations {
   }
 
   void quantize(const float* x, int64_t token) {
-    x += token * k;
     for (int64_t b = 0; b < n_blocks; ++b) {
-      constexpr int kVectors = 32 / kLanes;
-      F v[kVectors];
-      F top{};
-      for (int i = 0; i < kVectors; ++i) {
-        v[i] = load<F>(x + 32 * b + i * kLanes);
-        top = vmax(top, vabs(v[i]));
-      }
-      const float largest = max_of(top);
-      const float d = largest / 127.0f;
-      const float inverse = d >= 1e-37f ? 127.0f / largest : 0.0f;  // smaller blocks are zero: their inverse would overflow
-      int8_t* out = q + token * k + 32 * b;
-      I total[2] = {};
-      for (int i = 0; i < kVectors; ++i) {
-        typedef int8_t B __attribute__((vector_size(MLXR_LANES)));
-        const I whole = __builtin_convertvector(round_even(v[i] * inverse), I);
-        store(out + i * kLanes, __builtin_convertvector(whole, B));
-        total[i * 2 / kVectors] += whole;
-      }
-      int parts[2] = {};
-      for (int i = 0; i < kLanes; ++i) {
-        parts[0] += total[0][i];
-        parts[1] += total[1][i];
-      }
-      const float dx = inverse == 0.0f ? 0.0f : d;
       const int64_t at = token * n_blocks + b;
-      scale[at] = dx;
-      sums[at] = dx * float(parts[0] + parts[1]);
-      half_sums[2 * at] = dx * float(parts[0]);
-      half_sums[2 * at + 1] = dx * float(parts[1]);
+      const ByteBlock block = quantize_block(x + token * k + 32 * b, 1e-37f, q + token * k + 32 * b);
+      scale[at] = block.d;
+      sums[at] = block.d * float(block.sums[0] + block.sums[1]);
+      half_sums[2 * at] = block.d * float(block.sums[0]);
+      half_sums[2 * at + 1] = block.d * float(block.sums[1]);
     }
   }
 };

@@ -1,192 +1,259 @@
-// Paged grouped-query attention with an online softmax.
+// Paged grouped-query attention with an online softmax (Dao et al. 2022, 2023).
 //
 // A unit of work is one KV head of one sequence and a tile of its new tokens; all query heads of the group and all tokens of the tile are
-// its rows (up to kMaxRows), so that a key or value is read and widened to float32 once for all of them. Keys are taken kKeys at a time:
+// its rows (up to kMaxRows), so that a key or value is read and widened once for all of them. Keys are taken kKeys at a time:
 //   scores (rows, kKeys) = scale · q kᵀ, masked;  p = exp(scores - running maximum);  acc = acc * correction + p · v
-// A long context of few rows is not split over threads: its KV heads are.
+// A long context of one tile is split into pieces of kSplitKeys keys, a unit each, whose results are merged at the end: the same pieces,
+// and so the same result, for any number of threads.
 #pragma once
 
 namespace mlxr::kernels::MLXR_ISA {
 
-inline constexpr int kKeys = 64;
+inline constexpr int kKeys = 128;
+inline constexpr int kGroupsOfKeys = kKeys / kLanes;
 inline constexpr int64_t kMaxRows = 32;
-inline constexpr int64_t kTransposeRows = 8;  // from this many rows on it pays to transpose the keys
+inline constexpr int64_t kSplitKeys = 512;
+inline constexpr int kValueRows = kLanes == 16 ? 8 : 4;  // rows whose sums stay in registers
 
-// Scratch of one unit. Strides are multiples of kLanes, the columns past head_dim are zero.
+// What a unit made of its keys: y = acc / total once all pieces are merged.
+struct Partial {
+  float* acc;    // (rows, d)
+  float* top;    // (rows): the largest score, minus infinity where no key was visible
+  float* total;  // (rows): Σ exp(score - top)
+
+  static size_t floats(int64_t d, int64_t rows) { return size_t(rows * (d + 2) + 15) / 16 * 16; }
+  Partial(float* memory, int64_t d, int64_t rows) : acc(memory), top(acc + rows * d), total(top + rows) {}
+};
+
+// The shape of a unit's problem.
+struct Unit {
+  const mlxr_attention_args* g;
+  const mlxr_sequence* s;
+  int64_t kv_head, group;
+  int64_t first, rows;  // the first new token; group * tokens
+  int64_t begin, end;   // keys; begin is a multiple of kLanes
+
+  int64_t position(int64_t r) const { return s->length - s->count + first + r / group; }
+  // Row r of q or y.
+  int64_t at(int64_t r) const { return ((s->first + first + r / group) * g->n_heads + kv_head * group + r % group) * g->kv.head_dim; }
+};
+
+// acc (R, C vectors) += p (R, n) · values, whose row j is load_values(j, c).
+template <int R, int C, class LoadValues>
+inline void add_products(LoadValues load_values, const float* p, int64_t n, float* acc, int64_t d) {
+  F total[R][C];
+  for (int r = 0; r < R; ++r)
+    for (int c = 0; c < C; ++c) total[r][c] = load<F>(acc + r * d + c * kLanes);
+  for (int64_t j = 0; j < n; ++j) {
+    F v[C];
+    for (int c = 0; c < C; ++c) v[c] = load_values(j, c);
+    for (int r = 0; r < R; ++r)
+      for (int c = 0; c < C; ++c) total[r][c] += v[c] * p[r * kKeys + j];
+  }
+  for (int r = 0; r < R; ++r)
+    for (int c = 0; c < C; ++c) store(acc + r * d + c * kLanes, total[r][c]);
+}
+
+template <int C, class LoadValues>
+inline void add_rows(LoadValues load_values, const float* p, int64_t n, int64_t rows, float* acc, int64_t d) {
+  int64_t r = 0;
+  for (; r + kValueRows <= rows; r += kValueRows) add_products<kValueRows, C>(load_values, p + r * kKeys, n, acc + r * d, d);
+  for (; r + 3 <= rows; r += 3) add_products<3, C>(load_values, p + r * kKeys, n, acc + r * d, d);
+  for (; r < rows; ++r) add_products<1, C>(load_values, p + r * kKeys, n, acc + r * d, d);
+}
+
+// acc (rows, d) += p (rows, n) · the n values from `offset` on of a page.
+inline void add_half_values(const mlxr_kv& kv, const uint8_t* page, int64_t offset, const float* p, int64_t n, int64_t rows, float*,
+                            float* acc) {
+  const int64_t d = padded(kv.head_dim);
+  const auto* v = reinterpret_cast<const uint16_t*>(page) + offset * d;
+  int64_t c = 0;
+  for (; c + 2 * kLanes <= d; c += 2 * kLanes)
+    add_rows<2>([&](int64_t j, int i) { return load_half(v + j * d + c + i * kLanes); }, p, n, rows, acc + c, d);
+  if (c < d) add_rows<1>([&](int64_t j, int) { return load_half(v + j * d + c); }, p, n, rows, acc + c, d);
+}
+
+// The same; `scaled` (rows, kKeys) becomes p times the scales of the values.
+inline void add_byte_values(const mlxr_kv& kv, const uint8_t* page, int64_t offset, const float* p, int64_t n, int64_t rows, float* scaled,
+                            float* acc) {
+  typedef int8_t B __attribute__((vector_size(MLXR_LANES)));
+  const int64_t d = kv.head_dim;
+  const auto* scales = reinterpret_cast<const uint16_t*>(page) + offset;
+  const auto* q = page + d / 32 * kv.block_tokens * 2 + offset * d;
+  for (int64_t b = 0; b < d / 32; ++b, scales += kv.block_tokens) {
+    for (int64_t j = 0; j < n; j += kLanes) {
+      const F scale = load_half(scales + j);
+      for (int64_t r = 0; r < rows; ++r) store(scaled + r * kKeys + j, load<F>(p + r * kKeys + j) * scale);
+    }
+    for (int64_t c = 32 * b; c < 32 * (b + 1); c += 2 * kLanes) {
+      const auto values = [&](int64_t j, int i) {
+        return __builtin_convertvector(__builtin_convertvector(load<B>(q + j * d + c + i * kLanes), I), F);
+      };
+      add_rows<2>(values, scaled, n, rows, acc + c, d);
+    }
+  }
+}
+
+// Turns a row of scores of the keys [key, key + n) into weights, and corrects what was summed under a smaller maximum.
+inline void softmax_step(const Unit& u, int64_t r, int64_t key, int64_t n, float* scores, const Partial& out, int64_t d) {
+  const mlxr_attention_args& g = *u.g;
+  const int64_t width = (n + kLanes - 1) / kLanes * kLanes;
+  if (g.softcap > 0)
+    for (int64_t j = 0; j < width; j += kLanes) store(scores + j, g.softcap * vtanh(load<F>(scores + j) / g.softcap));
+  const int64_t high = u.position(r) - key + 1, low = g.window > 0 ? u.position(r) - g.window + 1 - key : 0;  // visible: [low, high)
+  for (int64_t j = 0; j < imin(low, width); ++j) scores[j] = -INFINITY;
+  for (int64_t j = imax(0, imin(high, n)); j < width; ++j) scores[j] = -INFINITY;
+  const float top = smax(out.top[r], row_max(scores, width));
+  if (top == -INFINITY) {  // nothing visible yet
+    std::memset(scores, 0, size_t(width) * 4);
+    return;
+  }
+  const float correction = out.top[r] == -INFINITY ? 0.0f : __builtin_expf(out.top[r] - top);
+  out.total[r] = out.total[r] * correction + exp_row(scores, top, width, scores);
+  out.top[r] = top;
+  if (correction != 1.0f)
+    for (int64_t i = 0; i < d; i += kLanes) store(out.acc + r * d + i, load<F>(out.acc + r * d + i) * correction);
+}
+
+// Scratch of one unit.
 struct AttentionScratch {
-  int64_t d, rows;
-  float* q;           // (rows, d)
-  float* acc;         // (rows, d)
-  float* keys;        // (kKeys, d), or (d, kKeys) when transposed
-  float* values;      // (kKeys, d)
-  float* scores;      // (rows, kKeys)
-  float* top;         // (rows)
-  float* total;       // (rows)
-  int64_t* position;  // (rows)
+  float* q;       // (rows, head_dim), scaled
+  float* scores;  // (rows, kKeys)
+  float* scaled;  // (rows, kKeys), for Q8_0
+  void* bytes;    // q as int8, for Q8_0
+  float* partial;
 
-  static size_t bytes(int64_t d, int64_t rows) { return size_t(2 * rows * d + 2 * kKeys * d + rows * kKeys + 4 * rows) * 4 + 64; }
-  AttentionScratch(void* memory, int64_t d_, int64_t rows_) : d(d_), rows(rows_) {
-    position = static_cast<int64_t*>(memory);
-    top = reinterpret_cast<float*>(position + rows);
-    total = top + rows;
-    q = total + rows;
-    acc = q + rows * d;
-    keys = acc + rows * d;
-    values = keys + kKeys * d;
-    scores = values + kKeys * d;
+  static size_t size(int64_t dim, int64_t rows) {
+    return (size_t(rows * dim + 15) / 16 * 16 + size_t(2 * rows * kKeys) + Partial::floats(padded(dim), rows)) * 4 +
+           Activations::bytes(rows, dim);
+  }
+  AttentionScratch(void* memory, int64_t dim, int64_t rows) : q(static_cast<float*>(memory)) {
+    scores = q + (rows * dim + 15) / 16 * 16;
+    scaled = scores + rows * kKeys;
+    partial = scaled + rows * kKeys;
+    bytes = partial + Partial::floats(padded(dim), rows);
   }
 };
 
-inline void widen(const uint16_t* from, int64_t n, int64_t d, float* to) {
-  int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) store(to + i, load_half(from + i));
-  for (; i < n; ++i) to[i] = half(from[i]);
-  for (; i < d; ++i) to[i] = 0;
-}
-
-// out (R, kKeys) for R rows of q, d apart, against transposed keys (dim, kKeys).
-template <int R>
-inline void scores_transposed(const float* q, const float* keys, int64_t dim, int64_t d, float* out) {
-  for (int64_t c = 0; c < kKeys; c += 2 * kLanes) {
-    F acc[R][2] = {};
-    for (int64_t i = 0; i < dim; ++i) {
-      const F a = load<F>(keys + i * kKeys + c), b = load<F>(keys + i * kKeys + c + kLanes);
-      for (int r = 0; r < R; ++r) {
-        acc[r][0] += a * q[r * d + i];
-        acc[r][1] += b * q[r * d + i];
-      }
-    }
-    for (int r = 0; r < R; ++r) {
-      store(out + r * kKeys + c, acc[r][0]);
-      store(out + r * kKeys + c + kLanes, acc[r][1]);
-    }
-  }
-}
-
-// acc (R, d) += p (R, n) · values (n, d)
-template <int R>
-inline void add_values(const float* p, const float* values, int64_t n, int64_t d, float* acc) {
-  for (int64_t c = 0; c < d; c += kLanes) {
-    F total[R];
-    for (int r = 0; r < R; ++r) total[r] = load<F>(acc + r * d + c);
-    for (int64_t j = 0; j < n; ++j) {
-      const F v = load<F>(values + j * d + c);
-      for (int r = 0; r < R; ++r) total[r] += v * p[r * kKeys + j];
-    }
-    for (int r = 0; r < R; ++r) store(acc + r * d + c, total[r]);
-  }
-}
-
-inline void attend(const mlxr_attention_args& g, const mlxr_sequence& s, int64_t kv_head, int64_t first, int64_t count, void* memory) {
-  const int64_t dim = g.kv.head_dim, d = (dim + kLanes - 1) / kLanes * kLanes, group = g.n_heads / g.kv.n_kv_heads;
-  AttentionScratch w(memory, d, group * count);
-  const int64_t rows = w.rows;
+inline void attend(const Unit& u, const AttentionScratch& w, const Partial& out) {
+  const mlxr_kv& kv = u.g->kv;
+  const int64_t dim = kv.head_dim, d = padded(dim), rows = u.rows;
+  const bool bytes = static_cast<Type>(kv.type) == Type::kQ8_0;
+  Activations a(w.bytes, rows, bytes ? dim : 0);
   for (int64_t r = 0; r < rows; ++r) {
-    const int64_t token = first + r / group, head = kv_head * group + r % group;
-    const float* q = g.q + ((s.first + token) * g.n_heads + head) * dim;
-    for (int64_t i = 0; i < d; ++i) w.q[r * d + i] = i < dim ? q[i] * g.scale : 0.0f;
-    w.position[r] = s.length - s.count + token;
-    w.top[r] = -INFINITY;
-    w.total[r] = 0;
+    for (int64_t i = 0; i < dim; ++i) w.q[r * dim + i] = u.g->q[u.at(r) + i] * u.g->scale;
+    if (bytes) a.quantize(w.q, r);
+    out.top[r] = -INFINITY;
+    out.total[r] = 0;
   }
-  std::memset(w.acc, 0, size_t(rows * d) * 4);
+  std::memset(out.acc, 0, size_t(rows * d) * 4);
 
-  const int64_t last = w.position[rows - 1];
-  const int64_t begin = g.window > 0 ? imax(0, w.position[0] - g.window + 1) : 0;
-  const bool transpose = rows >= kTransposeRows;
-  for (int64_t key = begin; key <= last; key += kKeys) {
-    const int64_t n = imin(kKeys, last + 1 - key);
-    for (int64_t j = 0; j < n; ++j) {
-      const int64_t page = s.pages[(key + j) / g.kv.block_tokens], offset = (key + j) % g.kv.block_tokens;
-      const int64_t at = ((page * g.kv.n_kv_heads + kv_head) * g.kv.block_tokens + offset) * dim;
-      widen(g.kv.v + at, dim, d, w.values + j * d);
-      if (transpose) {
-        for (int64_t i = 0; i < dim; ++i) w.keys[i * kKeys + j] = half(g.kv.k[at + i]);
-      } else {
-        widen(g.kv.k + at, dim, d, w.keys + j * d);
+  for (int64_t key = u.begin; key < u.end; key += kKeys) {
+    const int64_t n = imin(kKeys, u.end - key);
+    for (int64_t j = 0; j < n; j += kLanes) {
+      const int64_t token = key + j;
+      const mlxr_matrix keys{kv.type, kv.block_tokens, dim, page_at(kv.k, kv, u.s->pages[token / kv.block_tokens], u.kv_head)};
+      for (int64_t r = 0; r < rows; r += kTileTokens) {
+        const int count = int(imin(kTileTokens, rows - r));
+        F tile_scores[kTileTokens];
+        panel_product(keys, token % kv.block_tokens / kLanes, w.q, a, r, count, tile_scores);
+        for (int i = 0; i < count; ++i) store(w.scores + (r + i) * kKeys + j, tile_scores[i]);
       }
     }
-    if (transpose) {
-      if (n < kKeys)
-        for (int64_t i = 0; i < dim; ++i) std::memset(w.keys + i * kKeys + n, 0, size_t(kKeys - n) * 4);
-      int64_t r = 0;
-      for (; r + 4 <= rows; r += 4) scores_transposed<4>(w.q + r * d, w.keys, dim, d, w.scores + r * kKeys);
-      for (; r < rows; ++r) scores_transposed<1>(w.q + r * d, w.keys, dim, d, w.scores + r * kKeys);
-    } else {
-      for (int64_t r = 0; r < rows; ++r) {
-        for (int64_t j = 0; j < n; ++j) {
-          F acc{};
-          for (int64_t i = 0; i < d; i += kLanes) acc += load<F>(w.q + r * d + i) * load<F>(w.keys + j * d + i);
-          w.scores[r * kKeys + j] = sum(acc);
-        }
-      }
+    for (int64_t r = 0; r < rows; ++r) softmax_step(u, r, key, n, w.scores + r * kKeys, out, d);
+    for (int64_t j = 0; j < n;) {
+      const int64_t token = key + j, offset = token % kv.block_tokens, count = imin(n - j, kv.block_tokens - offset);
+      const uint8_t* page = page_at(kv.v, kv, u.s->pages[token / kv.block_tokens], u.kv_head);
+      (bytes ? add_byte_values : add_half_values)(kv, page, offset, w.scores + j, count, rows, w.scaled, out.acc);
+      j += count;
     }
-    for (int64_t r = 0; r < rows; ++r) {
-      float* scores = w.scores + r * kKeys;
-      if (g.softcap > 0) {
-        for (int64_t j = n; j < kKeys; ++j) scores[j] = 0;
-        for (int j = 0; j < kKeys; j += kLanes) store(scores + j, g.softcap * vtanh(load<F>(scores + j) / g.softcap));
-      }
-      const int64_t high = w.position[r] - key + 1, low = g.window > 0 ? w.position[r] - g.window + 1 - key : 0;  // visible: [low, high)
-      for (int64_t j = 0; j < imin(low, kKeys); ++j) scores[j] = -INFINITY;
-      for (int64_t j = imax(0, high); j < kKeys; ++j) scores[j] = -INFINITY;
-      const float top = smax(w.top[r], row_max(scores, kKeys));
-      if (top == -INFINITY) {  // nothing visible yet
-        std::memset(scores, 0, kKeys * 4);
-        continue;
-      }
-      const float correction = w.top[r] == -INFINITY ? 0.0f : __builtin_expf(w.top[r] - top);
-      w.total[r] = w.total[r] * correction + exp_row(scores, top, kKeys, scores);
-      w.top[r] = top;
-      if (correction != 1.0f)
-        for (int64_t i = 0; i < d; i += kLanes) store(w.acc + r * d + i, load<F>(w.acc + r * d + i) * correction);
-    }
-    int64_t r = 0;
-    for (; r + 8 <= rows; r += 8) add_values<8>(w.scores + r * kKeys, w.values, n, d, w.acc + r * d);
-    for (; r + 3 <= rows; r += 3) add_values<3>(w.scores + r * kKeys, w.values, n, d, w.acc + r * d);
-    for (; r < rows; ++r) add_values<1>(w.scores + r * kKeys, w.values, n, d, w.acc + r * d);
-  }
-  for (int64_t r = 0; r < rows; ++r) {
-    const int64_t token = first + r / group, head = kv_head * group + r % group;
-    float* y = g.y + ((s.first + token) * g.n_heads + head) * dim;
-    const float inverse = 1.0f / w.total[r];
-    for (int64_t i = 0; i < dim; ++i) y[i] = w.acc[r * d + i] * inverse;
   }
 }
+
+// Merges the n pieces of the rows of a unit, `size` floats apart, into y.
+inline void merge(const Unit& u, float* pieces, int64_t n, size_t size) {
+  const int64_t dim = u.g->kv.head_dim, d = padded(dim);
+  for (int64_t r = 0; r < u.rows; ++r) {
+    float top = -INFINITY, total = 0;
+    for (int64_t i = 0; i < n; ++i) top = smax(top, Partial(pieces + size_t(i) * size, d, u.rows).top[r]);
+    float* y = u.g->y + u.at(r);
+    for (int64_t i = 0; i < n; ++i) {
+      const Partial piece(pieces + size_t(i) * size, d, u.rows);
+      const float weight = __builtin_expf(piece.top[r] - top);
+      total += piece.total[r] * weight;
+      for (int64_t c = 0; c < dim; ++c) y[c] = (i == 0 ? 0.0f : y[c]) + piece.acc[r * d + c] * weight;
+    }
+    for (int64_t c = 0; c < dim; ++c) y[c] *= 1.0f / total;
+  }
+}
+
+// How the units of a sequence are numbered: pieces of heads of tiles.
+struct Tiling {
+  const mlxr_attention_args* g;
+  int64_t group, tokens;  // of a tile
+
+  explicit Tiling(const mlxr_attention_args& args)
+      : g(&args), group(args.n_heads / args.kv.n_kv_heads), tokens(imax(1, kMaxRows / group)) {}
+
+  int64_t rows() const { return group * tokens; }
+  int64_t tiles(const mlxr_sequence& s) const { return (s.count + tokens - 1) / tokens; }
+  int64_t begin(int64_t position) const { return g->window > 0 ? imax(0, position - g->window + 1) / kLanes * kLanes : 0; }
+  int64_t pieces(const mlxr_sequence& s) const {
+    return tiles(s) > 1 ? 1 : (s.length - begin(s.length - s.count) + kSplitKeys - 1) / kSplitKeys;
+  }
+  int64_t units(const mlxr_sequence& s) const { return tiles(s) * g->kv.n_kv_heads * pieces(s); }
+
+  Unit unit(const mlxr_sequence& s, int64_t index) const {
+    const int64_t n_pieces = pieces(s), piece = index % n_pieces, head = index / n_pieces % g->kv.n_kv_heads;
+    const int64_t first = (tiles(s) - 1 - index / n_pieces / g->kv.n_kv_heads) * tokens;  // the longest first
+    const int64_t count = imin(tokens, s.count - first), position = s.length - s.count + first;
+    const int64_t low = begin(position) + piece * kSplitKeys, high = position + count;
+    return {g, &s, head, group, first, group * count, low, n_pieces == 1 ? high : imin(high, low + kSplitKeys)};
+  }
+};
 
 inline void attention(mlxr_pool* pool, const mlxr_attention_args* args) {
   struct Job {
-    const mlxr_attention_args* g;
+    Tiling tiling;
     mlxr_pool* pool;
-    int64_t tokens;  // of a tile
-    size_t scratch;
-  };
-  const int64_t d = (args->kv.head_dim + kLanes - 1) / kLanes * kLanes, group = args->n_heads / args->kv.n_kv_heads;
-  Job job{args, pool, imax(1, kMaxRows / group), 0};
-  job.scratch = AttentionScratch::bytes(d, group * job.tokens);
-  int64_t units = 0, work = 0;
+    float* pieces;  // of every unit whose sequence is split
+    size_t piece_floats;
+  } job{Tiling(*args), pool, nullptr, 0};
+  const int64_t dim = args->kv.head_dim;
+  int64_t units = 0, work = 0, pieces = 0;
   for (int32_t i = 0; i < args->n_sequences; ++i) {
     const mlxr_sequence& s = args->sequences[i];
-    units += (s.count + job.tokens - 1) / job.tokens * args->kv.n_kv_heads;
-    work += s.count * s.length * args->n_heads * args->kv.head_dim;
+    units += job.tiling.units(s);
+    if (job.tiling.pieces(s) > 1) pieces += job.tiling.units(s);
+    work += s.count * s.length * args->n_heads * dim;
   }
-  const auto task = [](void* p, int64_t unit, int thread) {
+  job.piece_floats = Partial::floats(padded(dim), job.tiling.rows());
+  if (pieces > 0) job.pieces = static_cast<float*>(pool_shared(pool, 0, size_t(pieces) * job.piece_floats * 4));
+  const auto task = [](void* p, int64_t index, int thread) {
     const Job& j = *static_cast<const Job*>(p);
-    const mlxr_sequence* s = j.g->sequences;
-    const int64_t heads = j.g->kv.n_kv_heads;
-    int64_t tiles = (s->count + j.tokens - 1) / j.tokens;
-    while (unit >= tiles * heads) {
-      unit -= tiles * heads;
-      ++s;
-      tiles = (s->count + j.tokens - 1) / j.tokens;
-    }
-    const int64_t first = (tiles - 1 - unit / heads) * j.tokens;  // the longest first
-    attend(*j.g, *s, unit % heads, first, imin(j.tokens, s->count - first), pool_scratch(j.pool, thread, j.scratch));
+    const mlxr_sequence* s = j.tiling.g->sequences;
+    float* piece = j.pieces;
+    for (; index >= j.tiling.units(*s); index -= j.tiling.units(*s), ++s)
+      if (j.tiling.pieces(*s) > 1) piece += size_t(j.tiling.units(*s)) * j.piece_floats;
+    const Unit unit = j.tiling.unit(*s, index);
+    const int64_t head_dim = j.tiling.g->kv.head_dim, rows = unit.rows;
+    const AttentionScratch scratch(pool_scratch(j.pool, thread, AttentionScratch::size(head_dim, j.tiling.rows())), head_dim, rows);
+    if (j.tiling.pieces(*s) > 1) return attend(unit, scratch, Partial(piece + size_t(index) * j.piece_floats, padded(head_dim), rows));
+    attend(unit, scratch, Partial(scratch.partial, padded(head_dim), rows));
+    merge(unit, scratch.partial, 1, 0);
   };
   if (work <= kInlineWork) {
     for (int64_t i = 0; i < units; ++i) task(&job, i, 0);
   } else {
     pool_run(pool, units, task, &job);
+  }
+  float* piece = job.pieces;
+  for (int32_t i = 0; i < args->n_sequences; ++i) {
+    const mlxr_sequence& s = args->sequences[i];
+    const int64_t n = job.tiling.pieces(s);
+    if (n == 1) continue;
+    for (int64_t index = 0; index < job.tiling.units(s); index += n, piece += size_t(n) * job.piece_floats)
+      merge(job.tiling.unit(s, index), piece, n, job.piece_floats);
   }
 }
 

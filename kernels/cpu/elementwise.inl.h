@@ -1,4 +1,4 @@
-// rms_norm, softmax, rope and kv_store: one pass over memory each; threads only for a prompt's worth of rows.
+// rms_norm, softmax and rope: one pass over memory each; threads only for a prompt's worth of rows.
 #pragma once
 
 namespace mlxr::kernels::MLXR_ISA {
@@ -115,23 +115,6 @@ inline void rope(mlxr_pool* pool, const mlxr_rope_args* args) {
       for (int64_t h = 0; h < g.n_heads; ++h) {
         const int64_t at = (token * g.n_heads + h) * g.head_dim + 2 * g.n_pairs;
         std::memcpy(g.y + at, g.x + at, size_t(g.head_dim - 2 * g.n_pairs) * 4);
-      }
-    }
-  });
-}
-
-inline void kv_store(mlxr_pool* pool, const mlxr_kv_store_args* args) {
-  const mlxr_kv_store_args& g = *args;
-  const mlxr_kv& kv = g.kv;
-  for_rows(pool, g.n_tokens, g.n_tokens * kv.n_kv_heads * kv.head_dim * 2, [&g, &kv](int64_t token) {
-    const int64_t slot = g.slots[token];
-    if (slot < 0) return;
-    const int64_t block = slot / kv.block_tokens, offset = slot % kv.block_tokens, d = kv.head_dim;
-    for (int64_t h = 0; h < kv.n_kv_heads; ++h) {
-      const int64_t from = (token * kv.n_kv_heads + h) * d, to = ((block * kv.n_kv_heads + h) * kv.block_tokens + offset) * d;
-      for (int64_t i = 0; i < d; ++i) {
-        kv.k[to + i] = to_half(g.k[from + i]);
-        kv.v[to + i] = to_half(g.v[from + i]);
       }
     }
   });

@@ -40,6 +40,7 @@ mlxr_kernel_pack table(const char* variant, const char* layout_name) {
           o.gated_mlp,
           o.rms_norm,
           o.rope,
+          o.page_bytes,
           o.kv_store,
           o.attention,
           o.softmax,

@@ -47,7 +47,7 @@ inline void block_product(P, const uint8_t* panel, const Activations& a, int64_t
 // The same for float weights. Few tokens take several sums each, as an addition waits for the one before it.
 template <int T, class LoadWeights>
 inline void float_product(LoadWeights load_weights, int64_t k, const float* x, F* out) {
-  constexpr int kSums = T == 1 ? 4 : T == 2 ? 2 : 1;
+  constexpr int kSums = T == 1 ? 4 : T <= 4 ? 2 : 1;
   F total[kSums][T] = {};
   int64_t c = 0;
   for (; c + kSums <= k; c += kSums) {

@@ -80,7 +80,7 @@ bool agree(const Operations& tested, size_t n, Call call) {
 
 const char* check(const Operations& tested, mlxr_pool* pool) {
   Random random;
-  const auto x = random.reals(9 * 256);
+  const auto x = random.reals(12 * 256);
   for (uint32_t type = 0; type <= 30; ++type) {
     if (layout(type).block_values == 0) continue;
     const int64_t n = 19, k = 256;
@@ -124,27 +124,25 @@ const char* check(const Operations& tested, mlxr_pool* pool) {
       }))
     return "softmax";
 
-  // Both variants fill a cache of their own; attention reads it, so that an error of kv_store shows too.
-  const int64_t tokens = 21, head_dim = 16;
+  // Each variant reads the cache that it filled.
+  const int64_t tokens = 21, head_dim = 32;
   const int32_t pages[] = {1, 0};
   int32_t slots[21];
   for (int32_t i = 0; i < 21; ++i) slots[i] = pages[i / 16] * 16 + i % 16;
-  std::vector<uint16_t> caches[2];
-  for (int which = 0; which < 2; ++which) {
-    caches[which].resize(size_t(2 * 2 * 2 * 16 * head_dim));
-    uint16_t* k = caches[which].data();
-    const mlxr_kv_store_args args{{k, k + 2 * 2 * 16 * head_dim, 2, 2, 16, head_dim}, x.data(), x.data() + 700, slots, tokens};
-    (which == 0 ? tested : scalar::operations).kv_store(pool, &args);
-  }
-  if (caches[0] != caches[1]) return "kv_store";
-  for (const int64_t count : {int64_t(1), tokens}) {
-    if (!agree(tested, size_t(count * 4 * head_dim), [&](const Operations& o, float* y) {
-          uint16_t* k = caches[0].data();
-          const mlxr_sequence sequence{0, count, tokens, pages};
-          const mlxr_attention_args args{x.data(), {k, k + 2 * 2 * 16 * head_dim, 2, 2, 16, head_dim}, &sequence, 1, 4, 0.25f, 7, 20.0f, y};
-          o.attention(pool, &args);
-        }))
-      return "attention";
+  for (const Type type : {Type::kF16, Type::kQ8_0}) {
+    for (const int64_t count : {int64_t(1), tokens}) {
+      if (!agree(tested, size_t(count * 4 * head_dim), [&](const Operations& o, float* y) {
+            const size_t bytes = size_t(2 * 2 * o.page_bytes(uint32_t(type), 16, head_dim));
+            std::vector<uint8_t> k(bytes), v(bytes);
+            const mlxr_kv kv{uint32_t(type), k.data(), v.data(), 2, 2, 16, head_dim};
+            const mlxr_kv_store_args stored{kv, x.data(), x.data() + 700, slots, tokens};
+            o.kv_store(pool, &stored);
+            const mlxr_sequence sequence{0, count, tokens, pages};
+            const mlxr_attention_args args{x.data(), kv, &sequence, 1, 4, 0.25f, 7, 20.0f, y};
+            o.attention(pool, &args);
+          }))
+        return "attention";
+    }
   }
   return nullptr;
 }

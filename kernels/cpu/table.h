@@ -12,6 +12,7 @@ struct Operations {
   void (*gated_mlp)(mlxr_pool*, const mlxr_gated_args*);
   void (*rms_norm)(mlxr_pool*, const mlxr_rms_norm_args*);
   void (*rope)(mlxr_pool*, const mlxr_rope_args*);
+  int64_t (*page_bytes)(uint32_t type, int64_t block_tokens, int64_t head_dim);
   void (*kv_store)(mlxr_pool*, const mlxr_kv_store_args*);
   void (*attention)(mlxr_pool*, const mlxr_attention_args*);
   void (*softmax)(mlxr_pool*, const mlxr_softmax_args*);

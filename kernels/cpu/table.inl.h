@@ -14,11 +14,13 @@
 #include "kernels/cpu/product.inl.h"
 #include "kernels/cpu/gemm.inl.h"
 #include "kernels/cpu/elementwise.inl.h"
+#include "kernels/cpu/cache.inl.h"
 #include "kernels/cpu/attention.inl.h"
 
 namespace mlxr::kernels::MLXR_ISA {
 
 extern const Operations operations;
-const Operations operations = {panel_bytes, make_panels, q_gemm, gated_mlp, rms_norm, rope, kv_store, attention, softmax, get_rows};
+const Operations operations = {panel_bytes, make_panels, q_gemm,    gated_mlp, rms_norm, rope,
+                               page_bytes,  kv_store,    attention, softmax,   get_rows};
 
 }  // namespace mlxr::kernels::MLXR_ISA

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "tests/kernels/pack_library.h"
 #include "tests/kernels/reference.h"
@@ -94,6 +95,21 @@ TEST_F(Operations, SoftmaxOfShortLongAndExtremeRows) {
   }
 }
 
+// A cache of its own for each variant, NaN where nothing was stored.
+class Cache {
+ public:
+  Cache(const mlxr_kernel_pack& pack, uint32_t type, int64_t blocks, int64_t heads, int64_t block_tokens, int64_t dim)
+      : bytes_(size_t(blocks * heads * pack.page_bytes(type, block_tokens, dim))),
+        memory_(2 * bytes_, 0x7e),
+        kv_{type, memory_.data(), memory_.data() + bytes_, blocks, heads, block_tokens, dim} {}
+  const mlxr_kv& kv() const { return kv_; }
+
+ private:
+  size_t bytes_;
+  std::vector<uint8_t> memory_;
+  mlxr_kv kv_;
+};
+
 struct Case {
   int64_t heads, kv_heads, dim, block_tokens, count, length;
   int32_t window;
@@ -104,53 +120,60 @@ struct Case {
 TEST_F(Operations, PagedAttention) {
   const Case cases[] = {{9, 3, 64, 16, 1, 1, 0, 0},       {9, 3, 64, 16, 1, 200, 0, 0},      {9, 3, 64, 16, 50, 130, 0, 0},
                         {4, 1, 256, 32, 1, 90, 40, 0},    {4, 1, 256, 32, 70, 70, 20, 0},    {4, 4, 20, 16, 33, 100, 0, 0},
-                        {4, 4, 20, 16, 1, 100, 0, 30.0f}, {8, 2, 32, 16, 40, 170, 65, 5.0f}, {2, 2, 7, 16, 65, 65, 1, 0}};
-  for (const Case& c : cases) {
-    const int64_t tokens = c.count + 1, pages_each = (c.length + c.block_tokens - 1) / c.block_tokens, blocks = 2 * pages_each;
-    std::vector<int32_t> pages(static_cast<size_t>(blocks));
-    for (size_t i = 0; i < pages.size(); ++i) pages[i] = int32_t(i);
-    std::shuffle(pages.begin(), pages.end(), random);
-    const auto k = reals(size_t(2 * c.length * c.kv_heads * c.dim), random, 2), v = reals(k.size(), random);
-    const auto q = reals(size_t(tokens * c.heads * c.dim), random, 2);
-    std::vector<int32_t> slots;
-    for (int64_t i = 0; i < 2 * c.length; ++i) {
-      const int64_t position = i % c.length;
-      slots.push_back(pages[size_t(i / c.length * pages_each + position / c.block_tokens)] * int32_t(c.block_tokens) +
-                      int32_t(position % c.block_tokens));
-    }
-    for (const auto* pack : available()) {
-      mlxr_pool* pool = pack->pool_create(2);
-      std::vector<uint16_t> cache(size_t(2 * blocks * c.kv_heads * c.block_tokens * c.dim), 0x7e00);  // NaN where nothing was stored
-      mlxr_kv kv{cache.data(), cache.data() + cache.size() / 2, blocks, c.kv_heads, c.block_tokens, c.dim};
-      const mlxr_kv_store_args stored{kv, k.data(), v.data(), slots.data(), 2 * c.length};
-      pack->kv_store(pool, &stored);
-      const mlxr_sequence sequences[] = {{0, c.count, c.length, pages.data()}, {c.count, 1, c.length, pages.data() + pages_each}};
-      std::vector<float> y(q.size());
-      const float scale = 1 / std::sqrt(float(c.dim));
-      const mlxr_attention_args args{q.data(), kv, sequences, 2, c.heads, scale, c.window, c.softcap, y.data()};
-      pack->attention(pool, &args);
-      pack->pool_destroy(pool);
-      for (int64_t t = 0; t < tokens; ++t) {
-        const int64_t which = t < c.count ? 0 : 1, position = which ? c.length - 1 : c.length - c.count + t;
-        const int64_t begin = c.window ? std::max<int64_t>(0, position - c.window + 1) : 0;
-        for (int64_t h = 0; h < c.heads; ++h) {
-          const int64_t kv_head = h / (c.heads / c.kv_heads);
-          const auto at = [&](int64_t p, int64_t i) { return size_t(((which * c.length + p) * c.kv_heads + kv_head) * c.dim + i); };
-          std::vector<double> scores;
-          double total = 0;
-          for (int64_t p = begin; p <= position; ++p) {
-            double s = 0;
-            for (int64_t i = 0; i < c.dim; ++i) s += double(q[size_t((t * c.heads + h) * c.dim + i)]) * k[at(p, i)];
-            s *= scale;
-            if (c.softcap > 0) s = c.softcap * std::tanh(s / c.softcap);
-            scores.push_back(std::exp(s));
-            total += scores.back();
-          }
-          for (int64_t i = 0; i < c.dim; ++i) {
-            double want = 0;
-            for (int64_t p = begin; p <= position; ++p) want += scores[size_t(p - begin)] / total * v[at(p, i)];
-            // float16 keys and values: 2^-11 of values up to 2 and 1
-            ASSERT_NEAR(y[size_t((t * c.heads + h) * c.dim + i)], want, 4e-3) << pack->variant << " dim " << c.dim << " token " << t;
+                        {4, 4, 20, 16, 1, 100, 0, 30.0f}, {8, 2, 32, 16, 40, 170, 65, 5.0f}, {2, 2, 7, 16, 65, 65, 1, 0},
+                        {9, 3, 64, 32, 1, 1500, 0, 0},    {4, 2, 32, 32, 5, 1100, 0, 0},     {4, 1, 96, 32, 1, 1200, 700, 0},
+                        {40, 1, 32, 16, 3, 600, 0, 0},    {2, 1, 64, 16, 30, 1030, 515, 0}};
+  constexpr uint32_t kF16 = 1, kQ8_0 = 8;
+  for (const uint32_t type : {kF16, kQ8_0}) {
+    for (const Case& c : cases) {
+      if (type == kQ8_0 && c.dim % 32 != 0) continue;  // Q8_0 holds no such head
+      const int64_t tokens = c.count + 1, pages_each = (c.length + c.block_tokens - 1) / c.block_tokens, blocks = 2 * pages_each;
+      std::vector<int32_t> pages(static_cast<size_t>(blocks));
+      for (size_t i = 0; i < pages.size(); ++i) pages[i] = int32_t(i);
+      std::shuffle(pages.begin(), pages.end(), random);
+      const auto k = reals(size_t(2 * c.length * c.kv_heads * c.dim), random, 2), v = reals(k.size(), random);
+      const auto q = reals(size_t(tokens * c.heads * c.dim), random, 2);
+      std::vector<int32_t> slots;
+      for (int64_t i = 0; i < 2 * c.length; ++i) {
+        const int64_t position = i % c.length;
+        slots.push_back(pages[size_t(i / c.length * pages_each + position / c.block_tokens)] * int32_t(c.block_tokens) +
+                        int32_t(position % c.block_tokens));
+      }
+      for (const auto* pack : available()) {
+        mlxr_pool* pool = pack->pool_create(2);
+        const Cache cache(*pack, type, blocks, c.kv_heads, c.block_tokens, c.dim);
+        const mlxr_kv& kv = cache.kv();
+        const mlxr_kv_store_args stored{kv, k.data(), v.data(), slots.data(), 2 * c.length};
+        pack->kv_store(pool, &stored);
+        const mlxr_sequence sequences[] = {{0, c.count, c.length, pages.data()}, {c.count, 1, c.length, pages.data() + pages_each}};
+        std::vector<float> y(q.size());
+        const float scale = 1 / std::sqrt(float(c.dim));
+        const mlxr_attention_args args{q.data(), kv, sequences, 2, c.heads, scale, c.window, c.softcap, y.data()};
+        pack->attention(pool, &args);
+        pack->pool_destroy(pool);
+        for (int64_t t = 0; t < tokens; ++t) {
+          const int64_t which = t < c.count ? 0 : 1, position = which ? c.length - 1 : c.length - c.count + t;
+          const int64_t begin = c.window ? std::max<int64_t>(0, position - c.window + 1) : 0;
+          for (int64_t h = 0; h < c.heads; ++h) {
+            const int64_t kv_head = h / (c.heads / c.kv_heads);
+            const auto at = [&](int64_t p, int64_t i) { return size_t(((which * c.length + p) * c.kv_heads + kv_head) * c.dim + i); };
+            std::vector<double> scores;
+            double total = 0;
+            for (int64_t p = begin; p <= position; ++p) {
+              double s = 0;
+              for (int64_t i = 0; i < c.dim; ++i) s += double(q[size_t((t * c.heads + h) * c.dim + i)]) * k[at(p, i)];
+              s *= scale;
+              if (c.softcap > 0) s = c.softcap * std::tanh(s / c.softcap);
+              scores.push_back(std::exp(s));
+              total += scores.back();
+            }
+            for (int64_t i = 0; i < c.dim; ++i) {
+              double want = 0;
+              for (int64_t p = begin; p <= position; ++p) want += scores[size_t(p - begin)] / total * v[at(p, i)];
+              // Values are up to 1 and scores up to about 5. float16 rounds by 2^-11 of them, Q8_0 by 1/254 of the largest of 32.
+              ASSERT_NEAR(y[size_t((t * c.heads + h) * c.dim + i)], want, type == kF16 ? 4e-3 : 3e-2)
+                  << pack->variant << " dim " << c.dim << " token " << t;
+            }
           }
         }
       }
@@ -158,22 +181,58 @@ TEST_F(Operations, PagedAttention) {
   }
 }
 
+// What was stored, read back by an attention whose one visible key is the position itself: y is the value.
 TEST_F(Operations, KvStoreRoundsToNearestAndSkips) {
+  const std::vector<float> v = {1.0f, 65504.0f, 6e-8f, -2.5f, 1.00048828125f, 0.0f, -1.0f, 2049.0f};
+  const std::vector<float> rounded = {1.0f, 65504.0f, 0x1p-24f, -2.5f, 1.0f, 0.0f, -1.0f, 2048.0f};  // ties to even
   for (const auto* pack : available()) {
     mlxr_pool* pool = pack->pool_create(1);
-    const float k[] = {1.0f, 65504.0f, 1e6f, 6e-8f, -2.5f, 1.00048828125f, 0.0f, -INFINITY};
-    std::vector<uint16_t> cache(64, 7);
-    const int32_t slots[] = {3, -1};
-    const mlxr_kv_store_args args{{cache.data(), cache.data() + 32, 2, 1, 4, 4}, k, k, slots, 2};
+    const Cache cache(*pack, 1, 2, 1, 16, 8);
+    const std::vector<float> k(16, 0.5f), q(8, 1.0f);
+    std::vector<float> two = v, y(8);
+    two.insert(two.end(), 8, 99.0f);
+    const int32_t pages[] = {1, 0}, slots[] = {16, -1};
+    const mlxr_kv_store_args args{cache.kv(), k.data(), two.data(), slots, 2};
     pack->kv_store(pool, &args);
-    const int32_t second[] = {-1, 4};
-    const mlxr_kv_store_args more{{cache.data(), cache.data() + 32, 2, 1, 4, 4}, k, k, second, 2};
-    pack->kv_store(pool, &more);
-    EXPECT_EQ(std::vector<uint16_t>(cache.begin() + 12, cache.begin() + 16), (std::vector<uint16_t>{0x3c00, 0x7bff, 0x7c00, 0x0001}));
-    EXPECT_EQ(std::vector<uint16_t>(cache.begin() + 16, cache.begin() + 20), (std::vector<uint16_t>{0xc100, 0x3c00, 0, 0xfc00}))
-        << pack->variant;
-    EXPECT_EQ(std::vector<uint16_t>(cache.begin(), cache.begin() + 12), std::vector<uint16_t>(12, 7));
+    const mlxr_sequence sequence{0, 1, 1, pages};
+    const mlxr_attention_args attention{q.data(), cache.kv(), &sequence, 1, 1, 1.0f, 0, 0, y.data()};
+    pack->attention(pool, &attention);
+    EXPECT_EQ(y, rounded) << pack->variant;
     pack->pool_destroy(pool);
+  }
+}
+
+TEST_F(Operations, AttentionIsTheSameForAnyNumberOfThreads) {
+  const int64_t length = 2000, dim = 64;
+  const auto k = reals(size_t(length * dim), random), v = reals(k.size(), random), q = reals(4 * dim, random);
+  std::vector<int32_t> pages(63), slots(static_cast<size_t>(length));
+  std::iota(pages.begin(), pages.end(), 0);
+  std::iota(slots.begin(), slots.end(), 0);
+  for (const auto* pack : available()) {
+    std::vector<std::vector<float>> results;
+    for (const int threads : {1, 2, 5}) {
+      mlxr_pool* pool = pack->pool_create(threads);
+      const Cache cache(*pack, 1, 63, 1, 32, dim);
+      const mlxr_kv_store_args stored{cache.kv(), k.data(), v.data(), slots.data(), length};
+      pack->kv_store(pool, &stored);
+      const mlxr_sequence sequence{0, 1, length, pages.data()};
+      std::vector<float> y(4 * dim);
+      const mlxr_attention_args args{q.data(), cache.kv(), &sequence, 1, 4, 0.125f, 0, 0, y.data()};
+      pack->attention(pool, &args);
+      results.push_back(y);
+      pack->pool_destroy(pool);
+    }
+    EXPECT_EQ(results[0], results[1]) << pack->variant;
+    EXPECT_EQ(results[0], results[2]) << pack->variant;
+  }
+}
+
+TEST_F(Operations, PagesRefuseWhatTheyCannotHold) {
+  for (const auto* pack : available()) {
+    EXPECT_EQ(pack->page_bytes(8, 32, 20), 0) << "Q8_0 needs heads of a multiple of 32";
+    EXPECT_EQ(pack->page_bytes(2, 32, 64), 0) << "Q4_0 is no type of a cache";
+    EXPECT_GE(pack->page_bytes(1, 32, 64), 2 * 32 * 64);
+    EXPECT_GE(pack->page_bytes(8, 32, 64), 32 * 64 / 32 * 34);
   }
 }
 

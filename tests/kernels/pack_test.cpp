@@ -31,7 +31,7 @@ TEST(Pack, AutoIsTheBestVariantAndTablesAreComplete) {
 }
 
 TEST(Pack, SelfCheckPasses) {
-  for (const auto* pack : available()) EXPECT_EQ(pack->self_check(), nullptr) << pack->variant;
+  for (const auto* pack : available()) EXPECT_STREQ(pack->self_check(), nullptr) << pack->variant;
 }
 
 TEST(Pool, RefusesUselessCounts) {

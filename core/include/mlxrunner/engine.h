@@ -29,6 +29,7 @@ struct EngineOptions {
   int target_latency_ms = 0;          // while others decode, prompt steps shrink so that one step stays near this; 0: no target
   int max_queue = 512;                // requests that may wait; more are refused with kOverloaded
   std::uint64_t kv_bytes = 0;         // size limit of a model's KV arena; 0: one eighth of the machine's memory
+  std::string kv_type = "f16";        // type of cached keys and values: "f16", or "q8_0" (half of its memory, a little less exact)
   std::string kernels = "auto";       // "auto", "mlx" (no pack), or a variant by name: "avx2", "avx512", "neon"
   std::filesystem::path kernel_pack;  // folder with the pack's manifest.json; empty: beside the program (see core/ops/pack.h)
 };

@@ -8,9 +8,10 @@ namespace mlxr::kv {
 namespace {
 
 constexpr Layout kLayout{.layers = 2, .kv_heads = 3, .head_dim = 64};
+const auto kOps = ops::make_mlx_ops();
 
 TEST(Arena, ReservesWholeBlocksThatNobodyElseHas) {
-  Arena arena(kLayout, 8);
+  Arena arena(kLayout, 8, *kOps);
   const auto a = arena.reserve(kBlockTokens + 1);
   const auto b = arena.reserve(6 * kBlockTokens);
   ASSERT_TRUE(a && b);
@@ -22,23 +23,23 @@ TEST(Arena, ReservesWholeBlocksThatNobodyElseHas) {
 }
 
 TEST(Arena, RefusesWithoutTakingAnythingWhenThereIsNotEnough) {
-  Arena arena(kLayout, 2);
+  Arena arena(kLayout, 2, *kOps);
   EXPECT_FALSE(arena.reserve(2 * kBlockTokens + 1));
   EXPECT_EQ(arena.free_blocks(), 2);
 }
 
 TEST(Arena, ReleasedBlocksCanBeReservedAgain) {
-  Arena arena(kLayout, 2);
+  Arena arena(kLayout, 2, *kOps);
   const auto pages = arena.reserve(2 * kBlockTokens);
   arena.release(*pages);
   EXPECT_EQ(arena.reserve(2 * kBlockTokens), pages);
 }
 
 TEST(Arena, HasOneKeyAndOneValueArrayPerLayer) {
-  Arena arena(kLayout, 4);
+  Arena arena(kLayout, 4, *kOps);
   EXPECT_EQ(arena.arrays().size(), 4u);
   EXPECT_EQ(arena.layer(1).k.shape(), (mlx::core::Shape{4, 3, kBlockTokens, 64}));
-  EXPECT_EQ(kLayout.block_bytes(), 2u * 2 * 2 * 3 * 64 * kBlockTokens);
+  EXPECT_EQ(kLayout.block_bytes(*kOps), 2u * 2 * 2 * 3 * 64 * kBlockTokens);
 }
 
 }  // namespace

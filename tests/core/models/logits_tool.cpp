@@ -33,7 +33,7 @@ int main(int argc, char** argv) {
   if (!model) return std::fprintf(stderr, "%s\n", model.error().message.c_str()), 1;
 
   const int total = static_cast<int>(tokens.size());
-  kv::Arena arena((*model)->kv_layout(), kv::blocks_for(total) + 2);
+  kv::Arena arena((*model)->kv_layout(), kv::blocks_for(total) + 2, *ops);
   const auto skipped = arena.reserve(kv::kBlockTokens);  // so that pages do not begin at block 0
   const auto pages = *arena.reserve(total);
   for (int first = 0; first < total; first += chunk) {

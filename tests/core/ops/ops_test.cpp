@@ -73,13 +73,6 @@ BatchPtr batch_of(int count, int length, int block_tokens) {
   return batch;
 }
 
-LayerCache zero_cache(int blocks, int heads, int block_tokens, int dim) {
-  const mx::Shape shape{blocks, heads, block_tokens, dim};
-  auto k = mx::zeros(shape, mx::float16), v = mx::zeros(shape, mx::float16);
-  mx::eval({k, v});
-  return {k, v};
-}
-
 class OpsAgree : public ::testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
@@ -133,13 +126,13 @@ TEST_P(OpsAgree, RopeInBothPairings) {
 TEST_P(OpsAgree, AttentionOverPagesThatWereStoredInTwoSteps) {
   for (const int window : {0, 7}) {
     const auto run = [&](const Ops& ops) {
-      auto cache = zero_cache(5, 2, 8, 32);
-      const auto first = batch_of(20, 20, 8), second = batch_of(3, 23, 8);
+      auto cache = ops.make_cache({quant::Type::kF16, 5, 2, 16, 32});
+      const auto first = batch_of(20, 20, 16), second = batch_of(3, 23, 16);
       cache = ops.kv_store(std::move(cache), random({20, 2 * 32}, 1), random({20, 2 * 32}, 2), first);
       const AttentionOptions options{0.2f, window};
       auto prompt = ops.attention(random({20, 6 * 32}, 3), cache, first, options);
       prompt.eval();
-      // The pages of both batches are the same three blocks.
+      // The pages of both batches are the same blocks.
       cache = ops.kv_store(std::move(cache), random({3, 2 * 32}, 4), random({3, 2 * 32}, 5), second);
       return std::vector{prompt, ops.attention(random({3, 6 * 32}, 6), cache, second, options)};
     };

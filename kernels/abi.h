@@ -89,8 +89,8 @@ typedef struct mlxr_rope_args {
   float* y;             // (n_tokens, n_heads, head_dim); may be x
 } mlxr_rope_args;
 
-// A layer's part of the paged KV arena: keys and values of `type` (F16 or Q8_0), a page for each block and KV head, (n_blocks, n_kv_heads)
-// pages each. What a page looks like is the variant's business: only its own kv_store and attention read it.
+// A layer's part of the paged KV arena: keys and values of `type` (F16 or Q8_0), (n_kv_heads, n_blocks) pages each. What a page looks like
+// is the variant's business: only its own kv_store and attention read it.
 typedef struct mlxr_kv {
   uint32_t type;
   void* k;  // pages of page_bytes(type, block_tokens, head_dim), aligned to 64 bytes

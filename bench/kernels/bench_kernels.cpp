@@ -1,8 +1,9 @@
-// Speed of q_gemm per weight type and variant: bytes of weights per second for one token, operations per second for 512 tokens.
+// Speed of q_gemm per weight type and of attention per cache type, for each variant that this processor runs.
 // Usage: bench_kernels [threads]
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <numeric>
 
 #include "tests/kernels/pack_library.h"
 #include "tests/kernels/reference.h"
@@ -23,18 +24,19 @@ static double best_seconds(Call call) {
   return best;
 }
 
-int main(int argc, char** argv) {
-  const int threads = argc > 1 ? std::atoi(argv[1]) : 2;
-  const int64_t k = 1536, tokens = 512, n_stream = 32768, n_prompt = 1536;
+// q_gemm: bytes of weights per second for one token, operations per second for 512 tokens.
+static void products(int threads) {
+  const int64_t k = 1536, tokens = 512, n_prompt = 1536, stream_bytes = 200'000'000;  // more than any processor's cache
   std::mt19937 random(1);
   const auto x = reals(size_t(tokens * k), random);
-  std::vector<float> y(size_t(tokens * n_stream));
+  std::vector<float> y;
   std::printf("%-6s %-8s %14s %18s\n", "type", "variant", "1 token GB/s", "512 tokens GFLOP/s");
   for (const TypeInfo& type : types()) {
+    const int64_t n_stream = stream_bytes / (k / type.block_values * type.block_bytes);
+    y.resize(size_t(std::max(n_stream, n_prompt * tokens)));
     const auto rows = packed_rows(type, n_stream, k, Fill::kRandom, 0.02, random);
     for (const auto* pack : available()) {
       mlxr_pool* pool = pack->pool_create(threads);
-      if (pool == nullptr) return 1;
       const auto run = [&](int64_t n, int64_t count) {
         const Panels panels(*pack, pool, {type.number, n, k, rows.data()});
         const mlxr_gemm_output output{panels.matrix(), nullptr, nullptr, y.data()};
@@ -47,4 +49,54 @@ int main(int argc, char** argv) {
       pack->pool_destroy(pool);
     }
   }
+}
+
+// attention of SmolLM2's heads (9 of 64 on 3): bytes of cache per second for one token behind 4095, over layers that together do not fit
+// the processor's caches; operations per second for the last 512 tokens of 2048.
+static void attentions(int threads) {
+  const int64_t heads = 9, kv_heads = 3, dim = 64, block = 32, layers = 30, most = 4096;
+  std::mt19937 random(1);
+  const auto x = reals(size_t(512 * heads * dim), random);
+  std::vector<float> y(x.size());
+  std::vector<int32_t> pages(size_t(most / block)), slots(512);
+  std::iota(pages.begin(), pages.end(), 0);
+  std::printf("\n%-6s %-8s %14s %18s\n", "cache", "variant", "1 token GB/s", "512 tokens GFLOP/s");
+  for (const uint32_t type : {1u, 8u}) {
+    for (const auto* pack : available()) {
+      mlxr_pool* pool = pack->pool_create(threads);
+      const auto bytes = size_t(pack->page_bytes(type, block, dim) * kv_heads * most / block);
+      std::vector<std::vector<uint8_t>> memory;
+      for (int64_t i = 0; i < 2 * layers; ++i) memory.emplace_back(bytes);
+      const auto layer = [&](int64_t i) {
+        return mlxr_kv{type, memory[size_t(2 * i)].data(), memory[size_t(2 * i + 1)].data(), most / block, kv_heads, block, dim};
+      };
+      for (int64_t i = 0; i < layers; ++i) {
+        for (int64_t first = 0; first < most; first += 512) {
+          std::iota(slots.begin(), slots.end(), int32_t(first));
+          const mlxr_kv_store_args args{layer(i), x.data(), x.data() + 64, slots.data(), 512};
+          pack->kv_store(pool, &args);
+        }
+      }
+      const auto run = [&](int64_t i, int64_t count, int64_t length) {
+        const mlxr_sequence sequence{0, count, length, pages.data()};
+        const mlxr_attention_args args{x.data(), layer(i), &sequence, 1, heads, 0.125f, 0, 0, y.data()};
+        pack->attention(pool, &args);
+      };
+      const double one = best_seconds([&] {
+        for (int64_t i = 0; i < layers; ++i) run(i, 1, most);
+      });
+      const double prompt = best_seconds([&] { run(0, 512, 2048); });
+      std::printf("%-6s %-8s %14.1f %18.0f\n", type == 1 ? "F16" : "Q8_0", pack->variant, double(2 * layers) * double(bytes) / one / 1e9,
+                  4.0 * double(heads * dim * 512) * (2048 - 256) / prompt / 1e9);
+      std::fflush(stdout);
+      pack->pool_destroy(pool);
+    }
+  }
+}
+
+int main(int argc, char** argv) {
+  const int threads = argc > 1 ? std::atoi(argv[1]) : 2;
+  if (threads < 1 || threads > 1024) return std::fprintf(stderr, "usage: bench_kernels [threads]\n"), 2;
+  products(threads);
+  attentions(threads);
 }

@@ -9,7 +9,7 @@
 
 namespace mlxr::kernels::MLXR_ISA {
 
-inline constexpr int kKeys = 128;
+inline constexpr int kKeys = 256;
 inline constexpr int kGroupsOfKeys = kKeys / kLanes;
 inline constexpr int64_t kMaxRows = 32;
 inline constexpr int64_t kSplitKeys = 512;
@@ -76,7 +76,6 @@ inline void add_half_values(const mlxr_kv& kv, const uint8_t* page, int64_t offs
 // The same; `scaled` (rows, kKeys) becomes p times the scales of the values.
 inline void add_byte_values(const mlxr_kv& kv, const uint8_t* page, int64_t offset, const float* p, int64_t n, int64_t rows, float* scaled,
                             float* acc) {
-  typedef int8_t B __attribute__((vector_size(MLXR_LANES)));
   const int64_t d = kv.head_dim;
   const auto* scales = reinterpret_cast<const uint16_t*>(page) + offset;
   const auto* q = page + d / 32 * kv.block_tokens * 2 + offset * d;
@@ -86,9 +85,7 @@ inline void add_byte_values(const mlxr_kv& kv, const uint8_t* page, int64_t offs
       for (int64_t r = 0; r < rows; ++r) store(scaled + r * kKeys + j, load<F>(p + r * kKeys + j) * scale);
     }
     for (int64_t c = 32 * b; c < 32 * (b + 1); c += 2 * kLanes) {
-      const auto values = [&](int64_t j, int i) {
-        return __builtin_convertvector(__builtin_convertvector(load<B>(q + j * d + c + i * kLanes), I), F);
-      };
+      const auto values = [&](int64_t j, int i) { return load_bytes<int8_t>(q + j * d + c + i * kLanes); };
       add_rows<2>(values, scaled, n, rows, acc + c, d);
     }
   }

@@ -130,13 +130,6 @@ struct Panel {
       }
     }
   }
-
- private:
-  template <class Byte>
-  static F load_bytes(const uint8_t* p) {
-    typedef Byte B __attribute__((vector_size(MLXR_LANES)));
-    return __builtin_convertvector(__builtin_convertvector(load<B>(p), I), F);
-  }
 };
 
 // Calls f with Panel<type>{} for a block format.

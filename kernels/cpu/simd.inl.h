@@ -104,9 +104,31 @@ inline F load_half(const uint16_t* p) {
 }
 inline float bfloat(uint16_t b) { return __builtin_bit_cast(float, uint32_t(b) << 16); }
 inline F load_bfloat(const uint16_t* p) {
+#if MLXR_LANES == 16
+  return reinterpret_cast<F>(_mm512_slli_epi32(_mm512_cvtepu16_epi32(load<__m256i>(p)), 16));
+#elif MLXR_LANES == 8
+  return reinterpret_cast<F>(_mm256_slli_epi32(_mm256_cvtepu16_epi32(load<__m128i>(p)), 16));
+#else
   typedef uint16_t H __attribute__((vector_size(2 * MLXR_LANES)));
   typedef uint32_t U __attribute__((vector_size(4 * MLXR_LANES)));
   return reinterpret_cast<F>(__builtin_convertvector(load<H>(p), U) << 16);
+#endif
+}
+
+// kLanes bytes as floats; Byte is int8_t or uint8_t. (Of __builtin_convertvector, GCC 12 makes one move per byte.)
+template <class Byte>
+inline F load_bytes(const void* p) {
+#if MLXR_LANES == 16
+  const __m128i b = load<__m128i>(p);
+  return _mm512_cvtepi32_ps(Byte(-1) < 0 ? _mm512_cvtepi8_epi32(b) : _mm512_cvtepu8_epi32(b));
+#elif MLXR_LANES == 8
+  const __m128i b = _mm_loadl_epi64(static_cast<const __m128i*>(p));
+  return _mm256_cvtepi32_ps(Byte(-1) < 0 ? _mm256_cvtepi8_epi32(b) : _mm256_cvtepu8_epi32(b));
+#else
+  F v{};
+  for (int i = 0; i < kLanes; ++i) v[i] = float(static_cast<const Byte*>(p)[i]);
+  return v;
+#endif
 }
 
 // ---- Dot products of bytes: every int32 lane of `acc` grows by the product of its own 4 byte pairs.

@@ -42,7 +42,8 @@ typedef enum mlxr_activation {
   MLXR_ACT_GELU_TANH = 2,  // 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))
 } mlxr_activation;
 
-// y = x · wᵀ + bias + residual, for several matrices that share x (Q, K and V; activations are quantized once).
+// y = x · wᵀ + bias + residual, for several matrices that share x (Q, K and V; activations are converted once).
+// Block formats take x as int8: blocks of 32, x ≈ d * q with d = max|x| / 127, q the nearest integer. BF16 takes x rounded to bfloat16.
 typedef struct mlxr_gemm_output {
   mlxr_matrix w;
   const float* bias;      // (n) or null

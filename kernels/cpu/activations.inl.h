@@ -1,4 +1,4 @@
-// The activations of one operation as int8: x ≈ dx * q, per token and block of 32, symmetric, q in [-127, 127].
+// The activations of one operation in the forms in which integer and bfloat16 products take them.
 #pragma once
 
 namespace mlxr::kernels::MLXR_ISA {
@@ -34,20 +34,58 @@ inline ByteBlock quantize_block(const float* x, float least, int8_t* q) {
   return block;
 }
 
+// Which forms of x the matrices of an operation take, besides x itself.
+struct ActivationForms {
+  bool bytes = false, bfloats = false;
+  void add(uint32_t type) {
+    bytes |= !is_float(type);
+    bfloats |= static_cast<Type>(type) == Type::kBF16;
+  }
+};
+
 struct Activations {
-  int64_t n_tokens, k, n_blocks;  // k in blocks of 32
-  int8_t* q;                      // (n_tokens, k)
-  float* scale;                   // (n_tokens, n_blocks): dx
-  float* sums;                    // (n_tokens, n_blocks): dx * the sum of a block's q
-  float* half_sums;               // (n_tokens, 2 n_blocks): the same of each 16, for Q6_K
+  int64_t n_tokens = 0, k = 0, n_blocks = 0;  // n_blocks of 32: 0 without bytes
+  // As int8, per token and block of 32: x ≈ dx * q, symmetric, q in [-127, 127].
+  int8_t* q = nullptr;         // (n_tokens, k)
+  float* scale = nullptr;      // (n_tokens, n_blocks): dx
+  float* sums = nullptr;       // (n_tokens, n_blocks): dx * the sum of a block's q
+  float* half_sums = nullptr;  // (n_tokens, 2 n_blocks): the same of each 16, for Q6_K
+  // Rounded to bfloat16: as pairs where the processor multiplies pairs, else as float32.
+  uint32_t* pairs = nullptr;  // (n_tokens, ceil(k / 2))
+  float* rounded = nullptr;   // (n_tokens, k)
 
-  static size_t bytes(int64_t n_tokens, int64_t k) { return size_t(n_tokens * (k + k / 32 * 4 * 4)) + 256; }
+  static size_t size(int64_t n_tokens, int64_t k, ActivationForms forms) {
+    return size_t((forms.bytes ? n_tokens * (k + k / 32 * 4 * 4) : 0) + (forms.bfloats ? n_tokens * (k + 1) * 4 : 0)) + 256;
+  }
 
-  Activations(void* memory, int64_t tokens, int64_t columns)
-      : n_tokens(tokens), k(columns), n_blocks(columns / 32), q(static_cast<int8_t*>(memory)) {
-    scale = reinterpret_cast<float*>(q + (n_tokens * k + 63) / 64 * 64);
-    sums = scale + n_tokens * n_blocks;
-    half_sums = sums + n_tokens * n_blocks;
+  Activations() = default;
+  Activations(void* memory, int64_t tokens, int64_t columns, ActivationForms forms) : n_tokens(tokens), k(columns) {
+    auto* p = static_cast<uint8_t*>(memory);
+    if (forms.bytes) {
+      n_blocks = k / 32;
+      q = reinterpret_cast<int8_t*>(p);
+      scale = reinterpret_cast<float*>(p + (n_tokens * k + 63) / 64 * 64);
+      sums = scale + n_tokens * n_blocks;
+      half_sums = sums + n_tokens * n_blocks;
+      p = reinterpret_cast<uint8_t*>(half_sums + 2 * n_tokens * n_blocks);
+    }
+    if (forms.bfloats) (kBf16Pairs ? reinterpret_cast<void*&>(pairs) : reinterpret_cast<void*&>(rounded)) = p;
+  }
+
+  void round(const float* x, int64_t token) {
+    const int64_t n_pairs = (k + 1) / 2;
+    for (int64_t i = 0; i < k; i += 2 * kLanes) {
+      const int64_t count = imin(2 * kLanes, k - i);
+      float values[2 * kLanes] = {};
+      std::memcpy(values, x + token * k + i, size_t(count) * 4);
+      if constexpr (kBf16Pairs) {
+        const I words = to_pairs(values);
+        std::memcpy(pairs + token * n_pairs + i / 2, &words, size_t((count + 1) / 2) * 4);
+      } else {
+        for (int j = 0; j < 2 * kLanes; j += kLanes) store(values + j, round_bfloat(load<F>(values + j)));
+        std::memcpy(rounded + token * k + i, values, size_t(count) * 4);
+      }
+    }
   }
 
   void quantize(const float* x, int64_t token) {

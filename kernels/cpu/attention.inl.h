@@ -122,7 +122,7 @@ struct AttentionScratch {
 
   static size_t size(int64_t dim, int64_t rows) {
     return (size_t(rows * dim + 15) / 16 * 16 + size_t(2 * rows * kKeys) + Partial::floats(padded(dim), rows)) * 4 +
-           Activations::bytes(rows, dim);
+           Activations::size(rows, dim, {.bytes = true});
   }
   AttentionScratch(void* memory, int64_t dim, int64_t rows) : q(static_cast<float*>(memory)) {
     scores = q + (rows * dim + 15) / 16 * 16;
@@ -136,7 +136,7 @@ inline void attend(const Unit& u, const AttentionScratch& w, const Partial& out)
   const mlxr_kv& kv = u.g->kv;
   const int64_t dim = kv.head_dim, d = padded(dim), rows = u.rows;
   const bool bytes = static_cast<Type>(kv.type) == Type::kQ8_0;
-  Activations a(w.bytes, rows, bytes ? dim : 0);
+  Activations a(w.bytes, rows, dim, {.bytes = bytes});
   for (int64_t r = 0; r < rows; ++r) {
     for (int64_t i = 0; i < dim; ++i) w.q[r * dim + i] = u.g->q[u.at(r) + i] * u.g->scale;
     if (bytes) a.quantize(w.q, r);

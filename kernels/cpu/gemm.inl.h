@@ -24,17 +24,21 @@ inline void store_some(float* p, F v, int count) {
   for (int i = 0; i < count; ++i) p[i] = v[i];
 }
 
-// Quantizes x for matrices of block formats; on all threads when there is much of it.
-inline Activations quantize(mlxr_pool* pool, const float* x, int64_t n_tokens, int64_t k, bool needed) {
-  if (!needed) return Activations(nullptr, 0, 0);
+// x in the form in which matrices of these types take it; made on all threads when there is much of it.
+inline Activations activations(mlxr_pool* pool, const float* x, int64_t n_tokens, int64_t k, ActivationForms forms) {
+  if (!forms.bytes && !forms.bfloats) return Activations();
   struct Job {
     Activations a;
     const float* x;
-  } job{Activations(pool_shared(pool, 0, Activations::bytes(n_tokens, k)), n_tokens, k), x};
+    ActivationForms forms;
+  } job{Activations(pool_shared(pool, 0, Activations::size(n_tokens, k, forms)), n_tokens, k, forms), x, forms};
   constexpr int64_t kTokensPerChunk = 8;
   const auto task = [](void* p, int64_t chunk, int) {
     Job& j = *static_cast<Job*>(p);
-    for (int64_t t = chunk * kTokensPerChunk; t < imin(j.a.n_tokens, (chunk + 1) * kTokensPerChunk); ++t) j.a.quantize(j.x, t);
+    for (int64_t t = chunk * kTokensPerChunk; t < imin(j.a.n_tokens, (chunk + 1) * kTokensPerChunk); ++t) {
+      if (j.forms.bytes) j.a.quantize(j.x, t);
+      if (j.forms.bfloats) j.a.round(j.x, t);
+    }
   };
   pool_run(pool, (n_tokens + kTokensPerChunk - 1) / kTokensPerChunk, task, &job);
   return job.a;
@@ -47,18 +51,18 @@ inline void q_gemm(mlxr_pool* pool, const mlxr_gemm_args* args) {
     int64_t first_panel[5];  // of each output; panels of all outputs are numbered in one row
     int64_t per_chunk;
   };
-  bool quantized = false;
+  ActivationForms forms;
   int64_t panels = 0, rows = 0;
-  Job job{args, Activations(nullptr, 0, 0), {}, 1};
+  Job job{args, Activations(), {}, 1};
   for (int o = 0; o < args->n_outputs; ++o) {
     const mlxr_matrix& w = args->outputs[o].w;
-    quantized |= !is_float(w.type);
+    forms.add(w.type);
     rows += w.n;
     job.first_panel[o] = panels;
     panels += panel_count(w.n);
   }
   job.first_panel[args->n_outputs] = panels;
-  job.a = quantize(pool, args->x, args->n_tokens, args->k, quantized);
+  job.a = activations(pool, args->x, args->n_tokens, args->k, forms);
   job.per_chunk = chunk_panels(panels, pool_threads(pool), rows * args->k * args->n_tokens);
   const auto task = [](void* p, int64_t chunk, int) {
     const Job& j = *static_cast<const Job*>(p);
@@ -102,7 +106,10 @@ inline void gated_mlp(mlxr_pool* pool, const mlxr_gated_args* args) {
     int64_t panels, per_chunk;
   };
   const int64_t n = args->gate.n, k = args->gate.k, panels = panel_count(n);
-  Job job{args, quantize(pool, args->x, args->n_tokens, k, !is_float(args->gate.type) || !is_float(args->up.type)), panels, 1};
+  ActivationForms forms;
+  forms.add(args->gate.type);
+  forms.add(args->up.type);
+  Job job{args, activations(pool, args->x, args->n_tokens, k, forms), panels, 1};
   job.per_chunk = chunk_panels(panels, pool_threads(pool), 2 * n * k * args->n_tokens);
   const auto task = [](void* p, int64_t chunk, int) {
     const Job& j = *static_cast<const Job*>(p);
@@ -134,7 +141,7 @@ inline void decode_row(const mlxr_matrix& w, int64_t row, float factor, float* y
       for (int64_t c = 0; c < w.k; ++c) y[c] = half(load<uint16_t>(panel + 2 * (c * kLanes + lane))) * factor;
       return;
     case Type::kBF16:
-      for (int64_t c = 0; c < w.k; ++c) y[c] = bfloat(load<uint16_t>(panel + 2 * (c * kLanes + lane))) * factor;
+      for (int64_t c = 0; c < w.k; ++c) y[c] = bfloat(load<uint16_t>(panel + 2 * float_at(w.type, c, lane))) * factor;
       return;
     default: break;
   }

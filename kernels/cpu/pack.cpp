@@ -57,7 +57,8 @@ struct Variants {
     __builtin_cpu_init();  // also asks the operating system whether it saves the wide registers
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni"))
-      best = table<avx512::operations>("avx512", "avx512-1");
+      best = __builtin_cpu_supports("avx512bf16") ? table<avx512_bf16::operations>("avx512", "avx512bf16-1")
+                                                  : table<avx512::operations>("avx512", "avx512-1");
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c()) second = table<avx2::operations>("avx2", "avx2-1");
 #elif defined(__aarch64__)
     best = has_dotprod() ? table<neon_dotprod::operations>("neon", "neon-1") : table<neon::operations>("neon", "neon-1");

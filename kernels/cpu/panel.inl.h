@@ -12,7 +12,8 @@
 //   5-bit types   V[4] as above, V[1]: bit j of byte i is the fifth bit of value 4j + i (j in 0..7)
 //   Q6_K          V[4] as above, V[2]: bits 2j, 2j + 1 of byte i are the upper bits of value 4j + i in the first, 16 + 4j + i in the second
 //   Q8_0          V[8]   word j: values 4j..4j + 3, plus kQ8Zero
-// A panel of a float type is [k][kLanes]. Rows past the last are zero. Panels begin at multiples of 64 bytes.
+// A panel of a float type is [k][kLanes]; of BF16, where the processor multiplies pairs of it, [k / 2][kLanes][2]. Rows past the last are
+// zero. Panels begin at multiples of 64 bytes.
 #pragma once
 
 namespace mlxr::kernels::MLXR_ISA {
@@ -148,7 +149,14 @@ inline void with_panel(uint32_t type, Function f) {
   }
 }
 
+// Where value c of a lane lies in a panel of a float type, in values.
+inline int64_t float_at(uint32_t type, int64_t c, int lane) {
+  if (kBf16Pairs && static_cast<Type>(type) == Type::kBF16) return (c / 2 * kLanes + lane) * 2 + c % 2;
+  return c * kLanes + lane;
+}
+
 inline int64_t panel_size(uint32_t type, int64_t k) {
+  if (kBf16Pairs && static_cast<Type>(type) == Type::kBF16) k += k % 2;
   if (is_float(type)) return (k * kLanes * layout(type).block_bytes + 63) / 64 * 64;
   int64_t size = 0;
   with_panel(type, [&](auto panel) { size = panel.bytes(k); });
@@ -164,7 +172,7 @@ inline void make_panel(const mlxr_rows& rows, int64_t index, uint8_t* panel) {
     const uint8_t* row = static_cast<const uint8_t*>(rows.data) + (index * kLanes + lane) * bytes;
     if (is_float(rows.type)) {
       const int64_t each = layout(rows.type).block_bytes;
-      for (int64_t c = 0; c < rows.k; ++c) std::memcpy(panel + (c * kLanes + lane) * each, row + c * each, size_t(each));
+      for (int64_t c = 0; c < rows.k; ++c) std::memcpy(panel + float_at(rows.type, c, lane) * each, row + c * each, size_t(each));
     } else {
       with_panel(rows.type, [&](auto format) { format.put(row, rows.k, lane, panel); });
     }

@@ -66,6 +66,28 @@ inline void float_product(LoadWeights load_weights, int64_t k, const float* x, F
   }
 }
 
+// The same for pairs of bfloat16 and x rounded to it: (T, ceil(k / 2)) words.
+template <int T>
+inline void pair_product(const uint8_t* panel, int64_t n_pairs, const uint32_t* x, F* out) {
+  constexpr int kSums = T == 1 ? 6 : T <= 4 ? 2 : 1;
+  F total[kSums][T] = {};
+  int64_t c = 0;
+  for (; c + kSums <= n_pairs; c += kSums) {
+    for (int s = 0; s < kSums; ++s) {
+      const I w = load<I>(panel + (c + s) * kVector);
+      for (int i = 0; i < T; ++i) total[s][i] = pair_dot(total[s][i], w, x[i * n_pairs + c + s]);
+    }
+  }
+  for (; c < n_pairs; ++c) {
+    const I w = load<I>(panel + c * kVector);
+    for (int i = 0; i < T; ++i) total[0][i] = pair_dot(total[0][i], w, x[i * n_pairs + c]);
+  }
+  for (int i = 0; i < T; ++i) {
+    out[i] = total[0][i];
+    for (int s = 1; s < kSums; ++s) out[i] += total[s][i];
+  }
+}
+
 template <int T>
 inline void tile(uint32_t type, const uint8_t* panel, const float* x, int64_t k, const Activations& a, int64_t t, F* out) {
   const float* row = x + t * k;
@@ -74,13 +96,15 @@ inline void tile(uint32_t type, const uint8_t* panel, const float* x, int64_t k,
     case Type::kF16:
       return float_product<T>([&](int64_t c) { return load_half(reinterpret_cast<const uint16_t*>(panel) + c * kLanes); }, k, row, out);
     case Type::kBF16:
-      return float_product<T>([&](int64_t c) { return load_bfloat(reinterpret_cast<const uint16_t*>(panel) + c * kLanes); }, k, row, out);
+      if constexpr (kBf16Pairs) return pair_product<T>(panel, (k + 1) / 2, a.pairs + t * ((k + 1) / 2), out);
+      return float_product<T>([&](int64_t c) { return load_bfloat(reinterpret_cast<const uint16_t*>(panel) + c * kLanes); }, k,
+                              a.rounded + t * k, out);
     default: with_panel(type, [&](auto format) { block_product<T>(format, panel, a, t, out); });
   }
 }
 
-// out[i], i < n: the products of panel `index` with tokens t + i of x (floats) and a (the same as int8; unused by float types).
-// n is at most kTileTokens.
+// out[i], i < n: the products of panel `index` with tokens t + i of x, which `a` has in the form that the type takes where that is not
+// float32. n is at most kTileTokens.
 inline void panel_product(const mlxr_matrix& w, int64_t index, const float* x, const Activations& a, int64_t t, int n, F* out) {
   const uint8_t* panel = static_cast<const uint8_t*>(w.panels) + index * panel_size(w.type, w.k);
   switch (n) {

@@ -115,6 +115,26 @@ inline F load_bfloat(const uint16_t* p) {
 #endif
 }
 
+// ---- Dot products of bfloat16 pairs: every float of `acc` grows by the two products of its own word. The sums are float32.
+#if defined(__AVX512BF16__)
+inline constexpr bool kBf16Pairs = true;
+inline F pair_dot(F acc, I w, uint32_t x) {
+  return (F)_mm512_dpbf16_ps((__m512)acc, (__m512bh)(__m512i)w, (__m512bh)_mm512_set1_epi32(int32_t(x)));
+}
+// 2 * kLanes floats as kLanes words.
+inline I to_pairs(const float* x) { return (I)(__m512i)_mm512_cvtne2ps_pbh(load<__m512>(x + kLanes), load<__m512>(x)); }
+#else
+inline constexpr bool kBf16Pairs = false;
+inline F pair_dot(F acc, I, uint32_t) { return acc; }
+inline I to_pairs(const float*) { return I{}; }
+#endif
+// The nearest bfloat16, ties to even.
+inline F round_bfloat(F x) {
+  const I bits = reinterpret_cast<I>(x);
+  const F rounded = reinterpret_cast<F>((bits + 0x7fff + (bits >> 16 & 1)) & ~0xffff);
+  return x == x ? rounded : x;
+}
+
 // kLanes bytes as floats; Byte is int8_t or uint8_t. (Of __builtin_convertvector, GCC 12 makes one move per byte.)
 template <class Byte>
 inline F load_bytes(const void* p) {

@@ -8,8 +8,8 @@
 namespace mlxr::kernels_test {
 namespace {
 
-// Of the sum of the magnitudes of all terms: float32 sums of up to 2048 products in any order. The int8 rounding of x is part of the
-// reference, so that only float32 rounding is left.
+// Of the sum of the magnitudes of all terms: float32 sums of up to 2048 products in any order. The rounding of x to int8 or bfloat16 is
+// part of the reference, so that only float32 rounding is left.
 constexpr double kGemmTolerance = 4e-6;
 
 struct Product {
@@ -26,6 +26,7 @@ Product product(const TypeInfo& type, const std::vector<uint8_t>& rows, int64_t 
   for (int64_t t = 0; t < tokens; ++t) {
     std::vector<double> q(x.begin() + t * k, x.begin() + (t + 1) * k);
     if (type.block_values > 1) q = as_int8(x.data() + t * k, k);
+    if (type.number == 30) q = as_bfloat16(x.data() + t * k, k);
     for (int64_t r = 0; r < n; ++r) {
       double sum = 0, magnitude = 0;
       for (int64_t i = 0; i < k; ++i) {
@@ -46,12 +47,12 @@ class Gemm : public testing::TestWithParam<TypeInfo> {
 
 TEST_P(Gemm, AgreesWithDoubleForEveryShape) {
   const TypeInfo& type = GetParam();
-  const int64_t unit = std::max(32, type.block_values);
+  const int64_t unit = std::max(32, type.block_values), odd = type.block_values == 1 ? 37 : unit;
   for (const auto* pack : available()) {
     ASSERT_TRUE(pack->supports(type.number));
     for (int threads : {1, 3}) {
       mlxr_pool* pool = pack->pool_create(threads);
-      for (int64_t k : {unit, 3 * unit, 5 * unit}) {
+      for (int64_t k : {unit, odd, 3 * unit, 5 * unit}) {
         for (int64_t n : {1, 7, 16, 33, 130}) {
           const auto rows = packed_rows(type, n, k, Fill::kRandom, 0.1, random);
           const Panels panels(*pack, pool, {type.number, n, k, rows.data()});

@@ -125,6 +125,17 @@ inline std::vector<double> as_int8(const float* x, int64_t k) {
   return y;
 }
 
+// The same rounded to bfloat16: 8 bits, ties to even.
+inline std::vector<double> as_bfloat16(const float* x, int64_t k) {
+  std::vector<double> y;
+  for (int64_t i = 0; i < k; ++i) {
+    int exponent;
+    const double m = std::frexp(double(x[i]), &exponent);
+    y.push_back(std::ldexp(std::nearbyint(m * 256), exponent - 8));
+  }
+  return y;
+}
+
 inline std::vector<float> reals(size_t n, std::mt19937& random, float scale = 1) {
   std::uniform_real_distribution<float> real(-scale, scale);
   std::vector<float> v(n);

@@ -11,7 +11,7 @@ namespace mlxr::kernels::MLXR_ISA {
 
 inline constexpr int kKeys = 256;
 inline constexpr int kGroupsOfKeys = kKeys / kLanes;
-inline constexpr int64_t kMaxRows = 32;
+inline constexpr int64_t kMaxRows = 64;
 inline constexpr int64_t kSplitKeys = 512;
 inline constexpr int kValueRows = kLanes == 16 ? 8 : 4;  // rows whose sums stay in registers
 
@@ -189,8 +189,9 @@ struct Tiling {
   const mlxr_attention_args* g;
   int64_t group, tokens;  // of a tile
 
-  explicit Tiling(const mlxr_attention_args& args)
-      : g(&args), group(args.n_heads / args.kv.n_kv_heads), tokens(imax(1, kMaxRows / group)) {}
+  explicit Tiling(const mlxr_attention_args& args) : g(&args), group(args.n_heads / args.kv.n_kv_heads), tokens(imax(1, kMaxRows / group)) {
+    if (tokens > 8) tokens -= tokens % 8;  // whole tiles of the products, for any group
+  }
 
   int64_t rows() const { return group * tokens; }
   int64_t tiles(const mlxr_sequence& s) const { return (s.count + tokens - 1) / tokens; }

@@ -212,11 +212,15 @@ inline I widen_pairs(I acc, Pairs) { return acc; }
 #endif
 
 // ---- exp and tanh
-// e^x within 2 ulp (relative error below 2.4e-7) for x in [-87.3, 88.7]; 0 below, infinity above; NaN stays NaN.
+// e^x within 2 ulp (relative error below 2.4e-7) for x in [-87.3, 88.7]; 0 (or below 1e-38) below, infinity above; NaN stays NaN.
 inline F vexp(F x) {
   const F low = set1(-87.33654f), high = set1(88.72283f);
+#if MLXR_LANES == 16
+  const F clamped = _mm512_max_ps(low - 1.0f, _mm512_min_ps(high + 1.0f, x));  // a NaN is the second operand, which both give back
+#else
   F clamped = x < low ? low : x;
   clamped = clamped > high ? high : clamped;
+#endif
   const F n = round_even(clamped * 1.44269504f);
   const F r = (clamped - n * 0.693359375f) + n * 2.12194440e-4f;  // ln 2 in two parts
   F p = set1(1.9875691500e-4f);
@@ -226,12 +230,16 @@ inline F vexp(F x) {
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   p = p * r * r + r + 1.0f;
+#if MLXR_LANES == 16
+  return _mm512_scalef_ps(p, n);
+#else
   // 2^n in two factors, as n may be 128.
   const I whole = __builtin_convertvector(n, I), part = whole >> 1;
   const F scaled = p * reinterpret_cast<F>((part + 127) << 23) * reinterpret_cast<F>((whole - part + 127) << 23);
   const F zero{}, infinite = set1(INFINITY);
   const F flushed = x < low ? zero : scaled;
   return x > high ? infinite : flushed;
+#endif
 }
 // Absolute error below 5e-7.
 inline F vtanh(F x) {

@@ -9,6 +9,7 @@
 namespace mlxr::quant::MLXR_ISA {
 
 inline constexpr int kRounds = 2;  // of solve and refine
+inline constexpr float kInfinity = __builtin_inff();
 
 inline void put_half(std::byte* dst, float value);
 
@@ -246,8 +247,29 @@ class SymmetricK {
     for (const float s : scales.of) {
       if (s * s > extreme * extreme) extreme = s;
     }
-    d_ = to_half(extreme / -128);
-    for (int g = 0; g < kGroups; ++g) scale_.of[g] = round_to_int(within(safe_divide(scales.of[g], d_), -128, 127));
+    // The largest scale becomes an integer near the end of the range: which one, is decided by how the others and d itself round to it.
+    float best_d = 0;
+    PerGroup best_scale{};
+    float least = kInfinity;
+    for (const float last : {-128.0f, 127.0f, -126.0f, 125.0f}) {
+      d_ = to_half(extreme / last);
+      for (int g = 0; g < kGroups; ++g) scale_.of[g] = round_to_int(within(safe_divide(scales.of[g], d_), -128, 127));
+      const float error = total_error();
+      if (!(error < least)) continue;
+      least = error;
+      best_d = d_;
+      best_scale = scale_;
+    }
+    d_ = best_d;
+    scale_ = best_scale;
+  }
+
+  float total_error() const {
+    PerGroup error;
+    for (int first = 0; first < kGroups; first += kLanes) error.store(first, symmetric_error(stage_, first, group_scale(first), -32, 31));
+    float total = 0;
+    for (const float e : error.of) total += e;
+    return total;
   }
 
   void refine() {
@@ -293,14 +315,8 @@ class SymmetricK {
     const float old = d_;
     d_ = to_half(static_cast<float>(xs / ss));
     float before = 0;
-    float now = 0;
-    PerGroup error;
-    for (int first = 0; first < kGroups; first += kLanes) error.store(first, symmetric_error(stage_, first, group_scale(first), -32, 31));
-    for (int g = 0; g < kGroups; ++g) {
-      before += error_.of[g];
-      now += error.of[g];
-    }
-    if (!(now < before)) d_ = old;
+    for (const float e : error_.of) before += e;
+    if (!(total_error() < before)) d_ = old;
   }
 
   // 128 bytes of low nibbles, 64 bytes of upper 2 bits, 16 signed scales, d. Of each half of 128 values, four lines of 32 share a byte.

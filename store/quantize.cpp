@@ -94,7 +94,8 @@ class Quantizer {
     const auto alignment = static_cast<std::uint64_t>(source->metadata.integer("general.alignment").value_or(32));
     const std::string file_type = formats::u32_pair("general.file_type", recipe_.file_type);
     const std::string version = formats::u32_pair("general.quantization_version", kQuantizationVersion);
-    const auto pairs = with(with(formats::gguf_pairs(file->bytes()), "general.file_type", file_type), "general.quantization_version", version);
+    const auto pairs =
+        with(with(formats::gguf_pairs(file->bytes()), "general.file_type", file_type), "general.quantization_version", version);
 
     const std::uint64_t size = formats::gguf_file_size(pairs, plans, alignment);
     if (auto enough = check_space(size); !enough) return fail(enough.error());
@@ -114,7 +115,8 @@ class Quantizer {
     if (fs::equivalent(input_, output_, ignored)) {
       return fail(ErrorCode::kInvalidArgument, "Input and output are the same file, " + input_.string() + ".");
     }
-    if (fs::is_directory(output_, ignored)) return fail(ErrorCode::kInvalidArgument, output_.string() + " is a folder. Name the file to write.");
+    if (fs::is_directory(output_, ignored))
+      return fail(ErrorCode::kInvalidArgument, output_.string() + " is a folder. Name the file to write.");
     if (!options_.overwrite && fs::exists(fs::symlink_status(output_, ignored))) {
       return fail(ErrorCode::kAlreadyExists, output_.string() + " exists.");
     }
@@ -125,10 +127,9 @@ class Quantizer {
     for (std::size_t i = 0; i < types.size(); ++i) {
       const Tensor& tensor = source.tensors[i];
       if (tensor.type == types[i] || quant::traits(tensor.type).block_size == 1 || options_.allow_requantize) continue;
-      return fail(ErrorCode::kInvalidArgument,
-                  input_.string() + " is quantized already: tensor " + formats::printable(tensor.name) + " is " +
-                      std::string(quant::traits(tensor.type).name) +
-                      ". Take the model in F16, BF16 or F32; a second rounding loses more than the first.");
+      return fail(ErrorCode::kInvalidArgument, input_.string() + " is quantized already: tensor " + formats::printable(tensor.name) +
+                                                   " is " + std::string(quant::traits(tensor.type).name) +
+                                                   ". Take the model in F16, BF16 or F32; a second rounding loses more than the first.");
     }
     return {};
   }
@@ -164,7 +165,8 @@ class Quantizer {
       switch (convert(source, tensor.type, buffer_, type, n, row, options_.threads)) {
         case Trouble::kNone: break;
         case Trouble::kNotFinite: return unfit(tensor, "holds a value that is infinite or not a number");
-        case Trouble::kTooLarge: return unfit(tensor, "holds a value above 65504, which " + std::string(quant::traits(type).name) + " cannot hold");
+        case Trouble::kTooLarge:
+          return unfit(tensor, "holds a value above 65504, which " + std::string(quant::traits(type).name) + " cannot hold");
       }
       file.forget(source);
       if (auto written = writer.append(buffer_); !written) return written;
@@ -175,12 +177,12 @@ class Quantizer {
   }
 
   std::unexpected<Error> unfit(const Tensor& tensor, const std::string& what) const {
-    return fail(ErrorCode::kUnsupported,
-                input_.string() + " cannot be quantized: tensor " + formats::printable(tensor.name) + " " + what + ". Nothing was written.");
+    return fail(ErrorCode::kUnsupported, input_.string() + " cannot be quantized: tensor " + formats::printable(tensor.name) + " " + what +
+                                             ". Nothing was written.");
   }
 
-  QuantizeSummary summary(const formats::MappedFile& file, const formats::GgufContents& source, const std::vector<formats::TensorPlan>& plans,
-                          std::uint64_t size) const {
+  QuantizeSummary summary(const formats::MappedFile& file, const formats::GgufContents& source,
+                          const std::vector<formats::TensorPlan>& plans, std::uint64_t size) const {
     std::uint64_t bits = 0;
     std::uint64_t n_values = 0;
     std::uint64_t n_other = 0;

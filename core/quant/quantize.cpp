@@ -36,9 +36,7 @@ void quantize_row(Type type, const float* src, std::byte* dst, std::size_t n) {
   static const BlocksEncoder encode_blocks = best_encoder();
   switch (type) {
     case Type::kF32: std::memcpy(dst, src, n * sizeof(float)); return;
-    case Type::kF16:
-      narrow_row(src, dst, n, [](float x) { return f32_to_f16(std::clamp(x, -kMaxMagnitude, kMaxMagnitude)); });
-      return;
+    case Type::kF16: narrow_row(src, dst, n, [](float x) { return f32_to_f16(std::clamp(x, -kMaxMagnitude, kMaxMagnitude)); }); return;
     case Type::kBF16: narrow_row(src, dst, n, f32_to_bf16); return;
     default: encode_blocks(type, src, dst, n / traits(type).block_size);
   }

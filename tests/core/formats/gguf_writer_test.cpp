@@ -15,13 +15,22 @@ namespace fs = std::filesystem;
 
 std::span<const std::byte> as_bytes(const std::string& text) { return std::as_bytes(std::span(text)); }
 
-std::size_t files_in(const fs::path& folder) { return static_cast<std::size_t>(std::distance(fs::directory_iterator(folder), fs::directory_iterator())); }
+std::size_t files_in(const fs::path& folder) {
+  return static_cast<std::size_t>(std::distance(fs::directory_iterator(folder), fs::directory_iterator()));
+}
 
 // Metadata of every shape, also one that Metadata does not keep: an array of arrays.
 const std::string kSource = GgufBuilder()
                                 .key("general.architecture", "llama")
                                 .key("small", kI8, std::int8_t{-3})
-                                .raw_key("nested", kArray, mlxr::formats::Bytes().add(std::uint32_t{kArray}).add(std::uint64_t{1}).add(std::uint32_t{kU8}).add(std::uint64_t{2}).add("ab").str())
+                                .raw_key("nested", kArray,
+                                         mlxr::formats::Bytes()
+                                             .add(std::uint32_t{kArray})
+                                             .add(std::uint64_t{1})
+                                             .add(std::uint32_t{kU8})
+                                             .add(std::uint64_t{2})
+                                             .add("ab")
+                                             .str())
                                 .key("last", kF64, 0.1)
                                 .tensor("w", {3}, 0, 0)
                                 .data(12)

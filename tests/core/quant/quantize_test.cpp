@@ -71,20 +71,20 @@ TEST(Quantize, LosesNoMoreThanItsBitsExplain) {
 TEST(Quantize, KeepsWhatTheFormatHoldsExactly) {
   std::mt19937 random(7);
   for (const Type type : kBlockTypes) {
-    // Blocks of random bytes with scales that are ordinary, and then all values a second time through the encoder. The first values of every
-    // group are made the ends of its range, and the first group has the largest scales: a block without these has another one that is its equal.
+    // Blocks of random bytes with scales that are ordinary, and then all values a second time through the encoder. The first values of
+    // every group are made the ends of its range, and the first group has the largest scales: a block without these has another one that is
+    // its equal.
     Bytes packed(traits(type).block_bytes * 50);
     std::ranges::generate(packed, [&] { return static_cast<std::byte>(random()); });
     const auto put = [&](std::size_t block, std::size_t at, const std::vector<int>& bytes) {
-      for (std::size_t i = 0; i < bytes.size(); ++i)
-        packed[block * traits(type).block_bytes + at + i] = static_cast<std::byte>(bytes[i]);
+      for (std::size_t i = 0; i < bytes.size(); ++i) packed[block * traits(type).block_bytes + at + i] = static_cast<std::byte>(bytes[i]);
     };
     for (std::size_t b = 0; b < 50; ++b) {
       const int low = static_cast<int>(random() % 256);  // of the scale's fraction
       switch (type) {
-        case Type::kQ4_0: put(b, 0, {low, 0x20, 0x70}); break;                       // q = 0 stands for -8
-        case Type::kQ5_0: put(b, 0, {low, 0x20, 0, 0, 0, 0, 0x70}); break;           // q = 0 stands for -16
-        case Type::kQ4_1: put(b, 0, {low, 0x20, low, 0xa4, 0xf0}); break;            // 0 and 15
+        case Type::kQ4_0: put(b, 0, {low, 0x20, 0x70}); break;                         // q = 0 stands for -8
+        case Type::kQ5_0: put(b, 0, {low, 0x20, 0, 0, 0, 0, 0x70}); break;             // q = 0 stands for -16
+        case Type::kQ4_1: put(b, 0, {low, 0x20, low, 0xa4, 0xf0}); break;              // 0 and 15
         case Type::kQ5_1: put(b, 0, {low, 0x20, low, 0xa4, 0, 0, 1, 0, 0xf0}); break;  // 0 and 31
         case Type::kQ8_0:
           for (std::size_t i = 0; i < 34; ++i) {  // -128 is never written
@@ -123,7 +123,11 @@ TEST(Quantize, ChoosesTheNearestOfABlocksValues) {
     Type type;
     bool has_min;
     int lo, hi;
-  } formats[] = {{Type::kQ4_0, false, -8, 7}, {Type::kQ4_1, true, 0, 15}, {Type::kQ5_0, false, -16, 15}, {Type::kQ5_1, true, 0, 31}, {Type::kQ8_0, false, -127, 127}};
+  } formats[] = {{Type::kQ4_0, false, -8, 7},
+                 {Type::kQ4_1, true, 0, 15},
+                 {Type::kQ5_0, false, -16, 15},
+                 {Type::kQ5_1, true, 0, 31},
+                 {Type::kQ8_0, false, -127, 127}};
   Floats values = normal(32 * 500, 3.0f);
   const Floats tiny = normal(32 * 500, 1e-5f);  // steps among the subnormal halves are coarse: one that was rounded down would clip
   values.insert(values.end(), tiny.begin(), tiny.end());
@@ -136,7 +140,8 @@ TEST(Quantize, ChoosesTheNearestOfABlocksValues) {
       const double step = f16_to_f32(halves[0]);
       const double min = format.has_min ? f16_to_f32(halves[1]) : 0.0;
       const double nearest = min + step * std::clamp(std::round((values[i] - min) / step), double(format.lo), double(format.hi));
-      EXPECT_LE(std::fabs(values[i] - found[i]), std::fabs(values[i] - nearest) + std::fabs(step) * 1e-5) << traits(format.type).name << " " << i;
+      EXPECT_LE(std::fabs(values[i] - found[i]), std::fabs(values[i] - nearest) + std::fabs(step) * 1e-5)
+          << traits(format.type).name << " " << i;
       if (format.type == Type::kQ8_0) {
         EXPECT_LE(std::fabs(values[i] - found[i]), std::fabs(step) * 0.5001);
       }
@@ -179,7 +184,8 @@ TEST(Quantize, OneOutlierDoesNotMakeTheScaleUseless) {
 }
 
 TEST(Quantize, ExtremeValuesStayFinite) {
-  const Floats extremes[] = {Floats(256, 65504.0f), Floats(256, -65504.0f), Floats(256, 1e-40f), Floats(256, 6e-8f), Floats(256, -3e38f), normal(256, 1e-7f), normal(256, 3e4f)};
+  const Floats extremes[] = {Floats(256, 65504.0f), Floats(256, -65504.0f), Floats(256, 1e-40f), Floats(256, 6e-8f),
+                             Floats(256, -3e38f),   normal(256, 1e-7f),     normal(256, 3e4f)};
   for (const Type type : kBlockTypes) {
     for (Floats values : extremes) {
       EXPECT_TRUE(all_finite(stored(type, values))) << traits(type).name << " " << values[0];
@@ -198,7 +204,8 @@ TEST(Quantize, EveryInstructionSetGivesTheSameBytes) {
   std::vector<std::pair<std::string, BlocksEncoder>> variants;
 #if defined(__x86_64__)
   if (__builtin_cpu_supports("avx2")) variants.emplace_back("avx2", avx2::encode_blocks);
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+      __builtin_cpu_supports("avx512vl"))
     variants.emplace_back("avx512", avx512::encode_blocks);
 #endif
   if (variants.empty()) GTEST_SKIP() << "this processor has the baseline only";

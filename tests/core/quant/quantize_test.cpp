@@ -197,6 +197,7 @@ TEST(Quantize, ExtremeValuesStayFinite) {
   }
   EXPECT_EQ(stored(Type::kF16, {1e6f, -1e6f, 65519.0f, 6e-8f, 1e-40f}), (Floats{65504.0f, -65504.0f, 65504.0f, 0x1p-24f, 0.0f}));
   EXPECT_EQ(stored(Type::kBF16, {1e38f})[0], bf16_to_f32(f32_to_bf16(1e38f)));
+  EXPECT_EQ(stored(Type::kBF16, {3.4e38f})[0], 0x1.fep127f);
   EXPECT_EQ(stored(Type::kF32, {1e-40f, 3e38f}), (Floats{1e-40f, 3e38f}));
 }
 

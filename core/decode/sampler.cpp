@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <numeric>
 #include <unordered_map>
 
@@ -21,7 +20,7 @@ double uniform(std::mt19937_64& random) { return static_cast<double>(random() >>
 
 Sampler::Sampler(const Sampling& options) : options_(options), random_(options.seed ? *options.seed : seed_from_system()) {}
 
-TokenId Sampler::sample(std::span<const float> logits, std::span<const TokenId> history) {
+std::optional<TokenId> Sampler::sample(std::span<const float> logits, std::span<const TokenId> history) {
   const bool penalised =
       options_.repeat_last_n != 0 && (options_.repeat_penalty != 1 || options_.presence_penalty != 0 || options_.frequency_penalty != 0);
   if (penalised) {
@@ -29,12 +28,11 @@ TokenId Sampler::sample(std::span<const float> logits, std::span<const TokenId> 
     penalise(penalised_, history);
     logits = penalised_;
   }
-  if (options_.temperature <= 0 || options_.top_k == 1) {
-    return static_cast<TokenId>(std::max_element(logits.begin(), logits.end()) - logits.begin());
-  }
-  candidates_.resize(logits.size());
-  for (std::size_t i = 0; i < logits.size(); ++i) candidates_[i] = {static_cast<TokenId>(i), logits[i] / options_.temperature};
-  keep_top_k();
+  const bool greedy = options_.temperature <= 0;
+  top_k(logits, greedy ? 1 : options_.top_k > 0 ? static_cast<std::size_t>(options_.top_k) : logits.size(), candidates_);
+  if (candidates_.empty()) return std::nullopt;
+  if (candidates_.size() == 1) return candidates_[0].id;
+  for (auto& candidate : candidates_) candidate.logit /= options_.temperature;
   return draw();
 }
 
@@ -50,18 +48,6 @@ void Sampler::penalise(std::vector<float>& logits, std::span<const TokenId> hist
     logit = logit > 0 ? logit / options_.repeat_penalty : logit * options_.repeat_penalty;
     logit -= options_.presence_penalty + options_.frequency_penalty * static_cast<float>(count);
   }
-}
-
-// Leaves the candidates sorted, most likely first. Ties: the lower id first, so that a seed gives the same text everywhere.
-void Sampler::keep_top_k() {
-  const auto before = [](const Candidate& a, const Candidate& b) { return a.logit > b.logit || (a.logit == b.logit && a.id < b.id); };
-  const std::size_t all = candidates_.size();
-  const std::size_t k = options_.top_k > 0 ? std::min<std::size_t>(options_.top_k, all) : all;
-  if (k < all) {
-    std::nth_element(candidates_.begin(), candidates_.begin() + static_cast<std::ptrdiff_t>(k), candidates_.end(), before);
-    candidates_.resize(k);
-  }
-  std::sort(candidates_.begin(), candidates_.end(), before);
 }
 
 TokenId Sampler::draw() {
@@ -84,16 +70,6 @@ TokenId Sampler::draw() {
     if (left < 0) return candidates_[i].id;
   }
   return candidates_[kept - 1].id;
-}
-
-bool are_numbers(std::span<const float> logits) {
-  float most = -std::numeric_limits<float>::infinity();
-  bool nan = false;
-  for (const float logit : logits) {
-    nan |= std::isnan(logit);
-    most = std::max(most, logit);
-  }
-  return !nan && std::isfinite(most);
 }
 
 Logprobs logprobs(std::span<const float> logits, TokenId chosen, int n_top) {

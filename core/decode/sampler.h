@@ -2,11 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <random>
 #include <span>
 #include <vector>
 
 #include <mlxrunner/engine.h>
+
+#include "core/decode/top_k.h"
 
 namespace mlxr::decode {
 
@@ -15,17 +18,12 @@ class Sampler {
  public:
   explicit Sampler(const Sampling& options);
 
-  // logits (vocabulary), for which are_numbers() holds. `history` is the prompt and what was generated, oldest first.
-  TokenId sample(std::span<const float> logits, std::span<const TokenId> history);
+  // logits (vocabulary). `history` is the prompt and what was generated, oldest first. Nothing when one cannot choose from these logits
+  // (see top_k).
+  std::optional<TokenId> sample(std::span<const float> logits, std::span<const TokenId> history);
 
  private:
-  struct Candidate {
-    TokenId id;
-    float logit;
-  };
-
   void penalise(std::vector<float>& logits, std::span<const TokenId> history) const;
-  void keep_top_k();
   TokenId draw();
 
   Sampling options_;
@@ -33,9 +31,6 @@ class Sampler {
   std::vector<float> penalised_;
   std::vector<Candidate> candidates_;
 };
-
-// Whether one can choose from these logits: no NaN among them, and the largest is finite. Damaged weights make others.
-bool are_numbers(std::span<const float> logits);
 
 // Log-probabilities under softmax(logits): of `chosen`, and of the `n_top` most likely, most likely first. Ties: the lower id first.
 struct Logprobs {

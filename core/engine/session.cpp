@@ -42,19 +42,21 @@ bool Session::step(int max_prompt_tokens) {
   const int left = static_cast<int>(history_.size()) - stored_;
   const int count = std::min(left, max_prompt_tokens);
   const bool produces = count == left;
-  const auto logits = forward(count, produces);
+  const auto row = forward(count, produces);
   if (!produces) return true;
   if (max_tokens_ == 0) return finish(FinishReason::kLength), false;
-  if (!decode::are_numbers(logits)) {
+  const std::span logits(row->data<float>(), row->size());
+  const auto id = sampler_.sample(logits, history_);
+  if (!id) {
     const auto name = model_->info().file.filename().string();
     finish(FinishReason::kError,
            Error{ErrorCode::kCorrupt, name + " is damaged: what it computes are not numbers. Download or copy it again."});
     return false;
   }
-  return accept(sampler_.sample(logits, history_), logits);
+  return accept(*id, logits);
 }
 
-std::vector<float> Session::forward(int count, bool want_logits) {
+std::optional<mx::array> Session::forward(int count, bool want_logits) {
   auto batch = std::make_shared<ops::Batch>();
   for (int i = 0; i < count; ++i) {
     const int position = stored_ + i;
@@ -66,14 +68,13 @@ std::vector<float> Session::forward(int count, bool want_logits) {
   batch->sequences.push_back({0, count, length, {pages_.begin(), pages_.begin() + kv::blocks_for(length)}});
 
   auto& arena = model_->arena();
-  const auto logits =
+  auto logits =
       model_->transformer().forward(batch, arena, want_logits ? models::Transformer::Logits::kLast : models::Transformer::Logits::kNone);
   auto results = arena.arrays();
   if (logits) results.push_back(*logits);
   mx::eval(results);
   stored_ = length;
-  if (!logits) return {};
-  return {logits->data<float>(), logits->data<float>() + logits->size()};
+  return logits;
 }
 
 bool Session::accept(TokenId id, std::span<const float> logits) {

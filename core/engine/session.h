@@ -34,8 +34,8 @@ class Session {
   const Usage& usage() const { return usage_; }
 
  private:
-  // Runs tokens [stored_, stored_ + count) of the history; logits of the last one when asked for.
-  std::vector<float> forward(int count, bool want_logits);
+  // Runs tokens [stored_, stored_ + count) of the history; logits of the last one, (1, vocabulary), when asked for.
+  std::optional<mlx::core::array> forward(int count, bool want_logits);
   // Takes the next token in. False when it was the last.
   bool accept(TokenId id, std::span<const float> logits);
 

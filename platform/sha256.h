@@ -1,12 +1,12 @@
 // SHA-256, as the bytes arrive.
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -17,11 +17,15 @@ namespace mlxr::platform {
 class Sha256 {
  public:
   Sha256();
+  ~Sha256();
+  Sha256(Sha256&&) noexcept;
+  Sha256& operator=(Sha256&&) noexcept;
   void update(const void* data, std::size_t size);
   std::string hex();  // 64 lower-case digits; ends the computation
 
  private:
-  alignas(8) std::array<std::byte, 128> state_;  // libsodium's state, kept out of this header
+  struct State;
+  std::unique_ptr<State> state_;
 };
 
 bool is_sha256(std::string_view text);  // 64 lower-case hex digits

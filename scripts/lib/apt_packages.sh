@@ -4,7 +4,7 @@ apt_packages() {
   [ "$os_release" = debian12 ] && boost=libboost1.81-dev
   case $1 in
     build) packages="g++ make cmake ninja-build ccache pkg-config python3 python3-venv python3-pip ca-certificates $boost nlohmann-json3-dev
-      libyaml-cpp-dev libsqlite3-dev libsodium-dev libcurl4-openssl-dev libpcre2-dev libcli11-dev libspdlog-dev libedit-dev libarchive-dev" ;;
+      libyaml-cpp-dev libsqlite3-dev libsodium-dev libcurl4-openssl-dev libssl-dev libpcre2-dev libcli11-dev libspdlog-dev libedit-dev libarchive-dev" ;;
     test) packages="libgtest-dev libgmock-dev groff zsh fish" ;;
     lint) packages="clang-format-19" ;;
     tidy) packages="clang-tidy-19" ;;

@@ -12,8 +12,8 @@ void add_all_commands(CLI::App& app, Action& action) {
   app.footer("A start: mlx run smollm2:135m \"What is a computer?\"\nThe manual: man mlx");
   app.set_version_flag("--version", std::string("mlx ") + kVersion, "Print the version");
   app.require_subcommand(1);
-  for (const auto add : {add_run, add_pull, add_import, add_list, add_show, add_rm, add_ps, add_cache, add_stop, add_serve, add_doctor,
-                         add_token, add_completion, add_version}) {
+  for (const auto add : {add_run, add_pull, add_import, add_quantize, add_list, add_show, add_rm, add_ps, add_cache, add_stop, add_serve,
+                         add_doctor, add_token, add_completion, add_version}) {
     add(app, action);
   }
 }

@@ -17,6 +17,7 @@ using Action = std::function<Status()>;
 void add_run(CLI::App& app, Action& action);
 void add_pull(CLI::App& app, Action& action);
 void add_import(CLI::App& app, Action& action);
+void add_quantize(CLI::App& app, Action& action);
 void add_list(CLI::App& app, Action& action);
 void add_show(CLI::App& app, Action& action);
 void add_rm(CLI::App& app, Action& action);

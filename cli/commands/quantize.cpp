@@ -1,0 +1,73 @@
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "cli/commands/commands.h"
+#include "cli/format.h"
+#include "cli/interrupt.h"
+#include "cli/progress_bar.h"
+#include "cli/terminal.h"
+#include "platform/cpu.h"
+#include "store/quantize.h"
+
+namespace mlxr::cli {
+namespace {
+
+struct Options {
+  std::string input;
+  std::string output;
+  std::string type;
+  int threads = 0;
+  bool allow_requantize = false;
+  bool force = false;
+};
+
+void say(const std::string& text) {
+  std::fwrite(text.data(), 1, text.size(), stderr);
+  std::fflush(stderr);
+}
+
+// What the user can do about it is an option of this command, which the library does not know.
+Failure with_option(const Error& error) {
+  Failure failure(error);
+  if (error.code == ErrorCode::kAlreadyExists) failure.message += " To replace it: --force";
+  if (error.code == ErrorCode::kInvalidArgument && error.message.find("quantized already") != std::string::npos)
+    failure.message += " To do it all the same: --allow-requantize";
+  return failure;
+}
+
+Status quantize(const Options& options) {
+  ProgressBar bar(stderr_is_terminal());
+  store::QuantizeOptions how{.threads = options.threads > 0 ? options.threads : platform::usable_cores(),
+                             .allow_requantize = options.allow_requantize,
+                             .overwrite = options.force,
+                             .progress = {},
+                             .cancelled = &interrupted()};
+  how.progress = [&](std::uint64_t done, std::uint64_t total) {
+    say(bar.update({"quantizing", options.input, done, total}, ProgressBar::Clock::now(), terminal_width()));
+  };
+  const auto made = store::quantize(options.input, options.output, options.type, how);
+  say(bar.finish());
+  if (!made) return give_up(with_option(made.error()));
+  if (made->n_other_type > 0) {
+    say(std::to_string(made->n_other_type) + " tensors have rows that are no multiple of 256 values: each got the next larger type that fits.\n");
+  }
+  write_out(options.output + " is " + format_bytes(made->size_after) + ", " + format_fixed(made->bits_per_weight, 2) + " bits per weight; " +
+            options.input + " is " + format_bytes(made->size_before) + ". Try it: mlx run " + options.output + "\n");
+  return {};
+}
+
+}  // namespace
+
+void add_quantize(CLI::App& app, Action& action) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("quantize", "Makes a smaller copy of a model file.");
+  command->add_option("INPUT", options->input, "A GGUF file in F16, BF16 or F32")->required();
+  command->add_option("OUTPUT", options->output, "The file to write")->required();
+  command->add_option("TYPE", options->type, store::quantize_types())->required();
+  command->add_option("--threads", options->threads, "Threads; otherwise as many as there are cores")->check(CLI::Range(1, 1024));
+  command->add_flag("--allow-requantize", options->allow_requantize, "Take an input that is quantized already; it loses more");
+  command->add_flag("--force", options->force, "Replace OUTPUT if it exists");
+  command->callback([&action, options] { action = [options] { return quantize(*options); }; });
+}
+
+}  // namespace mlxr::cli

@@ -1,0 +1,75 @@
+// Writes a GGUF file as a stream: the header at once, then the tensors' bytes in order, and no tensor is ever held here.
+//
+//   auto writer = GgufWriter::create("out.gguf", pairs, tensors, 32);
+//   for (const auto& tensor : tensors) writer->append(bytes_of(tensor));       // as many calls as you like
+//   writer->finish();                                                          // now out.gguf exists, and is on the disk
+//
+// Until finish() has succeeded, `file` is untouched: the bytes go to a temporary file beside it, which the destructor deletes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/quant/type.h"
+#include "platform/files.h"
+
+namespace mlxr::formats {
+
+// One key of a file's metadata as it lies there: key, type and value, whatever the type is.
+struct RawPair {
+  std::string_view key;
+  std::string_view bytes;
+};
+
+// The pairs of a file that parse_gguf has accepted, in its order. Views into `file`.
+std::vector<RawPair> gguf_pairs(std::span<const std::byte> file);
+
+// A pair that holds an unsigned 32-bit number.
+std::string u32_pair(std::string_view key, std::uint32_t value);
+
+struct TensorPlan {
+  std::string_view name;
+  quant::Type type;
+  std::vector<std::int64_t> shape;  // as in Tensor: slowest dimension first
+
+  std::uint64_t bytes() const;
+};
+
+class GgufWriter {
+ public:
+  // Errors: kPermission, kNotFound (no such folder), kNoSpace, kIo.
+  static Result<GgufWriter> create(const std::filesystem::path& file, std::span<const RawPair> pairs, std::span<const TensorPlan> tensors,
+                                   std::uint64_t alignment);
+
+  GgufWriter(GgufWriter&& other) noexcept = default;
+  GgufWriter& operator=(GgufWriter&&) = delete;
+  ~GgufWriter();
+
+  // The next bytes of the tensors. Must not cross from one tensor into the next. Errors: kNoSpace, kIo.
+  Result<void> append(std::span<const std::byte> bytes);
+
+  // Makes the file durable and puts it in its place, over what lies there.
+  Result<void> finish();
+
+ private:
+  GgufWriter() = default;
+  Result<void> pad();
+
+  std::filesystem::path file_;
+  std::string temporary_;  // empty when there is none to delete
+  platform::FileDescriptor fd_;
+  std::vector<std::uint64_t> tensor_bytes_;
+  std::size_t tensor_ = 0;     // that append() is in
+  std::uint64_t written_ = 0;  // of it
+  std::uint64_t alignment_ = 32;
+};
+
+// Bytes of the whole file that the writer makes of these.
+std::uint64_t gguf_file_size(std::span<const RawPair> pairs, std::span<const TensorPlan> tensors, std::uint64_t alignment);
+
+}  // namespace mlxr::formats

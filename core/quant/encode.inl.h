@@ -1,0 +1,118 @@
+// Encoders of blocks, for the instruction set of the includer (see lanes.inl.h). Layouts are those that dequantize.cpp and dequantize_k.cpp read.
+#include "core/quant/encode.h"
+#include "core/quant/encode_k.inl.h"
+#include "core/quant/fit.inl.h"
+
+namespace mlxr::quant::MLXR_ISA {
+
+inline void put_half(std::byte* dst, float value) {
+  const std::uint16_t bits = f32_to_f16(value);
+  std::memcpy(dst, &bits, sizeof bits);
+}
+
+// Blocks of 32: the nibbles of value i and i + 16 share a byte, the fifth bits make one 32-bit word before them.
+inline void pack_32(const std::uint8_t* q, std::byte* dst, bool with_fifth_bits) {
+  if (with_fifth_bits) {
+    std::uint32_t fifth = 0;
+    for (int i = 0; i < 32; ++i) fifth |= static_cast<std::uint32_t>(q[i] >> 4) << i;
+    std::memcpy(dst, &fifth, sizeof fifth);
+    dst += sizeof fifth;
+  }
+  for (int i = 0; i < 16; ++i) dst[i] = static_cast<std::byte>((q[i] & 15) | (q[i + 16] & 15) << 4);
+}
+
+// Q4_0, Q5_0: d, values from -2^(bits-1) on.
+template <int kBits>
+void encode_symmetric(const float* src, std::byte* dst, int n_blocks) {
+  constexpr int kOffset = 1 << (kBits - 1);
+  constexpr std::size_t kBytes = 2 + 16 + (kBits == 5 ? 4 : 0);
+  Stage<32> stage;
+  stage.load(src, n_blocks);
+  PerGroup scale;
+  std::uint8_t q[kGroups][32];
+  for (int first = 0; first < kGroups; first += kLanes) {
+    const F d = fit_symmetric(stage, first, -kOffset, kOffset - 1, kBits == 4 ? 8 : 6, 0.25f, [](F s) { return to_half(s); });
+    scale.store(first, d);
+    const F inverse = reciprocal(d);
+    for (int i = 0; i < 32; ++i) {
+      const F value = round_within(stage.at(i, first) * inverse, -kOffset, kOffset - 1) + static_cast<float>(kOffset);
+      for (int l = 0; l < kLanes; ++l) q[first + l][i] = static_cast<std::uint8_t>(value[l]);
+    }
+  }
+  for (int g = 0; g < n_blocks; ++g, dst += kBytes) {
+    put_half(dst, scale.of[g]);
+    pack_32(q[g], dst + 2, kBits == 5);
+  }
+}
+
+// Q4_1, Q5_1: d, m, values from 0 on.
+template <int kBits>
+void encode_affine(const float* src, std::byte* dst, int n_blocks) {
+  constexpr int kMax = (1 << kBits) - 1;
+  constexpr std::size_t kBytes = 4 + 16 + (kBits == 5 ? 4 : 0);
+  Stage<32> stage;
+  stage.load(src, n_blocks);
+  PerGroup scale;
+  PerGroup min;
+  std::uint8_t q[kGroups][32];
+  for (int first = 0; first < kGroups; first += kLanes) {
+    const Affine fit = fit_affine<32, false>(stage, first, kMax, 8, 0.25f, [](Affine f) { return Affine{to_half(f.scale), to_half(f.min)}; });
+    scale.store(first, fit.scale);
+    min.store(first, fit.min);
+    const F inverse = reciprocal(fit.scale);
+    for (int i = 0; i < 32; ++i) {
+      const F value = round_within((stage.at(i, first) - fit.min) * inverse, 0, kMax);
+      for (int l = 0; l < kLanes; ++l) q[first + l][i] = static_cast<std::uint8_t>(value[l]);
+    }
+  }
+  for (int g = 0; g < n_blocks; ++g, dst += kBytes) {
+    put_half(dst, scale.of[g]);
+    put_half(dst + 2, min.of[g]);
+    pack_32(q[g], dst + 4, kBits == 5);
+  }
+}
+
+// Q8_0: d, 32 signed bytes from -127 to 127. Steps are so fine that a search gains next to nothing: d spans the largest magnitude.
+inline void encode_q8_0(const float* src, std::byte* dst) {
+  constexpr int kVectors = 32 / kLanes;
+  F x[kVectors];
+  std::memcpy(x, src, sizeof x);
+  F magnitudes{};
+  for (const F& v : x) magnitudes = vmax(magnitudes, vabs(v));
+  float largest = 0;
+  for (int l = 0; l < kLanes; ++l) largest = magnitudes[l] > largest ? magnitudes[l] : largest;
+  float d = to_half(largest / 127);
+  if (d * 127.5f < largest && d < 65504.0f) d = f16_to_f32(static_cast<std::uint16_t>(f32_to_f16(d) + 1));  // a subnormal that was rounded far down
+  put_half(dst, d);
+  const F inverse = reciprocal(set1(d));
+  for (int v = 0; v < kVectors; ++v) {
+    const I q = __builtin_convertvector(round_within(x[v] * inverse, -127, 127), I);
+    for (int l = 0; l < kLanes; ++l) dst[2 + v * kLanes + l] = static_cast<std::byte>(q[l]);
+  }
+}
+
+// Calls `encode` with at most `kAtOnce` blocks at a time.
+template <int kAtOnce, class Encode>
+void in_batches(const float* src, std::byte* dst, std::size_t n_blocks, const Traits& block, Encode encode) {
+  for (std::size_t done = 0; done < n_blocks; done += kAtOnce) {
+    const std::size_t left = n_blocks - done;
+    encode(src + done * block.block_size, dst + done * block.block_bytes, static_cast<int>(left < kAtOnce ? left : kAtOnce));
+  }
+}
+
+void encode_blocks(Type type, const float* src, std::byte* dst, std::size_t n_blocks) {
+  const Traits& block = traits(type);
+  switch (type) {
+    case Type::kQ4_0: return in_batches<kGroups>(src, dst, n_blocks, block, encode_symmetric<4>);
+    case Type::kQ5_0: return in_batches<kGroups>(src, dst, n_blocks, block, encode_symmetric<5>);
+    case Type::kQ4_1: return in_batches<kGroups>(src, dst, n_blocks, block, encode_affine<4>);
+    case Type::kQ5_1: return in_batches<kGroups>(src, dst, n_blocks, block, encode_affine<5>);
+    case Type::kQ8_0: return in_batches<1>(src, dst, n_blocks, block, [](const float* x, std::byte* out, int) { encode_q8_0(x, out); });
+    case Type::kQ4_K: return in_batches<2>(src, dst, n_blocks, block, encode_affine_k<4>);
+    case Type::kQ5_K: return in_batches<2>(src, dst, n_blocks, block, encode_affine_k<5>);
+    case Type::kQ6_K: return in_batches<1>(src, dst, n_blocks, block, [](const float* x, std::byte* out, int) { encode_q6_k(x, out); });
+    default: return;  // not reached: quantize_row knows the types
+  }
+}
+
+}  // namespace mlxr::quant::MLXR_ISA

@@ -1,0 +1,28 @@
+// Encoders: floats into the packed blocks of a type. They look for the scales with the least squared error, without an importance
+// matrix: error is what a block's own values show, and the search is described in fit.inl.h.
+//
+//   quantize_row(Type::kQ4_K, weights, blocks, n);
+//
+// Pure functions, callable from any thread. A block's bytes depend on its values only: not on its neighbours, on how a matrix is cut into
+// calls, or on the processor. Long rows are faster than short ones (16 groups are searched at once), and consecutive rows of whole blocks
+// may be given as one.
+#pragma once
+
+#include <cstddef>
+
+#include "core/quant/type.h"
+
+namespace mlxr::quant {
+
+// The largest magnitude that every type holds: block formats keep their scales in half precision.
+inline constexpr float kMaxMagnitude = 65504.0f;
+
+// Whether there is an encoder for this type: for all but Q2_K and Q3_K.
+bool can_quantize(Type type);
+
+// Encodes `n` finite values (a multiple of the type's block size) into packed blocks at `dst`, of any alignment, row_bytes(type, n) of them.
+// The type must be one that can_quantize. Beyond kMaxMagnitude a format with half-precision scales stores the largest value that it can,
+// never an infinity; F32 and BF16 store any.
+void quantize_row(Type type, const float* src, std::byte* dst, std::size_t n);
+
+}  // namespace mlxr::quant

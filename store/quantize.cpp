@@ -1,0 +1,222 @@
+#include "store/quantize.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <span>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "core/formats/gguf.h"
+#include "core/formats/gguf_writer.h"
+#include "core/formats/mapped_file.h"
+#include "core/quant/dequantize.h"
+#include "core/quant/quantize.h"
+#include "platform/files.h"
+#include "store/quantize_recipe.h"
+
+namespace mlxr::store {
+namespace {
+
+namespace fs = std::filesystem;
+using formats::Tensor;
+using quant::Type;
+
+constexpr std::size_t kChunkValues = std::size_t{1} << 14;  // what a thread takes at a time
+constexpr std::size_t kSlabValues = std::size_t{1} << 22;   // what is encoded between two writes
+constexpr std::uint32_t kQuantizationVersion = 2;           // of the block formats, as ggml counts
+
+// Why values cannot be encoded, worst last.
+enum class Trouble : int { kNone, kTooLarge, kNotFinite };
+
+Trouble trouble_in(std::span<const float> values, Type type) {
+  const float limit = type == Type::kF32 || type == Type::kBF16 ? std::numeric_limits<float>::max() : quant::kMaxMagnitude;
+  bool too_large = false;
+  bool not_finite = false;
+  for (const float x : values) {
+    too_large |= !(std::fabs(x) <= limit);
+    not_finite |= !(std::fabs(x) <= std::numeric_limits<float>::max());
+  }
+  return not_finite ? Trouble::kNotFinite : too_large ? Trouble::kTooLarge : Trouble::kNone;
+}
+
+// Decodes, checks and encodes a part of a tensor, its rows shared out among threads. A part is a whole number of rows.
+Trouble convert(std::span<const std::byte> source, Type from, std::span<std::byte> target, Type to, std::size_t n_values,
+                std::size_t row_values, int n_threads) {
+  const std::size_t chunk = std::max<std::size_t>(1, kChunkValues / row_values) * row_values;
+  std::atomic<std::size_t> next = 0;
+  std::atomic<int> worst = 0;
+  const auto work = [&] {
+    std::vector<float> values(chunk);
+    for (std::size_t begin; (begin = next.fetch_add(chunk)) < n_values;) {
+      const std::size_t n = std::min(chunk, n_values - begin);
+      quant::dequantize_row(from, source.data() + quant::row_bytes(from, begin), values.data(), n);
+      if (const Trouble trouble = trouble_in({values.data(), n}, to); trouble != Trouble::kNone) {
+        int seen = worst;
+        while (seen < static_cast<int>(trouble) && !worst.compare_exchange_weak(seen, static_cast<int>(trouble))) {
+        }
+        continue;
+      }
+      std::byte* const out = target.data() + quant::row_bytes(to, begin);
+      if (from == to)
+        std::memcpy(out, source.data() + quant::row_bytes(from, begin), quant::row_bytes(to, n));
+      else
+        quant::quantize_row(to, values.data(), out, n);
+    }
+  };
+  std::vector<std::jthread> helpers;
+  for (int i = 1; i < n_threads; ++i) helpers.emplace_back(work);
+  work();
+  helpers.clear();
+  return static_cast<Trouble>(worst.load());
+}
+
+std::string count_of(std::uint64_t bytes) { return std::to_string(bytes) + " bytes"; }
+
+class Quantizer {
+ public:
+  Quantizer(const fs::path& input, const fs::path& output, const Recipe& recipe, const QuantizeOptions& options)
+      : input_(input), output_(output), recipe_(recipe), options_(options) {}
+
+  Result<QuantizeSummary> run() {
+    if (auto ready = check_paths(); !ready) return fail(ready.error());
+    auto file = formats::MappedFile::open(input_);
+    if (!file) return fail(std::move(file.error()));
+    auto source = formats::parse_gguf(file->bytes(), input_.string());
+    if (!source) return fail(std::move(source.error()));
+    const auto types = choose_types(recipe_, source->tensors, source->metadata);
+    if (auto allowed = check_requantizing(*source, types); !allowed) return fail(allowed.error());
+
+    std::vector<formats::TensorPlan> plans;
+    for (std::size_t i = 0; i < types.size(); ++i) plans.push_back({source->tensors[i].name, types[i], source->tensors[i].shape});
+    const auto alignment = static_cast<std::uint64_t>(source->metadata.integer("general.alignment").value_or(32));
+    const std::string file_type = formats::u32_pair("general.file_type", recipe_.file_type);
+    const std::string version = formats::u32_pair("general.quantization_version", kQuantizationVersion);
+    const auto pairs = with(with(formats::gguf_pairs(file->bytes()), "general.file_type", file_type), "general.quantization_version", version);
+
+    const std::uint64_t size = formats::gguf_file_size(pairs, plans, alignment);
+    if (auto enough = check_space(size); !enough) return fail(enough.error());
+    auto writer = formats::GgufWriter::create(output_, pairs, plans, alignment);
+    if (!writer) return fail(std::move(writer.error()));
+    for (const Tensor& tensor : source->tensors) total_ += tensor.data.size();
+    for (std::size_t i = 0; i < types.size(); ++i) {
+      if (auto done = copy(*file, source->tensors[i], types[i], *writer); !done) return fail(done.error());
+    }
+    if (auto done = writer->finish(); !done) return fail(done.error());
+    return summary(*file, *source, plans, size);
+  }
+
+ private:
+  Result<void> check_paths() const {
+    std::error_code ignored;
+    if (fs::equivalent(input_, output_, ignored)) {
+      return fail(ErrorCode::kInvalidArgument, "Input and output are the same file, " + input_.string() + ".");
+    }
+    if (fs::is_directory(output_, ignored)) return fail(ErrorCode::kInvalidArgument, output_.string() + " is a folder. Name the file to write.");
+    if (!options_.overwrite && fs::exists(fs::symlink_status(output_, ignored))) {
+      return fail(ErrorCode::kAlreadyExists, output_.string() + " exists.");
+    }
+    return {};
+  }
+
+  Result<void> check_requantizing(const formats::GgufContents& source, const std::vector<Type>& types) const {
+    for (std::size_t i = 0; i < types.size(); ++i) {
+      const Tensor& tensor = source.tensors[i];
+      if (tensor.type == types[i] || quant::traits(tensor.type).block_size == 1 || options_.allow_requantize) continue;
+      return fail(ErrorCode::kInvalidArgument,
+                  input_.string() + " is quantized already: tensor " + formats::printable(tensor.name) + " is " +
+                      std::string(quant::traits(tensor.type).name) +
+                      ". Take the model in F16, BF16 or F32; a second rounding loses more than the first.");
+    }
+    return {};
+  }
+
+  Result<void> check_space(std::uint64_t size) const {
+    const auto free = platform::free_space(fs::absolute(output_).parent_path());
+    if (free && *free < size) {
+      return fail(ErrorCode::kNoSpace, output_.string() + " needs " + count_of(size) + "; " + count_of(*free) + " are free there.");
+    }
+    return {};
+  }
+
+  // The pairs with this one in the place of its namesake, or at the end.
+  static std::vector<formats::RawPair> with(std::vector<formats::RawPair> pairs, std::string_view key, std::string_view bytes) {
+    const auto found = std::ranges::find(pairs, key, &formats::RawPair::key);
+    if (found == pairs.end())
+      pairs.push_back({key, bytes});
+    else
+      found->bytes = bytes;
+    return pairs;
+  }
+
+  Result<void> copy(const formats::MappedFile& file, const Tensor& tensor, Type type, formats::GgufWriter& writer) {
+    const auto row = static_cast<std::size_t>(tensor.shape.back());
+    std::size_t n_values = 1;
+    for (const auto dim : tensor.shape) n_values *= static_cast<std::size_t>(dim);
+    const std::size_t slab = std::max<std::size_t>(1, kSlabValues / row) * row;
+    for (std::size_t begin = 0; begin < n_values; begin += slab) {
+      if (options_.cancelled != nullptr && *options_.cancelled) return fail(ErrorCode::kCancelled, "Stopped. Nothing was written.");
+      const std::size_t n = std::min(slab, n_values - begin);
+      const auto source = tensor.data.subspan(quant::row_bytes(tensor.type, begin), quant::row_bytes(tensor.type, n));
+      buffer_.resize(quant::row_bytes(type, n));
+      switch (convert(source, tensor.type, buffer_, type, n, row, options_.threads)) {
+        case Trouble::kNone: break;
+        case Trouble::kNotFinite: return unfit(tensor, "holds a value that is infinite or not a number");
+        case Trouble::kTooLarge: return unfit(tensor, "holds a value above 65504, which " + std::string(quant::traits(type).name) + " cannot hold");
+      }
+      file.forget(source);
+      if (auto written = writer.append(buffer_); !written) return written;
+      done_ += source.size();
+      if (options_.progress) options_.progress(done_, total_);
+    }
+    return {};
+  }
+
+  std::unexpected<Error> unfit(const Tensor& tensor, const std::string& what) const {
+    return fail(ErrorCode::kUnsupported,
+                input_.string() + " cannot be quantized: tensor " + formats::printable(tensor.name) + " " + what + ". Nothing was written.");
+  }
+
+  QuantizeSummary summary(const formats::MappedFile& file, const formats::GgufContents& source, const std::vector<formats::TensorPlan>& plans,
+                          std::uint64_t size) const {
+    std::uint64_t bits = 0;
+    std::uint64_t n_values = 0;
+    std::uint64_t n_other = 0;
+    for (std::size_t i = 0; i < plans.size(); ++i) {
+      const auto& plan = plans[i];
+      bits += plan.bytes() * 8;
+      n_values += plan.bytes() / quant::traits(plan.type).block_bytes * quant::traits(plan.type).block_size;
+      const auto block = static_cast<std::int64_t>(quant::traits(recipe_.type).block_size);
+      n_other += plan.type != source.tensors[i].type && plan.shape.back() % block != 0;
+    }
+    return {file.bytes().size(), size, n_values == 0 ? 0 : static_cast<double>(bits) / static_cast<double>(n_values), n_other};
+  }
+
+  const fs::path& input_;
+  const fs::path& output_;
+  const Recipe& recipe_;
+  const QuantizeOptions& options_;
+  std::vector<std::byte> buffer_;
+  std::uint64_t done_ = 0;
+  std::uint64_t total_ = 0;
+};
+
+}  // namespace
+
+Result<QuantizeSummary> quantize(const fs::path& input, const fs::path& output, std::string_view type, const QuantizeOptions& options) {
+  const Recipe* recipe = find_recipe(type);
+  if (recipe == nullptr) {
+    return fail(ErrorCode::kInvalidArgument, "There is no type " + std::string(type) + "; there are " + quantize_types() + ".");
+  }
+  return Quantizer(input, output, *recipe, options).run();
+}
+
+std::string quantize_types() {
+  std::string names;
+  for (const Recipe& recipe : recipes()) names += (names.empty() ? "" : ", ") + std::string(recipe.name);
+  return names;
+}
+
+}  // namespace mlxr::store

@@ -157,7 +157,9 @@ def cached(name, kind, quantize, seed=0):
     if kind == "F16":
         write(part, SHAPES[name], np.float16, seed)
     else:
-        subprocess.run([*quantize, cached(name, "F16", quantize, seed), part, kind], check=True, stdout=subprocess.DEVNULL)
+        run = subprocess.run([*quantize, cached(name, "F16", quantize, seed), part, kind], capture_output=True, text=True)
+        if run.returncode != 0:
+            raise RuntimeError(f"{run.args} failed: {run.stderr[-2000:]}")
     part.rename(path)
     return path
 

@@ -27,7 +27,7 @@ struct Command {
 Operand operand_of(const CLI::App& command) {
   for (const CLI::Option* option : command.get_options()) {
     if (!option->get_positional()) continue;
-    if (option->get_name() == "PATH") return Operand::kFile;
+    if (option->get_name() == "PATH" || option->get_name() == "INPUT") return Operand::kFile;
     if (option->get_name() == "MODEL") {
       if (command.get_name() == "pull") return Operand::kAvailable;
       return command.get_name() == "run" ? Operand::kModelOrFile : Operand::kModel;
@@ -142,7 +142,7 @@ std::string zsh(const std::vector<Command>& table, const std::vector<Option>& co
     if (command.operand == Operand::kModel) cases += " \\\n        '*:model:_mlx_models'";
     if (command.operand == Operand::kModelOrFile) cases += " \\\n        '1:model:_mlx_models_or_files'";
     if (command.operand == Operand::kAvailable) cases += " \\\n        '1:model:_mlx_available'";
-    if (command.operand == Operand::kFile) cases += " \\\n        '1:file:_files'";
+    if (command.operand == Operand::kFile) cases += " \\\n        '*:file:_files'";
     cases += "\n      ;;\n";
   }
   return "#compdef mlx\n"

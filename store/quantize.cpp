@@ -6,6 +6,7 @@
 #include <limits>
 #include <span>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -24,7 +25,7 @@ namespace fs = std::filesystem;
 using formats::Tensor;
 using quant::Type;
 
-constexpr std::size_t kChunkValues = std::size_t{1} << 14;  // what a thread takes at a time
+constexpr std::size_t kChunkValues = std::size_t{1} << 14;  // what a thread takes at a time: a multiple of every block
 constexpr std::size_t kSlabValues = std::size_t{1} << 22;   // what is encoded between two writes
 constexpr std::uint32_t kQuantizationVersion = 2;           // of the block formats, as ggml counts
 
@@ -42,34 +43,35 @@ Trouble trouble_in(std::span<const float> values, Type type) {
   return not_finite ? Trouble::kNotFinite : too_large ? Trouble::kTooLarge : Trouble::kNone;
 }
 
-// Decodes, checks and encodes a part of a tensor, its rows shared out among threads. A part is a whole number of rows.
-Trouble convert(std::span<const std::byte> source, Type from, std::span<std::byte> target, Type to, std::size_t n_values,
-                std::size_t row_values, int n_threads) {
-  const std::size_t chunk = std::max<std::size_t>(1, kChunkValues / row_values) * row_values;
+// Decodes, checks and encodes a part of a tensor, shared out among threads. Blocks do not depend on each other, so that it may be cut
+// anywhere between them.
+Trouble convert(std::span<const std::byte> source, Type from, std::span<std::byte> target, Type to, std::size_t n_values, int n_threads) {
   std::atomic<std::size_t> next = 0;
   std::atomic<int> worst = 0;
   const auto work = [&] {
-    std::vector<float> values(chunk);
-    for (std::size_t begin; (begin = next.fetch_add(chunk)) < n_values;) {
-      const std::size_t n = std::min(chunk, n_values - begin);
-      quant::dequantize_row(from, source.data() + quant::row_bytes(from, begin), values.data(), n);
-      if (const Trouble trouble = trouble_in({values.data(), n}, to); trouble != Trouble::kNone) {
-        int seen = worst;
-        while (seen < static_cast<int>(trouble) && !worst.compare_exchange_weak(seen, static_cast<int>(trouble))) {
-        }
-        continue;
-      }
+    std::vector<float> values(kChunkValues);
+    for (std::size_t begin; (begin = next.fetch_add(kChunkValues)) < n_values;) {
+      const std::size_t n = std::min(kChunkValues, n_values - begin);
+      const std::byte* const in = source.data() + quant::row_bytes(from, begin);
       std::byte* const out = target.data() + quant::row_bytes(to, begin);
+      quant::dequantize_row(from, in, values.data(), n);
+      const int trouble = static_cast<int>(trouble_in({values.data(), n}, from == to ? Type::kF32 : to));
+      for (int seen = worst; seen < trouble && !worst.compare_exchange_weak(seen, trouble);) {
+      }
+      if (trouble != 0) continue;
       if (from == to)
-        std::memcpy(out, source.data() + quant::row_bytes(from, begin), quant::row_bytes(to, n));
+        std::memcpy(out, in, quant::row_bytes(to, n));
       else
         quant::quantize_row(to, values.data(), out, n);
     }
   };
-  std::vector<std::jthread> helpers;
-  for (int i = 1; i < n_threads; ++i) helpers.emplace_back(work);
+  std::vector<std::thread> helpers;
+  try {
+    for (int i = 1; i < n_threads; ++i) helpers.emplace_back(work);
+  } catch (const std::system_error&) {  // the machine allows no more threads: those that there are do the work
+  }
   work();
-  helpers.clear();
+  for (std::thread& helper : helpers) helper.join();
   return static_cast<Trouble>(worst.load());
 }
 
@@ -94,7 +96,8 @@ class Quantizer {
     const auto alignment = static_cast<std::uint64_t>(source->metadata.integer("general.alignment").value_or(32));
     const std::string file_type = formats::u32_pair("general.file_type", recipe_.file_type);
     const std::string version = formats::u32_pair("general.quantization_version", kQuantizationVersion);
-    const auto pairs = with(with(formats::gguf_pairs(file->bytes()), "general.file_type", file_type), "general.quantization_version", version);
+    const auto pairs =
+        with(with(formats::gguf_pairs(file->bytes()), "general.file_type", file_type), "general.quantization_version", version);
 
     const std::uint64_t size = formats::gguf_file_size(pairs, plans, alignment);
     if (auto enough = check_space(size); !enough) return fail(enough.error());
@@ -114,7 +117,8 @@ class Quantizer {
     if (fs::equivalent(input_, output_, ignored)) {
       return fail(ErrorCode::kInvalidArgument, "Input and output are the same file, " + input_.string() + ".");
     }
-    if (fs::is_directory(output_, ignored)) return fail(ErrorCode::kInvalidArgument, output_.string() + " is a folder. Name the file to write.");
+    if (fs::is_directory(output_, ignored))
+      return fail(ErrorCode::kInvalidArgument, output_.string() + " is a folder. Name the file to write.");
     if (!options_.overwrite && fs::exists(fs::symlink_status(output_, ignored))) {
       return fail(ErrorCode::kAlreadyExists, output_.string() + " exists.");
     }
@@ -125,10 +129,9 @@ class Quantizer {
     for (std::size_t i = 0; i < types.size(); ++i) {
       const Tensor& tensor = source.tensors[i];
       if (tensor.type == types[i] || quant::traits(tensor.type).block_size == 1 || options_.allow_requantize) continue;
-      return fail(ErrorCode::kInvalidArgument,
-                  input_.string() + " is quantized already: tensor " + formats::printable(tensor.name) + " is " +
-                      std::string(quant::traits(tensor.type).name) +
-                      ". Take the model in F16, BF16 or F32; a second rounding loses more than the first.");
+      return fail(ErrorCode::kInvalidArgument, input_.string() + " is quantized already: tensor " + formats::printable(tensor.name) +
+                                                   " is " + std::string(quant::traits(tensor.type).name) +
+                                                   ". Take the model in F16, BF16 or F32; a second rounding loses more than the first.");
     }
     return {};
   }
@@ -152,19 +155,18 @@ class Quantizer {
   }
 
   Result<void> copy(const formats::MappedFile& file, const Tensor& tensor, Type type, formats::GgufWriter& writer) {
-    const auto row = static_cast<std::size_t>(tensor.shape.back());
     std::size_t n_values = 1;
     for (const auto dim : tensor.shape) n_values *= static_cast<std::size_t>(dim);
-    const std::size_t slab = std::max<std::size_t>(1, kSlabValues / row) * row;
-    for (std::size_t begin = 0; begin < n_values; begin += slab) {
+    for (std::size_t begin = 0; begin < n_values; begin += kSlabValues) {
       if (options_.cancelled != nullptr && *options_.cancelled) return fail(ErrorCode::kCancelled, "Stopped. Nothing was written.");
-      const std::size_t n = std::min(slab, n_values - begin);
+      const std::size_t n = std::min(kSlabValues, n_values - begin);
       const auto source = tensor.data.subspan(quant::row_bytes(tensor.type, begin), quant::row_bytes(tensor.type, n));
       buffer_.resize(quant::row_bytes(type, n));
-      switch (convert(source, tensor.type, buffer_, type, n, row, options_.threads)) {
+      switch (convert(source, tensor.type, buffer_, type, n, options_.threads)) {
         case Trouble::kNone: break;
         case Trouble::kNotFinite: return unfit(tensor, "holds a value that is infinite or not a number");
-        case Trouble::kTooLarge: return unfit(tensor, "holds a value above 65504, which " + std::string(quant::traits(type).name) + " cannot hold");
+        case Trouble::kTooLarge:
+          return unfit(tensor, "holds a value above 65504, which " + std::string(quant::traits(type).name) + " cannot hold");
       }
       file.forget(source);
       if (auto written = writer.append(buffer_); !written) return written;
@@ -175,12 +177,12 @@ class Quantizer {
   }
 
   std::unexpected<Error> unfit(const Tensor& tensor, const std::string& what) const {
-    return fail(ErrorCode::kUnsupported,
-                input_.string() + " cannot be quantized: tensor " + formats::printable(tensor.name) + " " + what + ". Nothing was written.");
+    return fail(ErrorCode::kUnsupported, input_.string() + " cannot be quantized: tensor " + formats::printable(tensor.name) + " " + what +
+                                             ". Nothing was written.");
   }
 
-  QuantizeSummary summary(const formats::MappedFile& file, const formats::GgufContents& source, const std::vector<formats::TensorPlan>& plans,
-                          std::uint64_t size) const {
+  QuantizeSummary summary(const formats::MappedFile& file, const formats::GgufContents& source,
+                          const std::vector<formats::TensorPlan>& plans, std::uint64_t size) const {
     std::uint64_t bits = 0;
     std::uint64_t n_values = 0;
     std::uint64_t n_other = 0;

@@ -2,8 +2,8 @@
 //
 //   store::quantize("model-f16.gguf", "model-q4_k_m.gguf", "Q4_K_M", {.threads = 2});
 //
-// Streams: some megabytes of one tensor are in memory at a time. The output appears when it is whole; whatever goes wrong, nothing of it is left.
-// The same input and recipe give the same bytes, for any number of threads.
+// Streams: some megabytes of one tensor are in memory at a time. The output appears when it is whole; whatever goes wrong, nothing of it is
+// left. The same input and recipe give the same bytes, for any number of threads.
 #pragma once
 
 #include <atomic>
@@ -32,9 +32,9 @@ struct QuantizeSummary {
   std::uint64_t n_other_type;  // tensors that got another type than the recipe means, because their rows are no multiple of its block
 };
 
-// Errors: those of Checkpoint::open; kInvalidArgument (no such type, input and output are the same file, input is quantized), kAlreadyExists,
-// kUnsupported (a value is not finite, or too large for half-precision scales; the sentence names the tensor), kNoSpace, kPermission, kIo,
-// kCancelled.
+// Errors: those of Checkpoint::open; kInvalidArgument (no such type, input and output are the same file, input is quantized),
+// kAlreadyExists, kUnsupported (a value is not finite, or too large for half-precision scales; the sentence names the tensor), kNoSpace,
+// kPermission, kIo, kCancelled.
 Result<QuantizeSummary> quantize(const std::filesystem::path& input, const std::filesystem::path& output, std::string_view type,
                                  const QuantizeOptions& options);
 

@@ -49,10 +49,11 @@ Status quantize(const Options& options) {
   say(bar.finish());
   if (!made) return give_up(with_option(made.error()));
   if (made->n_other_type > 0) {
-    say(std::to_string(made->n_other_type) + " tensors have rows that are no multiple of 256 values: each got the next larger type that fits.\n");
+    say(std::to_string(made->n_other_type) +
+        " tensors have rows that are no multiple of 256 values: each got the next larger type that fits.\n");
   }
-  write_out(options.output + " is " + format_bytes(made->size_after) + ", " + format_fixed(made->bits_per_weight, 2) + " bits per weight; " +
-            options.input + " is " + format_bytes(made->size_before) + ". Try it: mlx run " + options.output + "\n");
+  write_out(options.output + " is " + format_bytes(made->size_after) + ", " + format_fixed(made->bits_per_weight, 2) +
+            " bits per weight; " + options.input + " is " + format_bytes(made->size_before) + ". Try it: mlx run " + options.output + "\n");
   return {};
 }
 

@@ -1,8 +1,10 @@
 #include "core/formats/gguf_writer.h"
 
+#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <type_traits>
+#include <utility>
 
 #include <sys/stat.h>
 #include <unistd.h>

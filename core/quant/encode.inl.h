@@ -1,14 +1,10 @@
-// Encoders of blocks, for the instruction set of the includer (see lanes.inl.h). Layouts are those that dequantize.cpp and dequantize_k.cpp read.
+// Encoders of blocks, for the instruction set of the includer (see lanes.inl.h). Layouts are those that dequantize.cpp and dequantize_k.cpp
+// read.
 #include "core/quant/encode.h"
 #include "core/quant/encode_k.inl.h"
 #include "core/quant/fit.inl.h"
 
 namespace mlxr::quant::MLXR_ISA {
-
-inline void put_half(std::byte* dst, float value) {
-  const std::uint16_t bits = f32_to_f16(value);
-  std::memcpy(dst, &bits, sizeof bits);
-}
 
 // Blocks of 32: the nibbles of value i and i + 16 share a byte, the fifth bits make one 32-bit word before them.
 inline void pack_32(const std::uint8_t* q, std::byte* dst, bool with_fifth_bits) {
@@ -29,16 +25,11 @@ void encode_symmetric(const float* src, std::byte* dst, int n_blocks) {
   Stage<32> stage;
   stage.load(src, n_blocks);
   PerGroup scale;
-  std::uint8_t q[kGroups][32];
   for (int first = 0; first < kGroups; first += kLanes) {
-    const F d = fit_symmetric(stage, first, -kOffset, kOffset - 1, kBits == 4 ? 8 : 6, 0.25f, [](F s) { return to_half(s); });
-    scale.store(first, d);
-    const F inverse = reciprocal(d);
-    for (int i = 0; i < 32; ++i) {
-      const F value = round_within(stage.at(i, first) * inverse, -kOffset, kOffset - 1) + static_cast<float>(kOffset);
-      for (int l = 0; l < kLanes; ++l) q[first + l][i] = static_cast<std::uint8_t>(value[l]);
-    }
+    scale.store(first, fit_symmetric(stage, first, -kOffset, kOffset - 1, kBits == 4 ? 8 : 6, 0.25f, [](F s) { return to_half(s); }));
   }
+  std::uint8_t q[kGroups][32];
+  quantize_groups(stage, -kOffset, kOffset - 1, [&](int first) { return Affine{scale.load(first), F{}}; }, q);
   for (int g = 0; g < n_blocks; ++g, dst += kBytes) {
     put_half(dst, scale.of[g]);
     pack_32(q[g], dst + 2, kBits == 5);
@@ -54,17 +45,14 @@ void encode_affine(const float* src, std::byte* dst, int n_blocks) {
   stage.load(src, n_blocks);
   PerGroup scale;
   PerGroup min;
-  std::uint8_t q[kGroups][32];
   for (int first = 0; first < kGroups; first += kLanes) {
-    const Affine fit = fit_affine<32, false>(stage, first, kMax, 8, 0.25f, [](Affine f) { return Affine{to_half(f.scale), to_half(f.min)}; });
+    const Affine fit =
+        fit_affine<32, false>(stage, first, kMax, 8, 0.25f, [](Affine f) { return Affine{to_half(f.scale), to_half(f.min)}; });
     scale.store(first, fit.scale);
     min.store(first, fit.min);
-    const F inverse = reciprocal(fit.scale);
-    for (int i = 0; i < 32; ++i) {
-      const F value = round_within((stage.at(i, first) - fit.min) * inverse, 0, kMax);
-      for (int l = 0; l < kLanes; ++l) q[first + l][i] = static_cast<std::uint8_t>(value[l]);
-    }
   }
+  std::uint8_t q[kGroups][32];
+  quantize_groups(stage, 0, kMax, [&](int first) { return Affine{scale.load(first), min.load(first)}; }, q);
   for (int g = 0; g < n_blocks; ++g, dst += kBytes) {
     put_half(dst, scale.of[g]);
     put_half(dst + 2, min.of[g]);
@@ -82,7 +70,8 @@ inline void encode_q8_0(const float* src, std::byte* dst) {
   float largest = 0;
   for (int l = 0; l < kLanes; ++l) largest = magnitudes[l] > largest ? magnitudes[l] : largest;
   float d = to_half(largest / 127);
-  if (d * 127.5f < largest && d < 65504.0f) d = f16_to_f32(static_cast<std::uint16_t>(f32_to_f16(d) + 1));  // a subnormal that was rounded far down
+  if (d * 127.5f < largest && d < 65504.0f)
+    d = f16_to_f32(static_cast<std::uint16_t>(f32_to_f16(d) + 1));  // a subnormal that was rounded far down
   put_half(dst, d);
   const F inverse = reciprocal(set1(d));
   for (int v = 0; v < kVectors; ++v) {

@@ -1,5 +1,5 @@
-// The K types: a block of 256 values is made of groups, each with a scale (and minimum) of a few bits relative to the block's own in half precision.
-// Groups are fitted one by one (fit.inl.h); the block's numbers span the largest of them, and then both are improved in turns:
+// The K types: a block of 256 values is made of groups, each with a scale (and minimum) of a few bits relative to the block's own in half
+// precision. Groups are fitted one by one (fit.inl.h); the block's numbers span the largest of them, and then both are improved in turns:
 //   refine  each group tries the neighbours of its small integers, with the block's numbers as they are
 //   solve   the block's numbers follow by least squares from all groups; kept only if the error falls
 #pragma once
@@ -9,12 +9,16 @@
 namespace mlxr::quant::MLXR_ISA {
 
 inline constexpr int kRounds = 2;  // of solve and refine
-
-inline void put_half(std::byte* dst, float value);
+inline constexpr float kInfinity = __builtin_inff();
 
 inline float smax(float a, float b) { return a > b ? a : b; }
 inline float within(float x, float lo, float hi) { return x < lo ? lo : x > hi ? hi : x; }
 inline float round_to_int(float x) { return (x + 12582912.0f) - 12582912.0f; }
+inline float sum_of(const PerGroup& numbers, int begin, int count) {
+  float sum = 0;
+  for (int g = begin; g < begin + count; ++g) sum += numbers.of[g];
+  return sum;
+}
 inline float safe_divide(float a, float b) { return b > 1e-30f || b < -1e-30f ? a / b : 0.0f; }
 
 // Q4_K and Q5_K. Two blocks of 8 groups at a time: groups 0 to 7 and 8 to 15 of the stage. A group is d * scale * q - dmin * min.
@@ -29,7 +33,9 @@ class AffineK {
       solve();
       refine();
     }
-    for (int b = 0; b < n_blocks; ++b) write(b, dst + b * kBytes);
+    std::uint8_t q[kGroups][32];
+    quantize_groups(stage_, 0, kMax, [&](int first) { return fit(first); }, q);
+    for (int b = 0; b < n_blocks; ++b) write(b, q + b * 8, dst + b * kBytes);
   }
 
  private:
@@ -37,9 +43,7 @@ class AffineK {
   static constexpr int kBytes = kBits == 4 ? 144 : 176;
 
   // Of each group: what multiplies q, and what is added.
-  Affine fit(int first) const {
-    return {d_.load(first) * scale_.load(first), -(dmin_.load(first) * min_.load(first))};
-  }
+  Affine fit(int first) const { return {d_.load(first) * scale_.load(first), -(dmin_.load(first) * min_.load(first))}; }
 
   void begin() {
     PerGroup scales;
@@ -150,13 +154,7 @@ class AffineK {
     PerGroup error;
     for (int first = 0; first < kGroups; first += kLanes) error.store(first, affine_error(stage_, first, fit(first), kMax));
     for (int begin = 0; begin < kGroups; begin += 8) {
-      float before = 0;
-      float now = 0;
-      for (int g = begin; g < begin + 8; ++g) {
-        before += error_.of[g];
-        now += error.of[g];
-      }
-      if (now < before) continue;
+      if (sum_of(error, begin, 8) < sum_of(error_, begin, 8)) continue;
       for (int g = begin; g < begin + 8; ++g) {
         d_.of[g] = old_d.of[g];
         dmin_.of[g] = old_dmin.of[g];
@@ -165,11 +163,10 @@ class AffineK {
   }
 
   // d, dmin, 12 bytes of scales and minima, fifth bits, nibbles.
-  void write(int b, std::byte* dst) const {
+  void write(int b, const std::uint8_t (*q)[32], std::byte* dst) const {
     put_half(dst, d_.of[b * 8]);
     put_half(dst + 2, dmin_.of[b * 8]);
     std::uint8_t packed[12] = {};
-    std::uint8_t q[8][32];
     for (int j = 0; j < 8; ++j) {
       const int g = b * 8 + j;
       const auto s = static_cast<unsigned>(scale_.of[g]);
@@ -184,15 +181,6 @@ class AffineK {
       }
     }
     std::memcpy(dst + 4, packed, sizeof packed);
-    for (int first = b * 8; first < b * 8 + 8; first += kLanes < 8 ? kLanes : 8) {
-      const int lanes_first = first / kLanes * kLanes;
-      const Affine f = fit(lanes_first);
-      const F inverse = reciprocal(f.scale);
-      for (int i = 0; i < 32; ++i) {
-        const F value = round_within((stage_.at(i, lanes_first) - f.min) * inverse, 0, kMax);
-        for (int l = 0; l < (kLanes < 8 ? kLanes : 8); ++l) q[first - b * 8 + l][i] = static_cast<std::uint8_t>(value[first - lanes_first + l]);
-      }
-    }
     std::byte* qs = dst + 16;
     if constexpr (kBits == 5) {
       for (int l = 0; l < 32; ++l) {
@@ -246,8 +234,27 @@ class SymmetricK {
     for (const float s : scales.of) {
       if (s * s > extreme * extreme) extreme = s;
     }
-    d_ = to_half(extreme / -128);
-    for (int g = 0; g < kGroups; ++g) scale_.of[g] = round_to_int(within(safe_divide(scales.of[g], d_), -128, 127));
+    // The largest scale becomes an integer near the end of the range: which one, is decided by how the others and d itself round to it.
+    float best_d = 0;
+    PerGroup best_scale{};
+    float least = kInfinity;
+    for (const float last : {-128.0f, 127.0f, -126.0f, 125.0f}) {
+      d_ = to_half(extreme / last);
+      for (int g = 0; g < kGroups; ++g) scale_.of[g] = round_to_int(within(safe_divide(scales.of[g], d_), -128, 127));
+      const float error = total_error();
+      if (!(error < least)) continue;
+      least = error;
+      best_d = d_;
+      best_scale = scale_;
+    }
+    d_ = best_d;
+    scale_ = best_scale;
+  }
+
+  float total_error() const {
+    PerGroup error;
+    for (int first = 0; first < kGroups; first += kLanes) error.store(first, symmetric_error(stage_, first, group_scale(first), -32, 31));
+    return sum_of(error, 0, kGroups);
   }
 
   void refine() {
@@ -292,32 +299,19 @@ class SymmetricK {
     if (ss <= 0) return;
     const float old = d_;
     d_ = to_half(static_cast<float>(xs / ss));
-    float before = 0;
-    float now = 0;
-    PerGroup error;
-    for (int first = 0; first < kGroups; first += kLanes) error.store(first, symmetric_error(stage_, first, group_scale(first), -32, 31));
-    for (int g = 0; g < kGroups; ++g) {
-      before += error_.of[g];
-      now += error.of[g];
-    }
-    if (!(now < before)) d_ = old;
+    if (!(total_error() < sum_of(error_, 0, kGroups))) d_ = old;
   }
 
   // 128 bytes of low nibbles, 64 bytes of upper 2 bits, 16 signed scales, d. Of each half of 128 values, four lines of 32 share a byte.
   void write(std::byte* dst) const {
-    std::uint8_t q[256];
-    for (int first = 0; first < kGroups; first += kLanes) {
-      const F inverse = reciprocal(group_scale(first));
-      for (int i = 0; i < 16; ++i) {
-        const F value = round_within(stage_.at(i, first) * inverse, -32, 31) + 32.0f;
-        for (int l = 0; l < kLanes; ++l) q[(first + l) * 16 + i] = static_cast<std::uint8_t>(value[l]);
-      }
-    }
+    std::uint8_t q[kGroups][16];
+    quantize_groups(stage_, -32, 31, [&](int first) { return Affine{group_scale(first), F{}}; }, q);
     for (int half = 0; half < 2; ++half) {
-      const std::uint8_t* line = q + half * 128;
+      const std::uint8_t* line = q[half * 8];
       for (int l = 0; l < 64; ++l) dst[half * 64 + l] = static_cast<std::byte>((line[l] & 15) | (line[l + 64] & 15) << 4);
       for (int l = 0; l < 32; ++l) {
-        dst[128 + half * 32 + l] = static_cast<std::byte>(line[l] >> 4 | line[l + 32] >> 4 << 2 | line[l + 64] >> 4 << 4 | line[l + 96] >> 4 << 6);
+        dst[128 + half * 32 + l] =
+            static_cast<std::byte>(line[l] >> 4 | line[l + 32] >> 4 << 2 | line[l + 64] >> 4 << 4 | line[l + 96] >> 4 << 6);
       }
     }
     for (int g = 0; g < kGroups; ++g) dst[192 + g] = static_cast<std::byte>(static_cast<std::int8_t>(scale_.of[g]));

@@ -2,9 +2,10 @@
 // least squared error:
 //   symmetric  x = scale * q                  Q4_0, Q5_0, groups of Q6_K
 //   affine     x = scale * q + min            Q4_1, Q5_1, groups of Q4_K and Q5_K (these with min <= 0)
-// For fixed q the best scale and min follow by least squares; for a fixed scale and min the best q is the nearest. Neither leads far from where
-// it begins, so the search begins at several places: steps that let the outermost values reach beyond the last integer, or fall short of it. Each
-// candidate is judged by the error that its stored (rounded) form leaves. The first is the plain choice, which spans the range exactly.
+// For fixed q the best scale and min follow by least squares; for a fixed scale and min the best q is the nearest. Neither leads far from
+// where it begins, so the search begins at several places: steps that let the outermost values reach beyond the last integer, or fall short
+// of it. Each candidate is judged by the error that its stored (rounded) form leaves. The first is the plain choice, which spans the range
+// exactly.
 #pragma once
 
 #include "core/quant/lanes.inl.h"
@@ -28,6 +29,24 @@ struct alignas(64) Stage {
     }
   }
 };
+
+struct Affine {
+  F scale;
+  F min;
+};
+
+// The integers of all groups, counted from `lo`: q[g][i] of value i of group g. `fit(first)` is that of the groups from `first` on.
+template <int kSize, class Fit>
+void quantize_groups(const Stage<kSize>& stage, int lo, int hi, Fit fit, std::uint8_t (*q)[kSize]) {
+  for (int first = 0; first < kGroups; first += kLanes) {
+    const Affine f = fit(first);
+    const F inverse = reciprocal(f.scale);
+    for (int i = 0; i < kSize; ++i) {
+      const F value = round_within((stage.at(i, first) - f.min) * inverse, static_cast<float>(lo), static_cast<float>(hi));
+      for (int l = 0; l < kLanes; ++l) q[first + l][i] = static_cast<std::uint8_t>(static_cast<int>(value[l]) - lo);
+    }
+  }
+}
 
 // What a symmetric group's values lose.
 template <int kSize>
@@ -76,11 +95,6 @@ F fit_symmetric(const Stage<kSize>& stage, int first, int lo, int hi, int n_step
   consider(reciprocal(best));
   return best;
 }
-
-struct Affine {
-  F scale;
-  F min;
-};
 
 template <int kSize>
 F affine_error(const Stage<kSize>& stage, int first, Affine fit, int hi) {

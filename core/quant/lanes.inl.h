@@ -4,6 +4,7 @@
 // No standard-library templates here: the linker would merge an AVX-512 copy of std::max with everyone else's.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 
@@ -58,6 +59,11 @@ inline F to_half(F x) {
 inline float to_half(float x) {
   const float limited = x > 65504.0f ? 65504.0f : x < -65504.0f ? -65504.0f : x;
   return f16_to_f32(f32_to_f16(limited));
+}
+
+inline void put_half(std::byte* dst, float value) {
+  const std::uint16_t bits = f32_to_f16(value);
+  std::memcpy(dst, &bits, sizeof bits);
 }
 
 }  // namespace mlxr::quant::MLXR_ISA

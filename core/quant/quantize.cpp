@@ -30,16 +30,12 @@ void narrow_row(const float* src, std::byte* dst, std::size_t n, Narrow narrow) 
 
 }  // namespace
 
-bool can_quantize(Type type) { return type != Type::kQ2_K && type != Type::kQ3_K; }
-
 void quantize_row(Type type, const float* src, std::byte* dst, std::size_t n) {
   static const BlocksEncoder encode_blocks = best_encoder();
   switch (type) {
     case Type::kF32: std::memcpy(dst, src, n * sizeof(float)); return;
-    case Type::kF16:
-      narrow_row(src, dst, n, [](float x) { return f32_to_f16(std::clamp(x, -kMaxMagnitude, kMaxMagnitude)); });
-      return;
-    case Type::kBF16: narrow_row(src, dst, n, f32_to_bf16); return;
+    case Type::kF16: narrow_row(src, dst, n, [](float x) { return f32_to_f16(std::clamp(x, -kMaxMagnitude, kMaxMagnitude)); }); return;
+    case Type::kBF16: narrow_row(src, dst, n, [](float x) { return f32_to_bf16(std::clamp(x, -0x1.fep127f, 0x1.fep127f)); }); return;
     default: encode_blocks(type, src, dst, n / traits(type).block_size);
   }
 }

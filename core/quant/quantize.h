@@ -14,15 +14,12 @@
 
 namespace mlxr::quant {
 
-// The largest magnitude that every type holds: block formats keep their scales in half precision.
+// The largest magnitude that every type holds: block formats keep their scales in half precision. F32 and BF16 hold more.
 inline constexpr float kMaxMagnitude = 65504.0f;
 
-// Whether there is an encoder for this type: for all but Q2_K and Q3_K.
-bool can_quantize(Type type);
-
-// Encodes `n` finite values (a multiple of the type's block size) into packed blocks at `dst`, of any alignment, row_bytes(type, n) of them.
-// The type must be one that can_quantize. Beyond kMaxMagnitude a format with half-precision scales stores the largest value that it can,
-// never an infinity; F32 and BF16 store any.
+// Encodes `n` finite values (a multiple of the type's block size) into packed blocks at `dst`, of any alignment, row_bytes(type, n) of
+// them. There is an encoder for every type but Q2_K and Q3_K. Of a value beyond what a format holds, the nearest that it does hold is
+// stored, never an infinity.
 void quantize_row(Type type, const float* src, std::byte* dst, std::size_t n);
 
 }  // namespace mlxr::quant

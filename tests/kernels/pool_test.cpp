@@ -34,7 +34,8 @@ TEST(Pool, TheOthersDoAllThatAStoppedWorkerDoesNotHold) {
     const PoolPtr pool(pool_create(threads), pool_destroy);
     ASSERT_NE(pool, nullptr);
     StoppedWorker worker;
-    pool_run(pool.get(), StoppedWorker::kChunks, [](void* it, int64_t, int thread) { static_cast<StoppedWorker*>(it)->run(thread); }, &worker);
+    pool_run(
+        pool.get(), StoppedWorker::kChunks, [](void* it, int64_t, int thread) { static_cast<StoppedWorker*>(it)->run(thread); }, &worker);
     EXPECT_EQ(worker.done, StoppedWorker::kChunks);
   }
 }

@@ -60,6 +60,8 @@ def measure(model, threads, options):
     servers = [kind(folder, model, threads, CONTEXT) for kind, folder in ((Mlxr, options.build / "bin"), (LlamaCpp, options.peer))]
     servers[0].kernels = options.kernels
     result = {"weights": weights_per_token(model), "bandwidth": [], **{server.name: [] for server in servers}}
+    for server in servers:
+        server.warm_up([300])
     for i in range(options.rounds):
         result["bandwidth"].append(read_bandwidth(options.build, threads))
         for server in servers if i % 2 == 0 else reversed(servers):

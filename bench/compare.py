@@ -1,16 +1,18 @@
 """Measures mlxrunnerd beside llama.cpp's llama-server: same file, same threads, turn by turn in one run; medians and their ratio.
 
-    compare.py --mlxr build/release/bin/mlxrunnerd --peer llama-server MODEL.gguf [--threads N] [--rounds N] [--json FILE]
+    compare.py --build build/release --peer FOLDER MODEL.gguf… [--threads N] [--rounds N] [--json FILE]
 
 What is measured, all from the client's side:
   first      process start to the first token of an 8-token prompt, for a file that the program has never seen: mlxrunnerd checks its
              SHA-256 and repacks its weights
   start      the same, every later time
   prompt     512 tokens in, one out: 512 / time
-  decode     the time that 128 more tokens take: 128 / (time of 129 out - time of 1 out)
+  decode     128 / the time that they take after the first token, as they arrive
   decode 4k  the same behind a prompt of 3900 tokens (with --all)
   busy       decode, 32 tokens, while another process keeps one core busy (with --all)
   memory     the process's largest resident set after all of that, mapped file included
+and, of MLXR alone, the instructions that a token takes (instructions.py).
+
 The machine should be quiet: the peer's threads wait for each other by spinning, and any other process slows them more than ours.
 """
 
@@ -19,13 +21,14 @@ import contextlib
 import json
 import os
 import pathlib
-import platform
 import random
 import statistics
 import subprocess
 import sys
 import time
 
+import instructions
+from report import new_record, spread, versions
 from servers import LlamaCpp, Mlxr
 
 MEASURES = {  # name: (unit, more is better)
@@ -48,20 +51,15 @@ def one_round(server, draw, everything):
     result["start"] = server.start_to_first_token(draw(8))
     try:
         result["prompt"] = 512 / server.complete(draw(512), 1)
-        result["decode"] = decode_rate(server, draw(16))
+        result["decode"] = server.decode_rate(draw(16))
         if everything:
-            result["decode 4k"] = decode_rate(server, draw(3900))
+            result["decode 4k"] = server.decode_rate(draw(3900))
             with busy_neighbour():
-                result["busy"] = decode_rate(server, draw(16), 32)
+                result["busy"] = server.decode_rate(draw(16), 32)
         result["memory"] = server.peak_memory() / 1e6
     finally:
         server.stop()
     return result
-
-
-def decode_rate(server, prompt, count=128):
-    first = server.complete(prompt, 1)
-    return count / (server.complete(prompt, 1 + count) - first)
 
 
 @contextlib.contextmanager
@@ -74,30 +72,21 @@ def busy_neighbour():
         process.wait()
 
 
-def processor():
-    for line in open("/proc/cpuinfo"):
-        if line.startswith("flags"):
-            flags = line.split()
-            return {"machine": platform.machine(), "avx512": "avx512_vnni" in flags, "avx2": "avx2" in flags}
-    return {"machine": platform.machine()}
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="+", type=pathlib.Path, metavar="MODEL.gguf")
-    parser.add_argument("--mlxr", required=True, type=pathlib.Path)
-    parser.add_argument("--peer", required=True, type=pathlib.Path)
+    parser.add_argument("--build", required=True, type=pathlib.Path, help="MLXR's: build/release")
+    parser.add_argument("--peer", required=True, type=pathlib.Path, help="the folder of llama.cpp's programs")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--all", action="store_true", help="also what takes longer: see above")
     parser.add_argument("--json", type=pathlib.Path)
     options = parser.parse_args()
 
-    record = {"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "processor": processor(), "threads": options.threads,
-              "rounds": options.rounds, "load": os.getloadavg()[0], "versions": {}, "models": {}}  # fmt: skip
+    record = new_record(threads=options.threads, rounds=options.rounds, models={})
     for model in options.models:
-        servers = [Mlxr(options.mlxr, model, options.threads, 4096), LlamaCpp(options.peer, model, options.threads, 4096)]
-        record["versions"] = {server.name: server.version() for server in servers}
+        servers = [kind(folder, model, options.threads, 4096) for kind, folder in ((Mlxr, options.build / "bin"), (LlamaCpp, options.peer))]
+        record["versions"] = versions(servers)
         rounds = {server.name: [] for server in servers}
         for i in range(options.rounds):
             for server in servers if i % 2 == 0 else reversed(servers):
@@ -105,8 +94,11 @@ def main():
                 rounds[server.name].append(one_round(server, lambda n: [tokens.randrange(300, 30000) for _ in range(n)], options.all))
                 print(".", end="", file=sys.stderr, flush=True)
         print(file=sys.stderr)
-        record["models"][model.name] = rounds
+        per_token = instructions.per_token(options.build / "bench", model)
+        record["models"][model.name] = {**rounds, "a token": per_token}
         print_table(model, options, rounds)
+        if per_token:
+            print(f"  {per_token['instructions'] / 1e6:.1f} million instructions a token ({per_token['variant']}, one thread, {per_token['counted_by']})")
     if options.json:
         options.json.write_text(json.dumps(record, indent=1) + "\n")
 
@@ -119,11 +111,6 @@ def print_table(model, options, rounds):
         if ours:
             ratio = statistics.median(ours) / statistics.median(theirs)
             print(f"  {name:10} {spread(ours):>16} {spread(theirs):>16}   {ratio:4.2f}x  {unit}, {'more' if more else 'less'} is better")
-
-
-def spread(values):
-    digits = 2 if statistics.median(values) < 10 else 0
-    return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f}-{max(values):.{digits}f})"
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """POST to a server on a Unix socket."""
 
+import contextlib
 import http.client
 import json
 import socket
@@ -20,17 +21,30 @@ class Busy(Exception):
     """Status 503: ask again."""
 
 
-def post(socket_path, route, body):
-    """The answer's JSON. Raises OSError where nobody listens, Busy for status 503, RuntimeError for any other but 200."""
+@contextlib.contextmanager
+def _answer(socket_path, route, body):
     connection = UnixConnection(socket_path)
     try:
         connection.request("POST", route, json.dumps(body), {"Content-Type": "application/json"})
         response = connection.getresponse()
-        text = response.read()
+        if response.status == 503:
+            raise Busy
+        if response.status != 200:
+            raise RuntimeError(f"{route} answered {response.status}: {response.read().decode(errors='replace')[:500]}")
+        yield response
     finally:
         connection.close()
-    if response.status == 503:
-        raise Busy
-    if response.status != 200:
-        raise RuntimeError(f"{route} answered {response.status}: {text.decode(errors='replace')[:500]}")
-    return json.loads(text)
+
+
+def post(socket_path, route, body):
+    """The answer's JSON. Raises OSError where nobody listens, Busy for status 503, RuntimeError for any other but 200."""
+    with _answer(socket_path, route, body) as response:
+        return json.loads(response.read())
+
+
+def stream(socket_path, route, body):
+    """Yields the events of an answer as they arrive, each as the text of its data. Raises as post() does."""
+    with _answer(socket_path, route, body) as response:
+        for line in response:
+            if line.startswith(b"data: "):
+                yield line[6:].strip()

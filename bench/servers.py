@@ -1,9 +1,10 @@
 """The two servers under comparison, behind one interface.
 
-A server runs one model with `threads` threads and a context of `context` tokens, and listens on a Unix socket. Both are asked in the
-same way: POST /v1/completions with token ids, temperature 0, nothing cached between requests.
+A server, a program of its product's `folder`, runs one model with `threads` threads and a context of `context` tokens, and listens on a
+Unix socket. Both are asked in the same way: POST /v1/completions with token ids, temperature 0, nothing cached between requests.
 """
 
+import json
 import os
 import pathlib
 import signal
@@ -15,10 +16,11 @@ import http_client
 
 
 class Server:
-    name = ""
+    name = program_name = ""
 
-    def __init__(self, program, model, threads, context):
-        self.program, self.model, self.threads, self.context = program, pathlib.Path(model).resolve(), threads, context
+    def __init__(self, folder, model, threads, context):
+        self.program = folder / self.program_name
+        self.model, self.threads, self.context = pathlib.Path(model).resolve(), threads, context
         self.process = None
         self.move_in()
 
@@ -37,14 +39,29 @@ class Server:
 
     def complete(self, tokens, max_tokens):
         """Seconds from the request to its whole answer."""
-        body = {"model": self.model_name(), "prompt": tokens, "max_tokens": max_tokens, "temperature": 0, "ignore_eos": True}
         begin = time.perf_counter()
-        answer = http_client.post(self.socket, "/v1/completions", body | self.extra)
+        answer = http_client.post(self.socket, "/v1/completions", self.request(tokens, max_tokens))
         seconds = time.perf_counter() - begin
-        usage = answer["usage"]
-        if (usage["prompt_tokens"], usage["completion_tokens"]) != (len(tokens), max_tokens):
-            raise RuntimeError(f"{self.name} was asked for {len(tokens)} + {max_tokens} tokens and says {usage}")
+        self.check(answer["usage"], tokens, max_tokens)
         return seconds
+
+    def decode_rate(self, tokens, count=128):
+        """Tokens per second after the first: from the first event of the answer to its end."""
+        request = self.request(tokens, 1 + count) | {"stream": True, "stream_options": {"include_usage": True}}
+        arrived, usage = [], {}
+        for event in http_client.stream(self.socket, "/v1/completions", request):
+            arrived.append(time.perf_counter())
+            if b'"usage":{' in event:
+                usage = json.loads(event)["usage"]
+        self.check(usage, tokens, 1 + count)
+        return count / (arrived[-1] - arrived[0])
+
+    def request(self, tokens, max_tokens):
+        return {"model": self.model_name(), "prompt": tokens, "max_tokens": max_tokens, "temperature": 0, "ignore_eos": True} | self.extra
+
+    def check(self, usage, tokens, max_tokens):
+        if (usage.get("prompt_tokens"), usage.get("completion_tokens")) != (len(tokens), max_tokens):
+            raise RuntimeError(f"{self.name} was asked for {len(tokens)} + {max_tokens} tokens and says {usage}")
 
     def start_to_first_token(self, tokens):
         """Seconds from starting the process to one generated token. The process runs afterwards."""
@@ -60,6 +77,14 @@ class Server:
                 if time.perf_counter() - begin > 120:
                     raise
                 time.sleep(0.001)
+
+    def warm_up(self, tokens):
+        """One start, after which the model's file, and what the server keeps beside it, are where every later start finds them."""
+        self.start_to_first_token(tokens)
+        deadline = time.monotonic() + 300
+        while any(self.home.rglob("*.panels-part-*")) and time.monotonic() < deadline:  # mlxrunnerd still writes its cache
+            time.sleep(0.1)
+        self.stop()
 
     def peak_memory(self):
         """Bytes: the largest resident set so far, pages of the model's file included."""
@@ -85,22 +110,23 @@ class Server:
 
 
 class Mlxr(Server):
-    name = "mlxr"
+    name, program_name = "mlxr", "mlxrunnerd"
     extra = {}
+    kernels = "auto"  # a variant of its kernel pack
 
     def command(self):
         (self.home / "server.yaml").write_text(f"threads: {self.threads}\ncontext: {self.context}\n")
         return [self.program]
 
     def environment(self):
-        return {"MLXR_HOME": str(self.home)}
+        return {"MLXR_HOME": str(self.home), "MLXR_KERNELS": self.kernels}
 
     def model_name(self):
         return str(self.model)
 
 
 class LlamaCpp(Server):
-    name = "llama.cpp"
+    name, program_name = "llama.cpp", "llama-server"
     extra = {"cache_prompt": False}
 
     def command(self):

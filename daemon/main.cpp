@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <optional>
 
 #include "daemon/config.h"
 #include "daemon/models/model_host.h"
@@ -100,7 +101,9 @@ Result<void> serve(const Config& config, const platform::Paths& paths) {
 int main(int argc, char** argv) {
   CLI::App app("mlxrunnerd serves local models over a private Unix socket.");
   std::string config_file;
+  std::optional<int> threads;
   app.add_option("--config", config_file, "Read this file instead of the usual server.yaml")->check(CLI::ExistingFile);
+  app.add_option("--threads", threads, "Kernel threads, whatever server.yaml says; 0: one per core")->check(CLI::Range(0, 1024));
   app.set_version_flag("--version", std::string("mlxrunnerd ") + kVersion);
   try {
     app.parse(argc, argv);
@@ -115,8 +118,9 @@ int main(int argc, char** argv) {
   const auto done = [&]() -> Result<void> {
     const auto paths = platform::Paths::from_environment();
     if (!paths) return fail(paths.error());
-    const auto config = read_config(config_file.empty() ? paths->config : std::filesystem::path(config_file));
+    auto config = read_config(config_file.empty() ? paths->config : std::filesystem::path(config_file));
     if (!config) return fail(config.error());
+    if (threads) config->threads = *threads;
     return serve(*config, *paths);
   }();
   if (done) return 0;

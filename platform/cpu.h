@@ -2,8 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 
 namespace mlxr::platform {
+
+// Cores' worth of time that this process's cgroup and those above it grant; infinity where nothing limits it. `root` is where /proc and
+// /sys lie: for tests, another folder than "/".
+double cpu_quota(const std::filesystem::path& root);
 
 // Cores that this process may run on: the smaller of its affinity and its cgroup's CPU quota (rounded up). At least 1.
 int usable_cores();

@@ -24,6 +24,7 @@ constexpr std::int64_t kMaxVocabulary = 1 << 24;
 
 constexpr Family kFamilies[] = {
     {"llama", true, ops::Activation::kSilu, false, 1, 0},
+    {"qwen2", false, ops::Activation::kSilu, false, 1, 0},  // Qwen2 report (2024); its biases are in the file
     // Gemma 3 report (2025): five local layers for each global one; local RoPE base 10,000.
     {"gemma3", false, ops::Activation::kGeluTanh, true, 6, 10000},
 };

@@ -6,6 +6,7 @@ apt_packages() {
     build) packages="g++ make cmake ninja-build ccache pkg-config python3 python3-venv python3-pip ca-certificates $boost nlohmann-json3-dev
       libyaml-cpp-dev libsqlite3-dev libsodium-dev libcurl4-openssl-dev libssl-dev libpcre2-dev libcli11-dev libspdlog-dev libedit-dev libarchive-dev" ;;
     test) packages="libgtest-dev libgmock-dev groff zsh fish" ;;
+    bench) packages="valgrind" ;;
     lint) packages="clang-format-19" ;;
     tidy) packages="clang-tidy-19" ;;
     fuzz) packages="clang-19 libclang-rt-19-dev llvm-19" ;;

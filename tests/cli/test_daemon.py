@@ -102,6 +102,19 @@ def test_serve_hands_its_options_on(empty):
     assert empty("serve", "--nope").returncode == 2
 
 
+def test_threads_on_the_command_line_come_before_the_configuration(empty):
+    (empty.home / "server.yaml").write_text("threads: 2\n")
+    assert empty("serve", "--threads", "-1").returncode == 2
+    serve = empty.start("serve", "--threads", "3")
+    try:
+        wait_for(lambda: "not running" not in empty("ps").stderr)
+        with Daemon(empty.home).client() as client:
+            assert client.get("/mlxr/status").json()["kernels"]["threads"] == 3
+    finally:
+        serve.kill()
+        serve.wait()
+
+
 def test_doctor(mlx):
     report = mlx.json("doctor")
     assert report["ok"] and {"registry", "daemon", "kernels", f"model {MODEL}"} <= {finding["subject"] for finding in report["findings"]}

@@ -1,6 +1,6 @@
-"""An independent forward pass: Llama (SmolLM2) and Gemma 3 in NumPy, float32, every position at once, no cache.
+"""An independent forward pass: Llama (SmolLM2, Llama 3), Qwen2 and Gemma 3 in NumPy, float32, every position at once, no cache.
 
-Written from the papers (arXiv 2302.13971, 2104.09864, 2503.19786), reads the file through PyPI gguf. The yardstick for the engine's logits:
+Written from the papers (arXiv 2302.13971, 2104.09864, 2407.10671, 2503.19786), reads the file through PyPI gguf. The yardstick for the engine's logits:
 
     python forward.py MODEL.gguf --tokens 1,2,3 --out logits.npy        # (n_tokens, n_vocab) float32
     from forward import Model; logits = Model("m.gguf").logits([1, 2, 3])
@@ -27,7 +27,7 @@ class Rounding(enum.IntEnum):
 
 @dataclass(frozen=True)
 class Family:
-    """Where the two families differ."""
+    """Where the families differ."""
 
     interleaved_rope: bool  # pairs (0, 1), (2, 3) ... as the converter left Llama's; else (i, i + head_dim / 2)
     scaled_embeddings: bool  # by sqrt(dim)
@@ -38,6 +38,7 @@ class Family:
 
 FAMILIES = {
     "llama": Family(interleaved_rope=True, scaled_embeddings=False, gelu=False),
+    "qwen2": Family(interleaved_rope=False, scaled_embeddings=False, gelu=False),
     "gemma3": Family(interleaved_rope=False, scaled_embeddings=True, gelu=True, local_period=6),
 }
 
@@ -67,10 +68,10 @@ def gelu_tanh(x):
     return np.float32(0.5) * x * (1 + np.tanh(np.float32(np.sqrt(2 / np.pi)) * (x + np.float32(0.044715) * x**3)))
 
 
-def rope(x, base, interleaved):
-    """Rotates pairs of x (n_tokens, n_heads, head_dim) by position * base^(-2i / head_dim)."""
+def rope(x, base, factors, interleaved):
+    """Rotates pairs of x (n_tokens, n_heads, head_dim) by position * base^(-2i / head_dim) / factors[i]."""
     n_tokens, _, dim = x.shape
-    frequency = base ** (-np.arange(0, dim, 2, dtype=np.float64) / dim)
+    frequency = base ** (-np.arange(0, dim, 2, dtype=np.float64) / dim) / factors
     angle = np.arange(n_tokens)[:, None] * frequency  # (n_tokens, head_dim / 2)
     cos, sin = (f(angle).astype(np.float32)[:, None, :] for f in (np.cos, np.sin))
     out = np.empty_like(x)
@@ -124,7 +125,8 @@ class Model:
     def _linear(self, x, name):
         if self.rounding >= Rounding.PACK and self._tensors[name + ".weight"].tensor_type not in FLOAT_TYPES:
             x = round_to_bytes(x)
-        return x @ self._weight(name + ".weight").T
+        y = x @ self._weight(name + ".weight").T
+        return y + self._weight(name + ".bias") if name + ".bias" in self._tensors else y
 
     def _is_local(self, layer):
         return self.family.local_period > 0 and (layer + 1) % self.family.local_period != 0
@@ -139,7 +141,8 @@ class Model:
         k = self._norm_if_there(k, block + "attn_k_norm")
         local = self._is_local(layer)
         base = self.family.local_rope_base if local else self.rope_base
-        q, k = (rope(a, base, self.family.interleaved_rope) for a in (q, k))
+        factors = self._weight("rope_freqs.weight") if "rope_freqs.weight" in self._tensors else 1
+        q, k = (rope(a, base, factors, self.family.interleaved_rope) for a in (q, k))
         if self.rounding >= Rounding.CACHE:
             k, v = (a.astype(np.float16).astype(np.float32) for a in (k, v))
 

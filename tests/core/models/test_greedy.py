@@ -6,26 +6,13 @@ says why): where llama.cpp's first token leads the daemon's by less than roundin
 NumPy reference tells of this very text: the most that it moves the lead of one of the two best tokens over the other. Each side may move so much.
 """
 
-import json
-import subprocess
-
 import numpy as np
-import pytest
+from peer import peer_logits
 from programs import MODEL
-from real_models import ROOT, SMOLLM2, require
+from real_models import SMOLLM2, require
 from forward import Model, Rounding  # tests/reference/forward.py
 
 STEPS = 64
-
-
-def peer_logits(path, tokens, first):
-    """llama.cpp's ten best after each of tokens[first:], as [[id, logit], ...]."""
-    if not (ROOT / ".deps" / "peer-node" / "node_modules").exists():
-        pytest.skip("llama.cpp is not in .deps/peer-node (scripts/setup peer-node puts it there)")
-    command = [ROOT / "scripts" / "peer-node", ROOT / "tests" / "peer" / "logits.cjs", path, str(first), *map(str, tokens)]
-    run = subprocess.run(command, capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
-    return [json.loads(line) for line in run.stdout.splitlines()]
 
 
 def what_rounding_moves(path, tokens, first):

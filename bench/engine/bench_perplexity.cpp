@@ -1,0 +1,95 @@
+// bench_perplexity MODEL TEXT [THREADS]: the perplexity of a model over a text file, as llama.cpp's llama-perplexity defines it.
+//
+// The text's tokens are cut into pieces of 512, what is left over is dropped. A piece is read from an empty cache, its first token replaced
+// by BOS where the model wants one; the tokens of its second half are scored, each by what stands before it in the piece:
+// exp(-mean log p). One line on stdout: the perplexity and how many tokens it is of.
+#include <mlx/transforms.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+
+#include "core/formats/checkpoint.h"
+#include "core/kv/arena.h"
+#include "core/models/transformer.h"
+#include "core/ops/pack.h"
+#include "core/text/tokenizer.h"
+
+using namespace mlxr;
+
+namespace {
+
+constexpr int kPiece = 512, kFirst = kPiece / 2;
+
+// -log p of `next`, of logits (vocabulary).
+double surprise(std::span<const float> logits, text::TokenId next) {
+  const double largest = std::ranges::max(logits);
+  double sum = 0;
+  for (const float logit : logits) sum += std::exp(logit - largest);
+  return largest + std::log(sum) - logits[static_cast<std::size_t>(next)];
+}
+
+// The sum over the tokens [kFirst + 1, kPiece) of a piece.
+double surprise_of_piece(const models::Transformer& model, std::span<const text::TokenId> piece, text::TokenId first) {
+  kv::Arena arena(model.kv_layout(), kv::blocks_for(kPiece));
+  auto batch = std::make_shared<ops::Batch>();
+  const auto pages = *arena.reserve(kPiece);
+  for (int p = 0; p < kPiece; ++p) {
+    batch->tokens.push_back(p == 0 ? first : piece[static_cast<std::size_t>(p)]);
+    batch->positions.push_back(p);
+    batch->slots.push_back(pages[static_cast<std::size_t>(p / kv::kBlockTokens)] * kv::kBlockTokens + p % kv::kBlockTokens);
+  }
+  batch->sequences.push_back({0, kPiece, kPiece, pages});
+  auto logits = model.forward(batch, arena, models::Transformer::Logits::kAll);
+  auto results = arena.arrays();
+  results.push_back(*logits);
+  mlx::core::eval(results);
+  const auto vocabulary = static_cast<std::size_t>(model.config().vocabulary);
+  double sum = 0;
+  for (std::size_t p = kFirst; p + 1 < kPiece; ++p) {
+    sum += surprise({logits->data<float>() + p * vocabulary, vocabulary}, piece[p + 1]);
+  }
+  return sum;
+}
+
+Result<void> run(const char* model_path, const char* text_path, int threads) {
+  std::ifstream in(text_path, std::ios::binary);
+  const std::string text(std::istreambuf_iterator<char>(in), {});
+  if (text.empty()) return fail(ErrorCode::kNotFound, std::string(text_path) + " cannot be read, or is empty.");
+  const char* variant = std::getenv("MLXR_KERNELS");
+  auto pack = ops::KernelPack::load(ops::KernelPack::default_folder(), variant ? variant : "auto", threads);
+  if (!pack) return fail(pack.error());
+  const std::shared_ptr<const ops::Ops> ops = ops::make_pack_ops(*pack);
+  auto file = formats::Checkpoint::open(model_path);
+  if (!file) return fail(file.error());
+  const auto panels = ops::Panels::open(**file, *ops, {});
+  if (!panels) return fail(panels.error());
+  auto model = models::Transformer::load(**file, ops, **panels);
+  if (!model) return fail(model.error());
+  auto tokenizer = text::Tokenizer::from_metadata((*file)->metadata());
+  if (!tokenizer) return fail(tokenizer.error());
+
+  const auto tokens = (*tokenizer)->encode(text, {.add_special = true});
+  const auto specials = (*tokenizer)->encode("", {.add_special = true});
+  const bool wants_bos = !specials.empty() && specials[0] == (*tokenizer)->bos();
+  double sum = 0;
+  int scored = 0;
+  for (std::size_t begin = 0; begin + kPiece <= tokens.size(); begin += kPiece) {
+    sum += surprise_of_piece(**model, std::span(tokens).subspan(begin, kPiece), wants_bos ? specials[0] : tokens[begin]);
+    scored += kPiece - kFirst - 1;
+  }
+  if (scored == 0) return fail(ErrorCode::kInvalidArgument, std::string(text_path) + " has fewer tokens than one piece.");
+  std::printf("%.4f %d\n", std::exp(sum / scored), scored);
+  return {};
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 3) return std::fprintf(stderr, "usage: bench_perplexity MODEL TEXT [THREADS]\n"), 2;
+  const auto done = run(argv[1], argv[2], argc > 3 ? std::atoi(argv[3]) : 2);
+  if (!done) return std::fprintf(stderr, "bench_perplexity: %s\n", done.error().message.c_str()), 1;
+}

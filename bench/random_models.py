@@ -1,0 +1,178 @@
+"""Models with random weights in the shapes of real ones: speed depends on the shape, and the real ones are no registry's to give.
+
+    random_models.py SHAPE [TYPE] [--quantize "PROGRAM WORDS"]       # writes it where it is not there yet, and prints its path
+
+The same seed gives the same file. Weights are normal with variance 1 / inputs, so that activations keep their size and logits come out near 1.
+The vocabulary has the right number of tokens and merges of two letters: any text can be read, and what is written means nothing.
+Files are kept outside the repo, in $XDG_CACHE_HOME/mlxr-bench; every other type is made from the one in F16 by PROGRAM WORDS IN OUT TYPE.
+"""
+
+import argparse
+import dataclasses
+import math
+import os
+import pathlib
+import shlex
+import string
+import subprocess
+import zlib
+
+import numpy as np
+from gguf import GGUFWriter, TokenType
+
+CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "mlxr-bench"
+RECIPE = 1  # part of a file's name: count it up when the same shape and seed no longer give the same bytes
+
+
+@dataclasses.dataclass(frozen=True)
+class Shape:
+    architecture: str
+    pretokenizer: str
+    layers: int
+    dim: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    hidden: int
+    vocabulary: int
+    rope_base: float = 10000.0
+    rope_factors: bool = False  # those of Llama 3.1 and later
+    biases: bool = False  # of queries, keys and values
+    tied: bool = True  # the embeddings are the output head
+    context: int = 8192
+    eps: float = 1e-5
+
+
+SHAPES = {
+    "smollm2-135m": Shape("llama", "smollm", 30, 576, 9, 3, 64, 1536, 49152, rope_base=1e5),
+    "qwen2-0.5b": Shape("qwen2", "qwen2", 24, 896, 14, 2, 64, 4864, 151936, rope_base=1e6, biases=True, context=32768, eps=1e-6),
+    "llama3.2-1b": Shape("llama", "llama-bpe", 16, 2048, 32, 8, 64, 8192, 128256, rope_base=5e5, rope_factors=True, context=131072),
+    "llama3.2-3b": Shape("llama", "llama-bpe", 28, 3072, 24, 8, 128, 8192, 128256, rope_base=5e5, rope_factors=True, context=131072),
+}
+
+
+def tensors(shape):
+    """(name, dimensions, standard deviation, mean) of each, in the file's order. Matrices are (outputs, inputs)."""
+    q, kv = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
+
+    def matrix(name, n, k):
+        return name + ".weight", (n, k), 1 / math.sqrt(k), 0.0
+
+    def norm(name):
+        return name + ".weight", (shape.dim,), 0.1, 1.0
+
+    yield matrix("token_embd", shape.vocabulary, shape.dim)
+    for layer in range(shape.layers):
+        block = f"blk.{layer}."
+        yield norm(block + "attn_norm")
+        for name, n in ("attn_q", q), ("attn_k", kv), ("attn_v", kv):
+            yield matrix(block + name, n, shape.dim)
+            if shape.biases:
+                yield block + name + ".bias", (n,), 0.5, 0.0
+        yield matrix(block + "attn_output", shape.dim, q)
+        yield norm(block + "ffn_norm")
+        yield matrix(block + "ffn_gate", shape.hidden, shape.dim)
+        yield matrix(block + "ffn_up", shape.hidden, shape.dim)
+        yield matrix(block + "ffn_down", shape.dim, shape.hidden)
+    yield norm("output_norm")
+    if not shape.tied:
+        yield matrix("output", shape.vocabulary, shape.dim)
+
+
+def rope_factors(shape, factor=32, low=1, high=4, trained=8192):
+    """Llama 3.1's: wavelengths over trained / low are stretched by the factor, those under trained / high are left, and between them is a ramp."""
+    frequency = shape.rope_base ** (-np.arange(0, shape.head_dim, 2) / shape.head_dim)
+    ramp = np.clip((trained * frequency / (2 * np.pi) - low) / (high - low), 0, 1)
+    return (1 / ((1 - ramp) / factor + ramp)).astype(np.float32)
+
+
+def values(name, dimensions, deviation, mean, seed, dtype):
+    """Drawn in pieces, for some tensors are larger than what they should take of the memory."""
+    generator = np.random.default_rng([seed, zlib.crc32(name.encode())])
+    out = np.empty(math.prod(dimensions), dtype)
+    for piece in np.array_split(out, max(1, out.size >> 22)):
+        piece[:] = generator.standard_normal(piece.size, np.float32) * np.float32(deviation) + np.float32(mean)
+    return out.reshape(dimensions)
+
+
+def add_tokenizer(writer, shape):
+    """Byte-level BPE: the bytes, pairs of letters as long as there is room, names of nothing, one special token."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    letters = [chr(byte) for byte in printable] + [chr(0x100 + i) for i in range(256 - len(printable))]
+    pairs = [(a, b) for a in string.ascii_lowercase for b in string.ascii_lowercase][: shape.vocabulary - 257]
+    tokens = letters + [a + b for a, b in pairs]
+    tokens += [f"token{i}" for i in range(len(tokens), shape.vocabulary - 1)] + ["<|endoftext|>"]
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre(shape.pretokenizer)
+    writer.add_token_list(tokens)
+    writer.add_token_types([TokenType.NORMAL] * (len(tokens) - 1) + [TokenType.CONTROL])
+    writer.add_token_merges([a + " " + b for a, b in pairs])
+    writer.add_eos_token_id(len(tokens) - 1)
+    writer.add_bos_token_id(len(tokens) - 1)
+    writer.add_add_bos_token(False)
+
+
+def write(path, shape, dtype, seed=0):
+    """Matrices as `dtype` (numpy's float16 or float32), what is no matrix as float32. One tensor at a time is in memory."""
+    writer = GGUFWriter(path, shape.architecture)
+    writer.add_name("random weights")
+    writer.add_file_type(1 if dtype == np.float16 else 0)
+    writer.add_block_count(shape.layers)
+    writer.add_context_length(shape.context)
+    writer.add_embedding_length(shape.dim)
+    writer.add_feed_forward_length(shape.hidden)
+    writer.add_head_count(shape.heads)
+    writer.add_head_count_kv(shape.kv_heads)
+    writer.add_key_length(shape.head_dim)
+    writer.add_value_length(shape.head_dim)
+    writer.add_rope_dimension_count(shape.head_dim)
+    writer.add_rope_freq_base(shape.rope_base)
+    writer.add_layer_norm_rms_eps(shape.eps)
+    writer.add_vocab_size(shape.vocabulary)
+    add_tokenizer(writer, shape)
+
+    plan = [(*tensor, np.dtype(dtype if len(tensor[1]) == 2 else np.float32)) for tensor in tensors(shape)]
+    for name, dimensions, _, _, kind in plan:
+        writer.add_tensor_info(name, dimensions, kind, math.prod(dimensions) * kind.itemsize)
+    if shape.rope_factors:
+        factors = rope_factors(shape)
+        writer.add_tensor_info("rope_freqs.weight", factors.shape, factors.dtype, factors.nbytes)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_ti_data_to_file()
+    for name, dimensions, deviation, mean, kind in plan:
+        writer.write_tensor_data(values(name, dimensions, deviation, mean, seed, kind))
+    if shape.rope_factors:
+        writer.write_tensor_data(factors)
+    writer.close()
+
+
+def cached(name, kind, quantize, seed=0):
+    """The path of the shape `name` in a type. `quantize`: the words before IN OUT TYPE. A run that is interrupted leaves nothing that looks whole."""
+    path = CACHE / f"{name}-{kind}-{RECIPE}.{seed}.gguf"
+    if path.exists():
+        return path
+    CACHE.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    if kind == "F16":
+        write(part, SHAPES[name], np.float16, seed)
+    else:
+        run = subprocess.run([*quantize, cached(name, "F16", quantize, seed), part, kind], capture_output=True, text=True)
+        if run.returncode != 0:
+            raise RuntimeError(f"{run.args} failed: {run.stderr[-2000:]}")
+    part.rename(path)
+    return path
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("shape", choices=SHAPES)
+    parser.add_argument("type", nargs="?", default="F16")
+    parser.add_argument("--quantize", type=shlex.split, default=["build/release/bin/mlx", "quantize"])
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    print(cached(options.shape, options.type.upper(), options.quantize, options.seed))
+
+
+if __name__ == "__main__":
+    main()

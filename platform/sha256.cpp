@@ -68,7 +68,7 @@ Result<std::string> hash_file(const std::filesystem::path& file, const std::func
   FileDescriptor fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd) return fail(os_error(errno, "Cannot read " + file.string()));
   Sha256 hash;
-  std::vector<char> buffer(1 << 20);
+  std::vector<char> buffer(1 << 17);  // stays in a core's cache between the copy and the hash
   std::uint64_t done = 0;
   for (;;) {
     if (cancelled != nullptr && cancelled->load())

@@ -30,7 +30,7 @@ static void products(int threads) {
   std::mt19937 random(1);
   const auto x = reals(size_t(tokens * k), random);
   std::vector<float> y;
-  std::printf("%-6s %-8s %14s %18s\n", "type", "variant", "1 token GB/s", "512 tokens GFLOP/s");
+  std::printf("%-6s %-8s %14s %18s %12s\n", "type", "variant", "1 token GB/s", "512 tokens GFLOP/s", "repack GB/s");
   for (const TypeInfo& type : types()) {
     const int64_t n_stream = stream_bytes / (k / type.block_values * type.block_bytes);
     y.resize(size_t(std::max(n_stream, n_prompt * tokens)));
@@ -43,8 +43,12 @@ static void products(int threads) {
         const mlxr_gemm_args args{x.data(), count, k, 1, &output};
         return best_seconds([&] { pack->q_gemm(pool, &args); });
       };
-      std::printf("%-6s %-8s %14.1f %18.0f\n", type.name, pack->variant, double(rows.size()) / run(n_stream, 1) / 1e9,
-                  2.0 * double(n_prompt * k * tokens) / run(n_prompt, tokens) / 1e9);
+      const mlxr_rows some{type.number, n_prompt, k, rows.data()};
+      const Panels panels(*pack, pool, some);
+      const double repack = best_seconds([&] { pack->make_panels(pool, &some, const_cast<void*>(panels.matrix().panels)); });
+      std::printf("%-6s %-8s %14.1f %18.0f %12.1f\n", type.name, pack->variant, double(rows.size()) / run(n_stream, 1) / 1e9,
+                  2.0 * double(n_prompt * k * tokens) / run(n_prompt, tokens) / 1e9,
+                  double(n_prompt * (k / type.block_values * type.block_bytes)) / repack / 1e9);
       std::fflush(stdout);
       pack->pool_destroy(pool);
     }

@@ -149,11 +149,12 @@ inline void attend(const Unit& u, const AttentionScratch& w, const Partial& out)
     const int64_t n = imin(kKeys, u.end - key);
     for (int64_t j = 0; j < n; j += kLanes) {
       const int64_t token = key + j;
-      const mlxr_matrix keys{kv.type, kv.block_tokens, dim, page_at(kv.k, kv, u.s->pages[token / kv.block_tokens], u.kv_head)};
+      const uint8_t* keys =
+          page_at(kv.k, kv, u.s->pages[token / kv.block_tokens], u.kv_head) + token % kv.block_tokens / kLanes * panel_size(kv.type, dim);
       for (int64_t r = 0; r < rows; r += kTileTokens) {
         const int count = int(imin(kTileTokens, rows - r));
         F tile_scores[kTileTokens];
-        panel_product(keys, token % kv.block_tokens / kLanes, w.q, a, r, count, tile_scores);
+        panel_product(kv.type, keys, w.q, dim, a, r, count, tile_scores);
         for (int i = 0; i < count; ++i) store(w.scores + (r + i) * kKeys + j, tile_scores[i]);
       }
     }

@@ -64,28 +64,32 @@ inline void q_gemm(mlxr_pool* pool, const mlxr_gemm_args* args) {
   job.first_panel[args->n_outputs] = panels;
   job.a = activations(pool, args->x, args->n_tokens, args->k, forms);
   job.per_chunk = chunk_panels(panels, pool_threads(pool), rows * args->k * args->n_tokens);
-  const auto task = [](void* p, int64_t chunk, int) {
-    const Job& j = *static_cast<const Job*>(p);
+  const auto task = [](void* context, int64_t chunk, int) {
+    const Job& j = *static_cast<const Job*>(context);
     const mlxr_gemm_args& g = *j.args;
     const int64_t end = imin((chunk + 1) * j.per_chunk, j.first_panel[g.n_outputs]);
     int o = 0;
-    for (int64_t panel = chunk * j.per_chunk; panel < end; ++panel) {
+    for (int64_t panel = chunk * j.per_chunk; panel < end;) {
       while (panel >= j.first_panel[o + 1]) ++o;
       const mlxr_gemm_output& output = g.outputs[o];
-      const int64_t n = output.w.n, index = panel - j.first_panel[o], row = index * kLanes;
-      const int count = int(imin(kLanes, n - row));
-      F out[kTileTokens];
-      for (int64_t t = 0; t < g.n_tokens; t += kTileTokens) {
-        const int tokens = int(imin(kTileTokens, g.n_tokens - t));
-        panel_product(output.w, index, g.x, j.a, t, tokens, out);
-        for (int i = 0; i < tokens; ++i) {
-          const int64_t at = (t + i) * n + row;
-          F y = out[i];
-          if (output.bias) y += load_some(output.bias + row, count);
-          if (output.residual) y += load_some(output.residual + at, count);
-          store_some(output.y + at, y, count);
+      const Step step(output.w.type, imin(end, j.first_panel[o + 1]) - panel, g.n_tokens);
+      F out[2 * kTileTokens];
+      for (int64_t t = 0; t < g.n_tokens; t += step.tokens) {
+        const int tokens = int(imin(step.tokens, g.n_tokens - t));
+        panel_products(output.w, panel - j.first_panel[o], step, g.x, j.a, t, tokens, out);
+        for (int p = 0; p < step.panels; ++p) {
+          const int64_t n = output.w.n, row = (panel - j.first_panel[o] + p) * kLanes;
+          const int count = int(imin(kLanes, n - row));
+          for (int i = 0; i < tokens; ++i) {
+            const int64_t at = (t + i) * n + row;
+            F y = out[p * kTileTokens + i];
+            if (output.bias) y += load_some(output.bias + row, count);
+            if (output.residual) y += load_some(output.residual + at, count);
+            store_some(output.y + at, y, count);
+          }
         }
       }
+      panel += step.panels;
     }
   };
   pool_run(pool, (panels + job.per_chunk - 1) / job.per_chunk, task, &job);
@@ -111,19 +115,28 @@ inline void gated_mlp(mlxr_pool* pool, const mlxr_gated_args* args) {
   forms.add(args->up.type);
   Job job{args, activations(pool, args->x, args->n_tokens, k, forms), panels, 1};
   job.per_chunk = chunk_panels(panels, pool_threads(pool), 2 * n * k * args->n_tokens);
-  const auto task = [](void* p, int64_t chunk, int) {
-    const Job& j = *static_cast<const Job*>(p);
+  const auto task = [](void* context, int64_t chunk, int) {
+    const Job& j = *static_cast<const Job*>(context);
     const mlxr_gated_args& g = *j.args;
-    F gate[kTileTokens], up[kTileTokens];
-    for (int64_t panel = chunk * j.per_chunk; panel < imin((chunk + 1) * j.per_chunk, j.panels); ++panel) {
-      const int64_t row = panel * kLanes;
-      const int count = int(imin(kLanes, g.gate.n - row));
-      for (int64_t t = 0; t < g.n_tokens; t += kTileTokens) {
-        const int tokens = int(imin(kTileTokens, g.n_tokens - t));
-        panel_product(g.gate, panel, g.x, j.a, t, tokens, gate);
-        panel_product(g.up, panel, g.x, j.a, t, tokens, up);
-        for (int i = 0; i < tokens; ++i) store_some(g.y + (t + i) * g.gate.n + row, activate(gate[i], g.activation) * up[i], count);
+    F gate[2 * kTileTokens], up[2 * kTileTokens];
+    const int64_t end = imin((chunk + 1) * j.per_chunk, j.panels);
+    for (int64_t panel = chunk * j.per_chunk; panel < end;) {
+      const bool both_float = is_float(g.gate.type) && is_float(g.up.type);
+      const Step step(g.gate.type, both_float ? end - panel : 1, g.n_tokens);
+      for (int64_t t = 0; t < g.n_tokens; t += step.tokens) {
+        const int tokens = int(imin(step.tokens, g.n_tokens - t));
+        panel_products(g.gate, panel, step, g.x, j.a, t, tokens, gate);
+        panel_products(g.up, panel, step, g.x, j.a, t, tokens, up);
+        for (int p = 0; p < step.panels; ++p) {
+          const int64_t row = (panel + p) * kLanes;
+          const int count = int(imin(kLanes, g.gate.n - row));
+          for (int i = 0; i < tokens; ++i) {
+            const int at = p * kTileTokens + i;
+            store_some(g.y + (t + i) * g.gate.n + row, activate(gate[at], g.activation) * up[at], count);
+          }
+        }
       }
+      panel += step.panels;
     }
   };
   pool_run(pool, (panels + job.per_chunk - 1) / job.per_chunk, task, &job);

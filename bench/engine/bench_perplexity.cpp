@@ -33,8 +33,8 @@ double surprise(std::span<const float> logits, text::TokenId next) {
 }
 
 // The sum over the tokens [kFirst + 1, kPiece) of a piece.
-double surprise_of_piece(const models::Transformer& model, std::span<const text::TokenId> piece, text::TokenId first) {
-  kv::Arena arena(model.kv_layout(), kv::blocks_for(kPiece));
+double surprise_of_piece(const models::Transformer& model, const ops::Ops& ops, std::span<const text::TokenId> piece, text::TokenId first) {
+  kv::Arena arena(model.kv_layout(), kv::blocks_for(kPiece), ops);
   auto batch = std::make_shared<ops::Batch>();
   const auto pages = *arena.reserve(kPiece);
   for (int p = 0; p < kPiece; ++p) {
@@ -78,7 +78,7 @@ Result<void> run(const char* model_path, const char* text_path, int threads) {
   double sum = 0;
   int scored = 0;
   for (std::size_t begin = 0; begin + kPiece <= tokens.size(); begin += kPiece) {
-    sum += surprise_of_piece(**model, std::span(tokens).subspan(begin, kPiece), wants_bos ? specials[0] : tokens[begin]);
+    sum += surprise_of_piece(**model, *ops, std::span(tokens).subspan(begin, kPiece), wants_bos ? specials[0] : tokens[begin]);
     scored += kPiece - kFirst - 1;
   }
   if (scored == 0) return fail(ErrorCode::kInvalidArgument, std::string(text_path) + " has fewer tokens than one piece.");

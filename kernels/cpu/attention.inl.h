@@ -137,6 +137,7 @@ inline void attend(const Unit& u, const AttentionScratch& w, const Partial& out)
   const int64_t dim = kv.head_dim, d = padded(dim), rows = u.rows;
   const bool bytes = static_cast<Type>(kv.type) == Type::kQ8_0;
   Activations a(w.bytes, rows, dim, {.bytes = bytes});
+  const int64_t panel_bytes_each = panel_size(kv.type, dim);
   for (int64_t r = 0; r < rows; ++r) {
     for (int64_t i = 0; i < dim; ++i) w.q[r * dim + i] = u.g->q[u.at(r) + i] * u.g->scale;
     if (bytes) a.quantize(w.q, r);
@@ -150,7 +151,7 @@ inline void attend(const Unit& u, const AttentionScratch& w, const Partial& out)
     for (int64_t j = 0; j < n; j += kLanes) {
       const int64_t token = key + j;
       const uint8_t* keys =
-          page_at(kv.k, kv, u.s->pages[token / kv.block_tokens], u.kv_head) + token % kv.block_tokens / kLanes * panel_size(kv.type, dim);
+          page_at(kv.k, kv, u.s->pages[token / kv.block_tokens], u.kv_head) + token % kv.block_tokens / kLanes * panel_bytes_each;
       for (int64_t r = 0; r < rows; r += kTileTokens) {
         const int count = int(imin(kTileTokens, rows - r));
         F tile_scores[kTileTokens];

@@ -48,16 +48,18 @@ inline void q_gemm(mlxr_pool* pool, const mlxr_gemm_args* args) {
   struct Job {
     const mlxr_gemm_args* args;
     Activations a;
+    Panels panels[4];
     int64_t first_panel[5];  // of each output; panels of all outputs are numbered in one row
     int64_t per_chunk;
   };
   ActivationForms forms;
   int64_t panels = 0, rows = 0;
-  Job job{args, Activations(), {}, 1};
+  Job job{args, Activations(), {}, {}, 1};
   for (int o = 0; o < args->n_outputs; ++o) {
     const mlxr_matrix& w = args->outputs[o].w;
     forms.add(w.type);
     rows += w.n;
+    job.panels[o] = Panels(w);
     job.first_panel[o] = panels;
     panels += panel_count(w.n);
   }
@@ -76,7 +78,7 @@ inline void q_gemm(mlxr_pool* pool, const mlxr_gemm_args* args) {
       F out[2 * kTileTokens];
       for (int64_t t = 0; t < g.n_tokens; t += step.tokens) {
         const int tokens = int(imin(step.tokens, g.n_tokens - t));
-        panel_products(output.w, panel - j.first_panel[o], step, g.x, j.a, t, tokens, out);
+        panel_products(j.panels[o], panel - j.first_panel[o], step, g.x, j.a, t, tokens, out);
         for (int p = 0; p < step.panels; ++p) {
           const int64_t n = output.w.n, row = (panel - j.first_panel[o] + p) * kLanes;
           const int count = int(imin(kLanes, n - row));
@@ -107,13 +109,14 @@ inline void gated_mlp(mlxr_pool* pool, const mlxr_gated_args* args) {
   struct Job {
     const mlxr_gated_args* args;
     Activations a;
+    Panels gate, up;
     int64_t panels, per_chunk;
   };
   const int64_t n = args->gate.n, k = args->gate.k, panels = panel_count(n);
   ActivationForms forms;
   forms.add(args->gate.type);
   forms.add(args->up.type);
-  Job job{args, activations(pool, args->x, args->n_tokens, k, forms), panels, 1};
+  Job job{args, activations(pool, args->x, args->n_tokens, k, forms), Panels(args->gate), Panels(args->up), panels, 1};
   job.per_chunk = chunk_panels(panels, pool_threads(pool), 2 * n * k * args->n_tokens);
   const auto task = [](void* context, int64_t chunk, int) {
     const Job& j = *static_cast<const Job*>(context);
@@ -125,8 +128,8 @@ inline void gated_mlp(mlxr_pool* pool, const mlxr_gated_args* args) {
       const Step step(g.gate.type, both_float ? end - panel : 1, g.n_tokens);
       for (int64_t t = 0; t < g.n_tokens; t += step.tokens) {
         const int tokens = int(imin(step.tokens, g.n_tokens - t));
-        panel_products(g.gate, panel, step, g.x, j.a, t, tokens, gate);
-        panel_products(g.up, panel, step, g.x, j.a, t, tokens, up);
+        panel_products(j.gate, panel, step, g.x, j.a, t, tokens, gate);
+        panel_products(j.up, panel, step, g.x, j.a, t, tokens, up);
         for (int p = 0; p < step.panels; ++p) {
           const int64_t row = (panel + p) * kLanes;
           const int count = int(imin(kLanes, g.gate.n - row));

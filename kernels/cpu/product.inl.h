@@ -145,6 +145,18 @@ inline void panel_product(uint32_t type, const uint8_t* panel, const float* x, i
   }
 }
 
+// A matrix as its panels; made once for an operation, as the size costs a division.
+struct Panels {
+  uint32_t type = 0;
+  int64_t k = 0, size = 0;
+  const uint8_t* first = nullptr;
+
+  Panels() = default;
+  explicit Panels(const mlxr_matrix& w)
+      : type(w.type), k(w.k), size(panel_size(w.type, w.k)), first(static_cast<const uint8_t*>(w.panels)) {}
+  const uint8_t* at(int64_t index) const { return first + index * size; }
+};
+
 // How much of a matrix's product is made at once: panels, and tokens.
 struct Step {
   int panels = 1, tokens = kTileTokens;
@@ -155,13 +167,11 @@ struct Step {
 
 // out[p * kTileTokens + i], i < n: the products of panel index + p with tokens t + i of x, which `a` has in the form that the type takes
 // where that is not float32. n is at most step.tokens.
-inline void panel_products(const mlxr_matrix& w, int64_t index, const Step& step, const float* x, const Activations& a, int64_t t, int n,
+inline void panel_products(const Panels& w, int64_t index, const Step& step, const float* x, const Activations& a, int64_t t, int n,
                            F* out) {
-  const int64_t size = panel_size(w.type, w.k);
-  const uint8_t* panel = static_cast<const uint8_t*>(w.panels) + index * size;
   if constexpr (kTakesPairs)
-    if (step.panels == 2 && n == kPairTokens) return panel_pair(w.type, panel, size, x, w.k, a, t, out);
-  for (int p = 0; p < step.panels; ++p) panel_product(w.type, panel + p * size, x, w.k, a, t, n, out + p * kTileTokens);
+    if (step.panels == 2 && n == kPairTokens) return panel_pair(w.type, w.at(index), w.size, x, w.k, a, t, out);
+  for (int p = 0; p < step.panels; ++p) panel_product(w.type, w.at(index + p), x, w.k, a, t, n, out + p * kTileTokens);
 }
 
 }  // namespace mlxr::kernels::MLXR_ISA

@@ -12,6 +12,13 @@ inline int64_t chunk_panels(int64_t panels, int threads, int64_t work) {
   return imax(1, panels / (6 * int64_t(threads)));
 }
 
+// The chunk that claim number `claim` of n takes. Threads that claim in turns so walk through a part of the matrix each, without gaps: the
+// processor fetches ahead of them.
+inline int64_t chunk_of(int64_t claim, int64_t n, int threads) {
+  const int64_t each = n / threads;
+  return claim < each * threads ? claim % threads * each + claim / threads : claim;
+}
+
 // The first `count` values at p; all of them nearly always.
 inline F load_some(const float* p, int count) {
   if (count == kLanes) return load<F>(p);
@@ -44,17 +51,38 @@ inline Activations activations(mlxr_pool* pool, const float* x, int64_t n_tokens
   return job.a;
 }
 
+// Calls use(y, at, row, count) for each vector of the product of the panels [begin, end) with all tokens: its `count` values belong at
+// offset `at` of a (n_tokens, n) matrix; `row` is their first column there.
+template <class Use>
+inline void each_product(const Panels& w, int64_t begin, int64_t end, const float* x, const Activations& a, int64_t n_tokens, Use use) {
+  F out[2 * kTileTokens];
+  for (int64_t panel = begin; panel < end;) {
+    const Step step(w.type, end - panel, n_tokens);
+    for (int64_t t = 0; t < n_tokens; t += step.tokens) {
+      const int tokens = int(imin(step.tokens, n_tokens - t));
+      panel_products(w, panel, step, x, a, t, tokens, out);
+      for (int p = 0; p < step.panels; ++p) {
+        const int64_t row = (panel + p) * kLanes;
+        const int count = int(imin(kLanes, w.n - row));
+        for (int i = 0; i < tokens; ++i) use(out[p * kTileTokens + i], (t + i) * w.n + row, row, count);
+      }
+    }
+    panel += step.panels;
+  }
+}
+
 inline void q_gemm(mlxr_pool* pool, const mlxr_gemm_args* args) {
   struct Job {
     const mlxr_gemm_args* args;
     Activations a;
     Panels panels[4];
     int64_t first_panel[5];  // of each output; panels of all outputs are numbered in one row
-    int64_t per_chunk;
+    int64_t per_chunk, chunks;
+    int threads;
   };
   ActivationForms forms;
   int64_t panels = 0, rows = 0;
-  Job job{args, Activations(), {}, {}, 1};
+  Job job{args, Activations(), {}, {}, 1, 1, pool_threads(pool)};
   for (int o = 0; o < args->n_outputs; ++o) {
     const mlxr_matrix& w = args->outputs[o].w;
     forms.add(w.type);
@@ -66,35 +94,26 @@ inline void q_gemm(mlxr_pool* pool, const mlxr_gemm_args* args) {
   job.first_panel[args->n_outputs] = panels;
   job.a = activations(pool, args->x, args->n_tokens, args->k, forms);
   job.per_chunk = chunk_panels(panels, pool_threads(pool), rows * args->k * args->n_tokens);
-  const auto task = [](void* context, int64_t chunk, int) {
+  job.chunks = (panels + job.per_chunk - 1) / job.per_chunk;
+  const auto task = [](void* context, int64_t claim, int) {
     const Job& j = *static_cast<const Job*>(context);
     const mlxr_gemm_args& g = *j.args;
+    const int64_t chunk = chunk_of(claim, j.chunks, j.threads);
     const int64_t end = imin((chunk + 1) * j.per_chunk, j.first_panel[g.n_outputs]);
     int o = 0;
-    for (int64_t panel = chunk * j.per_chunk; panel < end;) {
+    for (int64_t panel = chunk * j.per_chunk; panel < end; panel = imin(end, j.first_panel[o + 1])) {
       while (panel >= j.first_panel[o + 1]) ++o;
       const mlxr_gemm_output& output = g.outputs[o];
-      const Step step(output.w.type, imin(end, j.first_panel[o + 1]) - panel, g.n_tokens);
-      F out[2 * kTileTokens];
-      for (int64_t t = 0; t < g.n_tokens; t += step.tokens) {
-        const int tokens = int(imin(step.tokens, g.n_tokens - t));
-        panel_products(j.panels[o], panel - j.first_panel[o], step, g.x, j.a, t, tokens, out);
-        for (int p = 0; p < step.panels; ++p) {
-          const int64_t n = output.w.n, row = (panel - j.first_panel[o] + p) * kLanes;
-          const int count = int(imin(kLanes, n - row));
-          for (int i = 0; i < tokens; ++i) {
-            const int64_t at = (t + i) * n + row;
-            F y = out[p * kTileTokens + i];
-            if (output.bias) y += load_some(output.bias + row, count);
-            if (output.residual) y += load_some(output.residual + at, count);
-            store_some(output.y + at, y, count);
-          }
-        }
-      }
-      panel += step.panels;
+      const int64_t first = j.first_panel[o];
+      each_product(j.panels[o], panel - first, imin(end, j.first_panel[o + 1]) - first, g.x, j.a, g.n_tokens,
+                   [&](F y, int64_t at, int64_t row, int count) {
+                     if (output.bias) y += load_some(output.bias + row, count);
+                     if (output.residual) y += load_some(output.residual + at, count);
+                     store_some(output.y + at, y, count);
+                   });
     }
   };
-  pool_run(pool, (panels + job.per_chunk - 1) / job.per_chunk, task, &job);
+  pool_run(pool, job.chunks, task, &job);
 }
 
 inline F activate(F x, mlxr_activation activation) {
@@ -110,39 +129,29 @@ inline void gated_mlp(mlxr_pool* pool, const mlxr_gated_args* args) {
     const mlxr_gated_args* args;
     Activations a;
     Panels gate, up;
-    int64_t panels, per_chunk;
+    int64_t panels, per_chunk, chunks;
+    int threads;
   };
   const int64_t n = args->gate.n, k = args->gate.k, panels = panel_count(n);
   ActivationForms forms;
   forms.add(args->gate.type);
   forms.add(args->up.type);
-  Job job{args, activations(pool, args->x, args->n_tokens, k, forms), Panels(args->gate), Panels(args->up), panels, 1};
+  Job job{
+      args, activations(pool, args->x, args->n_tokens, k, forms), Panels(args->gate), Panels(args->up), panels, 1, 1, pool_threads(pool)};
   job.per_chunk = chunk_panels(panels, pool_threads(pool), 2 * n * k * args->n_tokens);
-  const auto task = [](void* context, int64_t chunk, int) {
+  job.chunks = (panels + job.per_chunk - 1) / job.per_chunk;
+  const auto task = [](void* context, int64_t claim, int) {
     const Job& j = *static_cast<const Job*>(context);
     const mlxr_gated_args& g = *j.args;
-    F gate[2 * kTileTokens], up[2 * kTileTokens];
-    const int64_t end = imin((chunk + 1) * j.per_chunk, j.panels);
-    for (int64_t panel = chunk * j.per_chunk; panel < end;) {
-      const bool both_float = is_float(g.gate.type) && is_float(g.up.type);
-      const Step step(g.gate.type, both_float ? end - panel : 1, g.n_tokens);
-      for (int64_t t = 0; t < g.n_tokens; t += step.tokens) {
-        const int tokens = int(imin(step.tokens, g.n_tokens - t));
-        panel_products(j.gate, panel, step, g.x, j.a, t, tokens, gate);
-        panel_products(j.up, panel, step, g.x, j.a, t, tokens, up);
-        for (int p = 0; p < step.panels; ++p) {
-          const int64_t row = (panel + p) * kLanes;
-          const int count = int(imin(kLanes, g.gate.n - row));
-          for (int i = 0; i < tokens; ++i) {
-            const int at = p * kTileTokens + i;
-            store_some(g.y + (t + i) * g.gate.n + row, activate(gate[at], g.activation) * up[at], count);
-          }
-        }
-      }
-      panel += step.panels;
-    }
+    const int64_t chunk = chunk_of(claim, j.chunks, j.threads);
+    // The one matrix and then the other: each is a stream of its own.
+    const int64_t begin = chunk * j.per_chunk, end = imin(begin + j.per_chunk, j.panels);
+    each_product(j.gate, begin, end, g.x, j.a, g.n_tokens,
+                 [&](F gate, int64_t at, int64_t, int count) { store_some(g.y + at, activate(gate, g.activation), count); });
+    each_product(j.up, begin, end, g.x, j.a, g.n_tokens,
+                 [&](F up, int64_t at, int64_t, int count) { store_some(g.y + at, load_some(g.y + at, count) * up, count); });
   };
-  pool_run(pool, (panels + job.per_chunk - 1) / job.per_chunk, task, &job);
+  pool_run(pool, job.chunks, task, &job);
 }
 
 // Row `row` of w, times factor.

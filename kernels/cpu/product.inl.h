@@ -148,12 +148,13 @@ inline void panel_product(uint32_t type, const uint8_t* panel, const float* x, i
 // A matrix as its panels; made once for an operation, as the size costs a division.
 struct Panels {
   uint32_t type = 0;
-  int64_t k = 0, size = 0;
+  int64_t n = 0, k = 0, size = 0;
   const uint8_t* first = nullptr;
 
   Panels() = default;
   explicit Panels(const mlxr_matrix& w)
-      : type(w.type), k(w.k), size(panel_size(w.type, w.k)), first(static_cast<const uint8_t*>(w.panels)) {}
+
+      : type(w.type), n(w.n), k(w.k), size(panel_size(w.type, w.k)), first(static_cast<const uint8_t*>(w.panels)) {}
   const uint8_t* at(int64_t index) const { return first + index * size; }
 };
 

@@ -91,3 +91,23 @@ def test_when_too_many_wait_the_next_is_503(home):
             refused = client.post(route, json={"model": MODEL, "prompt": "a", **more})
             assert refused.status_code == 503 and refused.headers["Retry-After"] == "1", refused.text
             assert "1 requests are waiting" in json.dumps(refused.json()["error"])
+
+
+def test_a_cache_of_half_the_size(home):
+    """kv_type: q8_0 holds a context in about half the memory, and its answer begins like that of f16."""
+    said, limits = {}, {}
+    for kind in ("f16", "q8_0"):
+        with daemon_with(home, f"context: 512\nkv_type: {kind}\n") as (_, client):
+            options = {"temperature": 0, "num_predict": 12}
+            request = {"model": MODEL, "prompt": "What is a computer?", "stream": False, "options": options}
+            answer = client.post("/api/generate", json=request)
+            said[kind] = answer.json()["response"]
+            limits[kind] = client.get("/mlxr/status").json()["models"][0]["cache_limit"]
+    assert said["f16"].split()[:4] == said["q8_0"].split()[:4]
+    assert limits["q8_0"] < 0.6 * limits["f16"]
+
+
+def test_a_cache_that_the_plain_expressions_do_not_have(home):
+    with daemon_with(home, "kernels: mlx\nkv_type: q8_0\n") as (_, client):
+        answer = client.post("/api/generate", json={"model": MODEL, "prompt": "Hello"})
+        assert answer.status_code >= 400 and "kv_type" in answer.json()["error"]

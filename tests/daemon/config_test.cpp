@@ -25,7 +25,7 @@ TEST(Config, EmptyMeansTheDefaults) {
 TEST(Config, ReadsEachSetting) {
   const auto config = parse_config(
       "port: 8080\nhost: '::1'\nuds: /tmp/x/mlxr.sock\nmax_batch_tokens: 256\ntarget_latency_ms: 50\nmax_queue: 8\nthreads: 2\n"
-      "kernels: mlx\nkv: 1.5G\nmemory: 3G\ncache: 10G\ncontext: 4096\nkeep_alive: 1h30m\n",
+      "kernels: mlx\nkv: 1.5G\nkv_type: q8_0\nmemory: 3G\ncache: 10G\ncontext: 4096\nkeep_alive: 1h30m\n",
       "server.yaml");
   ASSERT_TRUE(config) << config.error().message;
   EXPECT_EQ(config->port, 8080);
@@ -37,6 +37,7 @@ TEST(Config, ReadsEachSetting) {
   EXPECT_EQ(config->threads, 2);
   EXPECT_EQ(config->kernels, "mlx");
   EXPECT_EQ(config->kv, 1610612736u);
+  EXPECT_EQ(config->kv_type, "q8_0");
   EXPECT_EQ(config->memory, 3221225472u);
   EXPECT_EQ(config->cache, 10737418240u);
   EXPECT_EQ(config->context, 4096);
@@ -77,6 +78,7 @@ TEST(Config, TheDocumentedFileSaysTheDefaults) {
   EXPECT_EQ(documented->threads, defaults.threads);
   EXPECT_EQ(documented->kernels, defaults.kernels);
   EXPECT_EQ(documented->kv, defaults.kv);
+  EXPECT_EQ(documented->kv_type, defaults.kv_type);
   EXPECT_EQ(documented->memory, defaults.memory);
   EXPECT_EQ(documented->cache, defaults.cache);
   EXPECT_EQ(documented->context, defaults.context);

@@ -123,23 +123,37 @@ TEST_P(OpsAgree, RopeInBothPairings) {
   }
 }
 
+// A prompt of 20 tokens, and then 3 more in the same pages.
+std::vector<mx::array> attention_in_two_steps(const Ops& ops, quant::Type type, int window) {
+  auto cache = ops.make_cache({type, 5, 2, 16, 32});
+  const auto first = batch_of(20, 20, 16), second = batch_of(3, 23, 16);
+  cache = ops.kv_store(std::move(cache), random({20, 2 * 32}, 1), random({20, 2 * 32}, 2), first);
+  const AttentionOptions options{0.2f, window};
+  auto prompt = ops.attention(random({20, 6 * 32}, 3), cache, first, options);
+  prompt.eval();
+  cache = ops.kv_store(std::move(cache), random({3, 2 * 32}, 4), random({3, 2 * 32}, 5), second);
+  return {prompt, ops.attention(random({3, 6 * 32}, 6), cache, second, options)};
+}
+
 TEST_P(OpsAgree, AttentionOverPagesThatWereStoredInTwoSteps) {
   for (const int window : {0, 7}) {
-    const auto run = [&](const Ops& ops) {
-      auto cache = ops.make_cache({quant::Type::kF16, 5, 2, 16, 32});
-      const auto first = batch_of(20, 20, 16), second = batch_of(3, 23, 16);
-      cache = ops.kv_store(std::move(cache), random({20, 2 * 32}, 1), random({20, 2 * 32}, 2), first);
-      const AttentionOptions options{0.2f, window};
-      auto prompt = ops.attention(random({20, 6 * 32}, 3), cache, first, options);
-      prompt.eval();
-      // The pages of both batches are the same blocks.
-      cache = ops.kv_store(std::move(cache), random({3, 2 * 32}, 4), random({3, 2 * 32}, 5), second);
-      return std::vector{prompt, ops.attention(random({3, 6 * 32}, 6), cache, second, options)};
-    };
-    const auto want = run(*mlx_), got = run(*pack_);
-    EXPECT_LT(error(got[0], want[0]), 2e-3) << window;
-    EXPECT_LT(error(got[1], want[1]), 2e-3) << window;
+    const auto want = attention_in_two_steps(*mlx_, quant::Type::kF16, window);
+    // Q8_0 rounds by 1/254 of the largest of 32, which is about 3 here: values, and as much again through the scores.
+    for (const auto& [type, bound] : {std::pair{quant::Type::kF16, 2e-3}, {quant::Type::kQ8_0, 2 * 3.0 / 254}}) {
+      const auto got = attention_in_two_steps(*pack_, type, window);
+      EXPECT_LT(error(got[0], want[0]), bound) << window;
+      EXPECT_LT(error(got[1], want[1]), bound) << window;
+    }
   }
+}
+
+TEST_P(OpsAgree, WhichCachesThereAre) {
+  const CacheShape f16{quant::Type::kF16, 1, 2, 32, 64}, q8{quant::Type::kQ8_0, 1, 2, 32, 64}, narrow{quant::Type::kQ8_0, 1, 2, 32, 80};
+  EXPECT_EQ(mlx_->cache_bytes(f16), 2u * 2 * 2 * 32 * 64);
+  EXPECT_EQ(mlx_->cache_bytes(q8), 0u);
+  EXPECT_GE(pack_->cache_bytes(f16), 2u * 2 * 2 * 32 * 64);
+  EXPECT_LT(pack_->cache_bytes(q8), pack_->cache_bytes(f16) * 2 / 3);
+  EXPECT_EQ(pack_->cache_bytes(narrow), 0u) << "80 is no multiple of 32";
 }
 
 INSTANTIATE_TEST_SUITE_P(Variants, OpsAgree, ::testing::Values("scalar", "avx2", "avx512", "neon"),

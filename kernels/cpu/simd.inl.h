@@ -11,7 +11,8 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
-#elif defined(__aarch64__)
+#elif defined(__aarch64__) && !defined(MLXR_SCALAR)
+#define MLXR_NEON 1
 #include <arm_neon.h>
 #endif
 
@@ -42,6 +43,8 @@ inline int64_t imax(int64_t a, int64_t b) { return a > b ? a : b; }
 inline float sum(F v) {
 #if MLXR_LANES == 16
   return _mm512_reduce_add_ps(v);
+#elif defined(MLXR_NEON)
+  return vaddvq_f32((float32x4_t)v);
 #else
   float total = 0;
   for (int i = 0; i < kLanes; ++i) total += v[i];
@@ -49,9 +52,13 @@ inline float sum(F v) {
 #endif
 }
 inline float max_of(F v) {
+#if defined(MLXR_NEON)
+  return vmaxvq_f32((float32x4_t)v);
+#else
   float m = v[0];
   for (int i = 1; i < kLanes; ++i) m = smax(m, v[i]);
   return m;
+#endif
 }
 
 // Nearest integer, ties to even, for |x| < 2^22. The empty assembly keeps the compiler from fusing the product that made x with the
@@ -69,7 +76,7 @@ inline F round_even(F x) {
 #if defined(__F16C__)
 inline float half(uint16_t h) { return _cvtsh_ss(h); }
 inline uint16_t to_half(float x) { return uint16_t(_cvtss_sh(x, _MM_FROUND_TO_NEAREST_INT)); }
-#elif defined(__aarch64__) && !defined(MLXR_SCALAR)
+#elif defined(MLXR_NEON)
 inline float half(uint16_t h) { return float(__builtin_bit_cast(__fp16, h)); }
 inline uint16_t to_half(float x) { return __builtin_bit_cast(uint16_t, __fp16(x)); }
 #else
@@ -96,6 +103,8 @@ inline F load_half(const uint16_t* p) {
   return _mm512_cvtph_ps(load<__m256i>(p));
 #elif MLXR_LANES == 8
   return _mm256_cvtph_ps(load<__m128i>(p));
+#elif defined(MLXR_NEON)
+  return (F)vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)));
 #else
   F v{};
   for (int i = 0; i < kLanes; ++i) v[i] = half(p[i]);
@@ -108,6 +117,8 @@ inline F load_bfloat(const uint16_t* p) {
   return reinterpret_cast<F>(_mm512_slli_epi32(_mm512_cvtepu16_epi32(load<__m256i>(p)), 16));
 #elif MLXR_LANES == 8
   return reinterpret_cast<F>(_mm256_slli_epi32(_mm256_cvtepu16_epi32(load<__m128i>(p)), 16));
+#elif defined(MLXR_NEON)
+  return (F)vshll_n_u16(vld1_u16(p), 16);
 #else
   typedef uint16_t H __attribute__((vector_size(2 * MLXR_LANES)));
   typedef uint32_t U __attribute__((vector_size(4 * MLXR_LANES)));
@@ -144,6 +155,10 @@ inline F load_bytes(const void* p) {
 #elif MLXR_LANES == 8
   const __m128i b = _mm_loadl_epi64(static_cast<const __m128i*>(p));
   return _mm256_cvtepi32_ps(Byte(-1) < 0 ? _mm256_cvtepi8_epi32(b) : _mm256_cvtepu8_epi32(b));
+#elif defined(MLXR_NEON)
+  const uint32x2_t word = vdup_n_u32(load<uint32_t>(p));
+  if constexpr (Byte(-1) < 0) return (F)vcvtq_f32_s32(vmovl_s16(vget_low_s16(vmovl_s8(vreinterpret_s8_u32(word)))));
+  return (F)vcvtq_f32_u32(vmovl_u16(vget_low_u16(vmovl_u8(vreinterpret_u8_u32(word)))));
 #else
   F v{};
   for (int i = 0; i < kLanes; ++i) v[i] = float(static_cast<const Byte*>(p)[i]);
@@ -177,13 +192,12 @@ inline I panel_dot(I acc, PanelBytes w, int32_t x) {
   }
   return acc + (I)_mm256_madd_epi16(_mm256_maddubs_epi16(a, b), _mm256_set1_epi16(1));
 }
-#elif defined(__aarch64__) && !defined(MLXR_SCALAR)
+#elif defined(MLXR_NEON)
 inline int32x4_t dot16(int32x4_t acc, int8x16_t w, int8x16_t x) {
 #if defined(__ARM_FEATURE_DOTPROD)
   return vdotq_s32(acc, w, x);
 #else
-  const int16x8_t low = vmull_s8(vget_low_s8(w), vget_low_s8(x)), high = vmull_high_s8(w, x);
-  return vaddq_s32(acc, vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high)));
+  return vpadalq_s16(acc, vpaddq_s16(vmull_s8(vget_low_s8(w), vget_low_s8(x)), vmull_high_s8(w, x)));
 #endif
 }
 template <bool>

@@ -10,7 +10,6 @@
 namespace mlxr::kernels::MLXR_ISA {
 
 inline constexpr int kKeys = 256;
-inline constexpr int kGroupsOfKeys = kKeys / kLanes;
 inline constexpr int64_t kMaxRows = 64;
 inline constexpr int64_t kSplitKeys = 512;
 inline constexpr int kValueRows = kLanes == 16 ? 8 : 4;  // rows whose sums stay in registers

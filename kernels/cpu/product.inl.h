@@ -153,7 +153,6 @@ struct Panels {
 
   Panels() = default;
   explicit Panels(const mlxr_matrix& w)
-
       : type(w.type), n(w.n), k(w.k), size(panel_size(w.type, w.k)), first(static_cast<const uint8_t*>(w.panels)) {}
   const uint8_t* at(int64_t index) const { return first + index * size; }
 };

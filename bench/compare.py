@@ -6,6 +6,7 @@ What is measured, all from the client's side:
   first      process start to the first token of an 8-token prompt, for a file that the program has never seen: mlxrunnerd checks its
              SHA-256 and repacks its weights
   start      the same, every later time
+  cold       the same, when the system has dropped the model, and what the program keeps of it, from its memory
   prompt     512 tokens in, one out: 512 / time
   decode     128 / the time that they take after the first token, as they arrive
   decode 4k  the same behind a prompt of 3900 tokens (with --all)
@@ -38,6 +39,7 @@ MEASURES = {  # name: (unit, more is better)
     "busy": ("tokens/s", True),
     "first": ("s", False),
     "start": ("s", False),
+    "cold": ("s", False),
     "memory": ("MB", False),
 }
 
@@ -47,6 +49,9 @@ def one_round(server, draw, everything):
     server.move_in()
     result = {"first": server.start_to_first_token(draw(8))}
     time.sleep(1)  # what a first start writes in the background is no part of what follows
+    server.stop()
+    server.drop_from_page_cache()
+    result["cold"] = server.start_to_first_token(draw(8))
     server.stop()
     result["start"] = server.start_to_first_token(draw(8))
     try:

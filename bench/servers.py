@@ -86,6 +86,13 @@ class Server:
             time.sleep(0.1)
         self.stop()
 
+    def drop_from_page_cache(self):
+        """The model's file and what the server keeps in its home have to be read from the disk again."""
+        for file in [self.model, *self.home.rglob("*.panels")]:
+            with open(file, "rb") as opened:
+                os.fsync(opened.fileno())
+                os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
     def peak_memory(self):
         """Bytes: the largest resident set so far, pages of the model's file included."""
         for line in pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines():

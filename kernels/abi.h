@@ -29,7 +29,9 @@ typedef struct mlxr_rows {
   const void* data;  // n rows of row_bytes(type, k) bytes
 } mlxr_rows;
 
-// The same matrix in the order in which this variant of the pack streams it: what make_panels wrote.
+// The same matrix in the order in which this variant of the pack streams it: what make_panels wrote. Rows from a multiple of
+// MLXR_PANEL_ROWS on lie behind those before them, so that a matrix may be made in pieces.
+#define MLXR_PANEL_ROWS 64
 typedef struct mlxr_matrix {
   uint32_t type;
   int64_t n, k;

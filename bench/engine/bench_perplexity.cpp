@@ -65,7 +65,7 @@ Result<void> run(const char* model_path, const char* text_path, int threads) {
   const std::shared_ptr<const ops::Ops> ops = ops::make_pack_ops(*pack);
   auto file = formats::Checkpoint::open(model_path);
   if (!file) return fail(file.error());
-  const auto panels = ops::Panels::open(**file, *ops, {});
+  const auto panels = ops::Panels::open((*file)->tensors(), *ops, {});
   if (!panels) return fail(panels.error());
   auto model = models::Transformer::load(**file, ops, **panels);
   if (!model) return fail(model.error());

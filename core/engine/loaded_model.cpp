@@ -23,7 +23,8 @@ Result<std::shared_ptr<LoadedModel>> LoadedModel::load(const std::filesystem::pa
                                                        std::shared_ptr<const ops::Ops> ops) {
   auto file = formats::Checkpoint::open(path);
   if (!file) return fail(file.error());
-  auto panels = ops::Panels::open(**file, *ops, {.folder = options.panel_folder, .digest = options.digest, .limit = options.panel_limit});
+  auto panels =
+      ops::Panels::open((*file)->tensors(), *ops, {.folder = options.panel_folder, .digest = options.digest, .limit = options.panel_limit});
   if (!panels) return fail(panels.error());
   auto transformer = models::Transformer::load(**file, ops, **panels);
   if (!transformer) return fail(transformer.error());

@@ -7,7 +7,7 @@ namespace mlxr::models {
 namespace mx = mlx::core;
 
 Result<std::unique_ptr<const Transformer>> Transformer::load(const formats::Checkpoint& file, std::shared_ptr<const ops::Ops> ops,
-                                                             const ops::Panels& panels) {
+                                                             ops::Panels& panels) {
   auto config = read_config(file);
   if (!config) return fail(config.error());
   const Config& c = *config;

@@ -17,7 +17,7 @@ class Transformer {
   // Takes the weights from the file, which is not needed afterwards; `panels` is theirs. Errors: those of read_config; kCorrupt (a tensor
   // is missing or has another shape, by name); kUnsupported (a type that `ops` cannot run).
   static Result<std::unique_ptr<const Transformer>> load(const formats::Checkpoint& file, std::shared_ptr<const ops::Ops> ops,
-                                                         const ops::Panels& panels);
+                                                         ops::Panels& panels);
 
   const Config& config() const { return config_; }
   kv::Layout kv_layout() const { return {config_.layers, config_.kv_heads, config_.head_dim}; }

@@ -30,7 +30,7 @@ const formats::Tensor* WeightReader::find(const std::string& name, const std::ve
 ops::Weight WeightReader::matrix(const std::string& stem, int n, int k) {
   const auto* tensor = find(stem + ".weight", {n, k});
   if (!tensor) return {};
-  auto weight = ops_.prepare(*tensor, panels_.place(*tensor));
+  auto weight = ops_.prepare(*tensor, panels_);
   file_.forget(*tensor);
   if (!weight) {
     error_ = weight.error();

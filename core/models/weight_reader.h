@@ -11,7 +11,7 @@ namespace mlxr::models {
 
 class WeightReader {
  public:
-  WeightReader(const formats::Checkpoint& file, const ops::Ops& ops, const ops::Panels& panels) : file_(file), ops_(ops), panels_(panels) {}
+  WeightReader(const formats::Checkpoint& file, const ops::Ops& ops, ops::Panels& panels) : file_(file), ops_(ops), panels_(panels) {}
 
   // (n, k), with the bias `<stem>.bias` where the file has one.
   ops::Weight matrix(const std::string& stem, int n, int k);
@@ -28,7 +28,7 @@ class WeightReader {
 
   const formats::Checkpoint& file_;
   const ops::Ops& ops_;
-  const ops::Panels& panels_;
+  ops::Panels& panels_;
   std::optional<Error> error_;
 };
 

@@ -21,7 +21,7 @@ class MlxOps final : public Ops {
   std::string panel_layout() const override { return {}; }
 
   // Decodes to float32 on a CPU, where MLX is slow in float16, and to float16 on a GPU.
-  Result<Weight> prepare(const formats::Tensor& tensor, const Place&) const override {
+  Result<Weight> prepare(const formats::Tensor& tensor, Panels&) const override {
     const int n = static_cast<int>(tensor.shape[0]), k = static_cast<int>(tensor.shape[1]);
     mx::array values(mx::allocator::malloc(sizeof(float) * tensor.shape[0] * tensor.shape[1]), mx::Shape{n, k}, mx::float32);
     quant::dequantize_row(tensor.type, tensor.data.data(), values.data<float>(), static_cast<std::size_t>(n) * k);

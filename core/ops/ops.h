@@ -2,7 +2,7 @@
 // definition) and PackOps (kernels of the CPU pack).
 //
 //   auto ops = ops::make_mlx_ops();
-//   auto w   = ops->prepare(tensor, panels.place(tensor));
+//   auto w   = ops->prepare(tensor, panels);
 //   auto y   = ops->q_gemm(x, w);              // may be lazy, like every mx::array: PackOps computes at once
 //
 // Activations are matrices of a row per token, float32. Shapes: T tokens, H heads, G KV heads, D head_dim, B blocks of S tokens.
@@ -58,9 +58,9 @@ class Ops {
   virtual std::uint64_t panel_bytes(const formats::Tensor& tensor) const = 0;
   // Names how prepare() fills them: panels under one name may be used again.
   virtual std::string panel_layout() const = 0;
-  // A weight for q_gemm, gated_mlp and embed. `place` has panel_bytes(tensor), aligned to 64; the weight keeps it.
-  // Errors: kUnsupported (the implementation cannot run this type, by name).
-  virtual Result<Weight> prepare(const formats::Tensor& tensor, const Place& place) const = 0;
+  // A weight for q_gemm, gated_mlp and embed, which keeps its part of `panels`, and makes it unless they are cached.
+  // Errors: kUnsupported (the implementation cannot run this type, by name); kIo.
+  virtual Result<Weight> prepare(const formats::Tensor& tensor, Panels& panels) const = 0;
 
   // Rows of a table: y[t] = scale · table[tokens[t]].  (T, k)
   virtual mx::array embed(const BatchPtr& batch, const Weight& table, float scale) const = 0;

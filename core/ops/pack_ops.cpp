@@ -3,7 +3,9 @@
 // (docs/design.md has the measurement).
 #include <mlx/allocator.h>
 
+#include <algorithm>
 #include <cstring>
+#include <span>
 
 #include "core/ops/ops.h"
 #include "core/ops/pack.h"
@@ -40,14 +42,17 @@ class PackOps final : public Ops {
   }
   std::string panel_layout() const override { return std::string(kernels_.panels) + "-" + kernels_.version; }
 
-  Result<Weight> prepare(const formats::Tensor& tensor, const Place& place) const override {
+  Result<Weight> prepare(const formats::Tensor& tensor, Panels& panels) const override {
     if (!kernels_.supports(static_cast<std::uint32_t>(tensor.type))) {
       return fail(ErrorCode::kUnsupported, "The kernel pack cannot run tensor " + std::string(tensor.name) + " of type " +
                                                std::string(quant::traits(tensor.type).name) + "; set MLXR_KERNELS=mlx to run without it.");
     }
-    const mlxr_rows rows{static_cast<std::uint32_t>(tensor.type), tensor.shape[0], tensor.shape[1], tensor.data.data()};
-    if (!place.filled) kernels_.make_panels(pack_->loading_pool(), &rows, place.memory.get());
-    return Weight{.type = tensor.type, .n = static_cast<int>(rows.n), .k = static_cast<int>(rows.k), .panels = place.memory};
+    auto memory = panels.find(tensor);
+    if (!panels.cached()) {
+      if (auto ok = make_panels(tensor, memory.get(), panels); !ok) return fail(ok.error());
+    }
+    return Weight{
+        .type = tensor.type, .n = static_cast<int>(tensor.shape[0]), .k = static_cast<int>(tensor.shape[1]), .panels = std::move(memory)};
   }
 
   mx::array embed(const BatchPtr& batch, const Weight& table, float scale) const override {
@@ -147,6 +152,28 @@ class PackOps final : public Ops {
   }
 
  private:
+  // Some rows at a time, so that they are still in the processor's cache when they are written.
+  Result<void> make_panels(const formats::Tensor& tensor, const std::byte* at, Panels& panels) const {
+    constexpr std::int64_t kPieceBytes = 1 << 20;
+    struct alignas(64) Line {
+      std::byte bytes[64];
+    };
+    const auto type = static_cast<std::uint32_t>(tensor.type);
+    const auto n = tensor.shape[0], k = tensor.shape[1];
+    const auto row_bytes = tensor.data.size() / static_cast<std::size_t>(n);
+    const auto rows = std::max<std::int64_t>(1, kPieceBytes / kernels_.panel_bytes(type, MLXR_PANEL_ROWS, k)) * MLXR_PANEL_ROWS;
+    const auto scratch =
+        std::make_unique_for_overwrite<Line[]>(static_cast<std::size_t>(kernels_.panel_bytes(type, rows, k)) / sizeof(Line));
+    for (std::int64_t row = 0; row < n; row += rows) {
+      const mlxr_rows piece{type, std::min(rows, n - row), k, tensor.data.data() + static_cast<std::size_t>(row) * row_bytes};
+      kernels_.make_panels(pack_->loading_pool(), &piece, scratch.get());
+      const std::span made(scratch[0].bytes, static_cast<std::size_t>(kernels_.panel_bytes(type, piece.n, k)));
+      if (auto ok = panels.write(at, made); !ok) return ok;
+      at += made.size();
+    }
+    return {};
+  }
+
   std::vector<mx::array> gemm(const mx::array& x, const std::vector<const Weight*>& weights, const float* residual) const {
     std::vector<mx::array> y;
     std::vector<mlxr_gemm_output> outputs;

@@ -4,6 +4,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #include <fcntl.h>
@@ -38,7 +39,7 @@ std::shared_ptr<std::byte> map(std::uint64_t bytes, int protection, int flags, i
 // The panels in a mapped file: they keep all of it.
 std::shared_ptr<std::byte> after_header(const std::shared_ptr<std::byte>& file) { return {file, file.get() + kHeaderBytes}; }
 
-// Takes the disk's room at once: a mapped page without room would end the process when it is written. 0, or an errno.
+// Takes the disk's room at once, so that a full disk is known before the work is done. 0, or an errno.
 int take_room(int fd, std::uint64_t bytes) {
 #if defined(__APPLE__)
   fstore_t room{F_ALLOCATEALL, F_PEOFPOSMODE, 0, static_cast<off_t>(bytes), 0};
@@ -46,6 +47,18 @@ int take_room(int fd, std::uint64_t bytes) {
 #else
   return ::posix_fallocate(fd, 0, static_cast<off_t>(bytes));
 #endif
+}
+
+// All of `bytes`, at `offset`. 0, or an errno.
+int write_at(int fd, std::uint64_t offset, std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return n < 0 ? errno : EIO;
+    bytes = bytes.subspan(static_cast<std::size_t>(n));
+    offset += static_cast<std::uint64_t>(n);
+  }
+  return 0;
 }
 
 // Files that a crash left: their lock is free.
@@ -59,9 +72,9 @@ void remove_abandoned(const fs::path& folder) {
 
 }  // namespace
 
-Result<std::unique_ptr<Panels>> Panels::open(const formats::Checkpoint& file, const Ops& ops, PanelOptions options) {
+Result<std::unique_ptr<Panels>> Panels::open(std::span<const formats::Tensor> tensors, const Ops& ops, PanelOptions options) {
   std::unique_ptr<Panels> panels(new Panels);
-  for (const auto& tensor : file.tensors()) {
+  for (const auto& tensor : tensors) {
     const auto bytes = ops.panel_bytes(tensor);
     if (bytes == 0) continue;
     panels->offsets_.emplace(tensor.name, panels->size_);
@@ -99,7 +112,7 @@ bool Panels::map_kept() {
   if (!file) return false;
   ::utimensat(AT_FDCWD, name_.c_str(), nullptr, 0);  // used now, for trim()
   memory_ = after_header(file);
-  filled_ = true;
+  cached_ = true;
   return true;
 }
 
@@ -110,15 +123,16 @@ bool Panels::map_new() {
   temporary_ = temporary;
   ::flock(fd_.get(), LOCK_EX | LOCK_NB);
   const int refused = take_room(fd_.get(), kHeaderBytes + size_);
-  const auto file = refused == 0 ? map(kHeaderBytes + size_, PROT_READ | PROT_WRITE, MAP_SHARED, fd_.get()) : nullptr;
+  const Header header{kMagic, size_};
+  const auto file = refused == 0 && write_at(fd_.get(), 0, std::as_bytes(std::span(&header, 1))) == 0
+                        ? map(kHeaderBytes + size_, PROT_READ, MAP_SHARED, fd_.get())
+                        : nullptr;
   if (!file) {
     not_kept(std::strerror(refused != 0 ? refused : errno));
     ::unlink(temporary.c_str());
     fd_.reset();
     return false;
   }
-  const Header header{kMagic, size_};
-  std::memcpy(file.get(), &header, sizeof header);
   memory_ = after_header(file);
   return true;
 }
@@ -128,10 +142,19 @@ void Panels::not_kept(std::string_view why) {
       "The repacked weights cannot be kept in " + options_.folder.string() + ": " + std::string(why) + ". They are made at every load.";
 }
 
-Place Panels::place(const formats::Tensor& tensor) const {
+std::shared_ptr<const std::byte> Panels::find(const formats::Tensor& tensor) const {
   const auto found = offsets_.find(tensor.name);
-  if (found == offsets_.end()) return {};
-  return {{memory_, memory_.get() + found->second}, filled_};
+  return found == offsets_.end() ? nullptr : std::shared_ptr<const std::byte>(memory_, memory_.get() + found->second);
+}
+
+Result<void> Panels::write(const std::byte* at, std::span<const std::byte> piece) {
+  const auto offset = at - memory_.get();
+  if (!fd_) {
+    std::memcpy(memory_.get() + offset, piece.data(), piece.size());
+  } else if (const int refused = write_at(fd_.get(), kHeaderBytes + static_cast<std::uint64_t>(offset), piece); refused != 0) {
+    return fail(platform::os_error(refused, "Cannot write " + temporary_.string()));
+  }
+  return {};
 }
 
 void Panels::keep() {

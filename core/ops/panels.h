@@ -1,18 +1,20 @@
 // The memory that holds a model's matrices as the kernel pack streams them ("panels", kernels/abi.h): a file in the cache folder, mapped,
 // so that they are made once and later starts only map them. MLX expressions need none.
 //
-//   auto panels = ops::Panels::open(file, *ops, {.folder = cache, .digest = sha256}).value();
-//   auto weight = ops->prepare(tensor, panels->place(tensor));   // fills its place, unless an earlier run did
-//   panels->keep();                                              // all are filled: puts the file into the cache, in the background
+//   auto panels = ops::Panels::open(file->tensors(), *ops, {.folder = cache, .digest = sha256}).value();
+//   auto weight = ops->prepare(tensor, *panels);   // makes those of a tensor, unless an earlier run did
+//   panels->keep();                                // all are made: puts the file into the cache, in the background
 //
 // A file that is being made has a temporary name and gets its own by a rename, when all of it is on the disk: a crash leaves only a
-// temporary file, which the next open() removes, and two processes may make the same file. The format: docs/files.md. Where nothing
-// can be kept (no folder, no digest, a full disk) the memory is anonymous. Belongs to one thread.
+// temporary file, which the next open() removes, and two processes may make the same file. The format: docs/files.md. It is written
+// piece by piece, not through the mapping: every page would be cleared first, and the processor stopped for each one that goes to the
+// disk (docs/performance.md). Where nothing can be kept (no folder, no digest, a full disk) the memory is anonymous. Belongs to one thread.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -33,21 +35,18 @@ struct PanelOptions {
   std::uint64_t limit = 0;       // bytes of all files in the folder: the least recently used go first; 0: no limit
 };
 
-// Where the panels of a matrix lie. `filled`: they are there already. Null for a matrix that has none.
-struct Place {
-  std::shared_ptr<std::byte> memory;
-  bool filled = false;
-};
-
 class Panels {
  public:
-  // Errors: kOverloaded (no memory).
-  static Result<std::unique_ptr<Panels>> open(const formats::Checkpoint& file, const Ops& ops, PanelOptions options);
+  // For `tensors`, whose names outlive the panels. Errors: kOverloaded (no memory).
+  static Result<std::unique_ptr<Panels>> open(std::span<const formats::Tensor> tensors, const Ops& ops, PanelOptions options);
   ~Panels();  // returns when keep() is done
 
-  Place place(const formats::Tensor& tensor) const;
+  // Where those of a tensor are, or will be when they are written. Null: it has none.
+  std::shared_ptr<const std::byte> find(const formats::Tensor& tensor) const;
+  bool cached() const { return cached_; }  // an earlier run made them: all can be read
+  // Writes a piece of them to `at`, an address behind find(). Errors: kIo.
+  Result<void> write(const std::byte* at, std::span<const std::byte> piece);
   void keep();
-  bool cached() const { return filled_; }                  // an earlier run filled them
   const std::string& problem() const { return problem_; }  // why they will not be kept though they should; empty: nothing is wrong
 
  private:
@@ -61,7 +60,7 @@ class Panels {
   std::unordered_map<std::string_view, std::uint64_t> offsets_;  // of each matrix, from the beginning of the memory
   std::uint64_t size_ = 0;
   std::shared_ptr<std::byte> memory_;
-  bool filled_ = false;
+  bool cached_ = false;
   std::string problem_;
 
   PanelOptions options_;

@@ -162,21 +162,41 @@ inline int64_t panel_size(uint32_t type, int64_t k) {
   with_panel(type, [&](auto panel) { size = panel.bytes(k); });
   return size;
 }
+static_assert(MLXR_PANEL_ROWS % kLanes == 0);
 inline int64_t panel_count(int64_t n) { return (n + kLanes - 1) / kLanes; }
 inline int64_t panel_bytes(uint32_t type, int64_t n, int64_t k) { return panel_count(n) * panel_size(type, k); }
+
+// Rows of floats as a panel: a Value of each lane in turn. A line of the cache at a time, so that what is written stays near.
+template <class Value>
+inline void put_floats(const uint8_t* rows, int64_t row_bytes, int lanes, uint8_t* panel) {
+  constexpr int64_t kColumns = 64 / sizeof(Value);
+  const int64_t columns = row_bytes / int64_t(sizeof(Value));
+  for (int64_t first = 0; first < columns; first += kColumns) {
+    for (int lane = 0; lane < lanes; ++lane) {
+      for (int64_t c = first; c < imin(first + kColumns, columns); ++c)
+        std::memcpy(panel + (c * kLanes + lane) * sizeof(Value), rows + lane * row_bytes + c * sizeof(Value), sizeof(Value));
+    }
+  }
+  for (int lane = 0; lane < lanes; ++lane)  // half a pair
+    std::memcpy(panel + (columns * kLanes + lane) * sizeof(Value), rows + lane * row_bytes + columns * sizeof(Value),
+                size_t(row_bytes) % sizeof(Value));
+}
 
 inline void make_panel(const mlxr_rows& rows, int64_t index, uint8_t* panel) {
   std::memset(panel, 0, size_t(panel_size(rows.type, rows.k)));
   const int64_t bytes = row_bytes(rows.type, rows.k);
-  for (int lane = 0; lane < kLanes && index * kLanes + lane < rows.n; ++lane) {
-    const uint8_t* row = static_cast<const uint8_t*>(rows.data) + (index * kLanes + lane) * bytes;
-    if (is_float(rows.type)) {
-      const int64_t each = layout(rows.type).block_bytes;
-      for (int64_t c = 0; c < rows.k; ++c) std::memcpy(panel + float_at(rows.type, c, lane) * each, row + c * each, size_t(each));
-    } else {
-      with_panel(rows.type, [&](auto format) { format.put(row, rows.k, lane, panel); });
-    }
+  const auto* first = static_cast<const uint8_t*>(rows.data) + index * kLanes * bytes;
+  const int lanes = int(imin(kLanes, rows.n - index * kLanes));
+  switch (static_cast<Type>(rows.type)) {
+    case Type::kF32: return put_floats<uint32_t>(first, bytes, lanes, panel);
+    case Type::kF16: return put_floats<uint16_t>(first, bytes, lanes, panel);
+    case Type::kBF16:
+      return kBf16Pairs ? put_floats<uint32_t>(first, bytes, lanes, panel) : put_floats<uint16_t>(first, bytes, lanes, panel);
+    default: break;
   }
+  with_panel(rows.type, [&](auto format) {
+    for (int lane = 0; lane < lanes; ++lane) format.put(first + lane * bytes, rows.k, lane, panel);
+  });
 }
 
 inline void make_panels(mlxr_pool* pool, const mlxr_rows* rows, void* panels) {

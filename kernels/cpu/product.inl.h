@@ -46,48 +46,36 @@ inline void block_product(P, const uint8_t* panel, const Activations& a, int64_t
   for (int i = 0; i < T; ++i) out[i] = total[i];
 }
 
-// The same for float weights. Few tokens take several sums each, as an addition waits for the one before it.
-template <int T, class LoadWeights>
-inline void float_product(LoadWeights load_weights, int64_t k, const float* x, F* out) {
-  constexpr int kSums = T == 1 ? 4 : T <= 4 ? 2 : 1;
+// The same for weights that are no blocks: out[i] is the sum of add(…, weights(c), x[i * count + c]) over c. Few tokens take several sums
+// each, as an addition waits for the one before it; kAlone of them for one token.
+template <int T, int kAlone, class Weights, class X, class Add>
+inline void running_product(Weights weights, Add add, int64_t count, const X* x, F* out) {
+  constexpr int kSums = T == 1 ? kAlone : T <= 4 ? 2 : 1;
   F total[kSums][T] = {};
+  const auto step = [&](int sum, int64_t c) __attribute__((always_inline)) {
+    const auto w = weights(c);
+    for (int i = 0; i < T; ++i) total[sum][i] = add(total[sum][i], w, x[i * count + c]);
+  };
   int64_t c = 0;
-  for (; c + kSums <= k; c += kSums) {
-    for (int s = 0; s < kSums; ++s) {
-      const F w = load_weights(c + s);
-      for (int i = 0; i < T; ++i) total[s][i] += w * x[i * k + c + s];
-    }
-  }
-  for (; c < k; ++c) {
-    const F w = load_weights(c);
-    for (int i = 0; i < T; ++i) total[0][i] += w * x[i * k + c];
-  }
+  for (; c + kSums <= count; c += kSums)
+    for (int s = 0; s < kSums; ++s) step(s, c + s);
+  for (; c < count; ++c) step(0, c);
   for (int i = 0; i < T; ++i) {
     out[i] = total[0][i];
     for (int s = 1; s < kSums; ++s) out[i] += total[s][i];
   }
 }
 
-// The same for pairs of bfloat16 and x rounded to it: (T, ceil(k / 2)) words.
+template <int T, class Weights>
+inline void float_product(Weights weights, int64_t k, const float* x, F* out) {
+  running_product<T, 4>(weights, [](F sum, F w, float value) { return sum + w * value; }, k, x, out);
+}
+
+// Pairs of bfloat16, and x rounded to it: (T, ceil(k / 2)) words.
 template <int T>
 inline void pair_product(const uint8_t* panel, int64_t n_pairs, const uint32_t* x, F* out) {
-  constexpr int kSums = T == 1 ? 6 : T <= 4 ? 2 : 1;
-  F total[kSums][T] = {};
-  int64_t c = 0;
-  for (; c + kSums <= n_pairs; c += kSums) {
-    for (int s = 0; s < kSums; ++s) {
-      const I w = load<I>(panel + (c + s) * kVector);
-      for (int i = 0; i < T; ++i) total[s][i] = pair_dot(total[s][i], w, x[i * n_pairs + c + s]);
-    }
-  }
-  for (; c < n_pairs; ++c) {
-    const I w = load<I>(panel + c * kVector);
-    for (int i = 0; i < T; ++i) total[0][i] = pair_dot(total[0][i], w, x[i * n_pairs + c]);
-  }
-  for (int i = 0; i < T; ++i) {
-    out[i] = total[0][i];
-    for (int s = 1; s < kSums; ++s) out[i] += total[s][i];
-  }
+  running_product<T, 6>([&](int64_t c) { return load<I>(panel + c * kVector); },
+                        [](F sum, I w, uint32_t pair) { return pair_dot(sum, w, pair); }, n_pairs, x, out);
 }
 
 // The products of two adjacent panels of a float type with kPairTokens tokens: a value of x that was broadcast serves two sums.

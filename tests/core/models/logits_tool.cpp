@@ -28,7 +28,7 @@ int main(int argc, char** argv) {
   }
   auto file = formats::Checkpoint::open(argv[1]);
   if (!file) return std::fprintf(stderr, "%s\n", file.error().message.c_str()), 1;
-  const auto panels = ops::Panels::open(**file, *ops, {}).value();
+  const auto panels = ops::Panels::open((*file)->tensors(), *ops, {}).value();
   auto model = models::Transformer::load(**file, ops, *panels);
   if (!model) return std::fprintf(stderr, "%s\n", model.error().message.c_str()), 1;
 

@@ -49,9 +49,8 @@ struct Matrix {
   }
   // As the operations want it.
   Weight prepare(const Ops& ops) const {
-    const auto bytes = ops.panel_bytes(tensor);
-    std::shared_ptr<std::byte> memory(static_cast<std::byte*>(std::aligned_alloc(64, bytes + 64)), std::free);
-    return ops.prepare(tensor, {memory, false}).value();
+    const auto panels = Panels::open({&tensor, 1}, ops, {}).value();
+    return ops.prepare(tensor, *panels).value();
   }
   std::vector<float> data;
   formats::Tensor tensor;

@@ -10,14 +10,20 @@ static_assert(std::atomic<bool>::is_always_lock_free, "the signal handler stores
 
 void on_interrupt(int) { flag.store(true, std::memory_order_relaxed); }
 
+void catch_signal(int number) {
+  struct sigaction action{};
+  action.sa_handler = on_interrupt;
+  sigaction(number, &action, nullptr);
+}
+
 }  // namespace
 
 void catch_interrupts() {
-  struct sigaction action{};
-  action.sa_handler = on_interrupt;
-  sigaction(SIGINT, &action, nullptr);
+  catch_signal(SIGINT);
   std::signal(SIGPIPE, SIG_IGN);
 }
+
+void catch_termination() { catch_signal(SIGTERM); }
 
 std::atomic<bool>& interrupted() { return flag; }
 

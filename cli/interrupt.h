@@ -9,4 +9,7 @@ namespace mlxr::cli {
 void catch_interrupts();
 std::atomic<bool>& interrupted();
 
+// SIGTERM sets the flag too: for commands that have a half-written file to remove.
+void catch_termination();
+
 }  // namespace mlxr::cli

@@ -36,6 +36,7 @@ Failure with_option(const Error& error) {
 }
 
 Status quantize(const Options& options) {
+  catch_termination();
   ProgressBar bar(stderr_is_terminal());
   store::QuantizeOptions how{.threads = options.threads > 0 ? options.threads : platform::usable_cores(),
                              .allow_requantize = options.allow_requantize,

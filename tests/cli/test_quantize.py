@@ -194,10 +194,11 @@ def test_a_quantized_input_needs_a_word(mlx, small, tmp_path):
     assert types(second)["blk.0.attn_q.weight"] == "Q4_0"
 
 
-def test_ctrl_c_leaves_nothing(mlx, real, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_nothing(mlx, real, tmp_path, number):
     process = mlx.start("quantize", real, tmp_path / "out.gguf", "Q5_K_M", "--threads", "1")
     process.stderr.readline()  # the first tenth
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130 and "Nothing was written" in err and list(tmp_path.iterdir()) == []
 

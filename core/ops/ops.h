@@ -59,7 +59,7 @@ class Ops {
   // Names how prepare() fills them: panels under one name may be used again.
   virtual std::string panel_layout() const = 0;
   // A weight for q_gemm, gated_mlp and embed, which keeps its part of `panels`, and makes it unless they are cached.
-  // Errors: kUnsupported (the implementation cannot run this type, by name); kIo.
+  // Errors: kUnsupported (the implementation cannot run this type, by name); those of Panels::write.
   virtual Result<Weight> prepare(const formats::Tensor& tensor, Panels& panels) const = 0;
 
   // Rows of a table: y[t] = scale · table[tokens[t]].  (T, k)

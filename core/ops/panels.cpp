@@ -49,17 +49,7 @@ int take_room(int fd, std::uint64_t bytes) {
 #endif
 }
 
-// All of `bytes`, at `offset`. 0, or an errno.
-int write_at(int fd, std::uint64_t offset, std::span<const std::byte> bytes) {
-  while (!bytes.empty()) {
-    const ssize_t n = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return n < 0 ? errno : EIO;
-    bytes = bytes.subspan(static_cast<std::size_t>(n));
-    offset += static_cast<std::uint64_t>(n);
-  }
-  return 0;
-}
+std::string_view text(std::span<const std::byte> bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 
 // Files that a crash left: their lock is free.
 void remove_abandoned(const fs::path& folder) {
@@ -124,7 +114,7 @@ bool Panels::map_new() {
   ::flock(fd_.get(), LOCK_EX | LOCK_NB);
   const int refused = take_room(fd_.get(), kHeaderBytes + size_);
   const Header header{kMagic, size_};
-  const auto file = refused == 0 && write_at(fd_.get(), 0, std::as_bytes(std::span(&header, 1))) == 0
+  const auto file = refused == 0 && platform::write_all(fd_.get(), text(std::as_bytes(std::span(&header, 1))), temporary_)
                         ? map(kHeaderBytes + size_, PROT_READ, MAP_SHARED, fd_.get())
                         : nullptr;
   if (!file) {
@@ -149,11 +139,12 @@ std::shared_ptr<const std::byte> Panels::find(const formats::Tensor& tensor) con
 
 Result<void> Panels::write(const std::byte* at, std::span<const std::byte> piece) {
   const auto offset = at - memory_.get();
-  if (!fd_) {
-    std::memcpy(memory_.get() + offset, piece.data(), piece.size());
-  } else if (const int refused = write_at(fd_.get(), kHeaderBytes + static_cast<std::uint64_t>(offset), piece); refused != 0) {
-    return fail(platform::os_error(refused, "Cannot write " + temporary_.string()));
+  if (fd_) {
+    if (::lseek(fd_.get(), static_cast<off_t>(kHeaderBytes) + offset, SEEK_SET) < 0)
+      return fail(platform::os_error(errno, "Cannot write " + temporary_.string()));
+    return platform::write_all(fd_.get(), text(piece), temporary_);
   }
+  std::memcpy(memory_.get() + offset, piece.data(), piece.size());
   return {};
 }
 

@@ -44,7 +44,7 @@ class Panels {
   // Where those of a tensor are, or will be when they are written. Null: it has none.
   std::shared_ptr<const std::byte> find(const formats::Tensor& tensor) const;
   bool cached() const { return cached_; }  // an earlier run made them: all can be read
-  // Writes a piece of them to `at`, an address behind find(). Errors: kIo.
+  // Writes a piece of them to `at`, an address behind find(). Errors: kNoSpace, kIo.
   Result<void> write(const std::byte* at, std::span<const std::byte> piece);
   void keep();
   const std::string& problem() const { return problem_; }  // why they will not be kept though they should; empty: nothing is wrong

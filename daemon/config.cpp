@@ -1,5 +1,6 @@
 #include "daemon/config.h"
 
+#include <mlxrunner/engine.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
@@ -68,11 +69,10 @@ const std::vector<Setting>& settings() {
       {"target_latency_ms", "a number from 0 (no target) to 60000", number(&Config::target_latency_ms, 0, 60000)},
       {"max_queue", "a number from 1 to 4096", number(&Config::max_queue, 1, 4096)},
       {"threads", "a number from 0 (one per core) to 1024", number(&Config::threads, 0, 1024)},
-      {"kernels", "auto, mlx, avx2, avx512 or neon",
+      {"kernels", "auto, mlx, amx, avx512, avx2, neon or scalar",
        [](Config& config, const YAML::Node& node) {
-         static constexpr std::string_view kNames[] = {"auto", "mlx", "avx2", "avx512", "neon"};
          config.kernels = node.Scalar();
-         return std::ranges::find(kNames, config.kernels) != std::end(kNames);
+         return std::ranges::find(kKernelNames, config.kernels) != kKernelNames.end();
        }},
       {"kv", "a size such as 2G or 512M (0: one eighth of the memory)",
        [](Config& config, const YAML::Node& node) { return parse_bytes(node.Scalar(), config.kv); }},

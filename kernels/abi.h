@@ -150,7 +150,7 @@ typedef struct mlxr_kernel_pack {
   uint32_t size;        // sizeof(mlxr_kernel_pack)
   uint32_t abi;         // MLXR_KERNEL_ABI it was built with
   const char* version;  // the pack's own, "0.1.0"
-  const char* variant;  // "avx512", "avx2", "neon" or "scalar"
+  const char* variant;  // "amx", "avx512", "avx2", "neon" or "scalar"
 
   // Threads: the calling thread and n_threads - 1 workers. Null when threads cannot be made.
   mlxr_pool* (*pool_create)(int32_t n_threads);

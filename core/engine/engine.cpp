@@ -85,10 +85,8 @@ Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
   state->kernels.requested = options.kernels;
   if (const char* variable = std::getenv("MLXR_KERNELS"); variable && *variable) state->kernels.requested = variable;
   const auto& requested = state->kernels.requested;
-  if (requested != "auto" && requested != "mlx" && requested != "avx2" && requested != "avx512" && requested != "neon" &&
-      requested != "scalar") {
-    return fail(ErrorCode::kInvalidArgument, "kernels is '" + requested + "'; use auto, mlx, avx2, avx512, neon or scalar.");
-  }
+  if (std::ranges::find(kKernelNames, requested) == kKernelNames.end())
+    return fail(ErrorCode::kInvalidArgument, "kernels is '" + requested + "'; use auto, mlx, amx, avx512, avx2, neon or scalar.");
   state->kernels.threads = options.threads ? options.threads : platform::usable_cores();
   if (options.kv_bytes == 0) options.kv_bytes = platform::usable_memory() / 8;
   state->options = options;

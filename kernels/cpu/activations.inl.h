@@ -45,17 +45,21 @@ struct ActivationForms {
 
 struct Activations {
   int64_t n_tokens = 0, k = 0, n_blocks = 0;  // n_blocks of 32: 0 without bytes
-  // As int8, per token and block of 32: x ≈ dx * q, symmetric, q in [-127, 127].
+  // As int8, per token and block of 32: x ≈ dx * q, symmetric, q in [-127, 127]. What goes with a block lies beside that of the same block
+  // of the tokens that are multiplied together: groups of at most kGroup, whose first token is a multiple of it.
+  static constexpr int64_t kGroup = 16;
+  int64_t group = 0;           // kGroup, or n_tokens where that is less
   int8_t* q = nullptr;         // (n_tokens, k)
-  float* scale = nullptr;      // (n_tokens, n_blocks): dx
-  float* sums = nullptr;       // (n_tokens, n_blocks): dx * the sum of a block's q
-  float* half_sums = nullptr;  // (n_tokens, 2 n_blocks): the same of each 16, for Q6_K
+  float* scale = nullptr;      // (n_groups, n_blocks, group): dx
+  float* sums = nullptr;       // (n_groups, n_blocks, group): dx * the sum of a block's q
+  float* half_sums = nullptr;  // (n_groups, 2 n_blocks, group): the same of each 16, for Q6_K
   // Rounded to bfloat16: as pairs where the processor multiplies pairs, else as float32.
   uint32_t* pairs = nullptr;  // (n_tokens, ceil(k / 2))
   float* rounded = nullptr;   // (n_tokens, k)
 
   static size_t size(int64_t n_tokens, int64_t k, ActivationForms forms) {
-    return size_t((forms.bytes ? n_tokens * (k + k / 32 * 4 * 4) : 0) + (forms.bfloats ? n_tokens * (k + 1) * 4 : 0)) + 256;
+    const int64_t bytes = n_tokens * k + (n_tokens + kGroup) * (k / 32 * 4 * 4);
+    return size_t((forms.bytes ? bytes : 0) + (forms.bfloats ? n_tokens * (k + 1) * 4 : 0)) + 256;
   }
 
   Activations() = default;
@@ -63,14 +67,20 @@ struct Activations {
     auto* p = static_cast<uint8_t*>(memory);
     if (forms.bytes) {
       n_blocks = k / 32;
+      group = imin(kGroup, n_tokens);
+      const int64_t values = (n_tokens + group - 1) / group * group * n_blocks;
       q = reinterpret_cast<int8_t*>(p);
       scale = reinterpret_cast<float*>(p + (n_tokens * k + 63) / 64 * 64);
-      sums = scale + n_tokens * n_blocks;
-      half_sums = sums + n_tokens * n_blocks;
-      p = reinterpret_cast<uint8_t*>(half_sums + 2 * n_tokens * n_blocks);
+      sums = scale + values;
+      half_sums = sums + values;
+      p = reinterpret_cast<uint8_t*>(half_sums + 2 * values);
     }
     if (forms.bfloats) (kBf16Pairs ? reinterpret_cast<void*&>(pairs) : reinterpret_cast<void*&>(rounded)) = p;
   }
+
+  // Where the first block (half block) of a token lies in `scale` and `sums` (half_sums); the next is `group` further.
+  int64_t at(int64_t token) const { return token / group * n_blocks * group + token % group; }
+  int64_t half_at(int64_t token) const { return token / group * 2 * n_blocks * group + token % group; }
 
   void round(const float* x, int64_t token) {
     const int64_t n_pairs = (k + 1) / 2;
@@ -89,13 +99,12 @@ struct Activations {
   }
 
   void quantize(const float* x, int64_t token) {
-    for (int64_t b = 0; b < n_blocks; ++b) {
-      const int64_t at = token * n_blocks + b;
+    for (int64_t b = 0, to = at(token), half_to = half_at(token); b < n_blocks; ++b, to += group, half_to += 2 * group) {
       const ByteBlock block = quantize_block(x + token * k + 32 * b, 1e-37f, q + token * k + 32 * b);
-      scale[at] = block.d;
-      sums[at] = block.d * float(block.sums[0] + block.sums[1]);
-      half_sums[2 * at] = block.d * float(block.sums[0]);
-      half_sums[2 * at + 1] = block.d * float(block.sums[1]);
+      scale[to] = block.d;
+      sums[to] = block.d * float(block.sums[0] + block.sums[1]);
+      half_sums[half_to] = block.d * float(block.sums[0]);
+      half_sums[half_to + group] = block.d * float(block.sums[1]);
     }
   }
 };

@@ -54,18 +54,21 @@ inline Activations activations(mlxr_pool* pool, const float* x, int64_t n_tokens
 // Calls use(y, at, row, count) for each vector of the product of the panels [begin, end) with all tokens: its `count` values belong at
 // offset `at` of a (n_tokens, n) matrix; `row` is their first column there.
 template <class Use>
-inline void each_product(const Panels& w, int64_t begin, int64_t end, const float* x, const Activations& a, int64_t n_tokens, Use use) {
+inline void each_product(const Worker& worker, const Panels& w, int64_t begin, int64_t end, const float* x, const Activations& a,
+                         int64_t n_tokens, Use use) {
+  const auto emit = [&](const F* out, int64_t panel, int64_t t, int tokens) __attribute__((always_inline)) {
+    const int64_t row = panel * kLanes;
+    const int count = int(imin(kLanes, w.n - row));
+    for (int i = 0; i < tokens; ++i) use(out[i], (t + i) * w.n + row, row, count);
+  };
+  const int64_t tiled = tiled_products(worker, w, begin, end, a, n_tokens, emit);
   F out[2 * kTileTokens];
-  for (int64_t panel = begin; panel < end;) {
-    const Step step(w.type, end - panel, n_tokens);
-    for (int64_t t = 0; t < n_tokens; t += step.tokens) {
+  for (int64_t panel = begin; panel < end && tiled < n_tokens;) {
+    const Step step(w.type, end - panel, n_tokens - tiled);
+    for (int64_t t = tiled; t < n_tokens; t += step.tokens) {
       const int tokens = int(imin(step.tokens, n_tokens - t));
       panel_products(w, panel, step, x, a, t, tokens, out);
-      for (int p = 0; p < step.panels; ++p) {
-        const int64_t row = (panel + p) * kLanes;
-        const int count = int(imin(kLanes, w.n - row));
-        for (int i = 0; i < tokens; ++i) use(out[p * kTileTokens + i], (t + i) * w.n + row, row, count);
-      }
+      for (int p = 0; p < step.panels; ++p) emit(out + p * kTileTokens, panel + p, t, tokens);
     }
     panel += step.panels;
   }
@@ -73,16 +76,16 @@ inline void each_product(const Panels& w, int64_t begin, int64_t end, const floa
 
 inline void q_gemm(mlxr_pool* pool, const mlxr_gemm_args* args) {
   struct Job {
+    mlxr_pool* pool;
     const mlxr_gemm_args* args;
     Activations a;
     Panels panels[4];
     int64_t first_panel[5];  // of each output; panels of all outputs are numbered in one row
     int64_t per_chunk, chunks;
-    int threads;
   };
   ActivationForms forms;
   int64_t panels = 0, rows = 0;
-  Job job{args, Activations(), {}, {}, 1, 1, pool_threads(pool)};
+  Job job{pool, args, Activations(), {}, {}, 1, 1};
   for (int o = 0; o < args->n_outputs; ++o) {
     const mlxr_matrix& w = args->outputs[o].w;
     forms.add(w.type);
@@ -95,17 +98,17 @@ inline void q_gemm(mlxr_pool* pool, const mlxr_gemm_args* args) {
   job.a = activations(pool, args->x, args->n_tokens, args->k, forms);
   job.per_chunk = chunk_panels(panels, pool_threads(pool), rows * args->k * args->n_tokens);
   job.chunks = (panels + job.per_chunk - 1) / job.per_chunk;
-  const auto task = [](void* context, int64_t claim, int) {
+  const auto task = [](void* context, int64_t claim, int thread) {
     const Job& j = *static_cast<const Job*>(context);
     const mlxr_gemm_args& g = *j.args;
-    const int64_t chunk = chunk_of(claim, j.chunks, j.threads);
+    const int64_t chunk = chunk_of(claim, j.chunks, pool_threads(j.pool));
     const int64_t end = imin((chunk + 1) * j.per_chunk, j.first_panel[g.n_outputs]);
     int o = 0;
     for (int64_t panel = chunk * j.per_chunk; panel < end; panel = imin(end, j.first_panel[o + 1])) {
       while (panel >= j.first_panel[o + 1]) ++o;
       const mlxr_gemm_output& output = g.outputs[o];
       const int64_t first = j.first_panel[o];
-      each_product(j.panels[o], panel - first, imin(end, j.first_panel[o + 1]) - first, g.x, j.a, g.n_tokens,
+      each_product({j.pool, thread}, j.panels[o], panel - first, imin(end, j.first_panel[o + 1]) - first, g.x, j.a, g.n_tokens,
                    [&](F y, int64_t at, int64_t row, int count) {
                      if (output.bias) y += load_some(output.bias + row, count);
                      if (output.residual) y += load_some(output.residual + at, count);
@@ -126,29 +129,28 @@ inline F activate(F x, mlxr_activation activation) {
 
 inline void gated_mlp(mlxr_pool* pool, const mlxr_gated_args* args) {
   struct Job {
+    mlxr_pool* pool;
     const mlxr_gated_args* args;
     Activations a;
     Panels gate, up;
     int64_t panels, per_chunk, chunks;
-    int threads;
   };
   const int64_t n = args->gate.n, k = args->gate.k, panels = panel_count(n);
   ActivationForms forms;
   forms.add(args->gate.type);
   forms.add(args->up.type);
-  Job job{
-      args, activations(pool, args->x, args->n_tokens, k, forms), Panels(args->gate), Panels(args->up), panels, 1, 1, pool_threads(pool)};
+  Job job{pool, args, activations(pool, args->x, args->n_tokens, k, forms), Panels(args->gate), Panels(args->up), panels, 1, 1};
   job.per_chunk = chunk_panels(panels, pool_threads(pool), 2 * n * k * args->n_tokens);
   job.chunks = (panels + job.per_chunk - 1) / job.per_chunk;
-  const auto task = [](void* context, int64_t claim, int) {
+  const auto task = [](void* context, int64_t claim, int thread) {
     const Job& j = *static_cast<const Job*>(context);
     const mlxr_gated_args& g = *j.args;
-    const int64_t chunk = chunk_of(claim, j.chunks, j.threads);
+    const int64_t chunk = chunk_of(claim, j.chunks, pool_threads(j.pool));
     // The one matrix and then the other: each is a stream of its own.
     const int64_t begin = chunk * j.per_chunk, end = imin(begin + j.per_chunk, j.panels);
-    each_product(j.gate, begin, end, g.x, j.a, g.n_tokens,
+    each_product({j.pool, thread}, j.gate, begin, end, g.x, j.a, g.n_tokens,
                  [&](F gate, int64_t at, int64_t, int count) { store_some(g.y + at, activate(gate, g.activation), count); });
-    each_product(j.up, begin, end, g.x, j.a, g.n_tokens,
+    each_product({j.pool, thread}, j.up, begin, end, g.x, j.a, g.n_tokens,
                  [&](F up, int64_t at, int64_t, int count) { store_some(g.y + at, load_some(g.y + at, count) * up, count); });
   };
   pool_run(pool, job.chunks, task, &job);

@@ -1,13 +1,15 @@
 // The exported function: picks a variant that this processor runs.
 #include <cstring>
-#include <initializer_list>
 
 #include "kernels/abi.h"
 #include "kernels/cpu/pool.h"
 #include "kernels/cpu/table.h"
 #include "kernels/cpu/types.h"
 
-#if defined(__aarch64__) && defined(__linux__)
+#if defined(__x86_64__) && defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#elif defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
 #elif defined(__APPLE__)
 #include <sys/sysctl.h>
@@ -48,24 +50,39 @@ mlxr_kernel_pack table(const char* variant, const char* layout_name) {
           check<kOperations>};
 }
 
-// Best first; null entries are instruction sets that this processor (or its operating system, for wide registers) does not run.
+// Best first; empty entries are instruction sets that this processor (or its operating system, for wide registers) does not run.
 struct Variants {
-  mlxr_kernel_pack best{}, second{}, scalar = table<scalar::operations>("scalar", "scalar-1");
+  mlxr_kernel_pack packs[4] = {};
 
   Variants() {
+    int count = 0;
 #if defined(__x86_64__)
     __builtin_cpu_init();  // also asks the operating system whether it saves the wide registers
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni"))
-      best = __builtin_cpu_supports("avx512bf16") ? table<avx512_bf16::operations>("avx512", "avx512bf16-1")
-                                                  : table<avx512::operations>("avx512", "avx512-1");
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c()) second = table<avx2::operations>("avx2", "avx2-1");
+        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni")) {
+      const bool bf16 = __builtin_cpu_supports("avx512bf16");
+      if (bf16 && has_amx()) packs[count++] = table<amx::operations>("amx", "avx512bf16-1");
+      packs[count++] = bf16 ? table<avx512_bf16::operations>("avx512", "avx512bf16-1") : table<avx512::operations>("avx512", "avx512-1");
+    }
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c())
+      packs[count++] = table<avx2::operations>("avx2", "avx2-1");
 #elif defined(__aarch64__)
-    best = has_dotprod() ? table<neon_dotprod::operations>("neon", "neon-1") : table<neon::operations>("neon", "neon-1");
+    packs[count++] = has_dotprod() ? table<neon_dotprod::operations>("neon", "neon-1") : table<neon::operations>("neon", "neon-1");
 #endif
+    packs[count] = table<scalar::operations>("scalar", "scalar-1");
   }
 
 #if defined(__x86_64__)
+  // Tiles are large, so Linux gives them only to processes that ask; all threads of this one may use them from then on.
+  static bool has_amx() {
+#if defined(__linux__)
+    constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, of asm/prctl.h since Linux 5.16
+    return __builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-int8") && __builtin_cpu_supports("amx-bf16") &&
+           syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+    return false;
+#endif
+  }
   static bool has_f16c() {  // __builtin_cpu_supports of older compilers does not know the name
     unsigned a = 1, b, c = 0, d;
     asm volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
@@ -92,7 +109,7 @@ extern "C" __attribute__((visibility("default"))) const mlxr_kernel_pack* mlxr_k
   static const mlxr::kernels::Variants variants;
   if (abi != MLXR_KERNEL_ABI || variant == nullptr) return nullptr;
   const bool any = std::strcmp(variant, "auto") == 0;
-  for (const mlxr_kernel_pack* pack : {&variants.best, &variants.second, &variants.scalar})
-    if (pack->size != 0 && (any || std::strcmp(variant, pack->variant) == 0)) return pack;
+  for (const mlxr_kernel_pack& pack : variants.packs)
+    if (pack.size != 0 && (any || std::strcmp(variant, pack.variant) == 0)) return &pack;
   return nullptr;
 }

@@ -12,10 +12,10 @@ inline constexpr bool kTakesPairs = kLanes < 16;         // AVX-512 broadcasts a
 template <int T, class P>
 inline void block_product(P, const uint8_t* panel, const Activations& a, int64_t t, F* out) {
   constexpr int kGroups = P::kGroups;
-  const int64_t n_blocks = a.n_blocks, groups = n_blocks * kGroups, k = a.k;
+  const int64_t n_blocks = a.n_blocks, group = a.group, k = a.k;
   const int8_t* q = a.q + t * k;
-  const float* dx = a.scale + t * n_blocks;
-  const float* sums = (kGroups == 2 ? a.half_sums : a.sums) + t * groups;
+  const float* dx = a.scale + a.at(t);
+  const float* sums = kGroups == 2 ? a.half_sums + a.half_at(t) : a.sums + a.at(t);
   F total[T] = {};
   for (int64_t b = 0; b < n_blocks;) {
     for (int part = 0; part < P::kParts; ++part, ++b) {
@@ -36,8 +36,8 @@ inline void block_product(P, const uint8_t* panel, const Activations& a, int64_t
       const auto s = P::scales(panel, part);
       for (int g = 0; g < kGroups; ++g) {
         for (int i = 0; i < T; ++i) {
-          total[i] += __builtin_convertvector(d[g][i], F) * (s.scale[g] * dx[i * n_blocks + b]);
-          if constexpr (P::kCentre != 0 || P::kHasMin) total[i] += s.offset[g] * sums[i * groups + b * kGroups + g];
+          total[i] += __builtin_convertvector(d[g][i], F) * (s.scale[g] * dx[b * group + i]);
+          if constexpr (P::kCentre != 0 || P::kHasMin) total[i] += s.offset[g] * sums[(b * kGroups + g) * group + i];
         }
       }
     }

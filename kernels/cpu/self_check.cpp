@@ -80,13 +80,13 @@ bool agree(const Operations& tested, size_t n, Call call) {
 
 const char* check(const Operations& tested, mlxr_pool* pool) {
   Random random;
-  const auto x = random.reals(12 * 256);
+  const auto x = random.reals(21 * 256);
   for (uint32_t type = 0; type <= 30; ++type) {
     if (layout(type).block_values == 0) continue;
     const int64_t n = 19, k = 256;
     const auto rows = packed_rows(random, type, n, k);
     const Matrix w(tested, pool, {type, n, k, rows.data()});
-    for (const int64_t tokens : {1, 3, 9}) {
+    for (const int64_t tokens : {1, 3, 9, 21}) {
       if (!agree(tested, size_t(n * tokens), [&](const Operations& o, float* y) {
             const mlxr_gemm_output output{w.of(o), nullptr, nullptr, y};
             const mlxr_gemm_args args{x.data(), tokens, k, 1, &output};

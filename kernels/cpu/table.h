@@ -32,6 +32,9 @@ extern const Operations operations;
 namespace avx512_bf16 {
 extern const Operations operations;
 }
+namespace amx {
+extern const Operations operations;
+}
 #elif defined(__aarch64__)
 namespace neon {
 extern const Operations operations;

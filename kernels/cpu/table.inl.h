@@ -12,6 +12,7 @@
 #include "kernels/cpu/panel.inl.h"
 #include "kernels/cpu/activations.inl.h"
 #include "kernels/cpu/product.inl.h"
+#include "kernels/cpu/tiles.inl.h"
 #include "kernels/cpu/gemm.inl.h"
 #include "kernels/cpu/elementwise.inl.h"
 #include "kernels/cpu/cache.inl.h"

@@ -27,7 +27,7 @@ inline Open open_function() {
 // Every variant that this machine runs, "scalar" among them.
 inline std::vector<const mlxr_kernel_pack*> available() {
   std::vector<const mlxr_kernel_pack*> packs;
-  for (const char* name : {"scalar", "avx2", "avx512", "neon"})
+  for (const char* name : {"scalar", "avx2", "avx512", "amx", "neon"})
     if (const auto* pack = open_function() ? open_function()(MLXR_KERNEL_ABI, name) : nullptr) packs.push_back(pack);
   return packs;
 }

@@ -10,18 +10,23 @@
 // Results and errors are in result.h.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <mlxrunner/model.h>
 #include <mlxrunner/result.h>
 
 namespace mlxr {
+
+// Which kernels an engine may be asked for: the best that this processor runs, none but MLX's own operations, or a variant of the CPU pack.
+inline constexpr std::array<std::string_view, 7> kKernelNames = {"auto", "mlx", "amx", "avx512", "avx2", "neon", "scalar"};
 
 struct EngineOptions {
   int threads = 0;                    // kernel threads; 0: one per core that this process may use (affinity and cgroup quota)
@@ -30,7 +35,7 @@ struct EngineOptions {
   int max_queue = 512;                // requests that may wait; more are refused with kOverloaded
   std::uint64_t kv_bytes = 0;         // size limit of a model's KV arena; 0: one eighth of the machine's memory
   std::string kv_type = "f16";        // type of cached keys and values: "f16", or "q8_0" (half of its memory, a little less exact)
-  std::string kernels = "auto";       // "auto", "mlx" (no pack), or a variant by name: "avx2", "avx512", "neon"
+  std::string kernels = "auto";       // one of kKernelNames
   std::filesystem::path kernel_pack;  // folder with the pack's manifest.json; empty: beside the program (see core/ops/pack.h)
 };
 
@@ -120,7 +125,7 @@ class Reply {
 
 struct KernelStatus {
   std::string requested;        // EngineOptions::kernels, or MLXR_KERNELS
-  std::string variant;          // what runs: "avx512", "avx2", "neon" or "mlx"
+  std::string variant;          // what runs: "amx", "avx512", "avx2", "neon" or "mlx"
   std::string pack_version;     // empty with "mlx"
   std::string warning;          // why the pack is not in use, when it should be; empty when all is well
   std::uint64_t fallbacks = 0;  // how often a pack was refused since the process started

@@ -19,7 +19,7 @@ MODELS = pathlib.Path(os.environ.get("MLXR_TEST_MODELS", ROOT / ".deps" / "model
 SMOLLM2 = ("SmolLM2-135M-Instruct.Q4_1.gguf", [1, 4093, 198, 28120, 732, 253, 3725, 314, 281, 582, 6330, 30, 2, 198, 1, 520, 9531, 198, *range(300, 340)])
 GEMMA3 = ("gemma-3-270m-q4_k_m.gguf", [2, 818, 5279, 529, 7001, 563, 9079, 236761, *range(1000, 1040)])
 
-VARIANTS = ["scalar", "avx2", "avx512", "neon"]
+VARIANTS = ["scalar", "avx2", "avx512", "amx", "neon"]
 
 
 def require(name):

@@ -155,7 +155,7 @@ TEST_P(OpsAgree, WhichCachesThereAre) {
   EXPECT_EQ(pack_->cache_bytes(narrow), 0u) << "80 is no multiple of 32";
 }
 
-INSTANTIATE_TEST_SUITE_P(Variants, OpsAgree, ::testing::Values("scalar", "avx2", "avx512", "neon"),
+INSTANTIATE_TEST_SUITE_P(Variants, OpsAgree, ::testing::Values("scalar", "avx2", "avx512", "amx", "neon"),
                          [](const auto& variant) { return std::string(variant.param); });
 
 }  // namespace

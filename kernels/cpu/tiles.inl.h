@@ -1,0 +1,164 @@
+// Products of one panel with 16 tokens at a time by AMX, whose registers are tiles: 16 rows of 64 bytes. Only prompts have so many tokens.
+//
+//   sums (16 tokens, 16 rows) += x (16 tokens, 4 depth bytes) · w (depth, 16 rows of 4 bytes)
+//
+// The vectors of a panel (panel.inl.h) are what a tile of w has as its rows: 8 of them hold 32 values of each of 16 rows, and 16 of a panel
+// of BF16 do, 2 bytes each. x is read as it lies, a token per row. Integer sums are int32 and exact, as in block_product.
+#pragma once
+
+namespace mlxr::kernels::MLXR_ISA {
+
+// A thread of the pool, whose scratch memory a product may use.
+struct Worker {
+  mlxr_pool* pool;
+  int thread;
+};
+
+#if !defined(__AMX_INT8__)
+template <class Emit>
+inline int64_t tiled_products(const Worker&, const Panels&, int64_t, int64_t, const Activations&, int64_t, Emit) {
+  return 0;
+}
+#else
+inline constexpr int kTiledTokens = 16;
+static_assert(kTiledTokens == Activations::kGroup);
+
+// The tile registers, by the values of x that a product takes in one instruction. Literal numbers, as GCC writes them into assembly.
+#define TILE_SUMS 0
+#define TILE_SUMS_TOO 1
+#define TILE_X32 2
+#define TILE_W32 3
+#define TILE_X16 4
+#define TILE_W16 5
+#define TILE_X_PAIRS 6
+#define TILE_W_PAIRS 7
+
+// Shapes the tile registers of the thread for as long as it lives.
+class TileUnit {
+ public:
+  TileUnit() {
+    struct alignas(64) {  // as LDTILECFG reads it
+      uint8_t palette = 1, start_row = 0, reserved[14] = {};
+      uint16_t row_bytes[16] = {64, 64, 32, 64, 16, 64, 64, 64};
+      uint8_t rows[16] = {16, 16, 16, 8, 16, 4, 16, 16};
+    } shapes;
+    asm volatile("" ::"r"(&shapes) : "memory");  // of its 64 bytes GCC's intrinsic names the first 8 as read
+    _tile_loadconfig(&shapes);
+  }
+  ~TileUnit() { _tile_release(); }
+  TileUnit(const TileUnit&) = delete;
+  TileUnit& operator=(const TileUnit&) = delete;
+};
+
+// A panel with its quants as bytes and its scales as floats, which the tokens then share: for each 32 values, 8 vectors and Panel::Scales.
+template <class P>
+struct Unpacked {
+  static constexpr int64_t kPartBytes = 8 * kVector + int64_t(sizeof(typename P::Scales));
+  static int64_t bytes(int64_t k) { return k / 32 * kPartBytes; }
+  static const typename P::Scales& scales(const uint8_t* part) { return *reinterpret_cast<const typename P::Scales*>(part + 8 * kVector); }
+
+  static void fill(const uint8_t* panel, int64_t k, uint8_t* out) {
+    for (int64_t b = 0; b < k / 32; ++b, out += kPartBytes) {
+      const uint8_t* block = panel + b / P::kParts * P::kBlockBytes;
+      const int part = int(b % P::kParts);
+      P::each_vector(block, part, [&](int j, PanelBytes w) __attribute__((always_inline)) { store(out + j * kVector, w); });
+      store(out + 8 * kVector, P::scales(block, part));
+    }
+    asm volatile("" ::: "memory");  // before tiles are loaded: that instruction's intrinsic does not say that it reads memory
+  }
+};
+
+// out[i] = the panel's rows · token t + i, by the formula of block_product. The tiles of a block are asked for before the sums of the one
+// before it are used, as they take as long as all of those additions.
+template <class P>
+inline void tiled_blocks(P, const uint8_t* unpacked, const Activations& a, int64_t t, F* out) {
+  constexpr int kGroups = P::kGroups;
+  const float* dx = a.scale + a.at(t);
+  const float* sums = kGroups == 2 ? a.half_sums + a.half_at(t) : a.sums + a.at(t);
+  alignas(64) int32_t d[2][kGroups][kTiledTokens * kLanes];
+  const auto multiply = [&](int64_t b) __attribute__((always_inline)) {
+    const int8_t* q = a.q + t * a.k + 32 * b;
+    const uint8_t* w = unpacked + b * Unpacked<P>::kPartBytes;
+    _tile_zero(TILE_SUMS);
+    if constexpr (kGroups == 1) {
+      _tile_loadd(TILE_X32, q, a.k);
+      _tile_loadd(TILE_W32, w, kVector);
+      _tile_dpbsud(TILE_SUMS, TILE_X32, TILE_W32);
+    } else {
+      _tile_loadd(TILE_X16, q, a.k);
+      _tile_loadd(TILE_W16, w, kVector);
+      _tile_dpbsud(TILE_SUMS, TILE_X16, TILE_W16);
+      _tile_zero(TILE_SUMS_TOO);
+      _tile_loadd(TILE_X16, q + 16, a.k);
+      _tile_loadd(TILE_W16, w + 4 * kVector, kVector);
+      _tile_dpbsud(TILE_SUMS_TOO, TILE_X16, TILE_W16);
+      _tile_stored(TILE_SUMS_TOO, d[b % 2][kGroups - 1], kVector);
+    }
+    _tile_stored(TILE_SUMS, d[b % 2][0], kVector);
+  };
+  F total[kTiledTokens];
+#pragma GCC unroll 16  // here and below: GCC then keeps the totals in registers
+  for (int i = 0; i < kTiledTokens; ++i) total[i] = F{};
+  multiply(0);
+  for (int64_t b = 0; b < a.n_blocks; ++b) {
+    if (b + 1 < a.n_blocks) multiply(b + 1);
+    const typename P::Scales& s = Unpacked<P>::scales(unpacked + b * Unpacked<P>::kPartBytes);
+    for (int g = 0; g < kGroups; ++g) {
+      const F scale = s.scale[g], offset = s.offset[g];
+#pragma GCC unroll 16
+      for (int i = 0; i < kTiledTokens; ++i) {
+        total[i] += __builtin_convertvector(load<I>(d[b % 2][g] + i * kLanes), F) * (scale * dx[b * kTiledTokens + i]);
+        if constexpr (P::kCentre != 0 || P::kHasMin) total[i] += offset * sums[(b * kGroups + g) * kTiledTokens + i];
+      }
+    }
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < kTiledTokens; ++i) out[i] = total[i];
+}
+
+// The same of pairs of bfloat16, whose sums stay in the tile.
+inline void tiled_pairs(const uint8_t* panel, const Activations& a, int64_t t, F* out) {
+  const int64_t n_pairs = a.k / 2;
+  _tile_zero(TILE_SUMS);
+  for (int64_t c = 0; c < n_pairs; c += 16) {
+    _tile_loadd(TILE_X_PAIRS, a.pairs + t * n_pairs + c, n_pairs * 4);
+    _tile_loadd(TILE_W_PAIRS, panel + c * kVector, kVector);
+    _tile_dpbf16ps(TILE_SUMS, TILE_X_PAIRS, TILE_W_PAIRS);
+  }
+  _tile_stored(TILE_SUMS, out, kVector);
+}
+
+// Calls emit(out, panel, t, count) for the panels [begin, end) and every whole group of kTiledTokens tokens: out[i], i < count, is the product
+// of the panel with token t + i. Returns how many tokens that were, from the first on; 0 where tiles bring nothing.
+template <class Emit>
+inline int64_t tiled_products(const Worker& worker, const Panels& w, int64_t begin, int64_t end, const Activations& a, int64_t n_tokens,
+                              Emit emit) {
+  const bool pairs = static_cast<Type>(w.type) == Type::kBF16;
+  if (pairs ? w.k % 32 != 0 : is_float(w.type)) return 0;
+  const int64_t tokens = n_tokens / kTiledTokens * kTiledTokens;
+  if (tokens == 0) return 0;
+  const TileUnit unit;
+  alignas(64) F out[kTiledTokens];
+  const auto each_group = [&](int64_t index, auto product) {
+    for (int64_t t = 0; t < tokens; t += kTiledTokens) {
+      product(t);
+      emit(out, index, t, kTiledTokens);
+    }
+  };
+  if (pairs) {
+    for (int64_t index = begin; index < end; ++index) each_group(index, [&](int64_t t) { tiled_pairs(w.at(index), a, t, out); });
+  } else {
+    with_panel(w.type, [&](auto format) {
+      using P = decltype(format);
+      auto* unpacked = static_cast<uint8_t*>(pool_scratch(worker.pool, worker.thread, size_t(Unpacked<P>::bytes(w.k))));
+      for (int64_t index = begin; index < end; ++index) {
+        Unpacked<P>::fill(w.at(index), w.k, unpacked);
+        each_group(index, [&](int64_t t) { tiled_blocks(format, unpacked, a, t, out); });
+      }
+    });
+  }
+  return tokens;
+}
+#endif
+
+}  // namespace mlxr::kernels::MLXR_ISA

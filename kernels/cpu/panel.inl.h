@@ -76,7 +76,7 @@ struct Panel {
   };
   __attribute__((always_inline)) static Scales scales(const uint8_t* p, int part) {
     Scales s;
-    s.scale[0] = load_half(reinterpret_cast<const uint16_t*>(p));
+    s.scale[0] = load_half(p);
     if constexpr (kType == Type::kQ6_K) {
       const F d = s.scale[0];
       for (int g = 0; g < 2; ++g) {
@@ -85,10 +85,10 @@ struct Panel {
       }
     } else if constexpr (kBig) {
       const uint8_t* group = p + (4 + part * 2) * kLanes;
-      s.offset[0] = -load_half(reinterpret_cast<const uint16_t*>(p + 2 * kLanes)) * load_bytes<uint8_t>(group + kLanes);
+      s.offset[0] = -load_half(p + 2 * kLanes) * load_bytes<uint8_t>(group + kLanes);
       s.scale[0] *= load_bytes<uint8_t>(group);
     } else if constexpr (kHasMin) {
-      s.offset[0] = load_half(reinterpret_cast<const uint16_t*>(p + 2 * kLanes));
+      s.offset[0] = load_half(p + 2 * kLanes);
     } else {
       s.offset[0] = -kCentre * s.scale[0];
     }

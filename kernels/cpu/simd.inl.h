@@ -98,27 +98,27 @@ inline uint16_t to_half(float x) {
 }
 #endif
 
-inline F load_half(const uint16_t* p) {
+inline F load_half(const void* p) {
 #if MLXR_LANES == 16
   return _mm512_cvtph_ps(load<__m256i>(p));
 #elif MLXR_LANES == 8
   return _mm256_cvtph_ps(load<__m128i>(p));
 #elif defined(MLXR_NEON)
-  return (F)vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)));
+  return (F)vcvt_f32_f16(vreinterpret_f16_u16(load<uint16x4_t>(p)));
 #else
   F v{};
-  for (int i = 0; i < kLanes; ++i) v[i] = half(p[i]);
+  for (int i = 0; i < kLanes; ++i) v[i] = half(static_cast<const uint16_t*>(p)[i]);
   return v;
 #endif
 }
 inline float bfloat(uint16_t b) { return __builtin_bit_cast(float, uint32_t(b) << 16); }
-inline F load_bfloat(const uint16_t* p) {
+inline F load_bfloat(const void* p) {
 #if MLXR_LANES == 16
   return reinterpret_cast<F>(_mm512_slli_epi32(_mm512_cvtepu16_epi32(load<__m256i>(p)), 16));
 #elif MLXR_LANES == 8
   return reinterpret_cast<F>(_mm256_slli_epi32(_mm256_cvtepu16_epi32(load<__m128i>(p)), 16));
 #elif defined(MLXR_NEON)
-  return (F)vshll_n_u16(vld1_u16(p), 16);
+  return (F)vshll_n_u16(load<uint16x4_t>(p), 16);
 #else
   typedef uint16_t H __attribute__((vector_size(2 * MLXR_LANES)));
   typedef uint32_t U __attribute__((vector_size(4 * MLXR_LANES)));

@@ -128,8 +128,8 @@ inline void tiled_pairs(const uint8_t* panel, const Activations& a, int64_t t, F
   _tile_stored(TILE_SUMS, out, kVector);
 }
 
-// Calls emit(out, panel, t, count) for the panels [begin, end) and every whole group of kTiledTokens tokens: out[i], i < count, is the product
-// of the panel with token t + i. Returns how many tokens that were, from the first on; 0 where tiles bring nothing.
+// Calls emit(out, panel, t, count) for the panels [begin, end) and every whole group of kTiledTokens tokens: out[i], i < count, is the
+// product of the panel with token t + i. Returns how many tokens that were, from the first on; 0 where tiles bring nothing.
 template <class Emit>
 inline int64_t tiled_products(const Worker& worker, const Panels& w, int64_t begin, int64_t end, const Activations& a, int64_t n_tokens,
                               Emit emit) {

@@ -1,5 +1,5 @@
 # Every target is a script or a preset: see scripts/.
-.PHONY: help run test bench lint format clean asan tsan fuzz cross-arm64-linux cross-macos
+.PHONY: help run test bench lint lint-actions format clean asan tsan fuzz cross-arm64-linux cross-macos package-linux release verify-release
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,11 +17,19 @@ fuzz:  ## Feed hostile bytes to what reads them (SECONDS=30: each fuzzer for so 
 	@scripts/fuzz $(or $(SECONDS),30)
 lint:  ## Check the layout of the source
 	@scripts/lint
+lint-actions:  ## Check the workflows of GitHub Actions
+	@scripts/lint-actions
 format:  ## Lay out the source
 	@scripts/lint --fix
 cross-arm64-linux:  ## Build for Linux arm64 and test under qemu
 	@scripts/cross-arm64-linux
 cross-macos:  ## Build for macOS 14 arm64, from Linux, and check the programs' format
 	@scripts/cross-macos
+release:  ## Make a release: everything for macOS and Linux, signed (ARGUMENTS="--channel beta", see docs/release.md)
+	@scripts/release $(ARGUMENTS)
+verify-release:  ## Check what `make release` made, by tools of other hands
+	@scripts/verify-release
+package-linux:  ## Make the .deb and .tar.zst packages in build/release-artefacts
+	@scripts/package-linux
 clean:  ## Remove what was built (.deps, with what was set up, stays)
 	rm -rf build

@@ -6,8 +6,6 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "cli/interrupt.h"
-
 namespace mlxr::cli {
 namespace {
 
@@ -93,7 +91,7 @@ Status Client::perform(std::string_view route, const std::string* body, std::chr
   curl_multi_add_handle(multi.get(), easy.get());
   CURLcode result = CURLE_OK;
   int running = 1;
-  while (running > 0 && !interrupted()) {
+  while (running > 0 && !cancelled_) {
     if (curl_multi_perform(multi.get(), &running) != CURLM_OK) break;
     if (running > 0) curl_multi_poll(multi.get(), nullptr, 0, kPollMilliseconds, nullptr);
   }
@@ -117,16 +115,21 @@ Status Client::perform(std::string_view route, const std::string* body, std::chr
   }
 }
 
-Outcome<json> Client::exchange(std::string_view route, const std::string* body, std::chrono::milliseconds timeout) {
-  std::string answer;
-  long status = 0;
+Outcome<HttpAnswer> Client::send(std::string_view route, const std::string* body, std::chrono::milliseconds timeout) {
+  HttpAnswer answer;
   const auto keep = [&](std::string_view data) {
-    answer += data;
+    answer.body += data;
     return true;
   };
-  if (auto done = perform(route, body, timeout, keep, status); !done) return give_up(done.error());
-  if (status >= 400) return give_up(failure_of(answer, status));
-  json parsed = json::parse(answer, nullptr, false);
+  if (auto done = perform(route, body, timeout, keep, answer.status); !done) return give_up(done.error());
+  return answer;
+}
+
+Outcome<json> Client::exchange(std::string_view route, const std::string* body, std::chrono::milliseconds timeout) {
+  auto answer = send(route, body, timeout);
+  if (!answer) return give_up(answer.error());
+  if (answer->status >= 400) return give_up(failure_of(answer->body, answer->status));
+  json parsed = json::parse(answer->body, nullptr, false);
   return parsed.is_discarded() ? json::object() : parsed;
 }
 

@@ -1,15 +1,17 @@
 #include "cli/daemon_process.h"
 
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <sstream>
 #include <thread>
 
-#include "cli/interrupt.h"
 #include "platform/process.h"
 
 namespace mlxr::cli {
@@ -40,6 +42,12 @@ std::string written_since(const fs::path& file, std::uint64_t from) {
   return out;
 }
 
+bool is_running(pid_t pid) {
+  if (pid <= 0) return true;         // unknown
+  ::waitpid(pid, nullptr, WNOHANG);  // where this process started it, it would stay a zombie
+  return ::kill(pid, 0) == 0 || errno != ESRCH;
+}
+
 }  // namespace
 
 Outcome<fs::path> find_daemon_program() {
@@ -56,8 +64,8 @@ Outcome<fs::path> find_daemon_program() {
                  "mlxrunnerd is neither at " + beside.string() + " nor on PATH. Install MLXR again, or build it with: make run");
 }
 
-Status ensure_daemon(const platform::Paths& paths, std::chrono::seconds deadline) {
-  Client client(paths.socket);
+Status ensure_daemon(const platform::Paths& paths, std::chrono::seconds deadline, const std::atomic<bool>& cancelled) {
+  Client client(paths.socket, cancelled);
   if (client.is_alive()) return {};
 
   auto program = find_daemon_program();
@@ -77,7 +85,7 @@ Status ensure_daemon(const platform::Paths& paths, std::chrono::seconds deadline
     const bool died = waitpid(*pid, &state, WNOHANG) == *pid;
     // Asked after waitpid: a daemon that gave way to another one, which answers, is no failure.
     if (client.is_alive()) return {};
-    if (interrupted()) return give_up(ExitCode::kInterrupted, "");
+    if (cancelled) return give_up(ExitCode::kInterrupted, "");
     if (died) {
       const std::string said = written_since(log, log_size);
       return give_up(ExitCode::kDaemonUnavailable,
@@ -87,6 +95,29 @@ Status ensure_daemon(const platform::Paths& paths, std::chrono::seconds deadline
   }
   return give_up(ExitCode::kDaemonUnavailable,
                  "mlxrunnerd was started and does not answer after " + std::to_string(deadline.count()) + " s. Its log: " + log.string());
+}
+
+Outcome<bool> stop_daemon(const fs::path& socket, std::chrono::seconds deadline, const std::atomic<bool>& cancelled) {
+  Client client(socket, cancelled);
+  const auto status = client.get("/mlxr/status");
+  auto answer = status ? client.post("/mlxr/shutdown", nlohmann::json::object()) : status;
+  if (!answer) {
+    if (answer.error().exit_code != ExitCode::kDaemonUnavailable) return give_up(answer.error());
+    return false;
+  }
+  const auto pid = status->value("pid", pid_t{0});
+  const auto until = std::chrono::steady_clock::now() + deadline;
+  // The socket's file is the last thing that a daemon lets go of: a new one can start from then on. One that is killed meanwhile leaves it.
+  std::error_code failed;
+  while (fs::exists(socket, failed) && is_running(pid)) {
+    if (cancelled) return give_up(ExitCode::kInterrupted, "");
+    if (std::chrono::steady_clock::now() > until) {
+      return give_up(ExitCode::kFailure, "mlxrunnerd was asked to stop and is still there after " + std::to_string(deadline.count()) +
+                                             " s: an answer may be running. See: mlx ps");
+    }
+    std::this_thread::sleep_for(kPollInterval);
+  }
+  return true;
 }
 
 }  // namespace mlxr::cli

@@ -1,6 +1,7 @@
-// Starting and finding mlxrunnerd.
+// Finding, starting and stopping mlxrunnerd.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <filesystem>
 
@@ -15,7 +16,13 @@ Outcome<std::filesystem::path> find_daemon_program();
 
 // Starts mlxrunnerd when none answers, detached from this terminal, its output appended to logs/mlxrunnerd.log, and waits until it
 // answers. Two callers at a time are fine: one daemon wins, both use it.
-// Failures: kDaemonUnavailable (with what the daemon wrote, when it died; or the time is over), those of find_daemon_program.
-Status ensure_daemon(const platform::Paths& paths, std::chrono::seconds deadline = std::chrono::seconds(30));
+// Failures: kDaemonUnavailable (with what the daemon wrote, when it died; or the time is over), kInterrupted, those of find_daemon_program.
+Status ensure_daemon(const platform::Paths& paths, std::chrono::seconds deadline = std::chrono::seconds(30),
+                     const std::atomic<bool>& cancelled = interrupted());
+
+// Asks the daemon to stop and waits until a new one could start: it lets running answers finish first. False when none was running.
+// Failures: kFailure (the time is over), kInterrupted, what the daemon answered.
+Outcome<bool> stop_daemon(const std::filesystem::path& socket, std::chrono::seconds deadline = std::chrono::seconds(60),
+                          const std::atomic<bool>& cancelled = interrupted());
 
 }  // namespace mlxr::cli

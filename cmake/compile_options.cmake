@@ -1,7 +1,8 @@
-# How everything is compiled. Options: MLXR_SANITIZE (address, thread), MLXR_WERROR, MLXR_TESTS, MLXR_FUZZ.
+# How everything is compiled. Options: MLXR_SANITIZE (address, thread), MLXR_WERROR, MLXR_TESTS, MLXR_FUZZ, MLXR_LINK_MAPS.
 option(MLXR_WERROR "Warnings are errors" ON)
 option(MLXR_TESTS "Build the tests" ON)
 option(MLXR_FUZZ "Add the fuzzers (clang only)" OFF)
+option(MLXR_LINK_MAPS "The linker writes what went into each program to maps/, for release/linkage.py" OFF)
 set(MLXR_SANITIZE "" CACHE STRING "Sanitizers: empty, address (with undefined), or thread")
 
 set(CMAKE_CXX_STANDARD 23)
@@ -34,4 +35,8 @@ elseif(MLXR_SANITIZE STREQUAL "thread")
   add_link_options(-fsanitize=thread)
 elseif(MLXR_SANITIZE)
   message(FATAL_ERROR "MLXR_SANITIZE is '${MLXR_SANITIZE}': use address, thread or nothing.")
+endif()
+if(MLXR_LINK_MAPS)
+  file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/maps)
+  add_link_options(LINKER:$<IF:$<BOOL:${APPLE}>,-map$<COMMA>,-Map=>${CMAKE_BINARY_DIR}/maps/$<TARGET_PROPERTY:NAME>.map)
 endif()

@@ -1,4 +1,5 @@
-# Libraries, all from the system's packages but MLX, which scripts/setup takes from its wheel.
+# Libraries, all from the system's packages but MLX, which scripts/setup takes from its wheel. mlxr_yaml and mlxr_spdlog stand for their libraries
+# however they are linked.
 set(MLXR_DEPS_DIR ${CMAKE_SOURCE_DIR}/.deps CACHE PATH "Where scripts/setup put MLX")
 
 find_package(Threads REQUIRED)
@@ -10,6 +11,8 @@ endif()
 find_package(MLX CONFIG REQUIRED)
 if(APPLE)
   set_target_properties(mlx PROPERTIES INTERFACE_LINK_LIBRARIES "")  # frameworks at paths of the Xcode it was built with; libmlx.dylib loads its own
+else()
+  include(cmake/bundled_mlx.cmake)
 endif()
 
 if(POLICY CMP0167)
@@ -29,3 +32,11 @@ pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
 pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
 pkg_check_modules(EDIT REQUIRED IMPORTED_TARGET libedit)
 pkg_check_modules(ARCHIVE REQUIRED IMPORTED_TARGET libarchive)
+
+add_library(mlxr_yaml INTERFACE)
+target_link_libraries(mlxr_yaml INTERFACE yaml-cpp)
+add_library(mlxr_spdlog INTERFACE)
+target_link_libraries(mlxr_spdlog INTERFACE spdlog::spdlog)
+if(NOT APPLE)
+  include(cmake/linked_in.cmake)
+endif()

@@ -4,6 +4,10 @@
 #include <string>
 
 #include <sys/un.h>
+#ifdef __APPLE__
+#include <pwd.h>
+#include <unistd.h>
+#endif
 
 namespace mlxr::platform {
 namespace {
@@ -42,10 +46,21 @@ Paths below(const fs::path& support, const fs::path& logs) {
 }
 
 #ifdef __APPLE__
-Result<Paths> standard_paths() {
+// A sandboxed program's HOME is its container. MLXR's files are the user's, which the entitlements give access to (release/macos/entitlements).
+Result<fs::path> users_home() {
   auto home = home_folder();
+  if (!home || home->string().find("/Library/Containers/") == std::string::npos) return home;
+  const passwd* user = ::getpwuid(::getuid());
+  if (user == nullptr || user->pw_dir == nullptr) return fail(ErrorCode::kIo, "The user database does not know where this user's home folder is.");
+  return fs::path(user->pw_dir);
+}
+
+Result<Paths> standard_paths() {
+  auto home = users_home();
   if (!home) return fail(home.error());
-  return below(*home / "Library/Application Support/MLXRunner", *home / "Library/Logs/MLXRunner");
+  Paths p = below(*home / "Library/Application Support/MLXRunner", *home / "Library/Logs/MLXRunner");
+  p.login_item = *home / "Library/LaunchAgents/com.company.mlxrunnerd.plist";
+  return p;
 }
 #else
 Result<Paths> standard_paths() {
@@ -68,6 +83,7 @@ Result<Paths> standard_paths() {
   Paths p = below(*data / "mlxrunner", *state / "mlxrunner");
   p.cache = *cache / "mlxrunner";
   p.config = *config / "mlxrunner" / "server.yaml";
+  p.login_item = *config / "systemd/user/default.target.wants/mlxrunnerd.service";
   if (!runtime->empty()) p.socket = *runtime / "mlxrunner" / "mlxrunner.sock";
   return p;
 }

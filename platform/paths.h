@@ -15,6 +15,8 @@ struct Paths {
   std::filesystem::path socket;    // mlxrunner.sock
   std::filesystem::path logs;      // mlxrunnerd.log, history
   std::filesystem::path registry;  // registry.sqlite
+  // What has the daemon started at login, where it is there: launchd's property list, or systemd's link. Empty with MLXR_HOME.
+  std::filesystem::path login_item;
 
   // Reads MLXR_HOME, the XDG variables (Linux) and HOME. Creates nothing.
   // Errors: kInvalidArgument (a variable holds a relative path; no home folder; the socket's path is longer than the platform allows).

@@ -13,7 +13,7 @@ void add_all_commands(CLI::App& app, Action& action) {
   app.set_version_flag("--version", std::string("mlx ") + kVersion, "Print the version");
   app.require_subcommand(1);
   for (const auto add : {add_run, add_pull, add_import, add_quantize, add_list, add_show, add_rm, add_ps, add_cache, add_stop, add_serve,
-                         add_doctor, add_token, add_completion, add_version}) {
+                         add_doctor, add_token, add_completion, add_uninstall, add_version}) {
     add(app, action);
   }
 }

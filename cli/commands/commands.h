@@ -28,6 +28,7 @@ void add_serve(CLI::App& app, Action& action);
 void add_doctor(CLI::App& app, Action& action);
 void add_token(CLI::App& app, Action& action);
 void add_completion(CLI::App& app, Action& action);
+void add_uninstall(CLI::App& app, Action& action);
 void add_version(CLI::App& app, Action& action);
 
 // All of them, in the order of the help.

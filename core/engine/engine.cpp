@@ -9,6 +9,7 @@
 #include "core/decode/sampler.h"
 #include "core/engine/loaded_model.h"
 #include "core/engine/scheduler.h"
+#include "core/ops/installed.h"
 #include "core/ops/ops.h"
 #include "core/ops/pack.h"
 #include "platform/cpu.h"
@@ -91,6 +92,7 @@ Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
   if (options.kv_bytes == 0) options.kv_bytes = platform::usable_memory() / 8;
   state->options = options;
   try {
+    ops::find_mlx_kernels();
     state->ops = choose_ops(options, state->kernels);
     state->scheduler = std::make_unique<engine::Scheduler>(options);
   } catch (const std::exception& e) {

@@ -5,7 +5,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "platform/process.h"
+#include "core/ops/installed.h"
 #include "platform/sha256.h"
 
 namespace mlxr::ops {
@@ -79,8 +79,11 @@ KernelPack::~KernelPack() {
 }
 
 fs::path KernelPack::default_folder() {
-  const auto program = platform::running_program();
-  return program ? program->parent_path().parent_path() / "lib" / "kernels" / "cpu" : fs::path("kernels/cpu");
+  const auto prefix = install_prefix();
+  std::error_code failed;
+  for (const char* folder : {"lib/mlxrunner/kernels/cpu", "Resources/kernels/cpu"})
+    if (fs::exists(prefix / folder / "manifest.json", failed)) return prefix / folder;
+  return prefix / "lib/kernels/cpu";
 }
 
 }  // namespace mlxr::ops

@@ -41,7 +41,8 @@ class KernelPack {
   Turn loading_pool() const { return {loading_, loading_pool_}; }
   int threads() const { return threads_; }
 
-  // Where a pack lies when nobody says otherwise: kernels/cpu beside the program's own library folder (../lib/kernels/cpu).
+  // Where a pack lies when nobody says otherwise, seen from the folder of the program (or of libmlxrunner_core, where that is a shared
+  // library): ../lib/kernels/cpu, ../lib/mlxrunner/kernels/cpu in a Linux package, ../Resources/kernels/cpu in an app.
   static std::filesystem::path default_folder();
 
  private:

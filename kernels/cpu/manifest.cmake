@@ -1,4 +1,4 @@
-# Writes manifest.json beside the library. Called at build time with LIBRARY, OUTPUT, VERSION, ABI and VARIANTS (separated by commas).
+# Writes manifest.json beside the library. Called when it is built, and when it is installed, with LIBRARY, OUTPUT, VERSION, ABI and VARIANTS (separated by commas).
 file(SHA256 ${LIBRARY} sha256)
 get_filename_component(name ${LIBRARY} NAME)
 string(REPLACE "," "\", \"" variants "${VARIANTS}")

@@ -6,10 +6,13 @@ apt_packages() {
     build) packages="g++ make cmake ninja-build ccache pkg-config python3 python3-venv python3-pip ca-certificates $boost nlohmann-json3-dev
       libyaml-cpp-dev libsqlite3-dev libsodium-dev libcurl4-openssl-dev libssl-dev libpcre2-dev libcli11-dev libspdlog-dev libedit-dev libarchive-dev" ;;
     test) packages="libgtest-dev libgmock-dev groff zsh fish" ;;
+    app) packages="libwebkitgtk-6.0-dev xvfb xdotool" ;;
     bench) packages="valgrind" ;;
     lint) packages="clang-format-19" ;;
+    release) packages="xorriso librsvg2-bin libarchive-tools 7zip dmg2img ruby rubocop libblas3 liblapack3" ;;  # the last two: their licence texts, which MLX's wheel lacks
     tidy) packages="clang-tidy-19" ;;
     fuzz) packages="clang-19 libclang-rt-19-dev llvm-19" ;;
+    package) packages="dpkg-dev zstd libarchive-tools desktop-file-utils appstream mmdebstrap" ;;
     cross-arm64-linux) packages="g++-aarch64-linux-gnu qemu-user-static mmdebstrap" ;;
     cross-macos) packages="lld-19 llvm-19 autoconf automake libtool" ;;
   esac

@@ -8,10 +8,12 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
 BUILD = ROOT / "build" / "macos-arm64"
-STUBS = ROOT / ".deps" / "macos-arm64" / "sdk" / "usr" / "lib"
+SDK = ROOT / ".deps" / "macos-arm64" / "sdk"
+STUBS = [*SDK.glob("usr/lib/*.tbd"), *SDK.glob("System/Library/Frameworks/*/*.tbd")]
 MLX = ROOT / ".deps" / "macos-arm64" / "mlx" / "lib"
-FILES = ["bin/mlx", "bin/mlxrunnerd", "lib/kernels/cpu/libmlxr_kernels_cpu.so"]
+FILES = ["bin/mlx", "bin/mlxrunnerd", "lib/kernels/cpu/libmlxr_kernels_cpu.so", "bin/MLXR"]
 PROGRAMS = FILES[:2]
+WINDOW = FILES[3]
 
 pytestmark = [
     pytest.mark.skipif(not all((BUILD / name).exists() for name in FILES), reason="not built: run `make cross-macos`"),
@@ -37,7 +39,9 @@ def undefined(name):
 
 
 def stub_symbols(stub):
-    return set(re.findall(r"[\w.$]+", stub.read_text()))
+    text = stub.read_text()
+    classes = re.findall(r"\w+", " ".join(re.findall(r"objc-classes: \[(.*?)\]", text, re.S)))
+    return {*re.findall(r"[\w.$]+", text), *(f"_OBJC_{kind}_$_{name}" for name in classes for kind in ("CLASS", "METACLASS"))}
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -81,7 +85,7 @@ def test_finds_mlx_beside_itself(name):
 def test_every_symbol_comes_from_a_known_library(name):
     symbols = undefined(name)
     assert symbols
-    known = {stub.stem: stub_symbols(stub) for stub in STUBS.glob("*.tbd")}
+    known = {stub.stem: stub_symbols(stub) for stub in STUBS}
     known["libmlx"] = set(re.findall(r"\S+$", llvm("nm", "-g", "-U", "-j", MLX / "libmlx.dylib"), re.M))
     stray = [(symbol, library) for symbol, library in symbols if symbol not in known.get(library, ())]
     assert not stray
@@ -91,3 +95,29 @@ def test_the_kernel_pack_exports_its_one_function_and_has_dot_products():
     pack = BUILD / FILES[2]
     assert "_mlxr_kernel_pack_open" in llvm("nm", "-g", "-U", "-j", pack).split()
     assert re.search(r"\bsdot\b", llvm("objdump", "-d", "--no-show-raw-insn", "--mattr=+dotprod", pack))
+
+
+def test_the_window_loads_the_frameworks_of_the_system():
+    loaded = libraries(WINDOW)
+    for name, version in (("AppKit", "C"), ("CoreFoundation", "A"), ("Foundation", "C"), ("WebKit", "A")):
+        assert f"/System/Library/Frameworks/{name}.framework/Versions/{version}/{name}" in loaded
+    assert "/usr/lib/libobjc.A.dylib" in loaded
+    assert not any("libmlx" in path for path in loaded)  # the daemon has the engine
+
+
+def test_the_window_knows_the_methods_that_appkit_and_webkit_call():
+    """The selectors by which they find our delegate: a name that is spelled wrongly would never be called."""
+    methods = set(re.findall(r"-\[MLXRApplication (\S+)\]", llvm("nm", "-U", BUILD / WINDOW)))
+    assert methods >= {
+        "applicationDidFinishLaunching:",
+        "applicationShouldTerminateAfterLastWindowClosed:",
+        "applicationWillTerminate:",
+        "userContentController:didReceiveScriptMessage:replyHandler:",
+        "webView:decidePolicyForNavigationAction:decisionHandler:",
+        "webView:startURLSchemeTask:",
+        "webView:stopURLSchemeTask:",
+    }
+
+
+def test_the_page_lies_where_the_window_looks_for_it():
+    assert (BUILD / "share" / "mlxrunner" / "ui" / "index.html").exists()

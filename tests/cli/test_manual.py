@@ -63,7 +63,7 @@ def test_the_daemons_manual_is_complete():
     assert options_of(section(page, "OPTIONS")) == names_in(help_text)[0]
 
 
-@pytest.mark.parametrize("page", ["mlx.1", "mlxrunnerd.8"])
+@pytest.mark.parametrize("page", ["mlx.1", "mlxr.1", "mlxrunnerd.8"])
 def test_the_manual_is_well_formed(page):
     run = subprocess.run(["groff", "-man", "-ww", "-z", ROOT / "docs" / "man" / page], capture_output=True, text=True)
     assert (run.returncode, run.stderr) == (0, "")

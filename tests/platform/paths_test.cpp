@@ -25,6 +25,7 @@ TEST_F(PathsTest, MlxrHomeHoldsEverything) {
   EXPECT_EQ(p.config, "/tmp/m/server.yaml");
   EXPECT_EQ(p.socket, "/tmp/m/run/mlxrunner.sock");
   EXPECT_EQ(p.logs, "/tmp/m/logs");
+  EXPECT_TRUE(p.login_item.empty());
 }
 
 TEST_F(PathsTest, ARelativeOrTooLongHomeIsRefused) {
@@ -44,6 +45,7 @@ TEST_F(PathsTest, FollowTheXdgSpecification) {
   EXPECT_EQ(p.config, "/home/ada/.config/mlxrunner/server.yaml");
   EXPECT_EQ(p.socket, "/run/user/7/mlxrunner/mlxrunner.sock");
   EXPECT_EQ(p.logs, "/home/ada/.local/state/mlxrunner");
+  EXPECT_EQ(p.login_item, "/home/ada/.config/systemd/user/default.target.wants/mlxrunnerd.service");
 }
 #endif
 

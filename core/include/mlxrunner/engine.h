@@ -99,7 +99,7 @@ struct Event {
 };
 
 // A request in flight. Belongs to one thread at a time, except cancel(). Destroying it cancels the request within one step.
-class Reply {
+class MLXR_API Reply {
  public:
   // Waits for the next event. Nothing after the last one.
   std::optional<Event> next();
@@ -142,7 +142,7 @@ struct EngineStatus {
 };
 
 // May be used from any thread.
-class Engine {
+class MLXR_API Engine {
  public:
   // MLXR_KERNELS, when set, overrides options.kernels.
   // Errors: kInvalidArgument (an option out of its range, by name), kUnsupported (a variant this processor cannot run).

@@ -40,7 +40,7 @@ struct TokenizeOptions {
 };
 
 // Immutable; may be used from any thread.
-class Model {
+class MLXR_API Model {
  public:
   virtual ~Model() = default;
   virtual const ModelInfo& info() const = 0;

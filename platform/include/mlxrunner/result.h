@@ -16,6 +16,9 @@
 #include <string_view>
 #include <utility>
 
+// What the shared library libmlxrunner_core exports.
+#define MLXR_API __attribute__((visibility("default")))
+
 namespace mlxr {
 
 // What kind of failure it is: decides exit codes and HTTP statuses. Never renumber; add at the end.
@@ -38,9 +41,9 @@ enum class ErrorCode {
 };
 
 // The code's name for logs and JSON, for example "not_found".
-std::string_view error_code_name(ErrorCode code);
+MLXR_API std::string_view error_code_name(ErrorCode code);
 // The code of a name, or nothing when it is none.
-std::optional<ErrorCode> error_code_from_name(std::string_view name);
+MLXR_API std::optional<ErrorCode> error_code_from_name(std::string_view name);
 
 struct Error {
   ErrorCode code = ErrorCode::kInternal;

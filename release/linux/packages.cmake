@@ -1,0 +1,39 @@
+# A package of each component for Debian and Ubuntu (scripts/package-linux runs CPack).
+set(CPACK_PACKAGE_NAME mlxrunner)
+set(CPACK_PACKAGE_VENDOR "The MLXR authors")
+set(CPACK_PACKAGE_CONTACT "The MLXR authors <mlxrunner@company.invalid>" CACHE STRING "Who answers for the packages: NAME <ADDRESS>")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "runs language models on this machine")
+set(CPACK_STRIP_FILES ON)
+set(CPACK_COMPONENTS_ALL ${components})
+set(CPACK_VERBATIM_VARIABLES ON)
+set(CPACK_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)
+set(CPACK_PRE_BUILD_SCRIPTS ${CMAKE_CURRENT_SOURCE_DIR}/same_times.cmake)
+
+set(CPACK_DEB_COMPONENT_INSTALL ON)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_COMPRESSION_TYPE xz)
+set(CPACK_DEBIAN_PACKAGE_SECTION science)
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS ${PROJECT_BINARY_DIR}/${MLXR_PRIVATE_DIR})
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$")
+  set(CPACK_DEBIAN_PACKAGE_ARCHITECTURE arm64)
+else()
+  set(CPACK_DEBIAN_PACKAGE_ARCHITECTURE amd64)
+endif()
+
+set(CPACK_DEBIAN_PROGRAMS_PACKAGE_NAME mlxrunner)
+set(CPACK_DEBIAN_PROGRAMS_PACKAGE_SHLIBDEPS ON)
+set(CPACK_COMPONENT_PROGRAMS_DESCRIPTION "A daemon keeps models in memory and answers in the forms of OpenAI and Ollama on a Unix socket that
+only its user can reach; the command mlx fetches models, asks them and chats with them.")
+
+set(CPACK_DEBIAN_DEV_PACKAGE_NAME libmlxrunner-dev)
+set(CPACK_DEBIAN_DEV_PACKAGE_SECTION libdevel)
+set(CPACK_DEBIAN_DEV_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_DEV_PACKAGE_DEPENDS "mlxrunner (= ${PROJECT_VERSION}), libpcre2-dev, libsodium-dev, libssl-dev")  # what the archive needs
+set(CPACK_COMPONENT_DEV_DESCRIPTION "The engine of MLXR for programs in C++23: libmlxrunner_core and its headers.")
+
+set(CPACK_DEBIAN_APP_PACKAGE_NAME mlxrunner-app)
+set(CPACK_DEBIAN_APP_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_APP_PACKAGE_DEPENDS "mlxrunner (= ${PROJECT_VERSION})")
+set(CPACK_COMPONENT_APP_DESCRIPTION "The window of MLXR, for desktops.")
+
+include(CPack)

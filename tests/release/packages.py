@@ -1,0 +1,34 @@
+"""The Linux packages that scripts/package-linux left in build/release-artefacts."""
+
+import pathlib
+import subprocess
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+ARTEFACTS = ROOT / "build" / "release-artefacts"
+VERSION = (ROOT / "VERSION").read_text().strip()
+MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
+PRESETS = {"amd64": "release", "arm64": "arm64-linux-release"}
+
+
+def deb(name, architecture="amd64"):
+    return built(ARTEFACTS / f"{name}_{VERSION}_{architecture}.deb", architecture)
+
+
+def tarball(architecture="amd64"):
+    return built(ARTEFACTS / f"mlxrunner-{VERSION}-linux-{MACHINES[architecture]}.tar.zst", architecture)
+
+
+def built(file, architecture):
+    if not file.exists():
+        pytest.skip(f"{file.name} is not built: run scripts/package-linux {PRESETS[architecture]}")
+    return file
+
+
+def output(*words, **options):
+    return subprocess.run(list(map(str, words)), check=True, capture_output=True, text=True, **options).stdout
+
+
+def field(package, name):
+    return output("dpkg-deb", "-f", package, name).strip()

@@ -1,0 +1,70 @@
+"""The workflows of GitHub Actions: linted, pinned, and calling what is there."""
+import pathlib
+import re
+import subprocess
+
+import pytest
+import yaml
+
+ROOT = pathlib.Path(__file__).parents[2]
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+ACTIONLINT = ROOT / ".deps" / "bin" / "actionlint"
+ZIZMOR = ROOT / ".deps" / "venv" / "bin" / "zizmor"
+
+
+def steps(workflow):
+    jobs = yaml.safe_load(workflow.read_text())["jobs"]
+    return [(job, name, step) for name, job in jobs.items() for step in job["steps"]]
+
+
+def test_there_are_workflows():
+    assert [path.name for path in WORKFLOWS] == ["ci.yml", "release.yml"]
+
+
+@pytest.mark.skipif(not ACTIONLINT.exists(), reason="actionlint is not installed: run scripts/setup actions")
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
+def test_actionlint(workflow, tmp_path):
+    def lint(path):
+        return subprocess.run([ACTIONLINT, path], capture_output=True, text=True)
+    assert lint(workflow).returncode == 0, lint(workflow).stdout
+    broken = tmp_path / "broken.yml"
+    broken.write_text(workflow.read_text().replace("runs-on:", "runs-at:", 1))
+    assert lint(broken).returncode != 0
+
+
+@pytest.mark.skipif(not ZIZMOR.exists(), reason="zizmor is not installed: run scripts/setup actions")
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
+def test_zizmor(workflow, tmp_path):
+    def audit(path):
+        return subprocess.run([ZIZMOR, "--offline", "--quiet", "--persona=pedantic", path], capture_output=True, text=True)
+    assert audit(workflow).returncode == 0, audit(workflow).stdout
+    broken = tmp_path / "broken.yml"
+    broken.write_text(re.sub(r"@[0-9a-f]{40} # (v\S+)", r"@\1", workflow.read_text()))
+    assert audit(broken).returncode != 0
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
+def test_actions_are_pinned_by_hash(workflow):
+    used = [step["uses"] for _, _, step in steps(workflow) if "uses" in step]
+    assert used and all(re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40}", use) for use in used)
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
+def test_they_may_only_read_but_for_the_job_that_releases(workflow):
+    whole = yaml.safe_load(workflow.read_text())
+    assert whole["permissions"] == {"contents": "read"}
+    assert {name: job["permissions"] for name, job in whole["jobs"].items() if "permissions" in job} in ({}, {"release": {"contents": "write"}})
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
+def test_secrets_are_in_the_environment_of_steps_alone(workflow):
+    whole = yaml.safe_load(workflow.read_text())
+    in_steps = [value for _, _, step in steps(workflow) for value in step.get("env", {}).values() if "secrets." in value]
+    assert len(in_steps) == workflow.read_text().count("secrets.")
+    assert all("environment" in job for job in whole["jobs"].values() if "secrets." in str(job))
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
+def test_scripts_that_they_run_exist(workflow):
+    named = {name for _, _, step in steps(workflow) for name in re.findall(r"(?<!\S)scripts/[\w-]+", step.get("run", ""))}
+    assert named <= {f"scripts/{path.name}" for path in (ROOT / "scripts").iterdir() if path.is_file()}

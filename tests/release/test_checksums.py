@@ -1,0 +1,106 @@
+"""SHA256SUMS and its signature: read by sha256sum and openssl, and nothing can change unseen."""
+import base64
+import shutil
+import subprocess
+
+import pytest
+
+pytest.importorskip("cryptography", reason="not installed: run scripts/setup release")
+
+import checksums  # noqa: E402
+import signing_key  # noqa: E402
+from openssl import needs_openssl, verifies  # noqa: E402
+
+
+@pytest.fixture
+def key(tmp_path):
+    path = tmp_path / "key"
+    path.write_text(base64.b64encode(bytes(range(32))).decode() + "\n")
+    return signing_key.load(path)
+
+
+@pytest.fixture
+def folder(tmp_path, key):
+    made = tmp_path / "artefacts"
+    made.mkdir()
+    (made / "MLXR-1.0.dmg").write_bytes(b"an image")
+    (made / "mlxrunner_1.0~rc1_amd64.deb").write_bytes(b"a package")
+    checksums.write(made, key)
+    return made
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def test_the_public_key_is_that_of_the_seed(key):
+    assert signing_key.public_text(key) == "A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg="
+    assert signing_key.public_from(signing_key.public_text(key)) == key.public_key()
+
+
+@pytest.mark.parametrize("text", ["", "not base64!", base64.b64encode(bytes(31)).decode(), base64.b64encode(bytes(64)).decode()])
+def test_another_key_file_is_refused(tmp_path, text):
+    (tmp_path / "bad").write_text(text)
+    with pytest.raises(ValueError, match="not the base64 of a 32-byte seed"):
+        signing_key.load(tmp_path / "bad")
+
+
+def test_all_is_well(folder, key):
+    checksums.verify(folder, key.public_key())
+
+
+@pytest.mark.skipif(not shutil.which("sha256sum"), reason="this system has no sha256sum")
+def test_sha256sum_reads_it(folder):
+    assert subprocess.run(["sha256sum", "--check", "--strict", checksums.SUMS], cwd=folder).returncode == 0
+    flip(folder / "MLXR-1.0.dmg")
+    assert subprocess.run(["sha256sum", "--check", "--strict", checksums.SUMS], cwd=folder).returncode != 0
+
+
+@needs_openssl
+def test_openssl_verifies_the_signature(folder, key):
+    signature = (folder / checksums.SIGNATURE).read_bytes()
+    assert verifies((folder / checksums.SUMS).read_bytes(), signature, key.public_key())
+    flip(folder / checksums.SUMS)
+    assert not verifies((folder / checksums.SUMS).read_bytes(), signature, key.public_key())
+
+
+@pytest.mark.parametrize("name, complaint", [("MLXR-1.0.dmg", "^MLXR-1.0.dmg: not what SHA256SUMS says"), (checksums.SUMS, "not this key's signature"),
+                                             (checksums.SIGNATURE, "not this key's signature")])
+def test_a_changed_byte_is_caught(folder, key, name, complaint):
+    flip(folder / name)
+    with pytest.raises(ValueError, match=complaint):
+        checksums.verify(folder, key.public_key())
+
+
+def test_another_key_is_caught(folder):
+    other = signing_key.public_from(base64.b64encode(b"\x58" + b"\x66" * 31).decode())  # the curve's base point
+    with pytest.raises(ValueError, match="not this key's signature"):
+        checksums.verify(folder, other)
+
+
+def test_a_file_too_few_or_too_many_is_caught(folder, key):
+    (folder / "MLXR-1.0.zip").write_bytes(b"new")
+    with pytest.raises(ValueError, match="^MLXR-1.0.zip: in SHA256SUMS or in"):
+        checksums.verify(folder, key.public_key())
+    (folder / "MLXR-1.0.zip").unlink()
+    (folder / "MLXR-1.0.dmg").unlink()
+    with pytest.raises(ValueError, match="^MLXR-1.0.dmg: in SHA256SUMS or in"):
+        checksums.verify(folder, key.public_key())
+
+
+def test_what_sha256sum_could_not_name_is_refused(folder, key):
+    (folder / "a\nb").write_bytes(b"")
+    with pytest.raises(ValueError, match="the name of an artefact may have"):
+        checksums.write(folder, key)
+
+
+def test_a_folder_or_a_link_is_refused(folder, key):
+    (folder / "inside").mkdir()
+    with pytest.raises(ValueError, match="not a plain file"):
+        checksums.write(folder, key)
+    (folder / "inside").rmdir()
+    (folder / "inside").symlink_to("MLXR-1.0.dmg")
+    with pytest.raises(ValueError, match="not a plain file"):
+        checksums.write(folder, key)

@@ -1,0 +1,198 @@
+"""What is in the Linux packages, read by dpkg-deb, bsdtar, tar and readelf."""
+
+import hashlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+
+import pytest
+from packages import MACHINES, ROOT, VERSION, deb, field, output, tarball
+
+ARCHITECTURES = ["amd64", "arm64"]
+METADATA = ROOT / "release" / "linux"
+
+# Where MLXR's own libraries lie comes first; the others are the system's, with the same soname in Debian 12 and 13 and Ubuntu 24.04.
+SYSTEM = {"libc.so.6", "libm.so.6", "libgcc_s.so.1", "libstdc++.so.6", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1",
+          "libarchive.so.13", "libcrypto.so.3", "libcurl.so.4", "libpcre2-8.so.0", "libsqlite3.so.0"}  # fmt: skip
+RPATHS = {"mlx": "$ORIGIN/../lib/mlxrunner", "mlxrunnerd": "$ORIGIN/../lib/mlxrunner", "libmlx.so": "$ORIGIN",
+          f"libmlxrunner_core.so.{VERSION}": "$ORIGIN/mlxrunner"}  # fmt: skip
+CONTENTS = """
+    bin/mlx bin/mlxrunnerd lib/mlxrunner/libmlx.so lib/mlxrunner/kernels/cpu/libmlxr_kernels_cpu.so lib/mlxrunner/kernels/cpu/manifest.json
+    lib/systemd/user/mlxrunnerd.service share/mlxrunner/server.yaml share/man/man1/mlx.1 share/man/man8/mlxrunnerd.8
+    share/bash-completion/completions/mlx share/fish/vendor_completions.d/mlx.fish share/zsh/vendor-completions/_mlx
+    share/doc/mlxrunner/changelog share/doc/mlxrunner/copyright share/doc/mlxrunner/LICENSE share/doc/mlxrunner/NOTICE
+""".split() + [f"share/doc/mlxrunner/licenses/{name}" for name in
+    "libbsd-dev libcli11-dev libedit-dev libfmt-dev libmd-dev libncurses-dev libsodium-dev libspdlog-dev libyaml-cpp-dev mlx nlohmann-json3-dev".split()]  # fmt: skip
+WHEEL = re.compile(r"lib/mlxrunner/lib(blas|lapack|gfortran|quadmath)-[0-9a-f]{8}\.so\.[0-9.]+")
+WINDOW = re.compile(r"bin/mlxr|share/(mlxrunner/ui/.*|applications/.*|metainfo/.*|icons/.*)")  # in the archive, where it was built
+
+
+def need(tool):
+    if not shutil.which(tool):
+        pytest.skip(f"{tool} is not installed (scripts/setup package)")
+
+
+def members(listing):
+    """{path: (mode, owner, link)} of what `tar -tv` prints."""
+    found = {}
+    for line in listing.splitlines():
+        mode, owner, _, _, _, path = line.split(None, 5)
+        path, _, link = path.partition(" -> ")
+        found[path.removeprefix("./").rstrip("/")] = (mode, owner, link)
+    return found
+
+
+@pytest.fixture(scope="session", params=ARCHITECTURES)
+def architecture(request):
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def unpacked(architecture, tmp_path_factory):
+    """The prefix of the archive and that of the packages, each under a folder of its own."""
+    need("bsdtar")
+    folder = tmp_path_factory.mktemp(architecture)
+    subprocess.run(["bsdtar", "-C", folder, "-xf", tarball(architecture)], check=True)
+    for name in ("mlxrunner", "libmlxrunner-dev"):
+        subprocess.run(["dpkg-deb", "-x", deb(name, architecture), folder / name], check=True)
+    return {"archive": folder / f"mlxrunner-{VERSION}-linux-{MACHINES[architecture]}", "mlxrunner": folder / "mlxrunner" / "usr",
+            "libmlxrunner-dev": folder / "libmlxrunner-dev" / "usr"}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def binaries(unpacked):
+    files = [file for prefix in unpacked.values() for file in prefix.rglob("*") if file.is_file() and not file.is_symlink()]
+    found = [file for file in files if file.read_bytes()[:4] == b"\x7fELF"]
+    assert len(found) >= 2 * 7 + 1
+    return found
+
+
+def dynamic(file, tag):
+    return re.findall(rf"\({tag}\).*\[(.*)\]", output("readelf", "-d", file))
+
+
+def listings(architecture):
+    prefix = f"mlxrunner-{VERSION}-linux-{MACHINES[architecture]}/"
+    yield "usr/", members(output("dpkg-deb", "-c", deb("mlxrunner", architecture)))
+    yield "usr/", members(output("dpkg-deb", "-c", deb("libmlxrunner-dev", architecture)))
+    yield prefix, members(output("tar", "--zstd", "-tvf", tarball(architecture)))
+
+
+def test_contents(architecture):
+    programs, dev, archive = ({path.removeprefix(prefix): what for path, what in files.items() if not what[0].startswith("d")}
+                              for prefix, files in listings(architecture))  # fmt: skip
+    for files in (programs, archive):
+        rest = {path for path in files if not WHEEL.fullmatch(path) and not WINDOW.fullmatch(path)}
+        assert rest == set(CONTENTS)
+    assert not [path for path in programs if WINDOW.fullmatch(path)]  # a package of its own
+    so = f"lib/libmlxrunner_core.so.{VERSION}"
+    major = VERSION.split(".")[0]
+    headers = {f"include/mlxrunner/{file.name}" for room in ("core", "platform") for file in (ROOT / room / "include" / "mlxrunner").glob("*.h")}
+    links = {"lib/libmlxrunner_core.so": f"libmlxrunner_core.so.{major}", f"lib/libmlxrunner_core.so.{major}": pathlib.PurePath(so).name}
+    assert set(dev) == headers | set(links) | {so, "lib/libmlxrunner_core.a", "lib/pkgconfig/mlxrunner_core.pc"}
+    assert {path: link for path, (_, _, link) in dev.items() if link} == links
+
+
+def test_owners_and_modes(architecture):
+    for prefix, files in listings(architecture):
+        for path, (mode, owner, link) in files.items():
+            assert owner == "root/root", path
+            program = path.startswith(prefix + "bin/")
+            wanted = "lrwxrwxrwx" if link else "drwxr-xr-x" if mode[0] == "d" else "-rwxr-xr-x" if program else "-rw-r--r--"
+            assert mode == wanted, path
+
+
+def test_bsdtar_reads_the_same_archive(architecture):
+    need("bsdtar")
+    prefix, files = list(listings(architecture))[-1]
+    assert {line.rstrip("/") for line in output("bsdtar", "-tf", tarball(architecture)).splitlines()} == set(files)
+    assert {path.split("/")[0] for path in files} == {prefix.rstrip("/")}
+
+
+def test_size(architecture):
+    assert tarball(architecture).stat().st_size < 30_000_000
+
+
+def test_architecture(architecture, binaries):
+    machine = {"amd64": "X86-64", "arm64": "AArch64"}[architecture]
+    for file in binaries:
+        assert machine in output("readelf", "-h", file), file
+
+
+def test_each_binary_is_relocatable(unpacked, binaries):
+    for file in binaries:
+        paths = dynamic(file, "RPATH") + dynamic(file, "RUNPATH")
+        if file.name in RPATHS:
+            assert paths == [RPATHS[file.name]], file
+        else:
+            assert paths in ([], ["$ORIGIN"]), file
+
+
+def test_each_binary_finds_its_libraries(unpacked, binaries):
+    own = {file.name for file in (unpacked["archive"] / "lib" / "mlxrunner").glob("*.so*")}
+    for file in binaries:
+        assert set(dynamic(file, "NEEDED")) <= own | SYSTEM, file
+    needed = {name for file in binaries for name in dynamic(file, "NEEDED")}
+    assert own <= needed  # nothing is carried along for nothing
+
+
+def test_no_path_of_the_building_machine(unpacked):
+    for prefix in unpacked.values():
+        for file in prefix.rglob("*"):
+            if file.is_file() and not file.is_symlink():
+                assert str(ROOT).encode() not in file.read_bytes(), file
+
+
+def test_the_kernel_pack_is_what_its_manifest_says(unpacked):
+    for name in ("archive", "mlxrunner"):
+        folder = unpacked[name] / "lib" / "mlxrunner" / "kernels" / "cpu"
+        manifest = json.loads((folder / "manifest.json").read_text())
+        assert hashlib.sha256((folder / manifest["library"]).read_bytes()).hexdigest() == manifest["sha256"]
+        assert manifest["version"] == VERSION
+
+
+def test_the_package_says_what_it_needs(architecture):
+    package = deb("mlxrunner", architecture)
+    assert (field(package, "Package"), field(package, "Version"), field(package, "Architecture")) == ("mlxrunner", VERSION, architecture)
+    names = {one.split()[0] for one in field(package, "Depends").split(", ")}
+    assert names == {"libarchive13", "libc6", "libcurl4", "libgcc-s1", "libpcre2-8-0", "libsqlite3-0", "libssl3", "libstdc++6"}
+    assert f"mlxrunner (= {VERSION})" in field(deb("libmlxrunner-dev", architecture), "Depends")
+
+
+def test_the_desktop_file_is_valid():
+    need("desktop-file-validate")
+    run = subprocess.run(["desktop-file-validate", METADATA / "com.company.mlxr.desktop"], capture_output=True, text=True)
+    assert (run.returncode, run.stdout) == (0, "")
+
+
+def test_the_appstream_metadata_is_valid(tmp_path):
+    need("appstreamcli")
+    text = (METADATA / "com.company.mlxr.metainfo.xml.in").read_text().replace("@VERSION@", VERSION).replace("@DATE@", "2026-11-25")
+    file = tmp_path / "com.company.mlxr.metainfo.xml"
+    file.write_text(text)
+    run = subprocess.run(["appstreamcli", "validate", "--no-net", "--strict", file], capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout
+
+
+def test_the_unit_is_valid(unpacked, architecture, tmp_path):
+    need("systemd-analyze")
+    unit = (unpacked["mlxrunner"] / "lib/systemd/user/mlxrunnerd.service").read_text()
+    file = tmp_path / "mlxrunnerd.service"
+    # systemd looks for the program and the manual where packages are installed.
+    here = unit.replace("ExecStart=mlxrunnerd", f"ExecStart={unpacked['mlxrunner']}/bin/mlxrunnerd").replace("Documentation=man:mlxrunnerd(8)\n", "")
+    assert here.count("\n") == unit.count("\n") - 1 and "ExecStart=/" in here
+    file.write_text(here)
+    run = subprocess.run(["systemd-analyze", "verify", "--user", file], env={**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)}, capture_output=True, text=True)
+    assert (run.returncode, run.stderr) == (0, "")
+
+
+def test_the_same_source_makes_the_same_bytes(tmp_path):
+    made = tarball()
+    sums = []
+    for name in ("first", "second"):
+        subprocess.run([ROOT / "scripts" / "package-linux"], env={**os.environ, "OUT": str(tmp_path / name)}, check=True, capture_output=True)
+        sums.append({file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in (tmp_path / name).iterdir()})
+    assert sums[0] == sums[1] and made.name in sums[0]

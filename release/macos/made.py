@@ -1,0 +1,103 @@
+"""What a macOS release holds that is made rather than copied: property lists, the icon, the kernel packs' manifests. Names as in manifest.toml."""
+
+import hashlib
+import json
+import plistlib
+import shutil
+import subprocess
+
+from PIL import Image
+
+import components
+import licences
+from manifest import ROOT
+
+ICON_SIZES = (16, 32, 64, 128, 256, 512, 1024)
+
+
+def plist(value):
+    return plistlib.dumps(value, sort_keys=True)
+
+
+def info_plist(release):
+    product = release.manifest.product
+    return plist(
+        {
+            "CFBundleDevelopmentRegion": "en",
+            "CFBundleExecutable": product["name"],
+            "CFBundleIconFile": "MLXR",
+            "CFBundleIdentifier": product["bundle_id"],
+            "CFBundleInfoDictionaryVersion": "6.0",
+            "CFBundleName": product["name"],
+            "CFBundlePackageType": "APPL",
+            "CFBundleShortVersionString": release.version,
+            "CFBundleSupportedPlatforms": ["MacOSX"],
+            "CFBundleVersion": str(release.build),
+            "LSApplicationCategoryType": product["category"],
+            "LSArchitecturePriority": ["arm64"],
+            "LSMinimumSystemVersion": product["minimum_macos"],
+            "LSRequiresNativeExecution": True,
+            "MLXRChannel": release.channel,
+            "MLXRFeatures": list(release.features),
+            "NSHighResolutionCapable": True,
+            "NSHumanReadableCopyright": product["copyright"],
+        }
+    )
+
+
+def agent(program):
+    """A launchd agent: started at login, and again when it ended by a failure. launchd knows no "~": the daemon finds its folders itself."""
+    return plist({"KeepAlive": {"SuccessfulExit": False}, "Label": "com.company.mlxrunnerd", "ProcessType": "Interactive", "RunAtLoad": True, **program})
+
+
+def app_agent(release):
+    """For SMAppService: the path is the bundle's own."""
+    return agent({"AssociatedBundleIdentifiers": [release.manifest.product["bundle_id"]], "BundleProgram": "Contents/Helpers/mlxrunnerd"})
+
+
+def pkg_agent(_release):
+    """For /Library/LaunchAgents, by the package's postinstall."""
+    return agent({"ProgramArguments": ["/Library/MLXRunner/bin/mlxrunnerd"]})
+
+
+def icon(release, to):
+    """The app's mark, with the margin that macOS gives its icons: 100 of 1024 on each side."""
+    pictures = []
+    for size in ICON_SIZES:
+        png = release.work / f"icon-{size}.png"
+        inner, margin = str(size * 824 / 1024), str(size * 100 / 1024)
+        subprocess.run(["rsvg-convert", "-w", inner, "-h", inner, "--page-width", str(size), "--page-height", str(size), "--left", margin, "--top", margin,
+                        "-o", png, ROOT / "app/ui/mark.svg"], check=True)  # fmt: skip
+        pictures.append(Image.open(png))
+    pictures[-1].save(to, format="ICNS", append_images=pictures[:-1])
+
+
+def kernels_cpu_manifest(release, tree):
+    """The build's own, with the SHA-256 of the library as it is signed."""
+    fields = json.loads((release.build_folder / "lib/kernels/cpu/manifest.json").read_text())
+    (library,) = tree.rglob(fields["library"])
+    fields["sha256"] = hashlib.sha256(library.read_bytes()).hexdigest()
+    return (json.dumps(fields, indent=2) + "\n").encode()
+
+
+def licence_texts(_release, to):
+    licences.collect(components.resolve("macos-arm64"), to)
+
+
+# What "made:NAME" in manifest.toml stands for: given the release, the tree so far (its code is signed), and where it goes. A file is returned as
+# its bytes, or written.
+MAKERS = {
+    "Info.plist": lambda release, tree, to: info_plist(release),
+    "app-agent.plist": lambda release, tree, to: app_agent(release),
+    "pkg-agent.plist": lambda release, tree, to: pkg_agent(release),
+    "MLXR.icns": lambda release, tree, to: icon(release, to),
+    "kernels-cpu-manifest.json": lambda release, tree, to: kernels_cpu_manifest(release, tree),
+    "licenses/": lambda release, tree, to: licence_texts(release, to),
+}
+
+
+def make(name, release, tree, to):
+    to.parent.mkdir(parents=True, exist_ok=True)
+    data = MAKERS[name](release, tree, to)
+    if data is not None:
+        to.write_bytes(data)

@@ -1,0 +1,102 @@
+"""release/manifest.toml, read and checked: what a release consists of. See that file for what the fields mean."""
+
+import dataclasses
+import pathlib
+import re
+import tomllib
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+
+
+class ManifestError(Exception):
+    pass
+
+
+@dataclasses.dataclass(frozen=True)
+class Code:
+    """How a program or a library is signed."""
+
+    name: str
+    identifier: str
+    entitlements: pathlib.Path | None  # none: a library, or a program that needs none
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """A file of a tree, or a folder with all that is in it (`to` and `source` end in "/")."""
+
+    to: str
+    kind: str  # build, mlx, made or repo
+    source: str
+    mode: int
+    code: Code | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Component:
+    """What of the PKG can be chosen by itself."""
+
+    name: str
+    title: str
+    description: str
+    location: str  # absolute
+    tree: str
+    folder: str  # of the tree below the location; "": the location itself
+    scripts: pathlib.Path | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Manifest:
+    product: dict
+    channels: dict
+    trees: dict[str, tuple[Entry, ...]]
+    pkg_identifier: str
+    components: tuple[Component, ...]
+
+    def code_of(self, tree):
+        """{path in the tree: Code}, innermost first: what contains code is signed after it."""
+        found = {entry.to: entry.code for entry in self.trees[tree] if entry.code}
+        return dict(sorted(found.items(), key=lambda item: (item[1].name == "app", item[0])))
+
+
+def _path(text):
+    if text.startswith("/") or ".." in text.split("/") or not re.fullmatch(r"[\x21-\x7e]+", text):
+        raise ManifestError(f"'{text}' is not a path inside a tree: relative, ASCII, without '..' and spaces")
+    return text
+
+
+def _entry(to, fields, codes):
+    unknown = fields.keys() - {"from", "mode", "code"}
+    if unknown or "from" not in fields:
+        raise ManifestError(f"'{to}' has {sorted(unknown) or 'no from'}; a file has from, and may have mode and code")
+    kind, colon, source = fields["from"].partition(":")
+    if not colon:
+        kind, source = "repo", fields["from"]
+    if kind not in ("build", "mlx", "made", "repo"):
+        raise ManifestError(f"'{to}' comes from '{kind}:', which is none of build:, mlx:, made: and a path of the repo")
+    if to.endswith("/") != source.endswith("/"):
+        raise ManifestError(f"'{to}' and its source '{source}' must both be folders or both files")
+    if "code" in fields and fields["code"] not in codes:
+        raise ManifestError(f"'{to}' is signed as '{fields['code']}', which [code] does not have")
+    code = codes[fields["code"]] if "code" in fields else None
+    mode = int(fields.get("mode", "0755" if code else "0644"), 8)
+    return Entry(_path(to), kind, _path(source), mode, code)
+
+
+def load(path=ROOT / "release" / "manifest.toml"):
+    """Errors: ManifestError, which names what is wrong."""
+    data = tomllib.loads(pathlib.Path(path).read_text())
+    codes = {
+        name: Code(name, fields["identifier"], ROOT / fields["entitlements"] if "entitlements" in fields else None)
+        for name, fields in data["code"].items()
+    }
+    trees = {name: tuple(_entry(to, fields, codes) for to, fields in files.items()) for name, files in data["trees"].items()}
+    components = []
+    for name, fields in data["pkg"]["components"].items():
+        if fields["tree"] not in trees:
+            raise ManifestError(f"the component '{name}' is of the tree '{fields['tree']}', which there is not")
+        scripts = ROOT / fields["scripts"] if "scripts" in fields else None
+        components.append(
+            Component(name, fields["title"], fields["description"], fields["location"], fields["tree"], fields.get("folder", ""), scripts)
+        )
+    return Manifest(data["product"], data["channels"], trees, data["pkg"]["identifier"], tuple(components))

@@ -1,0 +1,23 @@
+"""Has Apple notarize what was signed, and staples its ticket: steps that run when a key for Apple's notary service is given, and are reported
+as skipped otherwise. The key is the JSON file that `rcodesign encode-app-store-connect-api-key` writes."""
+
+from sign import run
+
+
+class Notary:
+    def __init__(self, rcodesign, key):
+        self.rcodesign, self.key = rcodesign, key
+
+    @property
+    def suffix(self):
+        """Of the names of artefacts: what was not notarized says so."""
+        return "" if self.key else "-unnotarized"
+
+    def notarize(self, path, staple=None):
+        """Submits the archive, image or package `path`, waits for the answer, and staples the ticket to `staple` (`path` itself if not given). Says
+        what was done. Errors: CalledProcessError; the notary's log was printed then."""
+        if not self.key:
+            return f"skipped: {path.name} was not notarized, for want of a key"
+        run(self.rcodesign, "notary-submit", "--api-key-file", self.key, "--wait", path)
+        run(self.rcodesign, "staple", staple or path)
+        return f"notarized and stapled: {(staple or path).name}"

@@ -1,0 +1,225 @@
+#!/usr/bin/env python3
+"""Makes a release from what was built: every artefact for macOS, signed, in build/release-artefacts. `make release` builds first and calls this.
+
+Without identities, test identities are made and used, which no Mac trusts. Without a key for Apple's notary service, artefacts are named
+-unnotarized. Each line says what was made or skipped.
+"""
+
+import argparse
+import base64
+import dataclasses
+import datetime
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import archive
+import brew
+import checksums
+import components
+import manifest
+import notarize
+import provenance
+import sbom
+import sign
+import signing_key
+import stage
+from macos import dmg, pkg
+
+
+@dataclasses.dataclass(frozen=True)
+class Tools:
+    rcodesign: pathlib.Path
+    pack: pathlib.Path
+    strip: str = "llvm-strip-19"
+    dsymutil: str = "dsymutil-19"
+
+
+@dataclasses.dataclass(frozen=True)
+class Release:
+    root: pathlib.Path
+    manifest: manifest.Manifest
+    version: str
+    build: int  # grows with every commit
+    channel: str
+    epoch: int  # of the commit, in seconds since 1970: the time of every file
+    tools: Tools
+    signer: object
+    notary: notarize.Notary
+
+    @property
+    def features(self):
+        return self.manifest.channels[self.channel]["features"]
+
+    @property
+    def name(self):
+        """What artefacts are called: MLXR-NAME.dmg."""
+        return self.version + self.manifest.channels[self.channel]["suffix"] + self.notary.suffix
+
+    @property
+    def build_folder(self):
+        return self.root / "build" / "macos-arm64"
+
+    @property
+    def mlx_folder(self):
+        return self.root / ".deps" / "macos-arm64" / "mlx"
+
+    @property
+    def work(self):
+        return self.root / "build" / "release-work"
+
+    @property
+    def artefacts(self):
+        return self.root / "build" / "release-artefacts"
+
+    @property
+    def date(self):
+        return datetime.datetime.fromtimestamp(self.epoch, datetime.timezone.utc)
+
+
+def git(*words):
+    return subprocess.run(["git", "-C", manifest.ROOT, *words], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def macos(release):
+    """Yields a line for each thing done."""
+    code = {entry.code.name: entry.code for entry in release.manifest.trees["app"] if entry.code}
+    product = release.manifest.product
+    trees = release.work / "trees"
+    app, daemon = trees / "MLXR.app", trees / "mlxrunner"
+    stage.tree(release, "app", app)
+    release.signer.sign_bundle(app, code["app"])
+    stage.tree(release, "daemon", daemon)
+    yield f"signed: {app.name}, the daemon and the command line"
+
+    made = release.artefacts
+    time = release.date.timetuple()[:6]
+    symbols = trees / "symbols"
+    shutil.rmtree(symbols, ignore_errors=True)
+    for entry in release.manifest.trees["app"]:
+        if entry.kind == "build" and entry.code:
+            program = release.build_folder / entry.source
+            subprocess.run([release.tools.dsymutil, "--reproducer=Off", "-o", symbols / f"{program.name}.dSYM", program], check=True)
+    archive.zip_tree(symbols, made / f"MLXR-{release.version}-macos-arm64-symbols.zip", "symbols", time)
+    app_zip = made / f"MLXR-{release.name}.zip"
+    daemon_zip = made / f"mlxrunnerd-{release.version}-macos-arm64{release.notary.suffix}.zip"
+    archive.zip_tree(app, app_zip, app.name, time)
+    if release.notary.key:
+        yield release.notary.notarize(app_zip, staple=app)
+        archive.zip_tree(app, app_zip, app.name, time)  # with the ticket
+    else:
+        yield release.notary.notarize(app_zip)
+    archive.zip_tree(daemon, daemon_zip, daemon.name, time)
+    yield f"made: {app_zip.name}, {daemon_zip.name}"
+
+    image = made / f"MLXR-{release.name}.dmg"
+    dmg.lay_out(app, release.work / "dmg", release.root / "release/macos/dmg_background.svg", release.root / "LICENSE", release.date)
+    dmg.write(release.work / "dmg", image, release.tools.pack, release.work, release.epoch)
+    release.signer.sign_image(image, product["bundle_id"] + ".dmg")
+    yield release.notary.notarize(image)
+    yield f"made: {image.name}"
+
+    package, unsigned = made / f"MLXR-{release.name}.pkg", release.work / "unsigned.pkg"
+    payloads = []
+    for component in release.manifest.components:
+        payload = release.work / "pkg" / component.name
+        shutil.rmtree(payload, ignore_errors=True)
+        shutil.copytree(trees / ("MLXR.app" if component.tree == "app" else "mlxrunner"), payload / component.folder)
+        payloads.append((component, payload))
+    pages = {"license": release.root / "LICENSE"}
+    pkg.write(payloads, unsigned, release.manifest.pkg_identifier, release.version, product["minimum_macos"], pages, release.tools.pack,
+              release.work)  # fmt: skip
+    release.signer.sign_package(unsigned, package)
+    yield release.notary.notarize(package)
+    yield f"made: {package.name}"
+
+    for tree, artefacts in ((app, (app_zip, image)), (daemon, (daemon_zip,)), (release.work / "pkg", (package,))):
+        for artefact in artefacts:
+            papers(release, "macos-arm64", release.build_folder, tree, artefact)
+    yield "made: SBOMs of these"
+
+
+def linux(release):
+    """The papers of what scripts/package-linux left among the artefacts."""
+    for artefact in sorted([*release.artefacts.glob("*.deb"), *release.artefacts.glob("*.tar.zst")]):
+        arm64 = "arm64" in artefact.name or "aarch64" in artefact.name
+        tree = release.work / "linux" / artefact.name
+        shutil.rmtree(tree, ignore_errors=True)
+        tree.mkdir(parents=True)
+        unpack = ["dpkg-deb", "-x", artefact, tree] if artefact.suffix == ".deb" else ["tar", "--zstd", "-xf", artefact, "-C", tree]
+        subprocess.run(unpack, check=True)
+        papers(release, "linux-arm64" if arm64 else "linux-x86_64", release.root / "build" / ("arm64-linux-release" if arm64 else "release"), tree, artefact)
+        yield f"made: the SBOM of {artefact.name}"
+
+
+def papers(release, platform, build, tree, artefact):
+    sbom.write(sbom.take(platform, build, tree, artefact.name, release.version), release.date, release.artefacts)
+
+
+def seal(release, key_file):
+    """What is said of all artefacts together."""
+    key = signing_key.load(key_file)
+    repository = release.manifest.product["repository"]
+    brew.write(brew.render(brew.values(release.artefacts, release.version, repository)), release.work / "homebrew")
+    patterns = {"macos-arm64": "*.dmg", "linux-x86_64": "*amd64.deb", "linux-arm64": "*arm64.deb"}
+    platforms = [name for name in components.PLATFORMS if any(release.artefacts.glob(patterns[name]))]
+    provenance.write(release.artefacts, key, repository, platforms)
+    checksums.write(release.artefacts, key)
+    yield f"signed: SHA256SUMS; the public key is {signing_key.public_text(key)}"
+    yield "made: Homebrew's formula and cask, in build/release-work/homebrew"
+
+
+def options():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--channel", choices=("stable", "beta", "nightly"), default="stable")
+    parser.add_argument("--application", metavar="IDENTITY", default=os.environ.get("MLXR_APPLICATION_IDENTITY"), help="Developer ID Application: FILE.p12, FILE.pem, smartcard, or a name in the keychain with --codesign")  # fmt: skip
+    parser.add_argument("--installer", metavar="IDENTITY", default=os.environ.get("MLXR_INSTALLER_IDENTITY"), help="Developer ID Installer, likewise")  # fmt: skip
+    parser.add_argument("--codesign", action="store_true", help="sign by Apple's tools instead of rcodesign (on a Mac)")
+    parser.add_argument("--timestamp-url", default=None, help="a time-stamp server, or none (default: Apple's, and none for test identities)")
+    parser.add_argument("--release-key", metavar="FILE", default=os.environ.get("MLXR_RELEASE_KEY"), help="base64 of an Ed25519 seed: signs checksums and provenance")  # fmt: skip
+    parser.add_argument("--notary-key", metavar="FILE", default=os.environ.get("MLXR_NOTARY_KEY"), help="an App Store Connect API key")
+    return parser.parse_args()
+
+
+def main():
+    chosen = options()
+    if bool(chosen.application) != bool(chosen.installer):
+        sys.exit("release: --application and --installer go together; give both, or neither for test identities")
+    if chosen.codesign and sys.platform != "darwin":
+        sys.exit("release: --codesign needs a Mac; without it rcodesign signs, on any system")
+    if chosen.codesign and not chosen.application:
+        sys.exit("release: --codesign needs --application and --installer, names of identities in the keychain")
+    root = manifest.ROOT
+    tools = Tools(root / ".deps/cargo/bin/rcodesign", root / ".deps/cargo/bin/mlxr-pack")
+    identities = chosen.application, chosen.installer
+    timestamp = chosen.timestamp_url or ("http://timestamp.apple.com/ts01" if chosen.application else sign.NO_TIMESTAMP)
+    if not chosen.application:
+        keys = root / "build" / "test-identities"
+        identities = (sign.test_identity(tools.rcodesign, "developer-id-application", keys / "application.pem"),
+                      sign.test_identity(tools.rcodesign, "developer-id-installer", keys / "installer.pem"))  # fmt: skip
+    signer = sign.Codesign(*identities, timestamp) if chosen.codesign else sign.Rcodesign(tools.rcodesign, *identities, timestamp)
+    release = Release(root, manifest.load(), (root / "VERSION").read_text().strip(), int(git("rev-list", "--count", "HEAD")), chosen.channel,
+                      int(git("log", "-1", "--format=%ct")), tools, signer, notarize.Notary(tools.rcodesign, chosen.notary_key))  # fmt: skip
+    release.artefacts.mkdir(parents=True, exist_ok=True)
+    release.work.mkdir(parents=True, exist_ok=True)
+    if not chosen.application:
+        print("skipped: signing with a real identity; test identities were used")
+    if not chosen.release_key:
+        chosen.release_key = root / "build" / "test-identities" / "release.key"
+        if not chosen.release_key.exists():
+            chosen.release_key.parent.mkdir(parents=True, exist_ok=True)
+            chosen.release_key.write_text(base64.b64encode(os.urandom(32)).decode())
+            chosen.release_key.chmod(0o600)
+        print("skipped: signing checksums with a real key; a test key was used")
+    for step in (macos(release), linux(release), seal(release, pathlib.Path(chosen.release_key))):
+        for line in step:
+            print(line, flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (manifest.ManifestError, stage.StageError, components.ComponentError, ValueError) as error:
+        sys.exit(f"release: {error}")

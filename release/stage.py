@@ -1,0 +1,55 @@
+"""Lays out a tree of the manifest from what was built, signs its code and writes what depends on the signed bytes."""
+
+import shutil
+import subprocess
+
+from macos import made
+
+
+class StageError(Exception):
+    pass
+
+
+def tree(release, name, to):
+    """Makes the folder `to`. Errors: StageError, which names the file that is missing."""
+    shutil.rmtree(to, ignore_errors=True)
+    entries = release.manifest.trees[name]
+    copied = [entry for entry in entries if entry.kind != "made"]
+    for entry in copied:
+        _copy(release, entry, to / entry.to)
+    for path, code in release.manifest.code_of(name).items():
+        if code.name != "app":  # the bundle's own program is signed with the bundle
+            release.signer.sign_code(to / path, code)
+    for entry in entries:
+        if entry.kind == "made":
+            made.make(entry.source, release, to, to / entry.to)
+            if not entry.to.endswith("/"):
+                (to / entry.to).chmod(entry.mode)
+    for folder in [to, *(path for path in to.rglob("*") if path.is_dir())]:
+        folder.chmod(0o755)
+
+
+def _source(release, entry):
+    folder = {"build": release.build_folder, "mlx": release.mlx_folder, "repo": release.root}[entry.kind]
+    source = folder / entry.source
+    if not source.exists():
+        raise StageError(f"{entry.to} is made from {source}, which is not there. Was it built?")
+    return source
+
+
+def _copy(release, entry, to):
+    source = _source(release, entry)
+    if entry.to.endswith("/"):
+        for path in sorted(path for path in source.rglob("*") if path.is_file()):
+            _copy_file(path, to / path.relative_to(source), entry.mode)
+    else:
+        _copy_file(source, to, entry.mode)
+    if entry.kind == "build" and entry.code:
+        # What debuggers want was put into .dSYM folders before; the programs themselves name no file of the machine that built them.
+        subprocess.run([release.tools.strip, "-S", to], check=True)
+
+
+def _copy_file(source, to, mode):
+    to.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, to)
+    to.chmod(mode)

@@ -1,0 +1,188 @@
+"""What lies in each macOS artefact, read back by tools of other hands, is what release/manifest.toml says."""
+
+import json
+import plistlib
+import stat
+import subprocess
+import zipfile
+
+import manifest
+import pytest
+from artefacts import ROOT, find, output, tool
+
+MANIFEST = manifest.load()
+
+
+def expected(tree):
+    """({path: mode} of the files that the manifest names, [folders whose contents are their source's])."""
+    files = {entry.to: entry.mode for entry in MANIFEST.trees[tree] if not entry.to.endswith("/")}
+    return files, [entry.to for entry in MANIFEST.trees[tree] if entry.to.endswith("/")]
+
+
+def check(found, tree, extra=()):
+    """found: {path: mode} of an artefact's files."""
+    files, folders = expected(tree)
+    inside = {path for path in found if any(path.startswith(folder) for folder in folders)}
+    assert found.keys() - inside - set(extra) == files.keys()
+    assert {path: oct(found[path]) for path in files} == {path: oct(mode) for path, mode in files.items()}
+    for folder in folders:
+        assert any(path.startswith(folder) for path in inside), f"{folder} is empty"
+    assert {found[path] for path in inside} <= {0o644}
+
+
+SEAL = ["Contents/_CodeSignature/CodeResources"]
+
+
+def zipped(path, inside):
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None
+        modes = {info.filename: info.external_attr >> 16 for info in archive.infolist() if not info.is_dir()}
+    assert all(name.startswith(inside + "/") for name in modes)
+    return {name.removeprefix(inside + "/"): stat.S_IMODE(mode) for name, mode in modes.items()}
+
+
+def test_the_zip_holds_the_app():
+    check(zipped(find("MLXR-*[!s].zip"), "MLXR.app"), "app", SEAL)
+
+
+def test_the_daemons_zip():
+    check(zipped(find("mlxrunnerd-*.zip"), "mlxrunner"), "daemon")
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory):
+    """The DMG's HFS+ partition, as dmg2img decompresses it."""
+    partition = tmp_path_factory.mktemp("dmg") / "partition"
+    subprocess.run([tool("dmg2img", "dmg2img"), "-s", find("MLXR-*.dmg"), partition], check=True, stdout=subprocess.DEVNULL)
+    return partition
+
+
+def hfs_entries(partition):
+    """{path: (mode, link target)} of a partition, by libfshfs."""
+    pyfshfs = pytest.importorskip("pyfshfs", reason="PyPI libfshfs-python is not installed: scripts/setup release")
+    volume = pyfshfs.volume()
+    volume.open(str(partition))
+    found = {}
+
+    def walk(entry, path):
+        for child in entry.sub_file_entries:
+            name = f"{path}{child.name}"
+            if stat.S_ISDIR(child.file_mode):
+                walk(child, name + "/")
+            else:
+                found[name] = (child.file_mode, child.symbolic_link_target)
+
+    walk(volume.get_root_directory(), "")
+    return found
+
+
+def test_the_disk_image_by_libfshfs(image):
+    found = hfs_entries(image)
+    app = {name.removeprefix("MLXR.app/"): stat.S_IMODE(mode) for name, (mode, _) in found.items() if name.startswith("MLXR.app/")}
+    check(app, "app", SEAL)
+    assert found.keys() - {f"MLXR.app/{name}" for name in app} >= {"Applications", "License.txt", ".DS_Store", ".background/background.png"}
+    mode, target = found["Applications"]
+    assert stat.S_ISLNK(mode) and target.strip("\0") == "/Applications"
+
+
+def test_the_disk_image_by_7zip():
+    listing = output(tool("7zz", "7zip"), "l", "-slt", find("MLXR-*.dmg"))
+    names = {line.removeprefix("Path = ").removeprefix("MLXR/") for line in listing.splitlines() if line.startswith("Path = ")}
+    files, _ = expected("app")
+    assert {f"MLXR.app/{name}" for name in files} <= names
+
+
+def test_the_finder_window_shows_the_app_beside_applications(image, tmp_path):
+    ds_store = pytest.importorskip("ds_store", reason="PyPI ds-store is not installed: scripts/setup release")
+    subprocess.run([tool("7zz", "7zip"), "e", "-y", f"-o{tmp_path}", find("MLXR-*.dmg"), "*/.DS_Store", "-r"], check=True, stdout=subprocess.DEVNULL)
+    with ds_store.DSStore.open(str(tmp_path / ".DS_Store"), "r") as store:
+        places = {entry.filename: entry.value for entry in store if entry.code == b"Iloc"}
+        assert store["."]["icvp"]["backgroundImageAlias"]
+    assert places.keys() == {"MLXR.app", "Applications", "License.txt"}
+    assert places["MLXR.app"][0] < places["Applications"][0] and places["MLXR.app"][1] == places["Applications"][1]
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pkg")
+    subprocess.run([tool("bsdtar", "libarchive-tools"), "-xf", find("MLXR-*.pkg"), "-C", folder], check=True)
+    return folder
+
+
+@pytest.mark.parametrize("component", MANIFEST.components, ids=lambda component: component.name)
+def test_a_component_of_the_package(package, component):
+    listing = output("bsdtar", "-tvf", package / f"{component.name}.pkg" / "Payload").splitlines()
+    found = {}
+    for line in listing:
+        mode, _, owner, group, *_, name = line.split()
+        assert (owner, group) == ("root", "wheel") or (owner, group) == ("0", "0") or (owner, group) == ("root", "root"), line
+        if mode.startswith("-"):
+            bits = sum(1 << (8 - i) for i, letter in enumerate(mode[1:10]) if letter != "-")
+            found[name.removeprefix("./").removeprefix(component.folder + "/" if component.folder else "")] = bits
+        else:
+            assert mode == "drwxr-xr-x", line
+    check(found, component.tree, SEAL if component.tree == "app" else ())
+
+
+def test_the_packages_distribution(package):
+    import xml.etree.ElementTree as ElementTree
+
+    root = ElementTree.parse(package / "Distribution").getroot()
+    version = (ROOT / "VERSION").read_text().strip()
+    assert root.find("options").get("hostArchitectures") == "arm64"
+    assert root.find("volume-check/allowed-os-versions/os-version").get("min") == MANIFEST.product["minimum_macos"]
+    assert {choice.get("id") for choice in root.findall("choice")} == {component.name for component in MANIFEST.components}
+    assert {ref.text: ref.get("version") for ref in root.findall("pkg-ref") if ref.text} == {
+        f"#{component.name}.pkg": version for component in MANIFEST.components
+    }
+    for component in MANIFEST.components:
+        info = ElementTree.parse(package / f"{component.name}.pkg" / "PackageInfo").getroot()
+        assert info.get("install-location") == component.location and info.get("auth") == "root" and info.get("version") == version
+        scripts = output("bsdtar", "-tf", package / f"{component.name}.pkg" / "Scripts").split() if component.scripts else []
+        assert {name.removeprefix("./") for name in scripts} - {"", "."} == ({"preinstall", "postinstall"} if component.scripts else set())
+
+
+def test_info_plist():
+    with zipfile.ZipFile(find("MLXR-*[!s].zip")) as archive:
+        info = plistlib.loads(archive.read("MLXR.app/Contents/Info.plist"))
+        agent = plistlib.loads(archive.read("MLXR.app/Contents/Library/LaunchAgents/com.company.mlxrunnerd.plist"))
+        icon = archive.read("MLXR.app/Contents/Resources/MLXR.icns")
+    assert info["CFBundleShortVersionString"] == (ROOT / "VERSION").read_text().strip()
+    assert info["LSMinimumSystemVersion"] == "14.0" and int(info["CFBundleVersion"]) > 0
+    assert not [key for key in info if key.endswith("UsageDescription")], "privacy strings for what the app does not use"
+    assert agent["BundleProgram"] == "Contents/Helpers/mlxrunnerd"
+    assert icon[:4] == b"icns" and int.from_bytes(icon[4:8], "big") == len(icon)
+
+
+def test_the_kernel_packs_manifest_names_the_library_as_it_is_signed():
+    import hashlib
+
+    folder = "MLXR.app/Contents/Resources/kernels/cpu"
+    with zipfile.ZipFile(find("MLXR-*[!s].zip")) as archive:
+        fields = json.loads(archive.read(f"{folder}/manifest.json"))
+        assert fields["sha256"] == hashlib.sha256(archive.read(f"{folder}/{fields['library']}")).hexdigest()
+
+
+@pytest.mark.parametrize("pattern", ["MLXR-*[!s].zip", "mlxrunnerd-*.zip"])
+def test_no_path_of_the_machine_that_built_it(pattern):
+    with zipfile.ZipFile(find(pattern)) as archive:
+        assert [name for name in archive.namelist() if str(ROOT).encode() in archive.read(name)] == []
+
+
+def test_the_symbols_are_apart_and_belong_to_the_programs():
+    lief = pytest.importorskip("lief", reason="PyPI lief is not installed: scripts/setup release")
+    uuids = {}
+    for pattern in ("MLXR-*[!s].zip", "MLXR-*-symbols.zip"):
+        with zipfile.ZipFile(find(pattern)) as archive:
+            for name in archive.namelist():
+                data = archive.read(name)
+                if data[:4] == b"\xcf\xfa\xed\xfe":
+                    uuids.setdefault(name.rpartition("/")[2], set()).add(bytes(lief.MachO.parse(list(data)).at(0).uuid.uuid))
+    for program in ("MLXR", "mlxrunnerd", "mlx", "libmlxrunner_core.dylib", "libmlxr_kernels_cpu.so"):
+        assert len(uuids[program]) == 1, program
+
+
+def test_sizes():
+    with zipfile.ZipFile(find("MLXR-*[!s].zip")) as archive:
+        assert sum(info.file_size for info in archive.infolist()) < 250e6
+    assert find("MLXR-*.dmg").stat().st_size < 60e6

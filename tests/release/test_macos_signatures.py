@@ -1,0 +1,111 @@
+"""Signatures of the app and the daemon: every hash computed again, the CMS by OpenSSL, flags and entitlements of each program; a changed byte is caught."""
+
+import plistlib
+import shutil
+import subprocess
+import zipfile
+
+import code_signature
+import manifest
+import pytest
+from artefacts import ROOT, find, tool
+
+MANIFEST = manifest.load()
+
+
+def unpack(path, to):
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(to)
+    return to
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory):
+    return unpack(find("MLXR-*[!s].zip"), tmp_path_factory.mktemp("app")) / "MLXR.app"
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory):
+    return unpack(find("mlxrunnerd-*.zip"), tmp_path_factory.mktemp("daemon")) / "mlxrunner"
+
+
+def test_the_app_is_as_it_was_signed(app):
+    assert code_signature.bundle_problems(app) == []
+
+
+def test_the_daemons_code_is_as_it_was_signed(daemon):
+    code = [path for path in daemon.rglob("*") if path.is_file() and code_signature.is_macho(path)]
+    assert {path.relative_to(daemon).as_posix() for path in code} == MANIFEST.code_of("daemon").keys()
+    assert [problem for path in code for problem in code_signature.program_problems(path)] == []
+
+
+@pytest.mark.parametrize("tree", ["app", "daemon"])
+def test_each_program_has_its_identifier_runtime_and_entitlements(tree, request):
+    folder = request.getfixturevalue(tree)
+    for path, code in MANIFEST.code_of(tree).items():
+        signature = code_signature.read(folder / path)
+        for directory in signature.directories:
+            assert directory.identifier == code.identifier, path
+            assert directory.flags & code_signature.RUNTIME, path
+        wanted = plistlib.loads(code.entitlements.read_bytes()) if code.entitlements else {}
+        assert signature.entitlements == wanted, path
+
+
+def test_openssl_agrees_with_each_cms_signature(app, tmp_path):
+    for path in MANIFEST.code_of("app"):
+        signature = code_signature.read(app / path)
+        cms, content = tmp_path / "cms", tmp_path / "content"
+        cms.write_bytes(signature.cms)
+        content.write_bytes(signature.directories[0].blob)
+        words = ["openssl", "cms", "-verify", "-binary", "-inform", "DER", "-noverify", "-in", cms, "-content", content, "-out", "/dev/null"]
+        subprocess.run(words, check=True, capture_output=True)
+        content.write_bytes(signature.directories[0].blob[:-1] + bytes([signature.directories[0].blob[-1] ^ 1]))
+        assert subprocess.run(words, capture_output=True).returncode != 0
+
+
+def test_rcodesign_agrees_about_every_program(app):
+    program = ROOT / ".deps" / "cargo" / "bin" / "rcodesign"
+    if not program.exists():
+        pytest.skip("rcodesign is not built: scripts/setup release")
+    for path in MANIFEST.code_of("app"):
+        done = subprocess.run([program, "verify", app / path], capture_output=True, text=True)
+        # A self-signed certificate is no error of the signature.
+        assert done.returncode == 0 or "certificate" in done.stdout + done.stderr, done.stdout + done.stderr
+
+
+def test_a_changed_byte_in_any_file_is_caught(app, tmp_path):
+    copy = tmp_path / "MLXR.app"
+    shutil.copytree(app, copy)
+    missed = []
+    for path in sorted(path for path in copy.rglob("*") if path.is_file()):
+        size = path.stat().st_size
+        if size == 0:
+            continue
+        with path.open("r+b") as file:
+            file.seek(size // 3)
+            byte = file.read(1)
+            file.seek(size // 3)
+            file.write(bytes([byte[0] ^ 0x20]))
+        if not code_signature.bundle_problems(copy):
+            missed.append(path.relative_to(copy).as_posix())
+        with path.open("r+b") as file:
+            file.seek(size // 3)
+            file.write(byte)
+    assert missed == []
+    assert code_signature.bundle_problems(copy) == []
+
+
+def test_a_file_more_or_less_is_caught(app, tmp_path):
+    copy = tmp_path / "MLXR.app"
+    shutil.copytree(app, copy)
+    (copy / "Contents/Resources/more").write_text("more")
+    assert code_signature.bundle_problems(copy) == ["Resources/more: not sealed"]
+    (copy / "Contents/Resources/more").unlink()
+    (copy / "Contents/Resources/defaults/server.yaml").unlink()
+    assert code_signature.bundle_problems(copy) == ["Resources/defaults/server.yaml: sealed, and not there"]
+
+
+def test_images_and_packages_are_signed():
+    assert b"\xfa\xde\x0c\xc0" in find("MLXR-*.dmg").read_bytes()[-200_000:]
+    contents = subprocess.run([tool("bsdtar", "libarchive-tools"), "-tf", find("MLXR-*.pkg")], capture_output=True, text=True, check=True)
+    assert "Distribution" in contents.stdout

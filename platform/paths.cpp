@@ -46,12 +46,14 @@ Paths below(const fs::path& support, const fs::path& logs) {
 }
 
 #ifdef __APPLE__
-// A sandboxed program's HOME is its container. MLXR's files are the user's, which the entitlements give access to (release/macos/entitlements).
+// A sandboxed program's HOME is its container. MLXR's files are the user's, which the entitlements give access to
+// (release/macos/entitlements).
 Result<fs::path> users_home() {
   auto home = home_folder();
   if (!home || home->string().find("/Library/Containers/") == std::string::npos) return home;
   const passwd* user = ::getpwuid(::getuid());
-  if (user == nullptr || user->pw_dir == nullptr) return fail(ErrorCode::kIo, "The user database does not know where this user's home folder is.");
+  if (user == nullptr || user->pw_dir == nullptr)
+    return fail(ErrorCode::kIo, "The user database does not know where this user's home folder is.");
   return fs::path(user->pw_dir);
 }
 

@@ -174,12 +174,12 @@ def seal(release, key_file):
 def options():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--channel", choices=("stable", "beta", "nightly"), default="stable")
-    parser.add_argument("--application", metavar="IDENTITY", default=os.environ.get("MLXR_APPLICATION_IDENTITY"), help="Developer ID Application: FILE.p12, FILE.pem, smartcard, or a name in the keychain with --codesign")  # fmt: skip
-    parser.add_argument("--installer", metavar="IDENTITY", default=os.environ.get("MLXR_INSTALLER_IDENTITY"), help="Developer ID Installer, likewise")  # fmt: skip
+    parser.add_argument("--application", metavar="IDENTITY", help="Developer ID Application: FILE.p12, FILE.pem, smartcard, or a name in the keychain with --codesign")  # fmt: skip
+    parser.add_argument("--installer", metavar="IDENTITY", help="Developer ID Installer, likewise")  # fmt: skip
     parser.add_argument("--codesign", action="store_true", help="sign by Apple's tools instead of rcodesign (on a Mac)")
     parser.add_argument("--timestamp-url", default=None, help="a time-stamp server, or none (default: Apple's, and none for test identities)")
-    parser.add_argument("--release-key", metavar="FILE", default=os.environ.get("MLXR_RELEASE_KEY"), help="base64 of an Ed25519 seed: signs checksums and provenance")  # fmt: skip
-    parser.add_argument("--notary-key", metavar="FILE", default=os.environ.get("MLXR_NOTARY_KEY"), help="an App Store Connect API key")
+    parser.add_argument("--release-key", metavar="FILE", help="base64 of an Ed25519 seed: signs checksums and provenance")  # fmt: skip
+    parser.add_argument("--notary-key", metavar="FILE", help="an App Store Connect API key")
     return parser.parse_args()
 
 
@@ -221,5 +221,5 @@ def main():
 if __name__ == "__main__":
     try:
         main()
-    except (manifest.ManifestError, stage.StageError, components.ComponentError, ValueError) as error:
+    except (manifest.ManifestError, stage.StageError, components.ComponentError, ValueError, subprocess.CalledProcessError) as error:
         sys.exit(f"release: {error}")

@@ -1,0 +1,59 @@
+"""release/manifest.toml is refused, with the name of what is wrong, where it could not become a release; and release.py where its options could not."""
+
+import subprocess
+import sys
+
+import manifest
+import pytest
+from artefacts import ROOT
+
+GOOD = (ROOT / "release" / "manifest.toml").read_text()
+SOME = '"Contents/MacOS/MLXR" = { from = "build:bin/MLXR", code = "app" }'
+
+
+def test_every_path_of_the_repo_that_it_names_is_there():
+    entries = [entry for tree in manifest.load().trees.values() for entry in tree if entry.kind == "repo"]
+    assert entries and [entry.source for entry in entries if not (ROOT / entry.source).exists()] == []
+    assert all(component.scripts is None or component.scripts.is_dir() for component in manifest.load().components)
+
+
+def test_a_bundles_own_program_is_signed_last():
+    assert list(manifest.load().code_of("app"))[-1] == "Contents/MacOS/MLXR"
+
+
+@pytest.mark.parametrize(
+    "line, words",
+    [
+        ('"../MLXR" = { from = "build:bin/MLXR" }', "'../MLXR' is not a path inside a tree"),
+        ('"/MLXR" = { from = "build:bin/MLXR" }', "'/MLXR' is not a path inside a tree"),
+        ('"a b" = { from = "build:bin/MLXR" }', "'a b' is not a path inside a tree"),
+        ('"MLXR" = { from = "web:bin/MLXR" }', "comes from 'web:'"),
+        ('"MLXR" = { from = "app/ui/" }', "must both be folders or both files"),
+        ('"MLXR" = { from = "build:bin/MLXR", code = "root" }', "signed as 'root', which [code] does not have"),
+        ('"MLXR" = { from = "build:bin/MLXR", owner = "root" }', "'MLXR' has ['owner']"),
+        ('"MLXR" = { code = "app" }', "'MLXR' has no from"),
+    ],
+)
+def test_what_could_not_become_a_release_is_refused(tmp_path, line, words):
+    assert SOME in GOOD
+    file = tmp_path / "manifest.toml"
+    file.write_text(GOOD.replace(SOME, line))
+    with pytest.raises(manifest.ManifestError) as error:
+        manifest.load(file)
+    assert words in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        (["--application", "a.p12"], "--application and --installer go together"),
+        (["--codesign", "--application", "A", "--installer", "I"], "--codesign needs a Mac"),
+        (["--channel", "weekly"], "invalid choice: 'weekly'"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(options, words):
+    pytest.importorskip("PIL", reason="Pillow is not installed: scripts/setup release")
+    if "--codesign" in options and sys.platform == "darwin":
+        pytest.skip("this is a Mac")
+    done = subprocess.run([sys.executable, ROOT / "release" / "release.py", *options], capture_output=True, text=True)
+    assert done.returncode != 0 and words in done.stderr and "Traceback" not in done.stderr

@@ -1,0 +1,59 @@
+"""What the signing tools are asked for: hardened runtime and entitlements per program, time stamps, identities of every kind; and that their failure is one."""
+
+import os
+import subprocess
+
+import manifest
+import pytest
+import sign
+
+DAEMON = next(entry.code for entry in manifest.load().trees["daemon"] if entry.code and entry.code.name == "daemon")
+
+
+@pytest.fixture
+def asked(tmp_path, monkeypatch):
+    """Stands for rcodesign, codesign and productsign: returns what they were called with."""
+    log = tmp_path / "log"
+    for name in ("rcodesign", "codesign", "productsign"):
+        (tmp_path / name).write_text(f'#!/bin/sh\nprintf "%s\\n" "$(basename "$0") $*" >>"{log}"\ncase "$*" in *refused*) echo no such identity; exit 3;; esac\n')
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    return lambda: log.read_text().splitlines()
+
+
+def test_apples_tools(asked):
+    signer = sign.Codesign("Developer ID Application: A", "Developer ID Installer: A", "http://time")
+    signer.sign_code("bin/mlxrunnerd", DAEMON)
+    signer.sign_package("unsigned.pkg", "MLXR.pkg")
+    code, package = asked()
+    assert code.startswith("codesign --force --sign Developer ID Application: A --options runtime --timestamp=http://time")
+    assert f"--identifier {DAEMON.identifier} --entitlements {DAEMON.entitlements}" in code
+    assert package == "productsign --sign Developer ID Installer: A --timestamp=http://time unsigned.pkg MLXR.pkg"
+
+
+@pytest.mark.parametrize(
+    "identity, words",
+    [
+        ("a.pem", "--pem-file a.pem"),
+        ("a.p12", "--p12-file a.p12 --p12-password-file a.p12.password"),
+        ("smartcard", "--smartcard-slot 9c"),
+    ],
+)
+def test_rcodesign_with_each_kind_of_identity(asked, identity, words):
+    signer = sign.Rcodesign("rcodesign", identity, identity, sign.NO_TIMESTAMP)
+    signer.sign_code("bin/mlxrunnerd", DAEMON)
+    (line,) = asked()
+    assert f"sign {words} --timestamp-url none --code-signature-flags runtime" in line
+    assert f"--entitlements-xml-file {DAEMON.entitlements}" in line
+
+
+def test_a_bundles_nested_code_is_left_as_it_is(asked):
+    sign.Rcodesign("rcodesign", "a.pem", "a.pem", sign.NO_TIMESTAMP).sign_bundle("MLXR.app", DAEMON)
+    (line,) = asked()
+    assert all(f"--exclude Contents/{folder}/**" in line for folder in ("Frameworks", "Helpers", "Resources"))
+
+
+def test_a_refusal_is_said_and_ends_the_release(asked, capsys):
+    with pytest.raises(subprocess.CalledProcessError):
+        sign.Rcodesign("rcodesign", "refused.pem", "a.pem", sign.NO_TIMESTAMP).sign_code("bin/mlx", DAEMON)
+    assert "no such identity" in capsys.readouterr().out

@@ -212,7 +212,8 @@ def print_differences(platform, build, names, tree):
     programs = read(build, names)
     owners = package_owners({header for program in programs for header in program.headers}, places.debian)
     differences = check(programs, {name: shared_libraries(path) for name, path in found.items()}, parts, system, owners, shipped)
-    print("\n".join(differences))
+    for difference in differences:
+        print(difference)
     print(f"linkage: {', '.join(sorted(found))} against {len(parts)} components of {platform}: {len(differences) or 'no'} differences")
     if differences:
         sys.exit(1)

@@ -19,6 +19,7 @@ import archive
 import brew
 import checksums
 import components
+import linkage
 import manifest
 import notarize
 import provenance
@@ -135,6 +136,7 @@ def macos(release):
     yield release.notary.notarize(package)
     yield f"made: {package.name}"
 
+    linkage.print_differences("macos-arm64", release.build_folder, [], app)  # ends the release where there is one
     for tree, artefacts in ((app, (app_zip, image)), (daemon, (daemon_zip,)), (release.work / "pkg", (package,))):
         for artefact in artefacts:
             papers(release, "macos-arm64", release.build_folder, tree, artefact)
@@ -150,7 +152,10 @@ def linux(release):
         tree.mkdir(parents=True)
         unpack = ["dpkg-deb", "-x", artefact, tree] if artefact.suffix == ".deb" else ["tar", "--zstd", "-xf", artefact, "-C", tree]
         subprocess.run(unpack, check=True)
-        papers(release, "linux-arm64" if arm64 else "linux-x86_64", release.root / "build" / ("arm64-linux-release" if arm64 else "release"), tree, artefact)
+        platform, build = ("linux-arm64", "arm64-linux-release") if arm64 else ("linux-x86_64", "release")
+        if artefact.suffix == ".zst":  # all that the packages hold
+            linkage.print_differences(platform, release.root / "build" / build, [], tree)
+        papers(release, platform, release.root / "build" / build, tree, artefact)
         yield f"made: the SBOM of {artefact.name}"
 
 

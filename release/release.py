@@ -84,6 +84,16 @@ def git(*words):
     return subprocess.run(["git", "-C", manifest.ROOT, *words], capture_output=True, text=True, check=True).stdout.strip()
 
 
+def symbols(release, to):
+    """Makes the folder `to` of what debuggers want to know of each program that was built here: staged programs have it no more."""
+    shutil.rmtree(to, ignore_errors=True)
+    for entry in release.manifest.trees["app"]:
+        if entry.kind == "build" and entry.code:
+            program = release.build_folder / entry.source
+            subprocess.run([release.tools.dsymutil, "--reproducer=Off", "-o", to / f"{program.name}.dSYM", program], check=True)
+    return to
+
+
 def macos(release):
     """Yields a line for each thing done."""
     code = {entry.code.name: entry.code for entry in release.manifest.trees["app"] if entry.code}
@@ -97,13 +107,7 @@ def macos(release):
 
     made = release.artefacts
     time = release.date.timetuple()[:6]
-    symbols = trees / "symbols"
-    shutil.rmtree(symbols, ignore_errors=True)
-    for entry in release.manifest.trees["app"]:
-        if entry.kind == "build" and entry.code:
-            program = release.build_folder / entry.source
-            subprocess.run([release.tools.dsymutil, "--reproducer=Off", "-o", symbols / f"{program.name}.dSYM", program], check=True)
-    archive.zip_tree(symbols, made / f"MLXR-{release.version}-macos-arm64-symbols.zip", "symbols", time)
+    archive.zip_tree(symbols(release, trees / "symbols"), made / f"MLXR-{release.version}-macos-arm64-symbols.zip", "symbols", time)
     app_zip = made / f"MLXR-{release.name}.zip"
     daemon_zip = made / f"mlxrunnerd-{release.version}-macos-arm64{release.notary.suffix}.zip"
     archive.zip_tree(app, app_zip, app.name, time)

@@ -14,10 +14,13 @@ class Notary:
         return "" if self.key else "-unnotarized"
 
     def notarize(self, path, staple=None):
-        """Submits the archive, image or package `path`, waits for the answer, and staples the ticket to `staple` (`path` itself if not given). Says
-        what was done. Errors: CalledProcessError; the notary's log was printed then."""
+        """Submits the archive, image or package `path`, waits for the answer, and staples the ticket to `staple`: the same, or the bundle in an
+        archive; an archive of bare programs has nothing that could hold it. Says what was done. Errors: CalledProcessError; the notary's words
+        were printed then."""
         if not self.key:
             return f"skipped: {path.name} was not notarized, for want of a key"
         run(self.rcodesign, "notary-submit", "--api-key-file", self.key, "--wait", path)
-        run(self.rcodesign, "staple", staple or path)
-        return f"notarized and stapled: {(staple or path).name}"
+        if not staple:
+            return f"notarized: {path.name}"
+        run(self.rcodesign, "staple", staple)
+        return f"notarized and stapled: {staple.name}"

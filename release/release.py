@@ -105,25 +105,26 @@ def macos(release):
     stage.tree(release, "daemon", daemon)
     yield f"signed: {app.name}, the daemon and the command line"
 
+    linkage.print_differences("macos-arm64", release.build_folder, [], app)  # ends the release where there is one
+
     made = release.artefacts
     time = release.date.timetuple()[:6]
     archive.zip_tree(symbols(release, trees / "symbols"), made / f"MLXR-{release.version}-macos-arm64-symbols.zip", "symbols", time)
     app_zip = made / f"MLXR-{release.name}.zip"
     daemon_zip = made / f"mlxrunnerd-{release.version}-macos-arm64{release.notary.suffix}.zip"
     archive.zip_tree(app, app_zip, app.name, time)
+    yield release.notary.notarize(app_zip, staple=app)
     if release.notary.key:
-        yield release.notary.notarize(app_zip, staple=app)
         archive.zip_tree(app, app_zip, app.name, time)  # with the ticket
-    else:
-        yield release.notary.notarize(app_zip)
     archive.zip_tree(daemon, daemon_zip, daemon.name, time)
+    yield release.notary.notarize(daemon_zip)
     yield f"made: {app_zip.name}, {daemon_zip.name}"
 
     image = made / f"MLXR-{release.name}.dmg"
     dmg.lay_out(app, release.work / "dmg", release.root / "release/macos/dmg_background.svg", release.root / "LICENSE", release.date)
     dmg.write(release.work / "dmg", image, release.tools.pack, release.work, release.epoch)
     release.signer.sign_image(image, product["bundle_id"] + ".dmg")
-    yield release.notary.notarize(image)
+    yield release.notary.notarize(image, staple=image)
     yield f"made: {image.name}"
 
     package, unsigned = made / f"MLXR-{release.name}.pkg", release.work / "unsigned.pkg"
@@ -137,10 +138,9 @@ def macos(release):
     pkg.write(payloads, unsigned, release.manifest.pkg_identifier, release.version, product["minimum_macos"], pages, release.tools.pack,
               release.work)  # fmt: skip
     release.signer.sign_package(unsigned, package)
-    yield release.notary.notarize(package)
+    yield release.notary.notarize(package, staple=package)
     yield f"made: {package.name}"
 
-    linkage.print_differences("macos-arm64", release.build_folder, [], app)  # ends the release where there is one
     for tree, artefacts in ((app, (app_zip, image)), (daemon, (daemon_zip,)), (release.work / "pkg", (package,))):
         for artefact in artefacts:
             papers(release, "macos-arm64", release.build_folder, tree, artefact)

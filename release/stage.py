@@ -45,7 +45,7 @@ def _copy(release, entry, to):
     else:
         _copy_file(source, to, entry.mode)
     if entry.kind == "build" and entry.code:
-        # What debuggers want was put into .dSYM folders before; the programs themselves name no file of the machine that built them.
+        # The build folder keeps what debuggers want (release.py makes .dSYM folders of it); what is shipped names no file of this machine.
         subprocess.run([release.tools.strip, "-S", to], check=True)
 
 

@@ -1,15 +1,14 @@
 """What a macOS release holds that is made rather than copied: property lists, the icon, the kernel packs' manifests. Names as in manifest.toml."""
 
-import hashlib
 import json
 import plistlib
-import shutil
 import subprocess
 
 from PIL import Image
 
 import components
 import licences
+from digest import sha256
 from manifest import ROOT
 
 ICON_SIZES = (16, 32, 64, 128, 256, 512, 1024)
@@ -76,7 +75,7 @@ def kernels_cpu_manifest(release, tree):
     """The build's own, with the SHA-256 of the library as it is signed."""
     fields = json.loads((release.build_folder / "lib/kernels/cpu/manifest.json").read_text())
     (library,) = tree.rglob(fields["library"])
-    fields["sha256"] = hashlib.sha256(library.read_bytes()).hexdigest()
+    fields["sha256"] = sha256(library)
     return (json.dumps(fields, indent=2) + "\n").encode()
 
 

@@ -69,7 +69,7 @@ const std::vector<Setting>& settings() {
       {"target_latency_ms", "a number from 0 (no target) to 60000", number(&Config::target_latency_ms, 0, 60000)},
       {"max_queue", "a number from 1 to 4096", number(&Config::max_queue, 1, 4096)},
       {"threads", "a number from 0 (one per core) to 1024", number(&Config::threads, 0, 1024)},
-      {"kernels", "auto, mlx, amx, avx512, avx2, neon or scalar",
+      {"kernels", "auto, mlx, metal, amx, avx512, avx2, neon or scalar",
        [](Config& config, const YAML::Node& node) {
          config.kernels = node.Scalar();
          return std::ranges::find(kKernelNames, config.kernels) != kKernelNames.end();

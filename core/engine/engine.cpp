@@ -10,6 +10,7 @@
 #include "core/engine/loaded_model.h"
 #include "core/engine/scheduler.h"
 #include "core/ops/installed.h"
+#include "core/ops/metal_ops.h"
 #include "core/ops/ops.h"
 #include "core/ops/pack.h"
 #include "platform/cpu.h"
@@ -48,21 +49,31 @@ std::string problem_with(const Request& r, const ModelInfo& model) {
   return decode::problem_with(r.sampling);
 }
 
+Result<std::unique_ptr<const ops::Ops>> cpu_ops(const EngineOptions& options, KernelStatus& status) {
+  const auto folder = options.kernel_pack.empty() ? ops::KernelPack::default_folder() : options.kernel_pack;
+  auto pack = ops::KernelPack::load(folder, status.requested, status.threads);
+  if (!pack) return fail(pack.error());
+  status.variant = (*pack)->table().variant;
+  status.pack_version = (*pack)->table().version;
+  return ops::make_pack_ops(*pack);
+}
+
+Result<std::unique_ptr<const ops::Ops>> metal_ops(const EngineOptions& options, KernelStatus& status) {
+  status.variant = "metal";
+  return ops::make_metal_ops(options.kernel_pack.empty() ? ops::MetalPack::default_folder() : options.kernel_pack, status.pack_version);
+}
+
 // The implementation of ops/ that the options ask for. A pack that cannot be used is a warning, never a failure.
 std::shared_ptr<const ops::Ops> choose_ops(const EngineOptions& options, KernelStatus& status) {
   if (status.requested == "mlx") {
     status.variant = "mlx";
     return ops::make_mlx_ops();
   }
-  const auto folder = options.kernel_pack.empty() ? ops::KernelPack::default_folder() : options.kernel_pack;
-  auto pack = ops::KernelPack::load(folder, status.requested, status.threads);
-  if (pack) {
-    status.variant = (*pack)->table().variant;
-    status.pack_version = (*pack)->table().version;
-    return ops::make_pack_ops(*pack);
-  }
+  auto chosen = status.requested == "metal" ? metal_ops(options, status) : cpu_ops(options, status);
+  if (chosen) return *std::move(chosen);
   status.variant = "mlx";
-  status.warning = pack.error().message + " Running on MLX expressions, which is slower.";
+  status.pack_version.clear();
+  status.warning = chosen.error().message + " Running on MLX expressions, which is slower.";
   status.fallbacks = ++g_fallbacks;
   return ops::make_mlx_ops();
 }
@@ -87,7 +98,7 @@ Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
   if (const char* variable = std::getenv("MLXR_KERNELS"); variable && *variable) state->kernels.requested = variable;
   const auto& requested = state->kernels.requested;
   if (std::ranges::find(kKernelNames, requested) == kKernelNames.end())
-    return fail(ErrorCode::kInvalidArgument, "kernels is '" + requested + "'; use auto, mlx, amx, avx512, avx2, neon or scalar.");
+    return fail(ErrorCode::kInvalidArgument, "kernels is '" + requested + "'; use auto, mlx, metal, amx, avx512, avx2, neon or scalar.");
   state->kernels.threads = options.threads ? options.threads : platform::usable_cores();
   if (options.kv_bytes == 0) options.kv_bytes = platform::usable_memory() / 8;
   state->options = options;

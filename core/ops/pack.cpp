@@ -2,11 +2,9 @@
 
 #include <dlfcn.h>
 
-#include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "core/ops/installed.h"
-#include "platform/sha256.h"
+#include "core/ops/pack_manifest.h"
 
 namespace mlxr::ops {
 namespace {
@@ -14,17 +12,14 @@ namespace {
 namespace fs = std::filesystem;
 
 struct Manifest {
-  std::uint32_t abi = 0;
-  std::string version, library, sha256;
+  std::string library, sha256;
 };
 
 Result<Manifest> read_manifest(const fs::path& folder) {
-  std::ifstream in(folder / "manifest.json");
-  if (!in) return fail(ErrorCode::kNotFound, "There is no kernel pack in " + folder.string() + " (manifest.json is missing).");
+  const auto json = read_pack_manifest(folder, MLXR_KERNEL_ABI);
+  if (!json) return fail(json.error());
   try {
-    const auto json = nlohmann::json::parse(in);
-    return Manifest{json.at("abi").get<std::uint32_t>(), json.at("version").get<std::string>(), json.at("library").get<std::string>(),
-                    json.at("sha256").get<std::string>()};
+    return Manifest{json->at("library").get<std::string>(), json->at("sha256").get<std::string>()};
   } catch (const nlohmann::json::exception& e) {
     return fail(ErrorCode::kCorrupt, "The kernel pack's manifest " + (folder / "manifest.json").string() + " is damaged: " + e.what());
   }
@@ -35,25 +30,14 @@ Result<Manifest> read_manifest(const fs::path& folder) {
 Result<std::shared_ptr<const KernelPack>> KernelPack::load(const fs::path& folder, const std::string& variant, int threads) {
   const auto manifest = read_manifest(folder);
   if (!manifest) return fail(manifest.error());
-  if (manifest->abi != MLXR_KERNEL_ABI) {
-    return fail(ErrorCode::kVersion, "The kernel pack " + manifest->version + " in " + folder.string() + " is for kernel ABI " +
-                                         std::to_string(manifest->abi) + "; this engine needs " + std::to_string(MLXR_KERNEL_ABI) + ".");
-  }
-  if (fs::path(manifest->library).filename() != manifest->library) {
-    return fail(ErrorCode::kCorrupt, "The kernel pack's manifest names a library outside of its folder: " + manifest->library);
-  }
-  const fs::path library = folder / manifest->library;
-  const auto digest = platform::hash_file(library);
-  if (!digest) return fail(digest.error());
-  if (*digest != manifest->sha256) {
-    return fail(ErrorCode::kCorrupt, "The kernel pack's library " + library.string() + " does not match the hash in its manifest.");
-  }
+  const auto library = checked_pack_file(folder, manifest->library, manifest->sha256);
+  if (!library) return fail(library.error());
 
   std::shared_ptr<KernelPack> pack(new KernelPack);
-  pack->library_ = dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
+  pack->library_ = dlopen(library->c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!pack->library_) return fail(ErrorCode::kCorrupt, std::string("The kernel pack cannot be opened: ") + dlerror());
   const auto open = reinterpret_cast<decltype(&mlxr_kernel_pack_open)>(dlsym(pack->library_, "mlxr_kernel_pack_open"));
-  if (!open) return fail(ErrorCode::kCorrupt, library.string() + " is not a kernel pack: it does not export mlxr_kernel_pack_open.");
+  if (!open) return fail(ErrorCode::kCorrupt, library->string() + " is not a kernel pack: it does not export mlxr_kernel_pack_open.");
   pack->table_ = open(MLXR_KERNEL_ABI, variant.c_str());
   if (!pack->table_) {
     return fail(ErrorCode::kUnsupported, "The kernel pack has no variant '" + variant + "' that this processor can run.");
@@ -78,12 +62,6 @@ KernelPack::~KernelPack() {
   if (library_) dlclose(library_);
 }
 
-fs::path KernelPack::default_folder() {
-  const auto prefix = install_prefix();
-  std::error_code failed;
-  for (const char* folder : {"lib/mlxrunner/kernels/cpu", "Resources/kernels/cpu"})
-    if (fs::exists(prefix / folder / "manifest.json", failed)) return prefix / folder;
-  return prefix / "lib/kernels/cpu";
-}
+fs::path KernelPack::default_folder() { return find_pack({"lib/mlxrunner/kernels/cpu", "Resources/kernels/cpu", "lib/kernels/cpu"}); }
 
 }  // namespace mlxr::ops

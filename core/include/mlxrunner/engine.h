@@ -25,8 +25,9 @@
 
 namespace mlxr {
 
-// Which kernels an engine may be asked for: the best that this processor runs, none but MLX's own operations, or a variant of the CPU pack.
-inline constexpr std::array<std::string_view, 7> kKernelNames = {"auto", "mlx", "amx", "avx512", "avx2", "neon", "scalar"};
+// Which kernels an engine may be asked for: the best that this processor runs, none but MLX's own operations, those of a Mac's GPU, or a
+// variant of the CPU pack.
+inline constexpr std::array<std::string_view, 8> kKernelNames = {"auto", "mlx", "metal", "amx", "avx512", "avx2", "neon", "scalar"};
 
 struct EngineOptions {
   int threads = 0;                    // kernel threads; 0: one per core that this process may use (affinity and cgroup quota)

@@ -1,0 +1,27 @@
+// Ops as plain MLX expressions: the definition of every operation, and what runs where there is no kernel for it. They run on MLX's default device.
+#pragma once
+
+#include "core/ops/ops.h"
+
+namespace mlxr::ops {
+
+class MlxOps : public Ops {
+ public:
+  std::uint64_t panel_bytes(const formats::Tensor&) const override;
+  std::string panel_layout() const override;
+  Result<Weight> prepare(const formats::Tensor& tensor, Panels&) const override;
+  mx::array embed(const BatchPtr& batch, const Weight& table, float scale) const override;
+  mx::array last_rows(const mx::array& x, const BatchPtr& batch) const override;
+  mx::array q_gemm(const mx::array& x, const Weight& w, const std::optional<mx::array>& residual) const override;
+  std::vector<mx::array> q_gemm(const mx::array& x, const std::vector<const Weight*>& weights) const override;
+  mx::array gated_mlp(const mx::array& x, const Weight& gate, const Weight& up, Activation activation) const override;
+  mx::array rms_norm(const mx::array& x, const mx::array& weight, float eps, const std::optional<mx::array>& residual) const override;
+  mx::array rope(const mx::array& x, const BatchPtr& batch, const RopeOptions& options) const override;
+  std::uint64_t cache_bytes(const CacheShape& shape) const override;
+  LayerCache make_cache(const CacheShape& shape) const override;
+  LayerCache kv_store(LayerCache cache, const mx::array& k, const mx::array& v, const BatchPtr& batch) const override;
+  mx::array attention(const mx::array& q, const LayerCache& cache, const BatchPtr& batch, const AttentionOptions& options) const override;
+  mx::array softmax(const mx::array& x) const override;
+};
+
+}  // namespace mlxr::ops

@@ -1,0 +1,117 @@
+// The Metal kernel pack as scripts/build_metal.sh makes it without Apple's compiler, and what is refused of it. The engine then runs on MLX expressions.
+#include "core/ops/metal_pack.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <mlxrunner/engine.h>
+
+#include <unistd.h>
+
+#include <array>
+#include <cstdlib>
+#include <fstream>
+
+#include "platform/sha256.h"
+
+namespace mlxr::ops {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+constexpr std::array<std::string_view, 2> kFunctions = {"rms_norm_simd", "rms_norm_group"};
+
+// A copy of the built pack that a test can damage.
+class MetalPackTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = fs::temp_directory_path() / ("mlxr-metal-pack-" + std::to_string(getpid()));
+    fs::remove_all(folder_);
+    fs::copy(std::getenv("MLXR_METAL_PACK"), folder_);
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  void replace_in_manifest(const std::string& from, const std::string& to) {
+    std::ifstream in(folder_ / "manifest.json");
+    std::string text((std::istreambuf_iterator<char>(in)), {});
+    const auto at = text.find(from);
+    ASSERT_NE(at, std::string::npos) << text;
+    std::ofstream(folder_ / "manifest.json") << text.replace(at, from.size(), to);
+  }
+
+  Error refused() {
+    auto pack = MetalPack::load(folder_, kFunctions);
+    return pack ? Error{ErrorCode::kInternal, "it was accepted"} : pack.error();
+  }
+
+  fs::path folder_;
+};
+
+TEST_F(MetalPackTest, HasTheSourceOfEachVariantUnderItsDefines) {
+  const auto pack = MetalPack::load(folder_, kFunctions);
+  ASSERT_TRUE(pack) << pack.error().message;
+  EXPECT_NE(pack->version, "");
+  EXPECT_EQ(pack->library, "");
+  ASSERT_EQ(pack->sources.size(), 2u);
+  EXPECT_THAT(pack->sources.at("rms_norm_simd"), StartsWith("#define FUNCTION rms_norm_simd\n#define SIMDGROUPS 1\n#line 1\n"));
+  EXPECT_THAT(pack->sources.at("rms_norm_group"), StartsWith("#define FUNCTION rms_norm_group\n#define SIMDGROUPS 8\n#line 1\n"));
+  EXPECT_THAT(pack->sources.at("rms_norm_group"), HasSubstr("kernel void FUNCTION("));
+}
+
+TEST_F(MetalPackTest, OrIsALibraryThatAppleSCompilerMade) {
+  std::ofstream(folder_ / "kernels.metallib") << "MTLB";
+  replace_in_manifest("\"sources\"", "\"metallib\"");
+  EXPECT_EQ(refused().code, ErrorCode::kCorrupt);  // it is not among the files
+  replace_in_manifest("\"files\": {", "\"files\": {\"kernels.metallib\": \"" + platform::hash_file(folder_ / "kernels.metallib").value() + "\",");
+  const auto pack = MetalPack::load(folder_, kFunctions);
+  ASSERT_TRUE(pack) << pack.error().message;
+  EXPECT_EQ(pack->library, folder_ / "kernels.metallib");
+  EXPECT_TRUE(pack->sources.empty());
+}
+
+TEST_F(MetalPackTest, RefusesAnotherAbi) {
+  replace_in_manifest("\"abi\": ", "\"abi\": 99");
+  const auto error = refused();
+  EXPECT_EQ(error.code, ErrorCode::kVersion);
+  EXPECT_THAT(error.message, HasSubstr("99"));
+}
+
+TEST_F(MetalPackTest, RefusesASourceThatIsNotTheManifests) {
+  std::ofstream(folder_ / "rms_norm.metal", std::ios::app) << " ";
+  EXPECT_EQ(refused().code, ErrorCode::kCorrupt);
+}
+
+TEST_F(MetalPackTest, RefusesAFileOutsideOfItsFolder) {
+  replace_in_manifest("\"rms_norm.metal\"", "\"../rms_norm.metal\"");
+  EXPECT_EQ(refused().code, ErrorCode::kCorrupt);
+}
+
+TEST_F(MetalPackTest, RefusesADamagedManifestAndAnUnknownForm) {
+  replace_in_manifest("\"sources\"", "\"spirv\"");
+  EXPECT_THAT(refused().message, HasSubstr("spirv"));
+  std::ofstream(folder_ / "manifest.json") << "{";
+  EXPECT_EQ(refused().code, ErrorCode::kCorrupt);
+}
+
+TEST_F(MetalPackTest, NamesAFunctionThatItLacks) {
+  replace_in_manifest("\"rms_norm_group\"", "\"rms_norm_other\"");
+  const auto error = refused();
+  EXPECT_EQ(error.code, ErrorCode::kUnsupported);
+  EXPECT_THAT(error.message, HasSubstr("rms_norm_group"));
+}
+
+#ifndef __APPLE__
+TEST_F(MetalPackTest, WithoutAMacTheEngineWarnsCountsAndRuns) {
+  const auto engine = Engine::open({.threads = 1, .kernels = "metal", .kernel_pack = folder_});
+  ASSERT_TRUE(engine) << engine.error().message;
+  const auto status = (*engine)->status().kernels;
+  EXPECT_EQ(status.variant, "mlx");
+  EXPECT_EQ(status.pack_version, "");
+  EXPECT_THAT(status.warning, HasSubstr("need a Mac"));
+  EXPECT_GE(status.fallbacks, 1u);
+}
+#endif
+
+}  // namespace
+}  // namespace mlxr::ops

@@ -115,7 +115,8 @@ Result<std::unique_ptr<const Ops>> make_metal_ops(const std::filesystem::path& f
   try {
     auto ops = std::make_unique<const MetalOps>(std::make_shared<const Functions>(*std::move(pack)));
     if (const auto failing = self_check(*ops); !failing.empty())
-      return fail(ErrorCode::kCorrupt, "The Metal kernel pack failed its self-check: " + std::string(failing) + " computes a wrong result.");
+      return fail(ErrorCode::kCorrupt,
+                  "The Metal kernel pack failed its self-check: " + std::string(failing) + " computes a wrong result.");
     return ops;
   } catch (const std::exception& e) {  // what Metal's compiler or loader says
     return fail(ErrorCode::kCorrupt, "The Metal kernel pack in " + folder.string() + " cannot be used: " + e.what());

@@ -8,9 +8,9 @@
 
 namespace mlxr::ops {
 
-// Loads the pack that lies in a folder, compiles its functions where it has only their sources, and runs each on fixed data beside the expressions.
-// `version` becomes the pack's.
-// Errors: kUnsupported (no Mac, or no GPU), those of MetalPack::load, kCorrupt (a function does not compile, or computes a wrong result).
+// Loads the pack that lies in a folder, compiles its functions where it has only their sources, and runs each on fixed data beside the
+// expressions. `version` becomes the pack's. Errors: kUnsupported (no Mac, or no GPU), those of MetalPack::load, kCorrupt (a function does
+// not compile, or computes a wrong result).
 Result<std::unique_ptr<const Ops>> make_metal_ops(const std::filesystem::path& folder, std::string& version);
 
 }  // namespace mlxr::ops

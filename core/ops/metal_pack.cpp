@@ -59,7 +59,8 @@ Result<MetalPack> MetalPack::load(const fs::path& folder, std::span<const std::s
   try {
     return load_checked(folder, *manifest, functions);
   } catch (const std::exception& e) {  // a field or a file that is not in the manifest
-    return fail(ErrorCode::kCorrupt, "The Metal kernel pack's manifest " + (folder / "manifest.json").string() + " is damaged: " + e.what());
+    return fail(ErrorCode::kCorrupt,
+                "The Metal kernel pack's manifest " + (folder / "manifest.json").string() + " is damaged: " + e.what());
   }
 }
 

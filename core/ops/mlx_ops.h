@@ -1,4 +1,5 @@
-// Ops as plain MLX expressions: the definition of every operation, and what runs where there is no kernel for it. They run on MLX's default device.
+// Ops as plain MLX expressions: the definition of every operation, and what runs where there is no kernel for it. They run on MLX's default
+// device.
 #pragma once
 
 #include "core/ops/ops.h"

@@ -33,7 +33,8 @@ Result<fs::path> checked_pack_file(const fs::path& folder, const std::string& na
   const fs::path file = folder / name;
   const auto digest = platform::hash_file(file);
   if (!digest) return fail(digest.error());
-  if (*digest != sha256) return fail(ErrorCode::kCorrupt, "The kernel pack's " + file.string() + " does not match the hash in its manifest.");
+  if (*digest != sha256)
+    return fail(ErrorCode::kCorrupt, "The kernel pack's " + file.string() + " does not match the hash in its manifest.");
   return file;
 }
 

@@ -67,7 +67,9 @@ struct Variants {
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c())
       packs[count++] = table<avx2::operations>("avx2", "avx2-1");
 #elif defined(__aarch64__)
-    packs[count++] = has_dotprod() ? table<neon_dotprod::operations>("neon", "neon-1") : table<neon::operations>("neon", "neon-1");
+    packs[count++] = has_i8mm()      ? table<neon_i8mm::operations>("neon", "neon-1")
+                     : has_dotprod() ? table<neon_dotprod::operations>("neon", "neon-1")
+                                     : table<neon::operations>("neon", "neon-1");
 #endif
     packs[count] = table<scalar::operations>("scalar", "scalar-1");
   }
@@ -89,16 +91,18 @@ struct Variants {
     return c >> 29 & 1;
   }
 #elif defined(__aarch64__)
-  static bool has_dotprod() {
 #if defined(__APPLE__)
+  static bool has(const char* feature) {
     int value = 0;
     size_t size = sizeof value;
-    return sysctlbyname("hw.optional.arm.FEAT_DotProd", &value, &size, nullptr, 0) == 0 && value != 0;
-#else
-    constexpr unsigned long kAsimdDotProduct = 1ul << 20;  // HWCAP_ASIMDDP
-    return (getauxval(AT_HWCAP) & kAsimdDotProduct) != 0;
-#endif
+    return sysctlbyname(feature, &value, &size, nullptr, 0) == 0 && value != 0;
   }
+  static bool has_dotprod() { return has("hw.optional.arm.FEAT_DotProd"); }
+  static bool has_i8mm() { return has_dotprod() && has("hw.optional.arm.FEAT_I8MM"); }
+#else
+  static bool has_dotprod() { return getauxval(AT_HWCAP) >> 20 & 1; }                   // HWCAP_ASIMDDP
+  static bool has_i8mm() { return has_dotprod() && (getauxval(AT_HWCAP2) >> 13 & 1); }  // HWCAP2_I8MM
+#endif
 #endif
 };
 

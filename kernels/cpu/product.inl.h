@@ -17,6 +17,31 @@ inline void fetch_ahead(const uint8_t* p, int64_t bytes) {
     for (int64_t line = 0; line < bytes; line += 64) __builtin_prefetch(p + kAhead + line);
 }
 
+// d[g][i] += the sums over one part of a block, 32 values: those of each group of the panel's quants with x[i * stride …], of T tokens.
+template <int T, class P>
+__attribute__((always_inline)) inline void part_dots(const uint8_t* panel, int part, const int8_t* x, int64_t stride, I (*d)[T]) {
+  constexpr int kGroups = P::kGroups;
+  if constexpr (kMatrixDots && T % 2 == 0) {
+    PanelBytes vectors[8];
+    P::each_vector(panel, part, [&](int j, PanelBytes w) __attribute__((always_inline)) { vectors[j] = w; });
+    for (int g = 0; g < kGroups; ++g) matrix_dots<T, 4 / kGroups>(vectors + g * 8 / kGroups, x + g * 16, stride, d[g]);
+    return;
+  }
+  Pairs run[kGroups][T];
+  P::each_vector(panel, part, [&](int j, PanelBytes w) __attribute__((always_inline)) {
+    const int g = j * kGroups / 8, nth = kGroups == 2 ? j % 4 : j % 4 * 2 + j / 4;  // of its group, in the order of the calls
+    for (int i = 0; i < T; ++i) {
+      const int32_t four = load<int32_t>(x + i * stride + 4 * j);
+      if constexpr (kPairSums && P::kRun > 1) {
+        run[g][i] = nth % P::kRun == 0 ? pair_sums(w, four) : run[g][i] + pair_sums(w, four);
+        if (nth % P::kRun == P::kRun - 1) d[g][i] = widen_pairs(d[g][i], run[g][i]);
+      } else {
+        d[g][i] = panel_dot<P::kSigned>(d[g][i], w, four);
+      }
+    }
+  });
+}
+
 // out[i] = the panel's rows · token t + i, for T tokens.
 //   per 32 values: d = Σ u q in int32 (exact: see simd.inl.h), then  out += d · (scale · dx) + offset · (dx Σ q)
 template <int T, class P>
@@ -31,19 +56,7 @@ inline void block_product(P, const uint8_t* panel, const Activations& a, int64_t
     fetch_ahead<T>(panel, P::kBlockBytes);
     for (int part = 0; part < P::kParts; ++part, ++b) {
       I d[kGroups][T] = {};
-      Pairs run[kGroups][T];
-      P::each_vector(panel, part, [&](int j, PanelBytes w) __attribute__((always_inline)) {
-        const int g = j * kGroups / 8, nth = kGroups == 2 ? j % 4 : j % 4 * 2 + j / 4;  // of its group, in the order of the calls
-        for (int i = 0; i < T; ++i) {
-          const int32_t x = load<int32_t>(q + i * k + 32 * b + 4 * j);
-          if constexpr (kPairSums && P::kRun > 1) {
-            run[g][i] = nth % P::kRun == 0 ? pair_sums(w, x) : run[g][i] + pair_sums(w, x);
-            if (nth % P::kRun == P::kRun - 1) d[g][i] = widen_pairs(d[g][i], run[g][i]);
-          } else {
-            d[g][i] = panel_dot<P::kSigned>(d[g][i], w, x);
-          }
-        }
-      });
+      part_dots<T, P>(panel, part, q + 32 * b, k, d);
       const auto s = P::scales(panel, part);
       for (int g = 0; g < kGroups; ++g) {
         for (int i = 0; i < T; ++i) {

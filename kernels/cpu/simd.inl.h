@@ -212,6 +212,35 @@ inline I panel_dot(I acc, PanelBytes w, int32_t x) {
 }
 #endif
 
+// The same for T tokens, an even number, and kSteps times 8 values: d[i] = 4 rows · x[i * stride …]. SMMLA multiplies 2 rows of 8 values by
+// 2 tokens of 8, so that two vectors of a panel are zipped to 2 rows each, and the sums unzipped to a vector for each token.
+#if defined(__ARM_FEATURE_MATMUL_INT8) && defined(MLXR_NEON)
+inline constexpr bool kMatrixDots = true;
+template <int T, int kSteps>
+inline void matrix_dots(const PanelBytes* w, const int8_t* x, int64_t stride, I* d) {
+  int32x4_t sums[T / 2][2] = {};
+#pragma GCC unroll 4
+  for (int s = 0; s < kSteps; ++s) {
+    const auto a = (int32x4_t)w[2 * s], b = (int32x4_t)w[2 * s + 1];
+    const auto rows01 = (int8x16_t)vzip1q_s32(a, b), rows23 = (int8x16_t)vzip2q_s32(a, b);
+    for (int p = 0; p < T / 2; ++p) {
+      const int8_t* token = x + 2 * p * stride + 8 * s;
+      const int8x16_t tokens = vcombine_s8(load<int8x8_t>(token), load<int8x8_t>(token + stride));
+      sums[p][0] = vmmlaq_s32(sums[p][0], rows01, tokens);  // row 0 · token 0, row 0 · token 1, row 1 · token 0, row 1 · token 1
+      sums[p][1] = vmmlaq_s32(sums[p][1], rows23, tokens);
+    }
+  }
+  for (int p = 0; p < T / 2; ++p) {
+    d[2 * p] = (I)vuzp1q_s32(sums[p][0], sums[p][1]);
+    d[2 * p + 1] = (I)vuzp2q_s32(sums[p][0], sums[p][1]);
+  }
+}
+#else
+inline constexpr bool kMatrixDots = false;
+template <int T, int kSteps>
+inline void matrix_dots(const PanelBytes*, const int8_t*, int64_t, I*) {}
+#endif
+
 // Sums of byte pairs in int16, where that saves instructions: up to a few of them may be added before they are widened (Panel::kRun).
 #if defined(__AVX2__) && !defined(__AVX512VNNI__)
 inline constexpr bool kPairSums = true;

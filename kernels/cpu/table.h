@@ -42,6 +42,9 @@ extern const Operations operations;
 namespace neon_dotprod {
 extern const Operations operations;
 }
+namespace neon_i8mm {
+extern const Operations operations;
+}
 #endif
 
 // Name of the first operation of `tested` that disagrees with the scalar variant on fixed data, or null.

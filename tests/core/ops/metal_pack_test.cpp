@@ -1,4 +1,5 @@
-// The Metal kernel pack as scripts/build_metal.sh makes it without Apple's compiler, and what is refused of it. The engine then runs on MLX expressions.
+// The Metal kernel pack as scripts/build_metal.sh makes it without Apple's compiler, and what is refused of it. The engine then runs on MLX
+// expressions.
 #include "core/ops/metal_pack.h"
 
 #include <gmock/gmock.h>
@@ -63,7 +64,8 @@ TEST_F(MetalPackTest, OrIsALibraryThatAppleSCompilerMade) {
   std::ofstream(folder_ / "kernels.metallib") << "MTLB";
   replace_in_manifest("\"sources\"", "\"metallib\"");
   EXPECT_EQ(refused().code, ErrorCode::kCorrupt);  // it is not among the files
-  replace_in_manifest("\"files\": {", "\"files\": {\"kernels.metallib\": \"" + platform::hash_file(folder_ / "kernels.metallib").value() + "\",");
+  replace_in_manifest("\"files\": {",
+                      "\"files\": {\"kernels.metallib\": \"" + platform::hash_file(folder_ / "kernels.metallib").value() + "\",");
   const auto pack = MetalPack::load(folder_, kFunctions);
   ASSERT_TRUE(pack) << pack.error().message;
   EXPECT_EQ(pack->library, folder_ / "kernels.metallib");

@@ -1,5 +1,5 @@
-// Runs a kernel of kernels/metal, compiled as C++ against this folder's metal_stdlib, as a GPU would: a thread for each of a threadgroup's, in
-// simdgroups of 32; threadgroups one after the other.
+// Runs a kernel of kernels/metal, compiled as C++ against this folder's metal_stdlib, as a GPU would: a thread for each of a threadgroup's,
+// in simdgroups of 32; threadgroups one after the other.
 #pragma once
 
 #include <functional>

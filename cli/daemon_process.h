@@ -20,6 +20,10 @@ Outcome<std::filesystem::path> find_daemon_program();
 Status ensure_daemon(const platform::Paths& paths, std::chrono::seconds deadline = std::chrono::seconds(30),
                      const std::atomic<bool>& cancelled = interrupted());
 
+// Waits until a daemon answers that somebody else starts. Failures: kDaemonUnavailable (the time is over), kInterrupted.
+Status await_daemon(const platform::Paths& paths, std::chrono::seconds deadline = std::chrono::seconds(30),
+                    const std::atomic<bool>& cancelled = interrupted());
+
 // Asks the daemon to stop and waits until a new one could start: it lets running answers finish first. False when none was running.
 // Failures: kFailure (the time is over), kInterrupted, what the daemon answered.
 Outcome<bool> stop_daemon(const std::filesystem::path& socket, std::chrono::seconds deadline = std::chrono::seconds(60),

@@ -56,7 +56,8 @@ std::string described(const fs::path& copy, const std::string& version) {
 Finding check_first(const Installation& one, const std::vector<fs::path>& found) {
   const std::string folder = one.program.parent_path().string();
   if (found.empty())
-    return warning("PATH", "finds no mlx", "Type " + one.program.string() + ", or put its folder on it: export PATH=\"" + folder + ":$PATH\"");
+    return warning("PATH", "finds no mlx",
+                   "Type " + one.program.string() + ", or put its folder on it: export PATH=\"" + folder + ":$PATH\"");
   if (is_same(found[0], one.program)) return good("PATH", "finds " + found[0].string() + ", which is this one");
   const std::string version = version_of(found[0], "mlx");
   const std::string text = "finds " + described(found[0], version) + ", before " + one.program.string();
@@ -78,7 +79,8 @@ Findings check_copies(const Installation& one) {
     known.push_back(copy);
     const std::string version = version_of(copy, "mlx");
     if (version.empty()) continue;  // not ours
-    findings.push_back(warning("another copy", described(copy, version) + (version == kVersion ? "" : "; this one is " + std::string(kVersion)),
+    findings.push_back(warning("another copy",
+                               described(copy, version) + (version == kVersion ? "" : "; this one is " + std::string(kVersion)),
                                "One is enough: remove the one that you do not use"));
   }
   return findings;

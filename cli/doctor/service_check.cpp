@@ -72,8 +72,7 @@ Findings check_systemd(const Installation& one, const platform::Paths& paths) {
   const fs::path unit = *folder / kUnit;
   const std::string program = exec_start(unit);
   if (program.empty()) return {bad("service", unit.string() + " starts nothing (it has no ExecStart=)", "Install it again, or remove it")};
-  const std::string todo =
-      "Write ExecStart=" + one.daemon().string() + " into it, then systemctl --user daemon-reload; or remove it";
+  const std::string todo = "Write ExecStart=" + one.daemon().string() + " into it, then systemctl --user daemon-reload; or remove it";
   if (auto wrong = check_program(one, unit, found_by_systemd(program), todo); !wrong.empty()) return wrong;
   const auto active = ask_tool({"systemctl", "--user", "is-active", kUnit});
   const std::string state = active && (active->output == "active" || active->output == "failed") ? ", " + active->output : "";
@@ -96,14 +95,18 @@ Findings check_launchd(const Installation& one, const platform::Paths& paths) {
   const std::string domain = "gui/" + std::to_string(getuid());
   const auto printed = ask_tool({"launchctl", "print", domain + "/" + kLabel});
   if (printed && printed->status == 0) {
-    // By SMAppService the program is given as its path below the bundle.
-    fs::path program = field(printed->output, "program");
-    if (program.empty()) program = one.daemon();
-    if (program.is_relative()) program = one.root.parent_path() / program;
     const std::string state = field(printed->output, "state");
     const std::string todo = "launchctl bootout " + domain + "/" + kLabel + ", then start the daemon again";
+    // Of an app's agent (SMAppService) launchd says the path below the bundle alone: "Contents/Helpers/mlxrunnerd (mode: 2)".
+    const std::string in_app = field(printed->output, "program identifier");
+    const fs::path app = one.root.parent_path();
+    if (!in_app.empty() && app.extension() != ".app")
+      return {warning("service", "launchd has the daemon of an app, another installation",
+                      "One is enough: remove the one that you do not use")};
+    const fs::path program = in_app.empty() ? fs::path(field(printed->output, "program")) : app / in_app.substr(0, in_app.find(" (mode"));
     if (auto wrong = check_program(one, "launchd", program, todo); !wrong.empty()) return wrong;
-    return {good("service", "launchd has " + std::string(kLabel) + (state.empty() ? "" : ", " + state) + ", started at login")};
+    return {good("service", "launchd has " + std::string(kLabel) + (state.empty() ? "" : ", " + state) + ", started at login" +
+                                (in_app.empty() ? "" : " for the app"))};
   }
   for (const fs::path& plist : {paths.login_item, fs::path("/Library/LaunchAgents") / (std::string(kLabel) + ".plist")}) {
     if (!is_there(plist)) continue;

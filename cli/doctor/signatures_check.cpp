@@ -22,7 +22,8 @@ Findings check_gatekeeper(const fs::path& app) {
   if (assessed && assessed->status == 0) {
     found.push_back(good("Gatekeeper", "accepts " + app.string()));
   } else if (assessed) {
-    found.push_back(warning("Gatekeeper", first_line(assessed->output), "Take a release that is notarized, or allow it in System Settings, Privacy & Security"));
+    found.push_back(warning("Gatekeeper", first_line(assessed->output),
+                            "Take a release that is notarized, or allow it in System Settings, Privacy & Security"));
   }
   const auto mark = ask_tool({"xattr", "-p", "com.apple.quarantine", app.string()});
   if (mark && mark->status == 0)
@@ -51,8 +52,10 @@ Findings check_dpkg(const Installation& one) {
   if (answer->status == 0 && answer->output.empty()) return {good("package", "every file is as dpkg installed it")};
   const std::string line = first_line(answer->output);
   const std::size_t at = line.find('/');
-  return {bad("package", (at == std::string::npos ? line : line.substr(at)) + (line.starts_with("missing") ? " is missing" : " is not as dpkg installed it"),
-              std::string(one.layout.again))};
+  return {bad(
+      "package",
+      (at == std::string::npos ? line : line.substr(at)) + (line.starts_with("missing") ? " is missing" : " is not as dpkg installed it"),
+      std::string(one.layout.again))};
 }
 
 }  // namespace

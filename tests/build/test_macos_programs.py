@@ -112,7 +112,7 @@ def test_the_kernel_pack_exports_its_one_function_and_has_dot_products():
 
 def test_the_window_loads_the_frameworks_of_the_system():
     loaded = libraries(WINDOW)
-    for name, version in (("AppKit", "C"), ("CoreFoundation", "A"), ("Foundation", "C"), ("WebKit", "A")):
+    for name, version in (("AppKit", "C"), ("CoreFoundation", "A"), ("Foundation", "C"), ("ServiceManagement", "A"), ("WebKit", "A")):
         assert f"/System/Library/Frameworks/{name}.framework/Versions/{version}/{name}" in loaded
     assert "/usr/lib/libobjc.A.dylib" in loaded
     assert not any("libmlx" in path for path in loaded)  # the daemon has the engine

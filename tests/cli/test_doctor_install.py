@@ -294,11 +294,13 @@ def test_what_gatekeeper_says_is_passed_on(app):
 
 
 def test_what_launchd_starts_is_looked_at(app):
-    def launchd(program):
-        printed = f"gui/0/com.company.mlxrunnerd = {{\\n\\tactive count = 1\\n\\tprogram = {program}\\n\\tstate = running\\n}}\\n"
+    def launchd(field):
+        printed = f"gui/501/com.company.mlxrunnerd = {{\\n\\tactive count = 1\\n\\tstate = running\\n\\n\\t{field}\\n}}\\n"
         app.stub("launchctl", f"printf '{printed}'\n", app.tools)
 
-    launchd("Contents/Helpers/mlxrunnerd")
+    launchd("program identifier = Contents/Helpers/mlxrunnerd (mode: 2)")
+    assert app.findings(0)["service"]["text"] == "launchd has com.company.mlxrunnerd, running, started at login for the app"
+    launchd(f"program = {app.bin}/mlxrunnerd")
     assert app.findings(0)["service"]["text"] == "launchd has com.company.mlxrunnerd, running, started at login"
-    launchd("/Library/MLXRunner/bin/mlxrunnerd")
+    launchd("program = /Library/MLXRunner/bin/mlxrunnerd")
     assert "launchctl bootout gui/" in app.the_wrong("service")["todo"]

@@ -90,6 +90,18 @@ Finding kernel_finding(const json& status) {
   return finding;
 }
 
+// From /mlxr/status: {"settings": [{"name", "value", "origin", "managed"}]}.
+void check_managed(const json& status, Findings& findings) {
+  std::string settings;
+  std::string by;
+  for (const json& one : status.value("settings", json::array())) {
+    if (!one.value("managed", false)) continue;
+    settings += (settings.empty() ? "" : ", ") + one.value("name", "") + ": " + one.value("value", "");
+    by = one.value("origin", "");
+  }
+  if (!settings.empty()) findings.push_back(good("managed settings", settings + ", by " + by));
+}
+
 void check_daemon(const platform::Paths& paths, Findings& findings) {
   if (auto ready = ensure_daemon(paths); !ready) {
     findings.push_back({"daemon", Verdict::kBad, ready.error().message, "Start it in the foreground to see what is wrong: mlx serve"});
@@ -101,6 +113,7 @@ void check_daemon(const platform::Paths& paths, Findings& findings) {
   auto status = client.get("/mlxr/status");
   if (status) {
     findings.push_back(kernel_finding(*status));
+    check_managed(*status, findings);
   } else {
     findings.push_back({"kernels", Verdict::kBad, status.error().message, "Stop the daemon, mlx stop, and try again"});
   }

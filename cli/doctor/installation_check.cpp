@@ -14,7 +14,8 @@ Finding describe(const Installation& one) {
   const std::string text = one.root.string() + " is " + std::string(one.layout.kind) + "; mlx " + kVersion;
   // macOS runs an app that was not moved out of its download from a random, read-only place.
   if (one.root.string().contains("/AppTranslocation/"))
-    return bad("installation", text + ", in a place that macOS made for now", "Move MLXR.app to Applications in the Finder, and open it there");
+    return bad("installation", text + ", in a place that macOS made for now",
+               "Move MLXR.app to Applications in the Finder, and open it there");
   if (one.layout.is_mac && one.root.string().starts_with("/Volumes/"))
     return warning("installation", text + ", on a disk image", "Drag MLXR from the image to Applications");
   return good("installation", text);
@@ -38,7 +39,8 @@ Findings check_daemon_in_use(const Installation& one, const platform::Paths& pat
   const auto program = std::filesystem::read_symlink("/proc/" + std::to_string(status->value("pid", 0)) + "/exe", failed).string();
   const std::string text = "version " + version + (program.empty() ? "" : ", " + program);
   if (version != kVersion) return {warning("running daemon", text + "; mlx is " + kVersion, "Stop it, the next one is new: mlx stop")};
-  if (program.ends_with(" (deleted)")) return {warning("running daemon", text, "It was replaced since; stop it, the next one is new: mlx stop")};
+  if (program.ends_with(" (deleted)"))
+    return {warning("running daemon", text, "It was replaced since; stop it, the next one is new: mlx stop")};
   if (!program.empty() && program != one.daemon().string())
     return {warning("running daemon", text + ", is not this installation's", "Stop it: mlx stop")};
   return {good("running daemon", text)};
@@ -57,6 +59,7 @@ Findings examine_installation() {
     findings.push_back(bad("folders", paths.error().message, "Set HOME, or MLXR_HOME, to a folder of yours"));
     return findings;
   }
+  append(findings, check_settings(*paths));
   append(findings, check_service(one, *paths));
   append(findings, check_daemon_in_use(one, *paths));
   findings.push_back(check_socket(paths->socket));

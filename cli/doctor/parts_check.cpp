@@ -5,6 +5,7 @@
 
 #include "cli/doctor/checks.h"
 #include "cli/doctor/tool.h"
+#include "daemon/config.h"
 #include "kernels/abi.h"
 #include "platform/files.h"
 #include "platform/sha256.h"
@@ -27,8 +28,7 @@ class Parts {
       found_.push_back(good("MLX's GPU kernels", at(one_.layout.metallib).string()));
     kernels();
     core();
-    if (!one_.layout.settings.empty() && is_sound("default settings", at(one_.layout.settings)))
-      found_.push_back(good("default settings", at(one_.layout.settings).string()));
+    settings();
     licences();
     return std::move(found_);
   }
@@ -111,12 +111,20 @@ class Parts {
     found_.push_back(good("core library", library.string() + ", version " + kVersion));
   }
 
+  void settings() {
+    if (one_.layout.settings.empty() || !is_sound("default settings", at(one_.layout.settings))) return;
+    if (const auto read = daemon::read_config(at(one_.layout.settings)); !read)
+      return void(is_broken("default settings", read.error().message));
+    found_.push_back(good("default settings", at(one_.layout.settings).string()));
+  }
+
   void licences() {
     if (one_.layout.licences.empty()) return;
     const fs::path folder = at(one_.layout.licences);
     std::error_code failed;
     int texts = 0;
-    for (auto entry = fs::recursive_directory_iterator(folder, failed); !failed && entry != fs::recursive_directory_iterator(); entry.increment(failed)) {
+    for (auto entry = fs::recursive_directory_iterator(folder, failed); !failed && entry != fs::recursive_directory_iterator();
+         entry.increment(failed)) {
       if (!entry->is_regular_file(failed)) continue;
       if (!is_sound("licences", entry->path())) return;
       ++texts;

@@ -234,6 +234,18 @@ def test_data_that_others_can_change_is_wrong(tree):
     assert "can be entered by others" in tree.the_wrong("socket")["text"]
 
 
+def test_settings_that_the_daemon_refuses_are_wrong(tree):
+    file = tree.home / ".config/mlxrunner/server.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text("threads: 1\n")
+    assert tree.findings(0)["settings"]["text"] == f"threads, in {file}"
+    file.write_text("threads: many\n")
+    assert f"{file}:1: `threads` must be" in tree.the_wrong("settings")["text"]
+    file.unlink()
+    (tree.root / "share/mlxrunner/server.yaml").write_text("port: [\n")
+    assert "server.yaml:" in tree.the_wrong("default settings")["text"]
+
+
 def test_an_open_socket_is_wrong(tree):
     assert tree.mlx("doctor").returncode == 0  # which starts it
     try:

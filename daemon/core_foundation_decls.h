@@ -1,0 +1,25 @@
+// The part of CoreFoundation that managed_macos.cpp uses, for the cross-build, where Apple's headers are not.
+#pragma once
+
+extern "C" {
+using CFTypeRef = const void*;
+using CFAllocatorRef = const struct __CFAllocator*;
+using CFStringRef = const struct __CFString*;
+using CFNumberRef = const struct __CFNumber*;
+using CFTypeID = unsigned long;
+using CFIndex = long;
+using CFStringEncoding = unsigned int;
+using Boolean = unsigned char;
+enum : CFStringEncoding { kCFStringEncodingUTF8 = 0x08000100 };
+enum CFNumberType : CFIndex { kCFNumberLongLongType = 11 };
+
+void CFRelease(CFTypeRef value);
+CFTypeID CFGetTypeID(CFTypeRef value);
+CFTypeID CFStringGetTypeID();
+CFTypeID CFNumberGetTypeID();
+CFStringRef CFStringCreateWithCString(CFAllocatorRef allocator, const char* text, CFStringEncoding encoding);
+Boolean CFStringGetCString(CFStringRef string, char* buffer, CFIndex size, CFStringEncoding encoding);
+Boolean CFNumberGetValue(CFNumberRef number, CFNumberType type, void* value);
+Boolean CFPreferencesAppValueIsForced(CFStringRef key, CFStringRef application);
+CFTypeRef CFPreferencesCopyAppValue(CFStringRef key, CFStringRef application);
+}

@@ -13,6 +13,7 @@
 #include <sstream>
 #include <thread>
 
+#include "daemon/config.h"
 #include "platform/process.h"
 
 namespace mlxr::cli {
@@ -65,6 +66,17 @@ Status await(Client& client, std::chrono::seconds deadline, const std::atomic<bo
 }
 
 }  // namespace
+
+fs::path daemon_socket(const platform::Paths& paths) {
+  const auto config = daemon::effective_config(paths.config);
+  return config && !config->uds.empty() ? config->uds : paths.socket;
+}
+
+Result<platform::Paths> client_paths() {
+  auto paths = platform::Paths::from_environment();
+  if (paths) paths->socket = daemon_socket(*paths);
+  return paths;
+}
 
 Outcome<fs::path> find_daemon_program() {
   auto own = platform::running_program();

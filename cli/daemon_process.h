@@ -11,6 +11,13 @@
 
 namespace mlxr::cli {
 
+// Where the daemon listens: what `uds` in its settings says, else paths.socket. With settings that it refuses no daemon starts, and one
+// that runs is looked for in the usual place.
+std::filesystem::path daemon_socket(const platform::Paths& paths);
+
+// Paths::from_environment with that socket, for who talks to the daemon. Errors: those of from_environment.
+Result<platform::Paths> client_paths();
+
 // The mlxrunnerd beside this program's own file, else the first one on PATH.  Failures: kNotFound (says where it was looked for).
 Outcome<std::filesystem::path> find_daemon_program();
 

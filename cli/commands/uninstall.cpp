@@ -76,7 +76,8 @@ void forget_at_login(const fs::path&) {}  // systemd does not start again what s
 Status uninstall(const Options& options) {
   const auto paths = platform::Paths::from_environment();
   if (!paths) return give_up(paths.error());
-  const auto found = store::find_belongings(*paths);
+  const auto socket = daemon_socket(*paths);
+  const auto found = store::find_belongings(*paths, socket);
   if (!found) return give_up(found.error());
   if (found->data.empty() && (found->models.empty() || options.keep_models)) {
     write_out("There is nothing of MLXR in your folders" + std::string(found->models.empty() ? "" : " but its models") + ".\n" +
@@ -94,8 +95,8 @@ Status uninstall(const Options& options) {
   if (!models) return give_up(models.error());
 
   forget_at_login(paths->login_item);
-  if (auto stopped = stop_daemon(paths->socket); !stopped) return give_up(stopped.error());
-  const auto now = store::find_belongings(*paths);  // the daemon removes some of it when it stops
+  if (auto stopped = stop_daemon(socket); !stopped) return give_up(stopped.error());
+  const auto now = store::find_belongings(*paths, socket);  // the daemon removes some of it when it stops
   if (!now) return give_up(now.error());
   const auto left = store::remove_belongings(*paths, *now, *models);
   if (!left) return give_up(left.error());

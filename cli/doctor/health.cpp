@@ -123,7 +123,7 @@ void check_daemon(const platform::Paths& paths, Findings& findings) {
 
 Findings examine_health() {
   Findings findings;
-  auto paths = platform::Paths::from_environment();
+  auto paths = client_paths();
   if (!paths) return {{"folders", Verdict::kBad, paths.error().message, "Set HOME, or MLXR_HOME, to a folder of yours"}};
   findings.push_back(check_folder("models", paths->models));
   findings.push_back(check_folder("cache", paths->cache));

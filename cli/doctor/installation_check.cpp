@@ -1,6 +1,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/client.h"
+#include "cli/daemon_process.h"
 #include "cli/doctor/checks.h"
 #include "cli/doctor/examine.h"
 #include "cli/doctor/folders.h"
@@ -54,7 +55,7 @@ Findings examine_installation() {
   append(findings, check_parts(one));
   append(findings, check_signatures(one));
   append(findings, check_copies(one));
-  const auto paths = platform::Paths::from_environment();
+  const auto paths = client_paths();
   if (!paths) {
     findings.push_back(bad("folders", paths.error().message, "Set HOME, or MLXR_HOME, to a folder of yours"));
     return findings;

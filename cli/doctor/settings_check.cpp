@@ -14,8 +14,8 @@ Findings check_settings(const platform::Paths& paths) {
     names += (names.empty() ? "" : ", ") + one.name;
     if (one.managed) by = one.origin;
   }
-  Findings found{good("settings", own.empty() ? "the defaults; yours would stand in " + paths.config.string()
-                                              : own + ", in " + paths.config.string())};
+  Findings found{good("settings",
+                      own.empty() ? "the defaults; yours would stand in " + paths.config.string() : own + ", in " + paths.config.string())};
   if (!managed.empty()) found.push_back(good("managed settings", managed + ", by " + by + "; they come before yours"));
   return found;
 }

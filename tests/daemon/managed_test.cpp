@@ -12,8 +12,8 @@
 namespace mlxr::daemon {
 namespace {
 
-using testing::AllOf;
 using platform::TemporaryFolder;
+using testing::AllOf;
 using testing::HasSubstr;
 
 class Managed : public testing::Test {

@@ -28,8 +28,8 @@ std::string sentence(NSError* error) {
 
 cli::Status ask_for_approval() {
   [SMAppService openSystemSettingsLoginItems];
-  return give_up(ExitCode::kPermission,
-                 "macOS does not run MLXR's daemon until you allow it: turn MLXR on in System Settings, General, Login Items, then press Start again.");
+  return give_up(ExitCode::kPermission, "macOS does not run MLXR's daemon until you allow it: turn MLXR on in System Settings, General, "
+                                        "Login Items, then press Start again.");
 }
 
 cli::Status register_agent() {
@@ -42,8 +42,9 @@ cli::Status register_agent() {
     return give_up(ExitCode::kDaemonUnavailable, "macOS could not stop the daemon that it has: " + sentence(error));
   if ([agent registerAndReturnError:&error]) return {};
   if (agent.status == SMAppServiceStatusRequiresApproval) return ask_for_approval();
-  return give_up(ExitCode::kDaemonUnavailable, "macOS could not start the daemon: " + sentence(error) +
-                                                   " Move MLXR to Applications and open it there; mlx doctor --install says what else may be wrong.");
+  return give_up(ExitCode::kDaemonUnavailable,
+                 "macOS could not start the daemon: " + sentence(error) +
+                     " Move MLXR to Applications and open it there; mlx doctor --install says what else may be wrong.");
 }
 
 }  // namespace
@@ -56,7 +57,8 @@ cli::Status start_by_launchd(const platform::Paths& paths, const std::atomic<boo
   }
   auto ready = cli::await_daemon(paths, kDeadline, cancelled);
   if (ready || ready.error().exit_code == ExitCode::kInterrupted) return ready;
-  return give_up(ExitCode::kDaemonUnavailable, ready.error().message + " Open Console and look for mlxrunnerd, or run mlx serve in a terminal.");
+  return give_up(ExitCode::kDaemonUnavailable,
+                 ready.error().message + " Open Console and look for mlxrunnerd, or run mlx serve in a terminal.");
 }
 
 }  // namespace mlxr::app

@@ -23,11 +23,11 @@ class Parts {
 
   Findings examine() {
     program("daemon", one_.daemon());
-    mlx();
-    if (!one_.layout.metallib.empty() && is_sound("MLX's GPU kernels", at(one_.layout.metallib)))
-      found_.push_back(good("MLX's GPU kernels", at(one_.layout.metallib).string()));
+    file("MLX", one_.layout.mlx);  // a build tree takes it from where it was set up: that the daemon starts says enough
+    file("MLX's GPU kernels", one_.layout.metallib);
     kernels();
-    core();
+    file("core library", one_.layout.core);
+    if (!one_.layout.is_mac) core_for_developers();
     settings();
     licences();
     return std::move(found_);
@@ -49,8 +49,12 @@ class Parts {
       return is_broken(subject, file.string() + " cannot be " + ((needed & X_OK) != 0 ? "run" : "read") + " by you");
     for (const fs::path& one : {file, file.parent_path()}) {
       if (stat(one.c_str(), &status) != 0) continue;
-      if (status.st_uid != 0 && status.st_uid != getuid() && getuid() != 0)
-        return is_broken(subject, one.string() + " belongs to user " + std::to_string(status.st_uid) + ", who can change it");
+      if (status.st_uid != 0 && status.st_uid != getuid() && getuid() != 0) {
+        found_.push_back(warning(subject,
+                                 one.string() + " belongs to user " + std::to_string(status.st_uid) + ", who can change what you run",
+                                 "Where you do not trust that user, install MLXR for yourself"));
+        return false;
+      }
       if ((status.st_mode & S_IWOTH) != 0 && (status.st_mode & S_ISVTX) == 0) {
         found_.push_back(bad(subject, one.string() + " can be changed by everybody", "Close it: chmod o-w '" + one.string() + "'"));
         return false;
@@ -71,9 +75,9 @@ class Parts {
     }
   }
 
-  // A build tree takes it from where it was set up: that the daemon starts is all that can be asked.
-  void mlx() {
-    if (!one_.layout.mlx.empty() && is_sound("MLX", at(one_.layout.mlx))) found_.push_back(good("MLX", at(one_.layout.mlx).string()));
+  // A file of which nothing more can be asked.
+  void file(const std::string& subject, std::string_view part) {
+    if (!part.empty() && is_sound(subject, at(part))) found_.push_back(good(subject, at(part).string()));
   }
 
   void kernels() {
@@ -97,11 +101,8 @@ class Parts {
     found_.push_back(good(kSubject, library.string() + ", version " + kVersion));
   }
 
-  void core() {
-    if (!one_.layout.core.empty() && is_sound("core library", at(one_.layout.core)))
-      found_.push_back(good("core library", at(one_.layout.core).string()));
-    if (one_.layout.is_mac) return;
-    // On Linux it comes with the package for developers, and its file's name ends in its version.
+  // What the package for developers brings: the name of the library's file ends in its version.
+  void core_for_developers() {
     const fs::path library = at("lib/libmlxrunner_core.so");
     std::error_code failed;
     if (!fs::exists(fs::symlink_status(library, failed)) || !is_sound("core library", library)) return;

@@ -8,10 +8,12 @@
 #include <cerrno>
 #include <cstdlib>
 #include <fstream>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <thread>
 
+#include "daemon/config.h"
 #include "platform/process.h"
 
 namespace mlxr::cli {
@@ -48,7 +50,33 @@ bool is_running(pid_t pid) {
   return ::kill(pid, 0) == 0 || errno != ESRCH;
 }
 
+// Until the daemon answers, the time is over, or `is_hopeless` says so.
+Status await(Client& client, std::chrono::seconds deadline, const std::atomic<bool>& cancelled, const std::function<bool()>& is_hopeless) {
+  const auto until = std::chrono::steady_clock::now() + deadline;
+  while (std::chrono::steady_clock::now() < until) {
+    // Asked before the client: a daemon that gave way to another one, which answers, is no failure.
+    const bool hopeless = is_hopeless();
+    if (client.is_alive()) return {};
+    if (cancelled) return give_up(ExitCode::kInterrupted, "");
+    if (hopeless) break;
+    std::this_thread::sleep_for(kPollInterval);
+  }
+  return give_up(ExitCode::kDaemonUnavailable,
+                 "mlxrunnerd was started and does not answer after " + std::to_string(deadline.count()) + " s.");
+}
+
 }  // namespace
+
+fs::path daemon_socket(const platform::Paths& paths) {
+  const auto config = daemon::effective_config(paths.config);
+  return config && !config->uds.empty() ? config->uds : paths.socket;
+}
+
+Result<platform::Paths> client_paths() {
+  auto paths = platform::Paths::from_environment();
+  if (paths) paths->socket = daemon_socket(*paths);
+  return paths;
+}
 
 Outcome<fs::path> find_daemon_program() {
   auto own = platform::running_program();
@@ -79,22 +107,20 @@ Status ensure_daemon(const platform::Paths& paths, std::chrono::seconds deadline
   auto pid = platform::spawn_detached({.argv = {program->string()}}, log);
   if (!pid) return give_up(pid.error());
 
-  const auto until = std::chrono::steady_clock::now() + deadline;
-  while (std::chrono::steady_clock::now() < until) {
-    int state = 0;
-    const bool died = waitpid(*pid, &state, WNOHANG) == *pid;
-    // Asked after waitpid: a daemon that gave way to another one, which answers, is no failure.
-    if (client.is_alive()) return {};
-    if (cancelled) return give_up(ExitCode::kInterrupted, "");
-    if (died) {
-      const std::string said = written_since(log, log_size);
-      return give_up(ExitCode::kDaemonUnavailable,
-                     "mlxrunnerd ended while starting" + (said.empty() ? "." : ":\n" + said) + "\nThe whole log: " + log.string());
-    }
-    std::this_thread::sleep_for(kPollInterval);
+  bool died = false;
+  auto ready = await(client, deadline, cancelled, [&] { return died = waitpid(*pid, nullptr, WNOHANG) == *pid; });
+  if (ready || ready.error().exit_code == ExitCode::kInterrupted) return ready;
+  if (died) {
+    const std::string said = written_since(log, log_size);
+    return give_up(ExitCode::kDaemonUnavailable,
+                   "mlxrunnerd ended while starting" + (said.empty() ? "." : ":\n" + said) + "\nThe whole log: " + log.string());
   }
-  return give_up(ExitCode::kDaemonUnavailable,
-                 "mlxrunnerd was started and does not answer after " + std::to_string(deadline.count()) + " s. Its log: " + log.string());
+  return give_up(ExitCode::kDaemonUnavailable, ready.error().message + " Its log: " + log.string());
+}
+
+Status await_daemon(const platform::Paths& paths, std::chrono::seconds deadline, const std::atomic<bool>& cancelled) {
+  Client client(paths.socket, cancelled);
+  return await(client, deadline, cancelled, [] { return false; });
 }
 
 Outcome<bool> stop_daemon(const fs::path& socket, std::chrono::seconds deadline, const std::atomic<bool>& cancelled) {

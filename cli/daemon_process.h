@@ -11,6 +11,13 @@
 
 namespace mlxr::cli {
 
+// Where the daemon listens: what `uds` in its settings says, else paths.socket. With settings that it refuses no daemon starts, and one
+// that runs is looked for in the usual place.
+std::filesystem::path daemon_socket(const platform::Paths& paths);
+
+// Paths::from_environment with that socket, for who talks to the daemon. Errors: those of from_environment.
+Result<platform::Paths> client_paths();
+
 // The mlxrunnerd beside this program's own file, else the first one on PATH.  Failures: kNotFound (says where it was looked for).
 Outcome<std::filesystem::path> find_daemon_program();
 
@@ -19,6 +26,10 @@ Outcome<std::filesystem::path> find_daemon_program();
 // Failures: kDaemonUnavailable (with what the daemon wrote, when it died; or the time is over), kInterrupted, those of find_daemon_program.
 Status ensure_daemon(const platform::Paths& paths, std::chrono::seconds deadline = std::chrono::seconds(30),
                      const std::atomic<bool>& cancelled = interrupted());
+
+// Waits until a daemon answers that somebody else starts. Failures: kDaemonUnavailable (the time is over), kInterrupted.
+Status await_daemon(const platform::Paths& paths, std::chrono::seconds deadline = std::chrono::seconds(30),
+                    const std::atomic<bool>& cancelled = interrupted());
 
 // Asks the daemon to stop and waits until a new one could start: it lets running answers finish first. False when none was running.
 // Failures: kFailure (the time is over), kInterrupted, what the daemon answered.

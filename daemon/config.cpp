@@ -101,9 +101,9 @@ std::string known_names() {
   return names;
 }
 
-Result<Config> read_settings(const YAML::Node& root, std::string_view file_name) {
+// Sets what stands in `root` in a config that may hold other settings already.
+Result<Config> read_settings(const YAML::Node& root, std::string_view file_name, Config config, bool managed) {
   const auto at = [&](const YAML::Node& node) { return std::string(file_name) + ":" + std::to_string(node.Mark().line + 1) + ": "; };
-  Config config;
   if (root.IsNull()) return config;
   if (!root.IsMap()) return fail(ErrorCode::kInvalidArgument, at(root) + "expected `name: value` lines.");
   std::vector<std::string> seen;
@@ -119,18 +119,57 @@ Result<Config> read_settings(const YAML::Node& root, std::string_view file_name)
     if (!pair.second.IsScalar() || !setting->set(config, pair.second))
       return fail(ErrorCode::kInvalidArgument, at(pair.first) + "`" + name + "` must be " + std::string(setting->expects) +
                                                    (pair.second.IsScalar() ? ", not `" + pair.second.Scalar() + "`." : "."));
+    std::erase_if(config.given, [&](const Config::Given& one) { return one.name == name; });
+    config.given.push_back({name, pair.second.Scalar(), std::string(file_name), managed});
   }
   return config;
 }
 
-}  // namespace
-
-Result<Config> parse_config(std::string_view text, std::string_view file_name) {
+Result<Config> parse_over(Config config, std::string_view text, std::string_view file_name, bool managed) {
   try {
-    return read_settings(YAML::Load(std::string(text)), file_name);
+    return read_settings(YAML::Load(std::string(text)), file_name, std::move(config), managed);
   } catch (const YAML::Exception& error) {
     return fail(ErrorCode::kInvalidArgument, std::string(file_name) + ":" + std::to_string(error.mark.line + 1) + ": " + error.msg + ".");
   }
+}
+
+}  // namespace
+
+bool Config::is_managed(std::string_view name) const {
+  return std::ranges::any_of(given, [&](const Given& one) { return one.managed && one.name == name; });
+}
+
+std::vector<std::string_view> setting_names() {
+  std::vector<std::string_view> names;
+  for (const auto& setting : settings()) names.push_back(setting.name);
+  return names;
+}
+
+Result<Config> parse_config(std::string_view text, std::string_view file_name) { return parse_over({}, text, file_name, false); }
+
+Result<Config> managed_config(Config config, const ManagedSettings& managed) {
+  return parse_over(std::move(config), managed.text, managed.origin, true);
+}
+
+Result<Config> effective_config(const std::filesystem::path& file) {
+  const auto managed = managed_settings(setting_names());
+  if (!managed) return fail(managed.error());
+  auto config = read_config(file);
+  return config && *managed ? managed_config(std::move(*config), **managed) : config;
+}
+
+std::string describe(const Config& config) {
+  std::string text;
+  for (const auto name : setting_names()) {
+    const auto given = std::ranges::find(config.given, name, &Config::Given::name);
+    if (given == config.given.end()) {
+      text += "# " + std::string(name) + ": the default\n";
+    } else {
+      text += std::string(name) + ": " + YAML::Dump(YAML::Node(given->value)) + "  # " + given->origin +
+              (given->managed ? ", managed\n" : "\n");
+    }
+  }
+  return text;
 }
 
 Result<Config> read_config(const std::filesystem::path& file) {

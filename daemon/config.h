@@ -5,8 +5,11 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <mlxrunner/result.h>
+
+#include "daemon/managed.h"
 
 namespace mlxr::daemon {
 
@@ -25,11 +28,32 @@ struct Config {
   std::uint64_t cache = 20ull << 30;  // bytes of repacked weights on disk; 0: none
   int context = 0;                    // tokens; 0: what the model was trained for
   std::string keep_alive = "5m";      // how long an idle model stays in memory (see parse_duration)
+
+  struct Given {
+    std::string name, value;
+    std::string origin;  // the file, or what manages this machine
+    bool managed = false;
+  };
+  std::vector<Given> given;  // what is not a default, each setting once
+  bool is_managed(std::string_view name) const;
 };
 
+// The settings' names, in the order of server.yaml.
+std::vector<std::string_view> setting_names();
+
+// A missing file means the defaults.
 // Errors: kInvalidArgument ("server.yaml:3: ..." for an unknown key, a wrong type, a value out of its range, or YAML that cannot be
 // read), kIo.
 Result<Config> read_config(const std::filesystem::path& file);
 Result<Config> parse_config(std::string_view text, std::string_view file_name);
+
+// The managed settings over those that `config` has, with the same errors.
+Result<Config> managed_config(Config config, const ManagedSettings& managed);
+
+// What holds on this machine: the file, and what is managed over it. Errors: those of read_config and managed_settings.
+Result<Config> effective_config(const std::filesystem::path& file);
+
+// The settings as YAML, each with where it comes from.
+std::string describe(const Config& config);
 
 }  // namespace mlxr::daemon

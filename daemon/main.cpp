@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <optional>
 
 #include "daemon/config.h"
@@ -71,7 +72,9 @@ Result<void> serve(const Config& config, const platform::Paths& paths) {
   std::unique_ptr<Server> server;
   openai::add_routes(router, host);
   ollama::add_routes(router, host);
-  native::add_routes(router, host, {.socket = instance->socket().string(), .port = config.port, .stop = [&server] { server->stop(); }});
+  native::add_routes(router, host, {.socket = instance->socket().string(), .port = config.port, .given = config.given, .stop = [&server] {
+                                      server->stop();
+                                    }});
 
   // Each request that waits in the engine's queue waits on a worker; some more answer what needs no model.
   constexpr std::size_t kOtherWorkers = 128;
@@ -87,6 +90,8 @@ Result<void> serve(const Config& config, const platform::Paths& paths) {
   if (!started) return fail(started.error());
   server = std::move(*started);
   spdlog::info("mlxrunnerd {} listens on {}", kVersion, instance->socket().string());
+  for (const auto& one : config.given)
+    if (one.managed) spdlog::info("{}: {} is managed, by {}", one.name, one.value, one.origin);
   if (config.port != 0) spdlog::info("and on {} port {}, with the token that `mlx token show` prints", config.host, config.port);
   platform::notify_ready();
   server->run([] {
@@ -102,8 +107,10 @@ int main(int argc, char** argv) {
   CLI::App app("mlxrunnerd serves local models over a private Unix socket.");
   std::string config_file;
   std::optional<int> threads;
+  bool show_config = false;
   app.add_option("--config", config_file, "Read this file instead of the usual server.yaml")->check(CLI::ExistingFile);
   app.add_option("--threads", threads, "Kernel threads, whatever server.yaml says; 0: one per core")->check(CLI::Range(0, 1024));
+  app.add_flag("--show-config", show_config, "Print the settings that hold here, and where each comes from; start nothing");
   app.set_version_flag("--version", std::string("mlxrunnerd ") + kVersion);
   try {
     app.parse(argc, argv);
@@ -118,9 +125,16 @@ int main(int argc, char** argv) {
   const auto done = [&]() -> Result<void> {
     const auto paths = platform::Paths::from_environment();
     if (!paths) return fail(paths.error());
-    auto config = read_config(config_file.empty() ? paths->config : std::filesystem::path(config_file));
+    auto config = effective_config(config_file.empty() ? paths->config : std::filesystem::path(config_file));
     if (!config) return fail(config.error());
+    if (threads && config->is_managed("threads"))
+      return fail(ErrorCode::kPermission, "--threads is not yours to choose on this machine: `threads` is managed.");
     if (threads) config->threads = *threads;
+    if (show_config) {
+      std::fputs(describe(*config).c_str(), stdout);
+      return {};
+    }
+    if (config->is_managed("kernels")) ::unsetenv("MLXR_KERNELS");  // it would come before the setting
     return serve(*config, *paths);
   }();
   if (done) return 0;

@@ -85,7 +85,7 @@ void remove_if_empty(const fs::path& folder, std::vector<fs::path>& left) {
 
 }  // namespace
 
-Result<Belongings> find_belongings(const platform::Paths& paths) {
+Result<Belongings> find_belongings(const platform::Paths& paths, const fs::path& socket) {
   Belongings found;
   FileSet keep;
   if (is_link(paths.support)) {
@@ -112,6 +112,8 @@ Result<Belongings> find_belongings(const platform::Paths& paths) {
   }
   add(found.data, is_link(paths.config.parent_path()) ? paths.config.parent_path() : paths.config, keep);
   for (const auto& path : {paths.cache, paths.socket.parent_path(), paths.logs, paths.login_item}) add(found.data, path, keep);
+  if (socket != paths.socket)
+    for (const char* suffix : {"", ".lock"}) add(found.data, socket.string() + suffix, keep);
   return found;
 }
 

@@ -1,6 +1,6 @@
 // All that MLXR keeps for this user on this machine (docs/files.md), and how it goes: what `mlx uninstall` shows and removes.
 //
-//   auto belongings = store::find_belongings(paths);
+//   auto belongings = store::find_belongings(paths, socket);
 //   auto left       = store::remove_belongings(paths, *belongings, true);
 //
 // Only names that MLXR gives are removed. A symbolic link is removed, what it points to is not. A file that was imported where it lies is
@@ -31,7 +31,8 @@ struct Belongings {
 };
 
 // Errors: kVersion, kCorrupt, kIo, kPermission: the registry cannot be read, so it is not known which files are the user's own.
-Result<Belongings> find_belongings(const platform::Paths& paths);
+// `socket`: where the daemon listens, which may be elsewhere than paths.socket; the folder there is the user's own.
+Result<Belongings> find_belongings(const platform::Paths& paths, const std::filesystem::path& socket);
 
 // Removes the data, and the models where `models` says so. The daemon must not run. Goes on after a failure, so that as much as possible
 // goes. Returns the folders of MLXR that stay because something else is in them. Errors: the first one, kPermission or kIo.

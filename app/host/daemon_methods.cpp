@@ -57,8 +57,8 @@ Answer status(const Paths& paths, const std::atomic<bool>& cancelled) {
               {"daemon", answer ? std::move(*answer) : json()}};
 }
 
-Answer start(const Paths& paths, const std::atomic<bool>& cancelled) {
-  if (auto done = cli::ensure_daemon(paths, std::chrono::seconds(30), cancelled); !done) return refuse(done.error());
+Answer start(const Paths& paths, const StartDaemon& start_daemon, const std::atomic<bool>& cancelled) {
+  if (auto done = start_daemon(paths, cancelled); !done) return refuse(done.error());
   return status(paths, cancelled);
 }
 
@@ -98,11 +98,15 @@ Method without_params(Function function) {
 
 }  // namespace
 
-Methods daemon_methods(const Paths& paths) {
+cli::Status start_detached(const Paths& paths, const std::atomic<bool>& cancelled) {
+  return cli::ensure_daemon(paths, std::chrono::seconds(30), cancelled);
+}
+
+Methods daemon_methods(const Paths& paths, StartDaemon start_daemon) {
   return {
       {"app.info", without_params([](const auto&) { return Answer(json{{"version", kVersion}, {"platform", kPlatform}}); })},
       {"daemon.request", [paths](const json& params, const auto& cancelled) { return request(paths, params, cancelled); }},
-      {"daemon.start", without_params([paths](const auto& cancelled) { return start(paths, cancelled); })},
+      {"daemon.start", without_params([=](const auto& cancelled) { return start(paths, start_daemon, cancelled); })},
       {"daemon.status", without_params([paths](const auto& cancelled) { return status(paths, cancelled); })},
       {"daemon.stop", without_params([paths](const auto& cancelled) { return stop(paths, cancelled); })},
   };

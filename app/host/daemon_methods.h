@@ -6,11 +6,21 @@
 //   daemon.request {method, path, body}  {status, body}: one request of HTTP over its socket, of the few that only read
 #pragma once
 
+#include <atomic>
+#include <functional>
+
 #include "app/host/bridge.h"
+#include "cli/failure.h"
 #include "platform/paths.h"
 
 namespace mlxr::app {
 
-Methods daemon_methods(const platform::Paths& paths);
+// Starts the daemon and waits until it answers; else says why not, in a sentence for the page.
+using StartDaemon = std::function<cli::Status(const platform::Paths&, const std::atomic<bool>& cancelled)>;
+
+// As `mlx` starts it: the mlxrunnerd beside the program, which outlives the window.
+cli::Status start_detached(const platform::Paths& paths, const std::atomic<bool>& cancelled);
+
+Methods daemon_methods(const platform::Paths& paths, StartDaemon start = start_detached);
 
 }  // namespace mlxr::app

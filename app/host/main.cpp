@@ -6,6 +6,7 @@
 
 #include "app/host/page.h"
 #include "app/host/window.h"
+#include "cli/daemon_process.h"
 #include "platform/process.h"
 #include "platform/version.h"
 
@@ -32,7 +33,7 @@ int main(int argc, char** argv) {
   if (!program) return give_up(program.error());
   const auto page = app::find_page(*program);
   if (!page) return give_up(page.error());
-  const auto paths = platform::Paths::from_environment();
+  const auto paths = cli::client_paths();
   if (!paths) return give_up(paths.error());
   return app::run_window({.paths = *paths, .page = *page, .check = check});
 }

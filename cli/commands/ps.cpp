@@ -4,6 +4,7 @@
 
 #include "cli/client.h"
 #include "cli/commands/commands.h"
+#include "cli/daemon_process.h"
 #include "cli/format.h"
 #include "cli/model_json.h"
 #include "cli/table.h"
@@ -17,7 +18,7 @@ using nlohmann::json;
 
 // Without a daemon nothing is loaded; none is started to say so.
 Outcome<json> loaded_models() {
-  auto paths = platform::Paths::from_environment();
+  auto paths = client_paths();
   if (!paths) return give_up(paths.error());
   auto status = Client(paths->socket).get("/mlxr/status");
   if (!status && status.error().exit_code == ExitCode::kDaemonUnavailable) {

@@ -122,7 +122,7 @@ Status answer_once(Client& client, Conversation conversation, const std::string&
 }
 
 Status run(const Options& options) {
-  auto paths = platform::Paths::from_environment();
+  auto paths = client_paths();
   if (!paths) return give_up(paths.error());
   auto parameters = parameters_of(options);
   if (!parameters) return give_up(parameters.error());

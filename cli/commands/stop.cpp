@@ -33,7 +33,7 @@ void add_stop(CLI::App& app, Action& action) {
   command->add_option("MODEL", *model, "The model to unload; without it, the daemon is stopped");
   command->callback([&action, model] {
     action = [model]() -> Status {
-      auto paths = platform::Paths::from_environment();
+      auto paths = client_paths();
       if (!paths) return give_up(paths.error());
       return model->empty() ? stop(paths->socket) : unload(paths->socket, *model);
     };

@@ -62,21 +62,21 @@ Outcome<bool> may_remove(const Belongings& all, const Options& options) {
 }
 
 #if defined(__APPLE__)
-// launchd would start the daemon again.
-void forget_at_login(const fs::path& login_item) {
-  std::error_code failed;
-  if (!fs::exists(login_item, failed)) return;
-  auto launchctl = platform::Child::spawn({.argv = {"/bin/launchctl", "bootout", "gui/" + std::to_string(getuid()), login_item.string()}});
+// launchd would start the daemon again, whether this user's agent, the package's or the app's has it do so.
+void forget_at_login() {
+  auto launchctl =
+      platform::Child::spawn({.argv = {"/bin/launchctl", "bootout", "gui/" + std::to_string(getuid()) + "/com.company.mlxrunnerd"}});
   if (launchctl) launchctl->wait();  // it fails where the agent is not loaded, which is as good
 }
 #else
-void forget_at_login(const fs::path&) {}  // systemd does not start again what stopped by itself
+void forget_at_login() {}  // systemd does not start again what stopped by itself
 #endif
 
 Status uninstall(const Options& options) {
   const auto paths = platform::Paths::from_environment();
   if (!paths) return give_up(paths.error());
-  const auto found = store::find_belongings(*paths);
+  const auto socket = daemon_socket(*paths);
+  const auto found = store::find_belongings(*paths, socket);
   if (!found) return give_up(found.error());
   if (found->data.empty() && (found->models.empty() || options.keep_models)) {
     write_out("There is nothing of MLXR in your folders" + std::string(found->models.empty() ? "" : " but its models") + ".\n" +
@@ -93,9 +93,9 @@ Status uninstall(const Options& options) {
   const auto models = may_remove(*found, options);
   if (!models) return give_up(models.error());
 
-  forget_at_login(paths->login_item);
-  if (auto stopped = stop_daemon(paths->socket); !stopped) return give_up(stopped.error());
-  const auto now = store::find_belongings(*paths);  // the daemon removes some of it when it stops
+  if (!paths->login_item.empty()) forget_at_login();  // with MLXR_HOME it is another daemon
+  if (auto stopped = stop_daemon(socket); !stopped) return give_up(stopped.error());
+  const auto now = store::find_belongings(*paths, socket);  // the daemon removes some of it when it stops
   if (!now) return give_up(now.error());
   const auto left = store::remove_belongings(*paths, *now, *models);
   if (!left) return give_up(left.error());

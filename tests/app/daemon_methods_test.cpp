@@ -115,6 +115,19 @@ TEST_F(DaemonMethods, WithoutADaemonARequestIsAnError) {
   EXPECT_THAT(failed["message"].get<std::string>(), HasSubstr(paths_.socket.string()));
 }
 
+TEST_F(DaemonMethods, HowTheDaemonIsStartedIsThePlatforms) {
+  bool asked = false;
+  Bridge bridge{daemon_methods(paths_,
+                               [&](const platform::Paths& paths, const std::atomic<bool>&) -> cli::Status {
+                                 asked = paths.socket == paths_.socket;
+                                 return cli::give_up(cli::ExitCode::kPermission, "Allow it in System Settings.");
+                               }),
+                ui_.post()};
+  const json answer = ui_.ask(bridge, json{{"id", 1}, {"method", "daemon.start"}, {"params", json::object()}}.dump());
+  EXPECT_TRUE(asked);
+  EXPECT_EQ(answer["error"], (json{{"code", "permission"}, {"message", "Allow it in System Settings."}}));
+}
+
 TEST_F(DaemonMethods, StoppingNoDaemonIsNoError) { EXPECT_EQ(result("daemon.stop")["running"], false); }
 
 TEST_F(DaemonMethods, TheStatusHoldsTheDaemonsOwn) {

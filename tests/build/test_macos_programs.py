@@ -1,8 +1,10 @@
 """What `make cross-macos` built is what macOS 14 on Apple Silicon loads, as LLVM's own readers of the format see it."""
 import pathlib
+import plistlib
 import re
 import shutil
 import subprocess
+import tomllib
 
 import pytest
 
@@ -73,6 +75,17 @@ def test_one_cpp_runtime_the_systems(name):
     assert "__ZNSt3__112basic_stringIcNS_11char_traitsIcEENS_9allocatorIcEEE6appendEPKcm" not in defined
 
 
+@pytest.mark.parametrize("name, code", [("bin/mlx", "cli"), ("bin/mlxrunnerd", "daemon")])
+def test_carries_its_info_plist(name, code, tmp_path):
+    llvm("objcopy", f"--dump-section=__TEXT,__info_plist={tmp_path}/plist", BUILD / name, tmp_path / "unused")
+    info = plistlib.loads((tmp_path / "plist").read_bytes())
+    manifest = tomllib.loads((ROOT / "release" / "manifest.toml").read_text())
+    assert info["CFBundleIdentifier"] == manifest["code"][code]["identifier"]
+    assert info["CFBundleShortVersionString"] == (ROOT / "VERSION").read_text().strip()
+    assert info["CFBundleName"] == pathlib.Path(name).name
+    assert info["LSMinimumSystemVersion"] == manifest["product"]["minimum_macos"]
+
+
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_finds_mlx_beside_itself(name):
     commands = load_commands(name)
@@ -99,7 +112,7 @@ def test_the_kernel_pack_exports_its_one_function_and_has_dot_products():
 
 def test_the_window_loads_the_frameworks_of_the_system():
     loaded = libraries(WINDOW)
-    for name, version in (("AppKit", "C"), ("CoreFoundation", "A"), ("Foundation", "C"), ("WebKit", "A")):
+    for name, version in (("AppKit", "C"), ("CoreFoundation", "A"), ("Foundation", "C"), ("ServiceManagement", "A"), ("WebKit", "A")):
         assert f"/System/Library/Frameworks/{name}.framework/Versions/{version}/{name}" in loaded
     assert "/usr/lib/libobjc.A.dylib" in loaded
     assert not any("libmlx" in path for path in loaded)  # the daemon has the engine

@@ -1,7 +1,7 @@
 """`mlx uninstall`: what MLXR keeps goes, what is the user's own stays, and models go only when somebody said so."""
 
 import pytest
-from programs import BUILD, MODEL, wait_for
+from programs import BUILD, MODEL, new_home, wait_for
 
 
 def tree(folder):
@@ -87,6 +87,21 @@ def test_what_is_the_users_own_stays(empty, sources):
     assert run.returncode == 0, run.stderr
     assert tree(mlx.home) == ["elsewhere", "elsewhere/precious", "models", "models/mine", "models/mine/mine.gguf"]
     assert f"{mlx.home}/models stays" in run.stdout
+
+
+def test_a_daemon_that_listens_elsewhere(empty):
+    with new_home() as elsewhere:
+        socket = elsewhere / "mlxr.sock"
+        (elsewhere / "mine").write_text("of the user")
+        (empty.home / "server.yaml").write_text(f"uds: {socket}\n")
+        assert empty("doctor").returncode == 0  # starts it
+        assert socket.is_socket() and str(socket) in empty("doctor").stdout
+        assert empty("ps").stderr == ""  # it is found
+        run = empty("uninstall", "--yes")
+        assert run.returncode == 0, run.stderr
+        assert tree(elsewhere) == ["mine"]  # a daemon removes its socket as the last thing
+    assert not empty.home.exists()
+    empty.home.mkdir()  # the fixture removes it
 
 
 def test_a_folder_that_is_a_link_is_not_followed(empty, tmp_path):

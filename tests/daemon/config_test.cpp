@@ -85,6 +85,26 @@ TEST(Config, TheDocumentedFileSaysTheDefaults) {
   EXPECT_EQ(documented->keep_alive, defaults.keep_alive);
 }
 
+TEST(Config, ManagedSettingsComeFirst) {
+  const auto own = parse_config("port: 8080\nthreads: 2\n", "server.yaml");
+  ASSERT_TRUE(own);
+  const auto config = managed_config(*own, {"managed.yaml", "port: 0\ncontext: 4096\n"});
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->port, 0);
+  EXPECT_EQ(config->threads, 2);
+  EXPECT_EQ(config->context, 4096);
+  EXPECT_TRUE(config->is_managed("port"));
+  EXPECT_FALSE(config->is_managed("threads"));
+  EXPECT_THAT(describe(*config), AllOf(HasSubstr("port: 0  # managed.yaml, managed\n"), HasSubstr("threads: 2  # server.yaml\n"),
+                                       HasSubstr("# kv: the default\n")));
+}
+
+TEST(Config, AManagedSettingThatIsWrongNamesItsOrigin) {
+  const auto config = managed_config({}, {"managed.yaml", "port: 0\nfoo: 1\n"});
+  ASSERT_FALSE(config);
+  EXPECT_THAT(config.error().message, AllOf(StartsWith("managed.yaml:2: "), HasSubstr("`foo`")));
+}
+
 TEST(Config, AMissingFileMeansTheDefaults) { EXPECT_TRUE(read_config("no/such/server.yaml")); }
 
 TEST(Config, AFileThatCannotBeReadIsAnError) {  // here a folder

@@ -10,7 +10,7 @@ import plistlib
 import re
 import struct
 
-MH_MAGIC_64, LC_CODE_SIGNATURE = 0xFEEDFACF, 0x1D
+MH_MAGIC_64, LC_SEGMENT_64, LC_CODE_SIGNATURE = 0xFEEDFACF, 0x19, 0x1D
 SUPER_BLOB, CODE_DIRECTORY, CMS_SLOT = 0xFADE0CC0, 0xFADE0C02, 0x10000
 ALTERNATE_DIRECTORIES = range(0x1000, 0x1005)
 HASHES = {1: "sha1", 2: "sha256"}
@@ -75,6 +75,21 @@ def is_macho(path):
         return file.read(4) == struct.pack("<I", MH_MAGIC_64)
 
 
+def embedded_info_plist(data):
+    """The Info.plist that a program outside of a bundle carries in itself (section __TEXT,__info_plist); None where it has none."""
+    at, n_commands = 32, struct.unpack_from("<I", data, 16)[0]
+    for _ in range(n_commands):
+        command, size = struct.unpack_from("<II", data, at)
+        if command == LC_SEGMENT_64:
+            n_sections = struct.unpack_from("<I", data, at + 64)[0]
+            for section in range(at + 72, at + 72 + 80 * n_sections, 80):
+                name, segment, _, length, offset = struct.unpack_from("<16s16sQQI", data, section)
+                if (segment.rstrip(b"\0"), name.rstrip(b"\0")) == (b"__TEXT", b"__info_plist"):
+                    return data[offset : offset + length]
+        at += size
+    return None
+
+
 def read(path):
     """The signature of a thin Mach-O file; None where there is none."""
     data = path.read_bytes()
@@ -106,7 +121,7 @@ def program_problems(path, info_plist=None, resources=None):
     if not directories:
         return [f"{path.name}: not signed"]
     found = []
-    belongs = {INFO_PLIST: info_plist, RESOURCES: resources, REQUIREMENTS: signature.blobs.get(REQUIREMENTS),
+    belongs = {INFO_PLIST: info_plist or embedded_info_plist(signature.data), RESOURCES: resources, REQUIREMENTS: signature.blobs.get(REQUIREMENTS),
                ENTITLEMENTS: signature.blobs.get(ENTITLEMENTS), DER_ENTITLEMENTS: signature.blobs.get(DER_ENTITLEMENTS)}  # fmt: skip
     for directory in directories:
         pages = [directory.hash(signature.data[at : min(at + directory.page_size, directory.code_limit)])

@@ -23,7 +23,7 @@ CONTENTS = """
     bin/mlx bin/mlxrunnerd lib/mlxrunner/libmlx.so lib/mlxrunner/kernels/cpu/libmlxr_kernels_cpu.so lib/mlxrunner/kernels/cpu/manifest.json
     lib/systemd/user/mlxrunnerd.service share/mlxrunner/server.yaml share/man/man1/mlx.1 share/man/man8/mlxrunnerd.8
     share/bash-completion/completions/mlx share/fish/vendor_completions.d/mlx.fish share/zsh/vendor-completions/_mlx
-    share/doc/mlxrunner/changelog share/doc/mlxrunner/copyright share/doc/mlxrunner/LICENSE share/doc/mlxrunner/NOTICE
+    share/doc/mlxrunner/changelog share/doc/mlxrunner/copyright share/doc/mlxrunner/fleet.md share/doc/mlxrunner/LICENSE share/doc/mlxrunner/NOTICE
 """.split() + [f"share/doc/mlxrunner/licenses/{name}" for name in
     "libbsd-dev libcli11-dev libedit-dev libfmt-dev libmd-dev libncurses-dev libsodium-dev libspdlog-dev libyaml-cpp-dev mlx nlohmann-json3-dev".split()]  # fmt: skip
 TOOLKIT = {f"lib{name}" for name in "glib-2.0.so.0 gio-2.0.so.0 gobject-2.0.so.0 gtk-4.so.1 javascriptcoregtk-6.0.so.1 webkitgtk-6.0.so.4".split()}  # the window's

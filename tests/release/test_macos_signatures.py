@@ -47,6 +47,10 @@ def test_each_program_has_its_identifier_runtime_and_entitlements(tree, request)
         for directory in signature.directories:
             assert directory.identifier == code.identifier, path
             assert directory.flags & code_signature.RUNTIME, path
+        if code.name in ("daemon", "cli"):  # the Info.plist inside has the same name, and is sealed
+            info = code_signature.embedded_info_plist(signature.data)
+            assert plistlib.loads(info)["CFBundleIdentifier"] == code.identifier, path
+            assert signature.best.special[code_signature.INFO_PLIST] == signature.best.hash(info), path
         wanted = plistlib.loads(code.entitlements.read_bytes()) if code.entitlements else {}
         assert signature.entitlements == wanted, path
 

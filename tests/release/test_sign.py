@@ -1,11 +1,14 @@
 """What the signing tools are asked for: hardened runtime and entitlements per program, time stamps, identities of every kind; and that their failure is one."""
 
 import os
+import shutil
 import subprocess
 
+import code_signature
 import manifest
 import pytest
 import sign
+from artefacts import ROOT
 
 DAEMON = next(entry.code for entry in manifest.load().trees["daemon"] if entry.code and entry.code.name == "daemon")
 
@@ -57,3 +60,20 @@ def test_a_refusal_is_said_and_ends_the_release(asked, capsys):
     with pytest.raises(subprocess.CalledProcessError):
         sign.Rcodesign("rcodesign", "refused.pem", "a.pem", sign.NO_TIMESTAMP).sign_code("bin/mlx", DAEMON)
     assert "no such identity" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["daemon", "cli"])
+def test_the_info_plist_in_a_program_is_sealed_with_it(name, tmp_path):
+    entry = next(entry for entry in manifest.load().trees["daemon"] if entry.code and entry.code.name == name)
+    built, rcodesign = ROOT / "build" / "macos-arm64" / entry.source, ROOT / ".deps" / "cargo" / "bin" / "rcodesign"
+    if not built.exists() or not rcodesign.exists():
+        pytest.skip("needs what `make cross-macos` builds, and rcodesign (scripts/setup release-tools)")
+    program = shutil.copy(built, tmp_path / "program")
+    identity = sign.test_identity(rcodesign, "developer-id-application", tmp_path / "identity.pem")
+    sign.Rcodesign(rcodesign, identity, identity, sign.NO_TIMESTAMP).sign_code(program, entry.code)
+    assert code_signature.program_problems(program) == []
+    data = program.read_bytes()
+    info = code_signature.embedded_info_plist(data)
+    assert info and code_signature.read(program).best.special[code_signature.INFO_PLIST]
+    program.write_bytes(data.replace(info, info.replace(b"com.company", b"com.another")))
+    assert "program: what slot 1 seals is not what was signed" in code_signature.program_problems(program)

@@ -3,6 +3,7 @@
 
 #if __has_include(<AppKit/AppKit.h>)
 #import <AppKit/AppKit.h>
+#import <ServiceManagement/ServiceManagement.h>
 #import <WebKit/WebKit.h>
 #else
 #include "app/host/macos/appkit_decls.h"

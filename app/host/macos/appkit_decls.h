@@ -118,6 +118,21 @@ enum NSApplicationActivationPolicy : NSInteger {
 @property(strong) NSMenu* windowsMenu;
 @end
 
+// ServiceManagement
+enum SMAppServiceStatus : NSInteger {
+  SMAppServiceStatusNotRegistered = 0,
+  SMAppServiceStatusEnabled = 1,
+  SMAppServiceStatusRequiresApproval = 2,
+  SMAppServiceStatusNotFound = 3,
+};
+@interface SMAppService : NSObject
++ (instancetype)agentServiceWithPlistName:(NSString*)name;
++ (void)openSystemSettingsLoginItems;
+- (BOOL)registerAndReturnError:(NSError**)error;
+- (BOOL)unregisterAndReturnError:(NSError**)error;
+@property(readonly) SMAppServiceStatus status;
+@end
+
 // WebKit
 @class WKNavigation, WKUserContentController, WKWebView;
 @interface WKContentWorld : NSObject

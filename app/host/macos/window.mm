@@ -12,6 +12,7 @@
 #include "app/host/bridge.h"
 #include "app/host/daemon_methods.h"
 #include "app/host/macos/appkit.h"
+#include "app/host/macos/launch_agent.h"
 #include "app/host/macos/menu.h"
 #include "app/host/page.h"
 
@@ -52,7 +53,7 @@ std::string address_of(NSURLRequest* request) {
 // Life of the application
 
 - (void)applicationDidFinishLaunching:(NSNotification*)notification {
-  auto methods = mlxr::app::daemon_methods(_options.paths);
+  auto methods = mlxr::app::daemon_methods(_options.paths, mlxr::app::start_by_launchd);
   methods["page.ready"] = [self](const nlohmann::json& state, const auto&) {
     on_ui_thread([self, state] { [self pageIsReady:state]; });
     return nlohmann::json::object();

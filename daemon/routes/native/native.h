@@ -5,6 +5,7 @@
 #include <functional>
 #include <string>
 
+#include "daemon/config.h"
 #include "daemon/models/model_host.h"
 #include "daemon/routes/router.h"
 
@@ -12,7 +13,8 @@ namespace mlxr::daemon::native {
 
 struct DaemonInfo {
   std::string socket;
-  int port = 0;  // 0: no TCP
+  int port = 0;                           // 0: no TCP
+  std::vector<Config::Given> given = {};  // the settings that are not defaults
   std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
   std::function<void()> stop;
 };

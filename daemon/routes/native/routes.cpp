@@ -52,12 +52,16 @@ json status(ModelHost& host, const DaemonInfo& info) {
                       {"cache_limit", one.model->info().kv_bytes},
                       {"in_use", one.in_use},
                       {"unloads_in_s", seconds_left(one)}});
+  json settings = json::array();
+  for (const auto& one : info.given)
+    settings.push_back({{"name", one.name}, {"value", one.value}, {"origin", one.origin}, {"managed", one.managed}});
   const auto& kernels = engine.kernels;
   return {{"version", kVersion},
           {"pid", ::getpid()},
           {"uptime_s", std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - info.started).count()},
           {"socket", info.socket},
           {"port", info.port == 0 ? json(nullptr) : json(info.port)},
+          {"settings", std::move(settings)},
           {"models", std::move(models)},
           {"engine",
            {{"running", engine.running},

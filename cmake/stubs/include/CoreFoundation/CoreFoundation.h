@@ -1,5 +1,26 @@
-// Of Apple's header of this name, what metal-cpp needs: see cmake/stubs/README.md.
+// Of Apple's header of this name, what metal-cpp and daemon/managed_macos.cpp need: see cmake/stubs/README.md.
 #pragma once
 
-typedef double CFTimeInterval;
-typedef const void* CFTypeRef;
+extern "C" {
+using CFTypeRef = const void*;
+using CFTimeInterval = double;
+using CFAllocatorRef = const struct __CFAllocator*;
+using CFStringRef = const struct __CFString*;
+using CFNumberRef = const struct __CFNumber*;
+using CFTypeID = unsigned long;
+using CFIndex = long;
+using CFStringEncoding = unsigned int;
+using Boolean = unsigned char;
+enum : CFStringEncoding { kCFStringEncodingUTF8 = 0x08000100 };
+enum CFNumberType : CFIndex { kCFNumberLongLongType = 11 };
+
+void CFRelease(CFTypeRef value);
+CFTypeID CFGetTypeID(CFTypeRef value);
+CFTypeID CFStringGetTypeID();
+CFTypeID CFNumberGetTypeID();
+CFStringRef CFStringCreateWithCString(CFAllocatorRef allocator, const char* text, CFStringEncoding encoding);
+Boolean CFStringGetCString(CFStringRef string, char* buffer, CFIndex size, CFStringEncoding encoding);
+Boolean CFNumberGetValue(CFNumberRef number, CFNumberType type, void* value);
+Boolean CFPreferencesAppValueIsForced(CFStringRef key, CFStringRef application);
+CFTypeRef CFPreferencesCopyAppValue(CFStringRef key, CFStringRef application);
+}

@@ -1,0 +1,89 @@
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <sstream>
+
+#include "cli/doctor/checks.h"
+#include "cli/doctor/tool.h"
+#include "platform/version.h"
+
+namespace mlxr::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Where installations put mlx, whether or not PATH has it.
+constexpr std::string_view kUsual[] = {"/usr/local/bin/mlx", "/usr/bin/mlx", "/opt/homebrew/bin/mlx", "/Library/MLXRunner/bin/mlx",
+                                       "/Applications/MLXR.app/Contents/Helpers/mlx"};
+constexpr std::string_view kUsualAtHome[] = {".local/bin/mlx", "bin/mlx", "Applications/MLXR.app/Contents/Helpers/mlx"};
+
+bool is_program(const fs::path& file) {
+  std::error_code failed;
+  return fs::is_regular_file(file, failed) && access(file.c_str(), X_OK) == 0;
+}
+
+std::vector<fs::path> on_path() {
+  std::vector<fs::path> found;
+  const char* path = std::getenv("PATH");
+  std::istringstream folders(path != nullptr ? path : "");
+  for (std::string folder; std::getline(folders, folder, ':');)
+    if (!folder.empty() && is_program(fs::path(folder) / "mlx")) found.push_back(fs::path(folder) / "mlx");
+  return found;
+}
+
+std::vector<fs::path> in_usual_places() {
+  std::vector<fs::path> found;
+  for (const auto place : kUsual) found.emplace_back(place);
+  if (const char* home = std::getenv("HOME"); home != nullptr && *home == '/')
+    for (const auto place : kUsualAtHome) found.push_back(fs::path(home) / place);
+  std::erase_if(found, [](const fs::path& file) { return !is_program(file); });
+  return found;
+}
+
+bool is_same(const fs::path& a, const fs::path& b) {
+  std::error_code failed;
+  return fs::equivalent(a, b, failed);
+}
+
+std::string described(const fs::path& copy, const std::string& version) {
+  std::error_code failed;
+  const fs::path real = fs::canonical(copy, failed);
+  return copy.string() + (failed || real == copy ? "" : " (" + real.string() + ")") +
+         (version.empty() ? " is another program, or does not start" : ", version " + version);
+}
+
+Finding check_first(const Installation& one, const std::vector<fs::path>& found) {
+  const std::string folder = one.program.parent_path().string();
+  if (found.empty())
+    return warning("PATH", "finds no mlx",
+                   "Type " + one.program.string() + ", or put its folder on it: export PATH=\"" + folder + ":$PATH\"");
+  if (is_same(found[0], one.program)) return good("PATH", "finds " + found[0].string() + ", which is this one");
+  const std::string version = version_of(found[0], "mlx");
+  const std::string text = "finds " + described(found[0], version) + ", before " + one.program.string();
+  const std::string todo = "Remove that one, or put this one's folder first: export PATH=\"" + folder + ":$PATH\"";
+  return version == kVersion ? warning("PATH", text, todo) : bad("PATH", text + ", version " + kVersion, todo);
+}
+
+}  // namespace
+
+Findings check_copies(const Installation& one) {
+  auto all = on_path();
+  Findings findings{check_first(one, all)};
+  std::vector<fs::path> known{one.program};
+  if (!all.empty()) known.push_back(all[0]);  // said already
+  const auto usual = in_usual_places();
+  all.insert(all.end(), usual.begin(), usual.end());
+  for (const fs::path& copy : all) {
+    if (std::ranges::any_of(known, [&](const fs::path& other) { return is_same(copy, other); })) continue;
+    known.push_back(copy);
+    const std::string version = version_of(copy, "mlx");
+    if (version.empty()) continue;  // not ours
+    findings.push_back(warning("another copy",
+                               described(copy, version) + (version == kVersion ? "" : "; this one is " + std::string(kVersion)),
+                               "One is enough: remove the one that you do not use"));
+  }
+  return findings;
+}
+
+}  // namespace mlxr::cli

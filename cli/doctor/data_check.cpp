@@ -1,0 +1,43 @@
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/doctor/checks.h"
+#include "platform/secrets.h"
+
+namespace mlxr::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Something of this user's, when it is there. `others` are the permissions that nobody else may have.
+bool is_own(const fs::path& path, mode_t others, Findings& found) {
+  struct stat status{};
+  if (stat(path.c_str(), &status) != 0) return true;
+  if (status.st_uid != getuid()) {
+    found.push_back(bad("data", path.string() + " belongs to user " + std::to_string(status.st_uid),
+                        "Take it back: sudo chown -R \"$USER\" '" + path.string() + "'"));
+    return false;
+  }
+  if ((status.st_mode & others) != 0) {
+    const bool is_secret = (others & S_IROTH) != 0;
+    found.push_back(bad("data", path.string() + " can be " + (is_secret ? "read" : "changed") + " by others",
+                        std::string("Close it: chmod ") + (is_secret ? "go-rwx '" : "o-w '") + path.string() + "'"));
+    return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+Findings check_data(const platform::Paths& paths) {
+  constexpr mode_t kChange = S_IWOTH;  // a group of the user's own is usual, and may write
+  Findings found;
+  bool own = true;
+  for (const fs::path& path : {paths.support, paths.models, paths.registry, paths.config, paths.cache, paths.logs})
+    own = is_own(path, kChange, found) && own;
+  own = is_own(platform::token_file(paths), S_IRWXG | S_IRWXO, found) && own;
+  if (own) found.push_back(good("data", paths.support.string() + " and what else is yours can be changed by you alone"));
+  return found;
+}
+
+}  // namespace mlxr::cli

@@ -1,0 +1,35 @@
+// What an examination found, one line each, and how it is told: `mlx doctor` in both its forms.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cli/failure.h"
+
+namespace mlxr::cli {
+
+enum class Verdict { kGood, kWarning, kBad };
+
+struct Finding {
+  std::string subject;
+  Verdict verdict = Verdict::kGood;
+  std::string text;  // what was found
+  std::string todo;  // what to do about it; empty when nothing is to be done
+};
+
+using Findings = std::vector<Finding>;
+
+inline Finding good(std::string subject, std::string text, std::string todo = "") {
+  return {std::move(subject), Verdict::kGood, std::move(text), std::move(todo)};
+}
+inline Finding warning(std::string subject, std::string text, std::string todo) {
+  return {std::move(subject), Verdict::kWarning, std::move(text), std::move(todo)};
+}
+inline Finding bad(std::string subject, std::string text, std::string todo) {
+  return {std::move(subject), Verdict::kBad, std::move(text), std::move(todo)};
+}
+
+// Prints them, for people or as JSON. Failures: kFailure when one is bad.
+Status report(const Findings& findings, bool as_json);
+
+}  // namespace mlxr::cli

@@ -1,0 +1,35 @@
+// Where this `mlx` lies, how it came there, and what must lie beside it.
+#pragma once
+
+#include <filesystem>
+#include <string_view>
+
+namespace mlxr::cli {
+
+// What an installation consists of, as paths below its root; empty: it has none.
+struct Layout {
+  bool is_mac = false;        // launchd and code signatures; else systemd
+  std::string_view kind;      // "what lies in /x is …"
+  std::string_view programs;  // the folder of mlx and mlxrunnerd
+  std::string_view mlx;       // MLX's library
+  std::string_view metallib;  // MLX's kernels for the GPU
+  std::string_view kernels;   // the CPU pack's folder
+  std::string_view settings;  // the default server.yaml
+  std::string_view licences;  // a folder with a text for each component
+  std::string_view core;      // libmlxrunner_core, where programs of others find it
+  std::string_view agent;     // what a service manager reads
+  std::string_view again;     // how it is installed again
+};
+
+struct Installation {
+  Layout layout;
+  std::filesystem::path root;     // /usr, build/dev, MLXR.app/Contents
+  std::filesystem::path program;  // mlx, without links
+
+  std::filesystem::path daemon() const { return root / layout.programs / "mlxrunnerd"; }
+};
+
+// The installation that a program called mlx belongs to.
+Installation installation_of(const std::filesystem::path& program);
+
+}  // namespace mlxr::cli

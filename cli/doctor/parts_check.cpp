@@ -1,0 +1,145 @@
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "cli/doctor/checks.h"
+#include "cli/doctor/tool.h"
+#include "daemon/config.h"
+#include "kernels/abi.h"
+#include "platform/files.h"
+#include "platform/sha256.h"
+#include "platform/version.h"
+
+namespace mlxr::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+class Parts {
+ public:
+  explicit Parts(const Installation& one) : one_(one) {}
+
+  Findings examine() {
+    program("daemon", one_.daemon());
+    file("MLX", one_.layout.mlx);  // a build tree takes it from where it was set up: that the daemon starts says enough
+    file("MLX's GPU kernels", one_.layout.metallib);
+    kernels();
+    file("core library", one_.layout.core);
+    if (!one_.layout.is_mac) core_for_developers();
+    settings();
+    licences();
+    return std::move(found_);
+  }
+
+ private:
+  fs::path at(std::string_view part) const { return one_.root / part; }
+  std::string again() const { return std::string(one_.layout.again); }
+  bool is_broken(const std::string& subject, std::string text) {
+    found_.push_back(bad(subject, std::move(text), again()));
+    return false;
+  }
+
+  // A file that is there, for this user to read, and for root and this user alone to change. Else that is a finding.
+  bool is_sound(const std::string& subject, const fs::path& file, int needed = R_OK) {
+    struct stat status{};
+    if (stat(file.c_str(), &status) != 0) return is_broken(subject, file.string() + " is missing");
+    if (access(file.c_str(), needed) != 0)
+      return is_broken(subject, file.string() + " cannot be " + ((needed & X_OK) != 0 ? "run" : "read") + " by you");
+    for (const fs::path& one : {file, file.parent_path()}) {
+      if (stat(one.c_str(), &status) != 0) continue;
+      if (status.st_uid != 0 && status.st_uid != getuid() && getuid() != 0) {
+        found_.push_back(warning(subject,
+                                 one.string() + " belongs to user " + std::to_string(status.st_uid) + ", who can change what you run",
+                                 "Where you do not trust that user, install MLXR for yourself"));
+        return false;
+      }
+      if ((status.st_mode & S_IWOTH) != 0 && (status.st_mode & S_ISVTX) == 0) {
+        found_.push_back(bad(subject, one.string() + " can be changed by everybody", "Close it: chmod o-w '" + one.string() + "'"));
+        return false;
+      }
+    }
+    return true;
+  }
+
+  void program(const std::string& subject, const fs::path& file) {
+    if (!is_sound(subject, file, R_OK | X_OK)) return;
+    const auto answer = ask_tool({file.string(), "--version"});
+    if (!answer || answer->status != 0) {
+      is_broken(subject, file.string() + " does not start" + (answer && !answer->output.empty() ? ": " + answer->output : ""));
+    } else if (answer->output != std::string("mlxrunnerd ") + kVersion) {
+      is_broken(subject, file.string() + " says '" + answer->output + "'; mlx is " + kVersion);
+    } else {
+      found_.push_back(good(subject, file.string() + ", version " + kVersion));
+    }
+  }
+
+  // A file of which nothing more can be asked.
+  void file(const std::string& subject, std::string_view part) {
+    if (!part.empty() && is_sound(subject, at(part))) found_.push_back(good(subject, at(part).string()));
+  }
+
+  void kernels() {
+    constexpr char kSubject[] = "kernel pack";
+    const fs::path file = at(one_.layout.kernels) / "manifest.json";
+    if (!is_sound(kSubject, file)) return;
+    constexpr std::uint64_t kLongest = 1 << 16;
+    const auto text = platform::read_file(file, kLongest);
+    const json manifest = text ? json::parse(*text, nullptr, false) : json();
+    if (!manifest.is_object() || !manifest.contains("library") || !manifest["library"].is_string() || !manifest.contains("sha256"))
+      return void(is_broken(kSubject, file.string() + " is damaged"));
+    const fs::path library = file.parent_path() / fs::path(manifest["library"].get<std::string>()).filename();
+    if (!is_sound(kSubject, library)) return;
+    const auto sum = platform::hash_file(library);
+    if (!sum || json(*sum) != manifest["sha256"])
+      return void(is_broken(kSubject, library.string() + (sum ? " is not the file of its manifest" : " cannot be read")));
+    if (manifest.value("abi", json()) != json(MLXR_KERNEL_ABI) || manifest.value("version", json()) != json(kVersion))
+      return void(is_broken(kSubject, file.string() + " is of version " + manifest.value("version", json()).dump() + ", kernel ABI " +
+                                          manifest.value("abi", json()).dump() + "; mlx is " + kVersion + ", with kernel ABI " +
+                                          std::to_string(MLXR_KERNEL_ABI)));
+    found_.push_back(good(kSubject, library.string() + ", version " + kVersion));
+  }
+
+  // What the package for developers brings: the name of the library's file ends in its version.
+  void core_for_developers() {
+    const fs::path library = at("lib/libmlxrunner_core.so");
+    std::error_code failed;
+    if (!fs::exists(fs::symlink_status(library, failed)) || !is_sound("core library", library)) return;
+    const std::string name = fs::canonical(library, failed).filename().string();
+    if (name != std::string("libmlxrunner_core.so.") + kVersion)
+      return void(is_broken("core library", library.string() + " is " + name + "; mlx is " + kVersion));
+    found_.push_back(good("core library", library.string() + ", version " + kVersion));
+  }
+
+  void settings() {
+    if (one_.layout.settings.empty() || !is_sound("default settings", at(one_.layout.settings))) return;
+    if (const auto read = daemon::read_config(at(one_.layout.settings)); !read)
+      return void(is_broken("default settings", read.error().message));
+    found_.push_back(good("default settings", at(one_.layout.settings).string()));
+  }
+
+  void licences() {
+    if (one_.layout.licences.empty()) return;
+    const fs::path folder = at(one_.layout.licences);
+    std::error_code failed;
+    int texts = 0;
+    for (auto entry = fs::recursive_directory_iterator(folder, failed); !failed && entry != fs::recursive_directory_iterator();
+         entry.increment(failed)) {
+      if (!entry->is_regular_file(failed)) continue;
+      if (!is_sound("licences", entry->path())) return;
+      ++texts;
+    }
+    if (failed || texts == 0) return void(is_broken("licences", "those of what is inside are missing from " + folder.string()));
+    found_.push_back(good("licences", std::to_string(texts) + " texts in " + folder.string()));
+  }
+
+  const Installation& one_;
+  Findings found_;
+};
+
+}  // namespace
+
+Findings check_parts(const Installation& one) { return Parts(one).examine(); }
+
+}  // namespace mlxr::cli

@@ -1,0 +1,131 @@
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+
+#include "cli/doctor/checks.h"
+#include "cli/doctor/tool.h"
+
+namespace mlxr::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr char kUnit[] = "mlxrunnerd.service";
+constexpr char kLabel[] = "com.company.mlxrunnerd";
+constexpr char kStarted[] = "mlx starts the daemon when it needs it";
+
+bool is_there(const fs::path& file) {
+  std::error_code failed;
+  return fs::exists(fs::symlink_status(file, failed));
+}
+
+bool is_program(const fs::path& file) {
+  std::error_code failed;
+  return fs::is_regular_file(file, failed) && access(file.c_str(), X_OK) == 0;
+}
+
+// What is wrong with the program that a service manager would start; empty when it is this installation's daemon.
+Findings check_program(const Installation& one, const fs::path& from, const fs::path& program, const std::string& todo) {
+  if (!is_program(program)) return {bad("service", from.string() + " starts " + program.string() + ", which is not there", todo)};
+  std::error_code failed;
+  if (!fs::equivalent(program, one.daemon(), failed))
+    return {warning("service", from.string() + " starts " + program.string() + ", of another installation", todo)};
+  return {};
+}
+
+// systemd
+
+// The program of ExecStart= in a unit (systemd.service(5), "Command lines"): without the prefixes, and without quotation marks.
+std::string exec_start(const fs::path& unit) {
+  std::ifstream in(unit);
+  std::string program;
+  for (std::string line; std::getline(in, line);) {
+    if (!line.starts_with("ExecStart=")) continue;
+    std::string command = line.substr(line.find('=') + 1);
+    command.erase(0, command.find_first_not_of(" @-:+!"));
+    const bool quoted = command.starts_with('"');
+    program = quoted ? command.substr(1, command.find('"', 1) - 1) : command.substr(0, command.find(' '));
+  }
+  return program;
+}
+
+// A name without a slash is looked up by systemd itself, and not in the user's PATH.
+fs::path found_by_systemd(const std::string& program) {
+  if (program.contains('/')) return program;
+  for (const char* folder : {"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"})
+    if (is_program(fs::path(folder) / program)) return fs::path(folder) / program;
+  return program;
+}
+
+Findings check_systemd(const Installation& one, const platform::Paths& paths) {
+  const fs::path own = paths.login_item.parent_path().parent_path();  // $XDG_CONFIG_HOME/systemd/user
+  const std::vector<fs::path> folders{own, "/etc/systemd/user", paths.support.parent_path() / "systemd/user", "/usr/local/lib/systemd/user",
+                                      "/usr/lib/systemd/user"};
+  const auto folder = std::ranges::find_if(folders, [](const fs::path& one_of) { return is_there(one_of / kUnit); });
+  const bool enabled = is_there(paths.login_item);
+  if (folder == folders.end()) {
+    if (!enabled) return {good("service", std::string("no unit is installed; ") + kStarted)};
+    return {bad("service", paths.login_item.string() + " starts at login a unit that is not there",
+                "Remove it: systemctl --user disable mlxrunnerd")};
+  }
+  const fs::path unit = *folder / kUnit;
+  const std::string program = exec_start(unit);
+  if (program.empty()) return {bad("service", unit.string() + " starts nothing (it has no ExecStart=)", "Install it again, or remove it")};
+  const std::string todo = "Write ExecStart=" + one.daemon().string() + " into it, then systemctl --user daemon-reload; or remove it";
+  if (auto wrong = check_program(one, unit, found_by_systemd(program), todo); !wrong.empty()) return wrong;
+  const auto active = ask_tool({"systemctl", "--user", "is-active", kUnit});
+  const std::string state = active && (active->output == "active" || active->output == "failed") ? ", " + active->output : "";
+  if (state == ", failed") return {bad("service", unit.string() + state, "See why: journalctl --user -u mlxrunnerd")};
+  if (enabled) return {good("service", unit.string() + state + ", started at login")};
+  return {good("service", unit.string() + state + ", not started at login; " + kStarted)};
+}
+
+// launchd
+
+// A line "name = value" of what launchctl print says.
+std::string field(const std::string& text, const std::string& name) {
+  const std::string begin = "\t" + name + " = ";
+  const std::size_t at = text.find(begin);
+  if (at == std::string::npos) return "";
+  return text.substr(at + begin.size(), text.find('\n', at) - at - begin.size());
+}
+
+Findings check_launchd(const Installation& one, const platform::Paths& paths) {
+  const std::string domain = "gui/" + std::to_string(getuid());
+  const auto printed = ask_tool({"launchctl", "print", domain + "/" + kLabel});
+  if (printed && printed->status == 0) {
+    const std::string state = field(printed->output, "state");
+    const std::string todo = "launchctl bootout " + domain + "/" + kLabel + ", then start the daemon again";
+    // Of an app's agent (SMAppService) launchd says the path below the bundle alone: "Contents/Helpers/mlxrunnerd (mode: 2)".
+    const std::string in_app = field(printed->output, "program identifier");
+    const fs::path app = one.root.parent_path();
+    if (!in_app.empty() && app.extension() != ".app")
+      return {warning("service", "launchd has the daemon of an app, another installation",
+                      "One is enough: remove the one that you do not use")};
+    const fs::path program = in_app.empty() ? fs::path(field(printed->output, "program")) : app / in_app.substr(0, in_app.find(" (mode"));
+    if (auto wrong = check_program(one, "launchd", program, todo); !wrong.empty()) return wrong;
+    return {good("service", "launchd has " + std::string(kLabel) + (state.empty() ? "" : ", " + state) + ", started at login" +
+                                (in_app.empty() ? "" : " for the app"))};
+  }
+  for (const fs::path& plist : {paths.login_item, fs::path("/Library/LaunchAgents") / (std::string(kLabel) + ".plist")}) {
+    if (!is_there(plist)) continue;
+    const auto program = ask_tool({"plutil", "-extract", "ProgramArguments.0", "raw", "-o", "-", plist.string()});
+    const std::string todo = "Remove it: rm '" + plist.string() + "'";
+    if (program && program->status != 0) return {bad("service", plist.string() + " names no program", todo)};
+    if (program)
+      if (auto wrong = check_program(one, plist, program->output, todo); !wrong.empty()) return wrong;
+    return {warning("service", plist.string() + " is there, and launchd has not loaded it",
+                    "Load it: launchctl bootstrap " + domain + " '" + plist.string() + "'")};
+  }
+  return {good("service", std::string("none is registered; ") + kStarted)};
+}
+
+}  // namespace
+
+Findings check_service(const Installation& one, const platform::Paths& paths) {
+  if (paths.login_item.empty()) return {good("service", "not looked at: MLXR_HOME is set, and a service would not know it")};
+  return one.layout.is_mac ? check_launchd(one, paths) : check_systemd(one, paths);
+}
+
+}  // namespace mlxr::cli

@@ -1,0 +1,58 @@
+// The preferences that a configuration profile forces, by CoreFoundation.
+#include <CoreFoundation/CoreFoundation.h>
+
+#include <memory>
+
+#include "daemon/managed.h"
+
+namespace mlxr::daemon {
+namespace {
+
+constexpr char kDomain[] = "com.company.mlxrunnerd";
+
+struct Release {
+  void operator()(const void* value) const { CFRelease(value); }
+};
+using Value = std::unique_ptr<const void, Release>;
+
+CFStringRef string_of(const Value& value) { return static_cast<CFStringRef>(value.get()); }
+
+Value make_string(std::string_view text) {
+  return Value(CFStringCreateWithCString(nullptr, std::string(text).c_str(), kCFStringEncodingUTF8));
+}
+
+// A text or a whole number as YAML, quoted; nothing for anything else.
+std::optional<std::string> as_yaml(const Value& value) {
+  const CFTypeID type = CFGetTypeID(value.get());
+  if (type == CFNumberGetTypeID()) {
+    long long number = 0;
+    if (!CFNumberGetValue(static_cast<CFNumberRef>(value.get()), kCFNumberLongLongType, &number)) return std::nullopt;
+    return std::to_string(number);
+  }
+  char text[1024];
+  if (type != CFStringGetTypeID() || !CFStringGetCString(string_of(value), text, sizeof(text), kCFStringEncodingUTF8)) return std::nullopt;
+  std::string quoted = "'";
+  for (const char c : std::string_view(text)) quoted += c == '\'' ? "''" : c == '\n' ? " " : std::string(1, c);
+  return quoted + "'";
+}
+
+}  // namespace
+
+Result<std::optional<ManagedSettings>> managed_settings(const std::vector<std::string_view>& names) {
+  const Value domain = make_string(kDomain);
+  ManagedSettings found{"the managed preferences of " + std::string(kDomain), ""};
+  for (const auto name : names) {
+    const Value key = make_string(name);
+    // What the user wrote with `defaults` is not forced, and counts for nothing.
+    if (!CFPreferencesAppValueIsForced(string_of(key), string_of(domain))) continue;
+    const Value value(CFPreferencesCopyAppValue(string_of(key), string_of(domain)));
+    const auto text = value ? as_yaml(value) : std::nullopt;
+    if (!text)
+      return fail(ErrorCode::kInvalidArgument, "In " + found.origin + " `" + std::string(name) + "` is neither text nor a whole number.");
+    found.text += std::string(name) + ": " + *text + "\n";
+  }
+  if (found.text.empty()) return std::nullopt;
+  return found;
+}
+
+}  // namespace mlxr::daemon

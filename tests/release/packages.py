@@ -3,11 +3,14 @@
 import pathlib
 import subprocess
 
+import manifest
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ARTEFACTS = ROOT / "build" / "release-artefacts"
-VERSION = (ROOT / "VERSION").read_text().strip()
+NUMBER = (ROOT / "VERSION").read_text().strip()
+VERSION = manifest.load().channel.version
+DEBIAN_VERSION = VERSION.replace("-", "~")
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 PRESETS = {"amd64": "release", "arm64": "arm64-linux-release"}
 

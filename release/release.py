@@ -84,7 +84,10 @@ def symbols(release, to):
     for entry in release.manifest.trees["app"]:
         if entry.kind == "build" and entry.code:
             program = release.build_folder / entry.source
-            subprocess.run([release.tools.dsymutil, "--reproducer=Off", "-o", to / f"{program.name}.dSYM", program], check=True)
+            run = subprocess.run([release.tools.dsymutil, "--reproducer=Off", "--oso-prepend-path", release.build_folder, "-o", to / f"{program.name}.dSYM",
+                                  program], stderr=subprocess.PIPE, text=True)  # fmt: skip
+            if run.returncode or "warning:" in run.stderr:
+                raise ValueError(f"the symbols of {program.name} are not complete: {run.stderr.strip()}")
     return to
 
 

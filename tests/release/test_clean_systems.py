@@ -1,4 +1,4 @@
-"""The packages where their users have them: in a Debian with nothing else on it, a plain user gets an answer, and all of MLXR goes again."""
+"""The packages where their users have them: in a Debian or Ubuntu with nothing else on it, a plain user gets an answer, and all of MLXR goes again."""
 
 import os
 import pathlib
@@ -12,7 +12,7 @@ MODEL_FILE = pathlib.Path(os.environ.get("MLXR_TEST_MODELS", ROOT / ".deps" / "m
 pytestmark = pytest.mark.skipif(not MODEL_FILE.exists(), reason=f"{MODEL_FILE.name} is not there (scripts/setup test)")
 
 
-@pytest.fixture(params=["bookworm", "trixie"])
+@pytest.fixture(params=["bookworm", "trixie", "noble"])
 def system(request):
     one = CleanSystem(request.param)
     yield one

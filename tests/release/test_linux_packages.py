@@ -37,6 +37,15 @@ def need(tool):
         pytest.skip(f"{tool} is not installed (scripts/setup package)")
 
 
+def emulator(architecture):
+    """The words before a program of another architecture: qemu, with the libraries that the cross-build links."""
+    root = ROOT / ".deps" / f"{architecture}-linux" / "root"
+    name = f"qemu-{MACHINES[architecture]}-static"
+    if not root.exists() or not shutil.which(name):
+        pytest.skip(f"{architecture}'s programs need an emulator here: scripts/setup cross-{architecture}-linux")
+    return [name, "-L", root]
+
+
 def members(listing):
     """{path: (mode, owner, link)} of what `tar -tv` prints."""
     found = {}
@@ -157,11 +166,10 @@ def test_the_kernel_pack_is_what_its_manifest_says(unpacked):
 
 
 def test_the_programs_say_the_version_of_their_package(unpacked, architecture):
-    if MACHINES[architecture] != platform.machine():
-        pytest.skip(f"this machine does not run {architecture}'s programs")
+    runner = [] if MACHINES[architecture] == platform.machine() else emulator(architecture)
     for prefix in (unpacked["archive"], unpacked["mlxrunner"]):
         for name in ("mlx", "mlxrunnerd"):
-            assert output(prefix / "bin" / name, "--version").strip() == f"{name} {VERSION}"
+            assert output(*runner, prefix / "bin" / name, "--version").strip() == f"{name} {VERSION}"
 
 
 def test_the_package_says_what_it_needs(architecture):

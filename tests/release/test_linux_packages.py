@@ -10,7 +10,7 @@ import shutil
 import subprocess
 
 import pytest
-from packages import DEBIAN_VERSION, MACHINES, NUMBER, ROOT, VERSION, deb, field, output, tarball
+from packages import DEBIAN_VERSION, MACHINES, NUMBER, ROOT, VERSION, deb, emulator, field, output, tarball
 
 ARCHITECTURES = ["amd64", "arm64"]
 METADATA = ROOT / "release" / "linux"
@@ -35,15 +35,6 @@ WINDOW = re.compile(r"bin/mlxr|share/(man/man1/mlxr.1|mlxrunner/ui/.*|applicatio
 def need(tool):
     if not shutil.which(tool):
         pytest.skip(f"{tool} is not installed (scripts/setup package)")
-
-
-def emulator(architecture):
-    """The words before a program of another architecture: qemu, with the libraries that the cross-build links."""
-    root = ROOT / ".deps" / f"{architecture}-linux" / "root"
-    name = f"qemu-{MACHINES[architecture]}-static"
-    if not root.exists() or not shutil.which(name):
-        pytest.skip(f"{architecture}'s programs need an emulator here: scripts/setup cross-{architecture}-linux")
-    return [name, "-L", root]
 
 
 def members(listing):

@@ -25,7 +25,7 @@ cross-arm64-linux:  ## Build for Linux arm64 and test under qemu
 	@scripts/cross-arm64-linux
 cross-macos:  ## Build for macOS 14 arm64, from Linux, and check the programs' format
 	@scripts/cross-macos
-release:  ## Make a release: everything for macOS and Linux, signed (ARGUMENTS="--channel beta", see docs/release.md)
+release:  ## Make a release: everything for macOS and Linux, signed (MLXR_CHANNEL=beta: of that channel, see docs/release.md)
 	@scripts/release $(ARGUMENTS)
 verify-release:  ## Check what `make release` made, by tools of other hands
 	@scripts/verify-release

@@ -18,7 +18,13 @@ set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib)
 find_program(CCACHE ccache)
 if(CCACHE)
   # base_dir: one cache serves every checkout
-  set(CMAKE_C_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${CCACHE})
+  set(settings CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1)
+  if(APPLE AND CMAKE_CROSSCOMPILING)
+    # The compiler is a script: its contents, and what stands behind it.
+    list(APPEND settings CCACHE_COMPILERCHECK=content
+      CCACHE_EXTRAFILES=${CMAKE_SOURCE_DIR}/cmake/toolchains/macos-clang.cfg:${CMAKE_SOURCE_DIR}/scripts/requirements/cross.txt)
+  endif()
+  set(CMAKE_C_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env ${settings} ${CCACHE})
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_C_COMPILER_LAUNCHER})
 endif()
 
@@ -35,6 +41,15 @@ elseif(MLXR_SANITIZE STREQUAL "thread")
   add_link_options(-fsanitize=thread)
 elseif(MLXR_SANITIZE)
   message(FATAL_ERROR "MLXR_SANITIZE is '${MLXR_SANITIZE}': use address, thread or nothing.")
+endif()
+if(APPLE AND CMAKE_BUILD_TYPE STREQUAL "Release")
+  # Programs name the objects that have their lines, for dsymutil: relative to the build folder, so that their bytes and UUIDs do not depend on it.
+  add_link_options(LINKER:-oso_prefix,${CMAKE_BINARY_DIR}/)
+  cmake_path(RELATIVE_PATH CMAKE_SOURCE_DIR BASE_DIRECTORY ${CMAKE_BINARY_DIR} OUTPUT_VARIABLE source_from_build)
+  add_compile_options(-ffile-prefix-map=${source_from_build}=.)  # ccache names sources so
+endif()
+if(APPLE AND CMAKE_CROSSCOMPILING)
+  set(CMAKE_STATIC_LINKER_FLAGS --thin)  # dsymutil then sees the paths of objects: two of one name in an archive are one to it
 endif()
 if(MLXR_LINK_MAPS)
   file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/maps)

@@ -8,9 +8,9 @@ import pathlib
 import string
 import sys
 
+import manifest
 from digest import sha256
 
-ROOT = pathlib.Path(__file__).parents[1]
 TEMPLATES = pathlib.Path(__file__).with_name("homebrew")
 FILES = {"mlxrunner.rb": "Formula", "mlxr.rb": "Casks"}
 
@@ -46,7 +46,7 @@ def main():
     parser.add_argument("tap", type=pathlib.Path)
     parser.add_argument("--repository", required=True, help="its URL: https://…")
     arguments = parser.parse_args()
-    version = (ROOT / "VERSION").read_text().strip()
+    version = manifest.load().channel.version
     write(render(values(arguments.artefacts, version, arguments.repository)), arguments.tap)
 
 

@@ -64,7 +64,7 @@ def ninja_deps(build):
 
 def own_objects(link_map):
     """The objects of a map that CMake's targets made: those of libNAME.a lie in NAME.dir/."""
-    members = {(pathlib.PurePath(archive).name, member) for archive, member in link_map.members}
+    members = {(pathlib.PurePath(archive).name, pathlib.PurePath(member).name) for archive, member in link_map.members}
     def is_in(path):
         target = re.search(r"CMakeFiles/([^/]+)\.dir/", path)
         return path in link_map.objects or bool(target) and (f"lib{target.group(1)}.a", pathlib.PurePath(path).name) in members

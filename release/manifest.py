@@ -1,6 +1,7 @@
 """release/manifest.toml, read and checked: what a release consists of. See that file for what the fields mean."""
 
 import dataclasses
+import os
 import pathlib
 import re
 import tomllib
@@ -46,9 +47,16 @@ class Component:
 
 
 @dataclasses.dataclass(frozen=True)
+class Channel:
+    name: str
+    features: tuple[str, ...]
+    version: str  # of its builds
+
+
+@dataclasses.dataclass(frozen=True)
 class Manifest:
     product: dict
-    channels: dict
+    channel: Channel
     trees: dict[str, tuple[Entry, ...]]
     pkg_identifier: str
     components: tuple[Component, ...]
@@ -83,6 +91,15 @@ def _entry(to, fields, codes):
     return Entry(_path(to), kind, _path(source), mode, code)
 
 
+def _channel(channels):
+    """The one that is built, of the manifest's."""
+    name = os.environ.get("MLXR_CHANNEL") or "stable"
+    if name not in channels:
+        raise ManifestError(f"MLXR_CHANNEL is '{name}', which is none of {', '.join(channels)}")
+    number = (ROOT / "VERSION").read_text().strip()
+    return Channel(name, tuple(channels[name]["features"]), number + channels[name]["suffix"])
+
+
 def load(path=ROOT / "release" / "manifest.toml"):
     """Errors: ManifestError, which names what is wrong."""
     data = tomllib.loads(pathlib.Path(path).read_text())
@@ -99,4 +116,4 @@ def load(path=ROOT / "release" / "manifest.toml"):
         components.append(
             Component(name, fields["title"], fields["description"], fields["location"], fields["tree"], fields.get("folder", ""), scripts)
         )
-    return Manifest(data["product"], data["channels"], trees, data["pkg"]["identifier"], tuple(components))
+    return Manifest(data["product"], _channel(data["channels"]), trees, data["pkg"]["identifier"], tuple(components))

@@ -25,6 +25,7 @@ from securesystemslib.signer import CryptoSigner, SSlibKey
 
 import checksums
 import components
+import manifest
 import signing_key
 from digest import sha256
 
@@ -51,7 +52,7 @@ def statement(artefacts, version, repository, git, parts, environ):
             "buildDefinition": {
                 "buildType": f"{repository}/blob/HEAD/docs/release.md",
                 "externalParameters": {"source": source["uri"], "command": "make release", "version": version},
-                "internalParameters": {key: environ[key] for key in ("SOURCE_DATE_EPOCH",) if key in environ},
+                "internalParameters": {key: environ[key] for key in ("SOURCE_DATE_EPOCH", "MLXR_CHANNEL") if key in environ},
                 "resolvedDependencies": [source, *({"name": file.name, "uri": purl, "digest": {"sha256": file.sha256}} for file, purl in fetched.items())],
             },
             "runDetails": {"builder": {"id": builder}, "metadata": {"invocationId": invocation}},
@@ -118,7 +119,7 @@ def git_state(root=components.ROOT):
 
 
 def write(folder, key, repository, platforms):
-    version = (components.ROOT / "VERSION").read_text().strip()
+    version = manifest.load().channel.version
     parts = [part for platform in platforms for part in components.resolve(platform)]
     content = statement(subjects(folder), version, repository, git_state(), parts, os.environ)
     check_schema(content)

@@ -42,22 +42,16 @@ class Tools:
 class Release:
     root: pathlib.Path
     manifest: manifest.Manifest
-    version: str
+    number: str  # of the version, without the channel's suffix
     build: int  # grows with every commit
-    channel: str
     epoch: int  # of the commit, in seconds since 1970: the time of every file
     tools: Tools
     signer: object
     notary: notarize.Notary
 
     @property
-    def features(self):
-        return self.manifest.channels[self.channel]["features"]
-
-    @property
-    def name(self):
-        """What artefacts are called: MLXR-NAME.dmg."""
-        return self.version + self.manifest.channels[self.channel]["suffix"] + self.notary.suffix
+    def version(self):
+        return self.manifest.channel.version
 
     @property
     def build_folder(self):
@@ -90,7 +84,10 @@ def symbols(release, to):
     for entry in release.manifest.trees["app"]:
         if entry.kind == "build" and entry.code:
             program = release.build_folder / entry.source
-            subprocess.run([release.tools.dsymutil, "--reproducer=Off", "-o", to / f"{program.name}.dSYM", program], check=True)
+            run = subprocess.run([release.tools.dsymutil, "--reproducer=Off", "--oso-prepend-path", release.build_folder, "-o", to / f"{program.name}.dSYM",
+                                  program], stderr=subprocess.PIPE, text=True)  # fmt: skip
+            if run.returncode or "warning:" in run.stderr:
+                raise ValueError(f"the symbols of {program.name} are not complete: {run.stderr.strip()}")
     return to
 
 
@@ -110,7 +107,7 @@ def macos(release):
     made = release.artefacts
     time = release.date.timetuple()[:6]
     archive.zip_tree(symbols(release, trees / "symbols"), made / f"MLXR-{release.version}-macos-arm64-symbols.zip", "symbols", time)
-    app_zip = made / f"MLXR-{release.name}.zip"
+    app_zip = made / f"MLXR-{release.version}{release.notary.suffix}.zip"
     daemon_zip = made / f"mlxrunnerd-{release.version}-macos-arm64{release.notary.suffix}.zip"
     archive.zip_tree(app, app_zip, app.name, time)
     yield release.notary.notarize(app_zip, staple=app)
@@ -120,14 +117,14 @@ def macos(release):
     yield release.notary.notarize(daemon_zip)
     yield f"made: {app_zip.name}, {daemon_zip.name}"
 
-    image = made / f"MLXR-{release.name}.dmg"
+    image = made / f"MLXR-{release.version}{release.notary.suffix}.dmg"
     dmg.lay_out(app, release.work / "dmg", release.root / "release/macos/dmg_background.svg", release.root / "LICENSE", release.date)
     dmg.write(release.work / "dmg", image, release.tools.pack, release.work, release.epoch)
     release.signer.sign_image(image, product["bundle_id"] + ".dmg")
     yield release.notary.notarize(image, staple=image)
     yield f"made: {image.name}"
 
-    package, unsigned = made / f"MLXR-{release.name}.pkg", release.work / "unsigned.pkg"
+    package, unsigned = made / f"MLXR-{release.version}{release.notary.suffix}.pkg", release.work / "unsigned.pkg"
     payloads = []
     for component in release.manifest.components:
         payload = release.work / "pkg" / component.name
@@ -135,7 +132,7 @@ def macos(release):
         shutil.copytree(trees / ("MLXR.app" if component.tree == "app" else "mlxrunner"), payload / component.folder)
         payloads.append((component, payload))
     pages = {"license": release.root / "LICENSE"}
-    pkg.write(payloads, unsigned, release.manifest.pkg_identifier, release.version, product["minimum_macos"], pages, release.tools.pack,
+    pkg.write(payloads, unsigned, release.manifest.pkg_identifier, release.number, product["minimum_macos"], pages, release.tools.pack,
               release.work)  # fmt: skip
     release.signer.sign_package(unsigned, package)
     yield release.notary.notarize(package, staple=package)
@@ -182,7 +179,6 @@ def seal(release, key_file):
 
 def options():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--channel", choices=("stable", "beta", "nightly"), default="stable")
     parser.add_argument("--application", metavar="IDENTITY", help="Developer ID Application: FILE.p12, FILE.pem, smartcard, or a name in the keychain with --codesign")  # fmt: skip
     parser.add_argument("--installer", metavar="IDENTITY", help="Developer ID Installer, likewise")  # fmt: skip
     parser.add_argument("--codesign", action="store_true", help="sign by Apple's tools instead of rcodesign (on a Mac)")
@@ -209,7 +205,7 @@ def main():
         identities = (sign.test_identity(tools.rcodesign, "developer-id-application", keys / "application.pem"),
                       sign.test_identity(tools.rcodesign, "developer-id-installer", keys / "installer.pem"))  # fmt: skip
     signer = sign.Codesign(*identities, timestamp) if chosen.codesign else sign.Rcodesign(tools.rcodesign, *identities, timestamp)
-    release = Release(root, manifest.load(), (root / "VERSION").read_text().strip(), int(git("rev-list", "--count", "HEAD")), chosen.channel,
+    release = Release(root, manifest.load(), (root / "VERSION").read_text().strip(), int(git("rev-list", "--count", "HEAD")),
                       int(git("log", "-1", "--format=%ct")), tools, signer, notarize.Notary(tools.rcodesign, chosen.notary_key))  # fmt: skip
     release.artefacts.mkdir(parents=True, exist_ok=True)
     release.work.mkdir(parents=True, exist_ok=True)

@@ -14,6 +14,7 @@ import sys
 import components
 import inventory
 import linkage
+import manifest
 import sbom_cyclonedx
 import sbom_spdx
 
@@ -48,7 +49,7 @@ def main():
     arguments = parser.parse_args()
     if not arguments.tree.is_dir():
         raise components.ComponentError(f"there is no folder {arguments.tree}")
-    version = (components.ROOT / "VERSION").read_text().strip()
+    version = manifest.load().channel.version
     write(take(arguments.platform, arguments.build, arguments.tree, arguments.artefact, version), source_date(), arguments.folder)
 
 

@@ -1,5 +1,6 @@
 # A package of each component for Debian and Ubuntu (scripts/package-linux runs CPack).
 set(CPACK_PACKAGE_NAME mlxrunner)
+string(REPLACE "-" "~" CPACK_PACKAGE_VERSION ${MLXR_VERSION})  # so that dpkg takes a beta for older than what it becomes
 set(CPACK_PACKAGE_VENDOR "The MLXR authors")
 set(CPACK_PACKAGE_CONTACT "The MLXR authors <mlxrunner@company.invalid>" CACHE STRING "Who answers for the packages: NAME <ADDRESS>")
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "runs language models on this machine")
@@ -10,7 +11,6 @@ set(CPACK_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXE
 set(CPACK_PRE_BUILD_SCRIPTS ${CMAKE_CURRENT_SOURCE_DIR}/same_times.cmake)
 
 set(CPACK_DEB_COMPONENT_INSTALL ON)
-set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_COMPRESSION_TYPE xz)
 set(CPACK_DEBIAN_PACKAGE_SECTION science)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS ${PROJECT_BINARY_DIR}/${MLXR_PRIVATE_DIR})
@@ -28,12 +28,18 @@ only its user can reach; the command mlx fetches models, asks them and chats wit
 set(CPACK_DEBIAN_DEV_PACKAGE_NAME libmlxrunner-dev)
 set(CPACK_DEBIAN_DEV_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_DEV_PACKAGE_SHLIBDEPS ON)
-set(CPACK_DEBIAN_DEV_PACKAGE_DEPENDS "mlxrunner (= ${PROJECT_VERSION}), libpcre2-dev, libsodium-dev, libssl-dev")  # what the archive needs
+set(CPACK_DEBIAN_DEV_PACKAGE_DEPENDS "mlxrunner (= ${CPACK_PACKAGE_VERSION}), libpcre2-dev, libsodium-dev, libssl-dev")  # what the archive needs
 set(CPACK_COMPONENT_DEV_DESCRIPTION "The engine of MLXR for programs in C++23: libmlxrunner_core and its headers.")
 
 set(CPACK_DEBIAN_APP_PACKAGE_NAME mlxrunner-app)
 set(CPACK_DEBIAN_APP_PACKAGE_SHLIBDEPS ON)
-set(CPACK_DEBIAN_APP_PACKAGE_DEPENDS "mlxrunner (= ${PROJECT_VERSION})")
+set(CPACK_DEBIAN_APP_PACKAGE_DEPENDS "mlxrunner (= ${CPACK_PACKAGE_VERSION})")
 set(CPACK_COMPONENT_APP_DESCRIPTION "The window of MLXR, for desktops.")
+
+# File names have the version as the other artefacts do: GitHub would put something else in the place of "~".
+foreach(component IN LISTS components)
+  string(TOUPPER ${component} upper)
+  set(CPACK_DEBIAN_${upper}_FILE_NAME ${CPACK_DEBIAN_${upper}_PACKAGE_NAME}_${MLXR_VERSION}_${CPACK_DEBIAN_PACKAGE_ARCHITECTURE}.deb)
+endforeach()
 
 include(CPack)

@@ -10,6 +10,8 @@ apt_packages() {
     bench) packages="valgrind" ;;
     lint) packages="clang-format-19" ;;
     release) packages="xorriso librsvg2-bin libarchive-tools 7zip dmg2img ruby rubocop libblas3 liblapack3" ;;  # the last two: their licence texts, which MLX's wheel lacks
+    release-tools) packages="libpcsclite-dev"  # for smart cards
+      command -v cargo >/dev/null || { packages="$packages cargo"; [ "$os_release" != debian12 ] || packages="$packages-web"; } ;;
     tidy) packages="clang-tidy-19" ;;
     fuzz) packages="clang-19 libclang-rt-19-dev llvm-19" ;;
     package) packages="dpkg-dev zstd libarchive-tools desktop-file-utils appstream mmdebstrap" ;;

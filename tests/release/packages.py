@@ -1,13 +1,17 @@
 """The Linux packages that scripts/package-linux left in build/release-artefacts."""
 
 import pathlib
+import shutil
 import subprocess
 
+import manifest
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ARTEFACTS = ROOT / "build" / "release-artefacts"
-VERSION = (ROOT / "VERSION").read_text().strip()
+NUMBER = (ROOT / "VERSION").read_text().strip()
+VERSION = manifest.load().channel.version
+DEBIAN_VERSION = VERSION.replace("-", "~")
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 PRESETS = {"amd64": "release", "arm64": "arm64-linux-release"}
 
@@ -24,6 +28,15 @@ def built(file, architecture):
     if not file.exists():
         pytest.skip(f"{file.name} is not built: run scripts/package-linux {PRESETS[architecture]}")
     return file
+
+
+def emulator(architecture):
+    """The words before a program of another architecture: qemu, with the libraries that the cross-build links."""
+    root = ROOT / ".deps" / f"{architecture}-linux" / "root"
+    name = f"qemu-{MACHINES[architecture]}-static"
+    if not root.exists() or not shutil.which(name):
+        pytest.skip(f"{architecture}'s programs need an emulator here: scripts/setup cross-{architecture}-linux")
+    return [name, "-L", root]
 
 
 def output(*words, **options):

@@ -4,12 +4,13 @@ import hashlib
 import json
 import os
 import pathlib
+import platform
 import re
 import shutil
 import subprocess
 
 import pytest
-from packages import MACHINES, ROOT, VERSION, deb, field, output, tarball
+from packages import DEBIAN_VERSION, MACHINES, NUMBER, ROOT, VERSION, deb, emulator, field, output, tarball
 
 ARCHITECTURES = ["amd64", "arm64"]
 METADATA = ROOT / "release" / "linux"
@@ -18,7 +19,7 @@ METADATA = ROOT / "release" / "linux"
 SYSTEM = {"libc.so.6", "libm.so.6", "libgcc_s.so.1", "libstdc++.so.6", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1",
           "libarchive.so.13", "libcrypto.so.3", "libcurl.so.4", "libpcre2-8.so.0", "libsqlite3.so.0"}  # fmt: skip
 RPATHS = {"mlx": "$ORIGIN/../lib/mlxrunner", "mlxr": "$ORIGIN/../lib/mlxrunner", "mlxrunnerd": "$ORIGIN/../lib/mlxrunner", "libmlx.so": "$ORIGIN",
-          f"libmlxrunner_core.so.{VERSION}": "$ORIGIN/mlxrunner"}  # fmt: skip
+          f"libmlxrunner_core.so.{NUMBER}": "$ORIGIN/mlxrunner"}  # fmt: skip
 CONTENTS = """
     bin/mlx bin/mlxrunnerd lib/mlxrunner/libmlx.so lib/mlxrunner/kernels/cpu/libmlxr_kernels_cpu.so lib/mlxrunner/kernels/cpu/manifest.json
     lib/systemd/user/mlxrunnerd.service share/mlxrunner/server.yaml share/man/man1/mlx.1 share/man/man8/mlxrunnerd.8
@@ -89,8 +90,8 @@ def test_contents(architecture):
         rest = {path for path in files if not WHEEL.fullmatch(path) and not WINDOW.fullmatch(path)}
         assert rest == set(CONTENTS)
     assert not [path for path in programs if WINDOW.fullmatch(path)]  # a package of its own
-    so = f"lib/libmlxrunner_core.so.{VERSION}"
-    major = VERSION.split(".")[0]
+    so = f"lib/libmlxrunner_core.so.{NUMBER}"
+    major = NUMBER.split(".")[0]
     headers = {f"include/mlxrunner/{file.name}" for room in ("core", "platform") for file in (ROOT / room / "include" / "mlxrunner").glob("*.h")}
     links = {"lib/libmlxrunner_core.so": f"libmlxrunner_core.so.{major}", f"lib/libmlxrunner_core.so.{major}": pathlib.PurePath(so).name}
     assert set(dev) == headers | set(links) | {so, "lib/libmlxrunner_core.a", "lib/pkgconfig/mlxrunner_core.pc"}
@@ -152,15 +153,22 @@ def test_the_kernel_pack_is_what_its_manifest_says(unpacked):
         folder = unpacked[name] / "lib" / "mlxrunner" / "kernels" / "cpu"
         manifest = json.loads((folder / "manifest.json").read_text())
         assert hashlib.sha256((folder / manifest["library"]).read_bytes()).hexdigest() == manifest["sha256"]
-        assert manifest["version"] == VERSION
+        assert manifest["version"] == NUMBER
+
+
+def test_the_programs_say_the_version_of_their_package(unpacked, architecture):
+    runner = [] if MACHINES[architecture] == platform.machine() else emulator(architecture)
+    for prefix in (unpacked["archive"], unpacked["mlxrunner"]):
+        for name in ("mlx", "mlxrunnerd"):
+            assert output(*runner, prefix / "bin" / name, "--version").strip() == f"{name} {VERSION}"
 
 
 def test_the_package_says_what_it_needs(architecture):
     package = deb("mlxrunner", architecture)
-    assert (field(package, "Package"), field(package, "Version"), field(package, "Architecture")) == ("mlxrunner", VERSION, architecture)
+    assert (field(package, "Package"), field(package, "Version"), field(package, "Architecture")) == ("mlxrunner", DEBIAN_VERSION, architecture)
     names = {one.split()[0] for one in field(package, "Depends").split(", ")}
     assert names == {"libarchive13", "libc6", "libcurl4", "libgcc-s1", "libpcre2-8-0", "libsqlite3-0", "libssl3", "libstdc++6"}
-    assert f"mlxrunner (= {VERSION})" in field(deb("libmlxrunner-dev", architecture), "Depends")
+    assert f"mlxrunner (= {DEBIAN_VERSION})" in field(deb("libmlxrunner-dev", architecture), "Depends")
 
 
 def test_the_desktop_file_is_valid():

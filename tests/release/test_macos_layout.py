@@ -1,7 +1,9 @@
 """What lies in each macOS artefact, read back by tools of other hands, is what release/manifest.toml says."""
 
+import contextlib
 import json
 import plistlib
+import shutil
 import stat
 import subprocess
 import zipfile
@@ -9,6 +11,7 @@ import zipfile
 import manifest
 import pytest
 from artefacts import ROOT, find, output, tool
+from clean_system import CleanSystem
 
 MANIFEST = manifest.load()
 
@@ -102,11 +105,31 @@ def test_the_finder_window_shows_the_app_beside_applications(image, tmp_path):
     assert places["MLXR.app"][0] < places["Applications"][0] and places["MLXR.app"][1] == places["Applications"][1]
 
 
-@pytest.fixture(scope="module")
-def package(tmp_path_factory):
+def unpack_by_bsdtar(package, folder):
+    subprocess.run([tool("bsdtar", "libarchive-tools"), "-xf", package, "-C", folder], check=True)
+
+
+def unpack_by_xar(package, folder):
+    """Apple's own program, which only newer systems have: it runs in a minimal one."""
+    with contextlib.closing(CleanSystem("trixie")) as system:
+        system.apt_install("xar")
+        inside = system.put(package, f"/srv/{package.name}")
+        system.as_root("sh", "-c", f"cd /srv && mkdir out && cd out && xar -xf '{inside}'")
+        shutil.copytree(system.path("/srv/out"), folder, dirs_exist_ok=True)
+
+
+@pytest.fixture(scope="module", params=[unpack_by_bsdtar, unpack_by_xar], ids=["bsdtar", "xar"])
+def package(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("pkg")
-    subprocess.run([tool("bsdtar", "libarchive-tools"), "-xf", find("MLXR-*.pkg"), "-C", folder], check=True)
+    request.param(find("MLXR-*.pkg"), folder)
     return folder
+
+
+def test_what_lies_in_the_package(package):
+    wanted = {"Distribution", "Resources/LICENSE"}
+    for component in MANIFEST.components:
+        wanted |= {f"{component.name}.pkg/{name}" for name in ("Bom", "PackageInfo", "Payload", *(["Scripts"] if component.scripts else []))}
+    assert {path.relative_to(package).as_posix() for path in package.rglob("*") if path.is_file()} == wanted
 
 
 @pytest.mark.parametrize("component", MANIFEST.components, ids=lambda component: component.name)
@@ -180,6 +203,16 @@ def test_the_symbols_are_apart_and_belong_to_the_programs():
                     uuids.setdefault(name.rpartition("/")[2], set()).add(bytes(lief.MachO.parse(list(data)).at(0).uuid.uuid))
     for program in ("MLXR", "mlxrunnerd", "mlx", "libmlxrunner_core.dylib", "libmlxr_kernels_cpu.so"):
         assert len(uuids[program]) == 1, program
+
+
+@pytest.mark.parametrize("program, room", [("mlxrunnerd", "daemon"), ("mlx", "cli")])
+def test_the_symbols_have_the_lines_of_every_file(program, room, tmp_path):
+    with zipfile.ZipFile(find("MLXR-*-symbols.zip")) as archive:
+        inside = f"symbols/{program}.dSYM/Contents/Resources/DWARF/{program}"
+        archive.extract(inside, tmp_path)
+    listed = output(tool("llvm-dwarfdump-19", "llvm-19"), "--show-sources", tmp_path / inside)
+    sources = {path.relative_to(ROOT).as_posix() for path in (ROOT / room).rglob("*.cpp")}
+    assert len(sources) > 10 and {source for source in sources if f"/{source}\n" not in listed} == set()
 
 
 def test_sizes():

@@ -48,7 +48,6 @@ def test_what_could_not_become_a_release_is_refused(tmp_path, line, words):
     [
         (["--application", "a.p12"], "--application and --installer go together"),
         (["--codesign", "--application", "A", "--installer", "I"], "--codesign needs a Mac"),
-        (["--channel", "weekly"], "invalid choice: 'weekly'"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(options, words):
@@ -57,3 +56,9 @@ def test_options_that_do_not_fit_are_refused(options, words):
         pytest.skip("this is a Mac")
     done = subprocess.run([sys.executable, ROOT / "release" / "release.py", *options], capture_output=True, text=True)
     assert done.returncode != 0 and words in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_channel_that_there_is_not_is_refused(monkeypatch):
+    monkeypatch.setenv("MLXR_CHANNEL", "weekly")
+    with pytest.raises(manifest.ManifestError, match="MLXR_CHANNEL is 'weekly', which is none of stable, beta, nightly"):
+        manifest.load()

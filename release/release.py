@@ -48,6 +48,7 @@ class Release:
     tools: Tools
     signer: object
     notary: notarize.Notary
+    key: object  # Ed25519: signs checksums and provenance
 
     @property
     def version(self):
@@ -105,6 +106,12 @@ def macos(release):
     linkage.print_differences("macos-arm64", release.build_folder, [], app)  # ends the release where there is one
 
     made = release.artefacts
+    compiled = app / "Contents/Resources/kernels/kernels.metallib"
+    if compiled.exists():
+        shutil.copyfile(compiled, made / f"kernels-{release.version}.metallib")
+        yield "made: the compiled Metal kernels"
+    else:
+        yield "skipped: kernels.metallib, for want of Apple's compiler; the app has the kernels' sources"
     time = release.date.timetuple()[:6]
     archive.zip_tree(symbols(release, trees / "symbols"), made / f"MLXR-{release.version}-macos-arm64-symbols.zip", "symbols", time)
     app_zip = made / f"MLXR-{release.version}{release.notary.suffix}.zip"
@@ -164,17 +171,25 @@ def papers(release, platform, build, tree, artefact):
     sbom.write(sbom.take(platform, build, tree, artefact.name, release.version), release.date, release.artefacts)
 
 
-def seal(release, key_file):
+def seal(release):
     """What is said of all artefacts together."""
-    key = signing_key.load(key_file)
     repository = release.manifest.product["repository"]
     brew.write(brew.render(brew.values(release.artefacts, release.version, repository)), release.work / "homebrew")
     patterns = {"macos-arm64": "*.dmg", "linux-x86_64": "*amd64.deb", "linux-arm64": "*arm64.deb"}
     platforms = [name for name in components.PLATFORMS if any(release.artefacts.glob(patterns[name]))]
-    provenance.write(release.artefacts, key, repository, platforms)
-    checksums.write(release.artefacts, key)
-    yield f"signed: SHA256SUMS; the public key is {signing_key.public_text(key)}"
+    provenance.write(release.artefacts, release.key, repository, platforms)
+    checksums.write(release.artefacts, release.key)
+    yield f"signed: SHA256SUMS; the public key is {signing_key.public_text(release.key)}"
     yield "made: Homebrew's formula and cask, in build/release-work/homebrew"
+
+
+def test_key(path):
+    """Makes a key where there is none, for this user alone."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(base64.b64encode(os.urandom(32)).decode())
+        path.chmod(0o600)
+    return path
 
 
 def options():
@@ -205,20 +220,16 @@ def main():
         identities = (sign.test_identity(tools.rcodesign, "developer-id-application", keys / "application.pem"),
                       sign.test_identity(tools.rcodesign, "developer-id-installer", keys / "installer.pem"))  # fmt: skip
     signer = sign.Codesign(*identities, timestamp) if chosen.codesign else sign.Rcodesign(tools.rcodesign, *identities, timestamp)
+    key = signing_key.load(pathlib.Path(chosen.release_key) if chosen.release_key else test_key(root / "build" / "test-identities" / "release.key"))
     release = Release(root, manifest.load(), (root / "VERSION").read_text().strip(), int(git("rev-list", "--count", "HEAD")),
-                      int(git("log", "-1", "--format=%ct")), tools, signer, notarize.Notary(tools.rcodesign, chosen.notary_key))  # fmt: skip
+                      int(git("log", "-1", "--format=%ct")), tools, signer, notarize.Notary(tools.rcodesign, chosen.notary_key), key)  # fmt: skip
     release.artefacts.mkdir(parents=True, exist_ok=True)
     release.work.mkdir(parents=True, exist_ok=True)
     if not chosen.application:
         print("skipped: signing with a real identity; test identities were used")
     if not chosen.release_key:
-        chosen.release_key = root / "build" / "test-identities" / "release.key"
-        if not chosen.release_key.exists():
-            chosen.release_key.parent.mkdir(parents=True, exist_ok=True)
-            chosen.release_key.write_text(base64.b64encode(os.urandom(32)).decode())
-            chosen.release_key.chmod(0o600)
         print("skipped: signing checksums with a real key; a test key was used")
-    for step in (macos(release), linux(release), seal(release, pathlib.Path(chosen.release_key))):
+    for step in (macos(release), linux(release), seal(release)):
         for line in step:
             print(line, flush=True)
 

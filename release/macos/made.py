@@ -8,6 +8,7 @@ from PIL import Image
 
 import components
 import licences
+import signing_key
 from digest import sha256
 from manifest import ROOT
 
@@ -40,6 +41,7 @@ def info_plist(release):
             "MLXRFeatures": list(release.manifest.channel.features),
             "NSHighResolutionCapable": True,
             "NSHumanReadableCopyright": product["copyright"],
+            "SUPublicEDKey": signing_key.public_text(release.key),
         }
     )
 
@@ -91,6 +93,7 @@ MAKERS = {
     "pkg-agent.plist": lambda release, tree, to: pkg_agent(release),
     "MLXR.icns": lambda release, tree, to: icon(release, to),
     "kernels-cpu-manifest.json": lambda release, tree, to: kernels_cpu_manifest(release, tree),
+    "public_ed25519": lambda release, tree, to: f"{signing_key.public_text(release.key)}\n".encode(),
     "licenses/": lambda release, tree, to: licence_texts(release, to),
 }
 

@@ -1,6 +1,7 @@
 """What lies in each macOS artefact, read back by tools of other hands, is what release/manifest.toml says."""
 
 import contextlib
+import hashlib
 import json
 import plistlib
 import shutil
@@ -8,9 +9,11 @@ import stat
 import subprocess
 import zipfile
 
+import checksums
 import manifest
 import pytest
-from artefacts import ROOT, find, output, tool
+import signing_key
+from artefacts import FOLDER, ROOT, find, output, tool
 from clean_system import CleanSystem
 
 MANIFEST = manifest.load()
@@ -25,7 +28,7 @@ def expected(tree):
 def check(found, tree, extra=()):
     """found: {path: mode} of an artefact's files."""
     files, folders = expected(tree)
-    inside = {path for path in found if any(path.startswith(folder) for folder in folders)}
+    inside = {path for path in found.keys() - files.keys() if any(path.startswith(folder) for folder in folders)}
     assert found.keys() - inside - set(extra) == files.keys()
     assert {path: oct(found[path]) for path in files} == {path: oct(mode) for path, mode in files.items()}
     for folder in folders:
@@ -170,20 +173,31 @@ def test_info_plist():
         info = plistlib.loads(archive.read("MLXR.app/Contents/Info.plist"))
         agent = plistlib.loads(archive.read("MLXR.app/Contents/Library/LaunchAgents/com.company.mlxrunnerd.plist"))
         icon = archive.read("MLXR.app/Contents/Resources/MLXR.icns")
+        key = archive.read("MLXR.app/Contents/Resources/sparkle/public_ed25519").decode().strip()
     assert info["CFBundleShortVersionString"] == (ROOT / "VERSION").read_text().strip()
     assert info["LSMinimumSystemVersion"] == "14.0" and int(info["CFBundleVersion"]) > 0
     assert not [key for key in info if key.endswith("UsageDescription")], "privacy strings for what the app does not use"
+    assert info["SUPublicEDKey"] == key
+    checksums.verify(FOLDER, signing_key.public_from(key))  # the release is signed with the key that the app has
     assert agent["BundleProgram"] == "Contents/Helpers/mlxrunnerd"
     assert icon[:4] == b"icns" and int.from_bytes(icon[4:8], "big") == len(icon)
 
 
 def test_the_kernel_packs_manifest_names_the_library_as_it_is_signed():
-    import hashlib
-
     folder = "MLXR.app/Contents/Resources/kernels/cpu"
     with zipfile.ZipFile(find("MLXR-*[!s].zip")) as archive:
         fields = json.loads(archive.read(f"{folder}/manifest.json"))
         assert fields["sha256"] == hashlib.sha256(archive.read(f"{folder}/{fields['library']}")).hexdigest()
+
+
+@pytest.mark.parametrize(("pattern", "folder"), [("MLXR-*[!s].zip", "MLXR.app/Contents/Resources/kernels"), ("mlxrunnerd-*.zip", "mlxrunner/lib/kernels/metal")])
+def test_the_metal_pack_is_whole_and_says_what_it_is(pattern, folder):
+    with zipfile.ZipFile(find(pattern)) as archive:
+        fields = json.loads(archive.read(f"{folder}/manifest.json"))
+        assert {name: hashlib.sha256(archive.read(f"{folder}/{name}")).hexdigest() for name in fields["files"]} == fields["files"]
+    compiled = list(FOLDER.glob("kernels-*.metallib"))
+    assert (fields["form"], len(compiled)) in {("metallib", 1), ("sources", 0)}
+    assert {"rms_norm_simd", "rms_norm_group"} <= fields["functions"].keys()
 
 
 @pytest.mark.parametrize("pattern", ["MLXR-*[!s].zip", "mlxrunnerd-*.zip"])

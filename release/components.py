@@ -102,7 +102,8 @@ def resolve(platform, places=None, table=TABLE):
 
 
 def complete(name, entry, platform, places):
-    source = {"wheel": from_wheel, "wheel-bundle": from_wheel_bundle, "debian-source": from_debian_source, "debian-package": from_debian_package}
+    source = {"wheel": from_wheel, "wheel-bundle": from_wheel_bundle, "wheel-headers": from_wheel_headers,
+              "debian-source": from_debian_source, "debian-package": from_debian_package}
     if entry["from"] not in source:
         raise ComponentError(f"{name}: it cannot be from '{entry['from']}': {', '.join(source)}")
     try:
@@ -158,6 +159,17 @@ def from_wheel_bundle(entry, platform, places):
     if not part:
         raise ComponentError(f"MLX's wheel for {platform} says nothing of {entry['package']}")
     return facts(part["version"], part["purl"], read_texts(pathlib.Path("/"), entry["texts"]), [])
+
+
+def from_wheel_headers(entry, platform, places):
+    """A library of headers inside a wheel, in the first of its `headers` folders. Its version is what it defines as …_VERSION_MAJOR, MINOR and PATCH."""
+    path = wheel_path(entry["package"], platform, places)
+    with zipfile.ZipFile(path) as wheel:
+        inside = {n: wheel.read(n) for n in wheel.namelist() if f"/{entry['headers'][0]}" in n}
+    version = ".".join(re.search(rf"^#define \w+_VERSION_{part} (\d+)$", b"\n".join(inside.values()).decode(errors="ignore"), re.M)[1]
+                       for part in ("MAJOR", "MINOR", "PATCH"))  # fmt: skip
+    texts = [(pathlib.PurePath(n).name, text) for n, text in inside.items() if any(pathlib.PurePath(n).match(t) for t in entry["texts"])]
+    return facts(version, PackageURL("generic", None, entry["headers"][0].strip("/").replace("_", "-"), version), texts, [Fetched(path.name, sha256(path))])
 
 
 # --- Debian -----------------------------------------------------------------------------------------------------------------------------------

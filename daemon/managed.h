@@ -21,7 +21,7 @@ struct ManagedSettings {
 // kInvalidArgument (a value that is neither text nor a number), kIo.
 Result<std::optional<ManagedSettings>> managed_settings(const std::vector<std::string_view>& names);
 
-// A file that root alone can change, and everything above it; else that is an error. Nothing where it is missing.
+// Linux: a file that root alone can change, and everything above it; else that is an error. Nothing where it is missing.
 Result<std::optional<ManagedSettings>> managed_settings_in(const std::filesystem::path& file);
 
 }  // namespace mlxr::daemon

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 import tempfile
 
@@ -18,7 +19,7 @@ def dump(files):
             with open(os.path.join(folder, name), "wb") as out:
                 out.write(data)
         with open(os.path.join(folder, "output"), "w+") as output:
-            process = subprocess.Popen([os.environ["MLXR_GGUF_DUMP"], *(os.path.join(folder, name) for name in files)], stdout=output)
+            process = subprocess.Popen([*shlex.split(os.environ["MLXR_GGUF_DUMP"]), *(os.path.join(folder, name) for name in files)], stdout=output)
             _, status, usage = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
             output.seek(0)

@@ -1,3 +1,4 @@
+// A file that root alone can change.
 #include "daemon/managed.h"
 
 #include <cerrno>
@@ -40,10 +41,8 @@ Result<std::optional<ManagedSettings>> managed_settings_in(const fs::path& file)
   return ManagedSettings{file.string(), std::move(*text)};
 }
 
-#ifndef __APPLE__
 Result<std::optional<ManagedSettings>> managed_settings(const std::vector<std::string_view>&) {
   return managed_settings_in("/etc/mlxrunner/managed.yaml");
 }
-#endif
 
 }  // namespace mlxr::daemon

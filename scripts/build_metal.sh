@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Makes the Metal kernel pack in a folder (kernels/metal/README.md): scripts/build_metal.sh FOLDER
+# Makes the Metal kernel pack in a folder (kernels/metal/README.md): scripts/build_metal.sh FOLDER VERSION
 #
 # With Apple's compiler (xcrun), each variant of each kernels/metal/*.metal becomes FOLDER.variants/{kernel}_{variant}.metallib, and all of them together
 # FOLDER/kernels.metallib. Without it FOLDER has the sources, which the engine has compiled at its first run. manifest.json says which, with the
 # engine's ABI version, the variants and the files' SHA-256.
 set -euo pipefail
 . "$(dirname "$0")/lib/common.sh"
-[ $# = 1 ] || fail "usage: scripts/build_metal.sh FOLDER"
+[ $# = 2 ] || fail "usage: scripts/build_metal.sh FOLDER VERSION"
 mkdir -p "$1"
 folder=$(cd "$1" && pwd)
 cd "$root/kernels/metal"
@@ -50,7 +50,7 @@ done
 cat >"$work/manifest.json" <<JSON
 {
   "name": "metal",
-  "version": "$(cat "$root/VERSION")",
+  "version": "$2",
   "abi": $(sed -n 's/^#define MLXR_METAL_ABI //p' abi.h),
   "form": "$form",
   "functions": {$(join "${functions[@]}")

@@ -14,6 +14,7 @@ struct Layout {
   std::string_view mlx;       // MLX's library
   std::string_view metallib;  // MLX's kernels for the GPU
   std::string_view kernels;   // the CPU pack's folder
+  std::string_view metal;     // the Metal pack's
   std::string_view settings;  // the default server.yaml
   std::string_view licences;  // a folder with a text for each component
   std::string_view core;      // libmlxrunner_core, where programs of others find it

@@ -7,6 +7,7 @@
 #include "cli/doctor/tool.h"
 #include "daemon/config.h"
 #include "kernels/abi.h"
+#include "kernels/metal/abi.h"
 #include "platform/files.h"
 #include "platform/sha256.h"
 #include "platform/version.h"
@@ -25,7 +26,8 @@ class Parts {
     program("daemon", one_.daemon());
     file("MLX", one_.layout.mlx);  // a build tree takes it from where it was set up: that the daemon starts says enough
     file("MLX's GPU kernels", one_.layout.metallib);
-    kernels();
+    kernels("kernel pack", one_.layout.kernels, MLXR_KERNEL_ABI);
+    kernels("Metal kernel pack", one_.layout.metal, MLXR_METAL_ABI);
     file("core library", one_.layout.core);
     if (!one_.layout.is_mac) core_for_developers();
     settings();
@@ -80,25 +82,30 @@ class Parts {
     if (!part.empty() && is_sound(subject, at(part))) found_.push_back(good(subject, at(part).string()));
   }
 
-  void kernels() {
-    constexpr char kSubject[] = "kernel pack";
-    const fs::path file = at(one_.layout.kernels) / "manifest.json";
-    if (!is_sound(kSubject, file)) return;
+  // A pack of kernels: its manifest has the SHA-256 of each file, of the CPU's as "library" and "sha256".
+  void kernels(const std::string& subject, std::string_view part, int abi) {
+    if (part.empty()) return;
+    const fs::path file = at(part) / "manifest.json";
+    if (!is_sound(subject, file)) return;
     constexpr std::uint64_t kLongest = 1 << 16;
     const auto text = platform::read_file(file, kLongest);
     const json manifest = text ? json::parse(*text, nullptr, false) : json();
-    if (!manifest.is_object() || !manifest.contains("library") || !manifest["library"].is_string() || !manifest.contains("sha256"))
-      return void(is_broken(kSubject, file.string() + " is damaged"));
-    const fs::path library = file.parent_path() / fs::path(manifest["library"].get<std::string>()).filename();
-    if (!is_sound(kSubject, library)) return;
-    const auto sum = platform::hash_file(library);
-    if (!sum || json(*sum) != manifest["sha256"])
-      return void(is_broken(kSubject, library.string() + (sum ? " is not the file of its manifest" : " cannot be read")));
-    if (manifest.value("abi", json()) != json(MLXR_KERNEL_ABI) || manifest.value("version", json()) != json(kVersion))
-      return void(is_broken(kSubject, file.string() + " is of version " + manifest.value("version", json()).dump() + ", kernel ABI " +
-                                          manifest.value("abi", json()).dump() + "; mlx is " + kVersion + ", with kernel ABI " +
-                                          std::to_string(MLXR_KERNEL_ABI)));
-    found_.push_back(good(kSubject, library.string() + ", version " + kVersion));
+    json files = manifest.is_object() ? manifest.value("files", json::object()) : json();
+    if (manifest.is_object() && manifest.contains("library") && manifest["library"].is_string())
+      files = {{manifest["library"].get<std::string>(), manifest.value("sha256", json())}};
+    if (!files.is_object() || files.empty()) return void(is_broken(subject, file.string() + " is damaged"));
+    for (const auto& [name, sha256] : files.items()) {
+      const fs::path one = file.parent_path() / fs::path(name).filename();
+      if (!is_sound(subject, one)) return;
+      const auto sum = platform::hash_file(one);
+      if (!sum || json(*sum) != sha256)
+        return void(is_broken(subject, one.string() + (sum ? " is not the file of its manifest" : " cannot be read")));
+    }
+    if (manifest.value("abi", json()) != json(abi) || manifest.value("version", json()) != json(kVersion))
+      return void(is_broken(subject, file.string() + " is of version " + manifest.value("version", json()).dump() + ", kernel ABI " +
+                                         manifest.value("abi", json()).dump() + "; mlx is " + kVersion + ", with kernel ABI " +
+                                         std::to_string(abi)));
+    found_.push_back(good(subject, at(part).string() + ", version " + kVersion));
   }
 
   // What the package for developers brings: the name of the library's file ends in its version.
@@ -107,7 +114,8 @@ class Parts {
     std::error_code failed;
     if (!fs::exists(fs::symlink_status(library, failed)) || !is_sound("core library", library)) return;
     const std::string name = fs::canonical(library, failed).filename().string();
-    if (name != std::string("libmlxrunner_core.so.") + kVersion)
+    const std::string number = std::string(kVersion).substr(0, std::string_view(kVersion).find('-'));  // without a channel's suffix
+    if (name != "libmlxrunner_core.so." + number)
       return void(is_broken("core library", library.string() + " is " + name + "; mlx is " + kVersion));
     found_.push_back(good("core library", library.string() + ", version " + kVersion));
   }

@@ -271,6 +271,7 @@ def app(installed, home):
     }.items():  # fmt: skip
         (contents / to).parent.mkdir(parents=True, exist_ok=True)
         subprocess.run(["cp", "-a", installed / source, contents / to], check=True)
+    subprocess.run(["cp", "-a", f"{BUILD}/lib/kernels/metal/.", contents / "Resources/kernels"], check=True)
     user = home / "user"
     user.mkdir()
     tree = Tree(contents, user, "Helpers")
@@ -296,6 +297,12 @@ def test_an_app_that_was_changed_is_wrong(app):
     app.stub("codesign", f"echo '{app.root.parent}: a sealed resource is missing or invalid' >&2; exit 1\n", app.tools)
     wrong = app.the_wrong("code signature")
     assert "a sealed resource" in wrong["text"] and "disk image" in wrong["todo"]
+
+
+def test_the_metal_pack_is_looked_at(app):
+    assert app.findings(0)["Metal kernel pack"]["text"] == f"{app.root}/Resources/kernels, version {VERSION}"
+    (app.root / "Resources/kernels/rms_norm.metal").write_text("kernel void other() {}")
+    assert "rms_norm.metal is not the file of its manifest" in app.the_wrong("Metal kernel pack")["text"]
 
 
 def test_what_gatekeeper_says_is_passed_on(app):

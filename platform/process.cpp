@@ -116,7 +116,8 @@ int Child::wait() {
 }
 
 void Child::kill() {
-  if (pid_ > 0 && !status_) ::kill(-pid_, SIGKILL);
+  if (pid_ <= 0 || status_) return;
+  if (::kill(-pid_, SIGKILL) != 0) ::kill(pid_, SIGKILL);  // under qemu a child may not have its group yet
 }
 
 std::string Child::output() const {

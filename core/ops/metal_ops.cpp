@@ -28,22 +28,22 @@ constexpr RmsNormVariant kRowsOfAHead{"rms_norm_simd", 32}, kLongRows{"rms_norm_
 constexpr int kLongestRowOfAHead = 256;
 constexpr std::array kFunctions = {kRowsOfAHead.function, kLongRows.function};
 
-// A pack's functions as MLX's device has them. Throws std::runtime_error when one does not load or compile.
+// A pack's functions on MLX's device, which owns them. Throws std::runtime_error when one does not load or compile.
 class Functions {
  public:
-  explicit Functions(MetalPack pack) : pack_(std::move(pack)) {
-    for (const auto name : kFunctions) (*this)[name];
-  }
-  MTL::ComputePipelineState* operator[](std::string_view name) const {
+  explicit Functions(const MetalPack& pack) {
     auto& device = metal::device(mx::Device::gpu);
-    const std::string function(name);
-    auto* library = pack_.library.empty() ? device.get_library("mlxr_" + function, [&] { return pack_.sources.find(name)->second; })
-                                          : device.get_library("mlxr_kernels", pack_.library.string());
-    return device.get_kernel(function, library);
+    for (const auto name : kFunctions) {
+      const std::string function(name);
+      auto* library = pack.library.empty() ? device.get_library("mlxr_" + function, [&] { return pack.sources.find(name)->second; })
+                                           : device.get_library("mlxr_kernels", pack.library.string());
+      states_.emplace(name, device.get_kernel(function, library));
+    }
   }
+  MTL::ComputePipelineState* operator[](std::string_view name) const { return states_.find(name)->second; }
 
  private:
-  MetalPack pack_;
+  std::map<std::string_view, MTL::ComputePipelineState*> states_;
 };
 
 // Inputs: x, weight, and the residual where there is one.
@@ -113,7 +113,7 @@ Result<std::unique_ptr<const Ops>> make_metal_ops(const std::filesystem::path& f
   if (!pack) return fail(pack.error());
   version = pack->version;
   try {
-    auto ops = std::make_unique<const MetalOps>(std::make_shared<const Functions>(*std::move(pack)));
+    auto ops = std::make_unique<const MetalOps>(std::make_shared<const Functions>(*pack));
     if (const auto failing = self_check(*ops); !failing.empty())
       return fail(ErrorCode::kCorrupt,
                   "The Metal kernel pack failed its self-check: " + std::string(failing) + " computes a wrong result.");

@@ -24,11 +24,6 @@ namespace fs = std::filesystem;
 constexpr char kProgram[] = "mlxrunnerd";
 constexpr auto kPollInterval = std::chrono::milliseconds(25);
 
-bool is_program(const fs::path& file) {
-  std::error_code ignored;
-  return fs::is_regular_file(file, ignored) && access(file.c_str(), X_OK) == 0;
-}
-
 // What was appended to a file since it had `from` bytes, at most the last kilobytes, without empty lines at the end.
 std::string written_since(const fs::path& file, std::uint64_t from) {
   constexpr std::uint64_t kMost = 2000;
@@ -82,12 +77,8 @@ Outcome<fs::path> find_daemon_program() {
   auto own = platform::running_program();
   if (!own) return give_up(own.error());
   const fs::path beside = own->parent_path() / kProgram;
-  if (is_program(beside)) return beside;
-  const char* path = std::getenv("PATH");
-  std::istringstream folders(path != nullptr ? path : "");
-  for (std::string folder; std::getline(folders, folder, ':');) {
-    if (!folder.empty() && is_program(fs::path(folder) / kProgram)) return fs::path(folder) / kProgram;
-  }
+  if (platform::is_program(beside)) return beside;
+  if (const auto found = platform::programs_on_path(kProgram); !found.empty()) return found[0];
   return give_up(ExitCode::kNotFound,
                  "mlxrunnerd is neither at " + beside.string() + " nor on PATH. Install MLXR again, or build it with: make run");
 }

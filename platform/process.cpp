@@ -5,6 +5,7 @@
 #include <csignal>
 #include <cstdint>
 #include <cstdlib>
+#include <sstream>
 #include <string_view>
 
 #include <fcntl.h>
@@ -148,6 +149,20 @@ Result<fs::path> running_program() {
 #endif
   if (ec) return fail(os_error(ec.value(), "Cannot find the file of this program"));
   return path;
+}
+
+bool is_program(const fs::path& file) {
+  std::error_code ignored;
+  return fs::is_regular_file(file, ignored) && ::access(file.c_str(), X_OK) == 0;
+}
+
+std::vector<fs::path> programs_on_path(const std::string& name) {
+  std::vector<fs::path> found;
+  const char* path = std::getenv("PATH");
+  std::istringstream folders(path != nullptr ? path : "");
+  for (std::string folder; std::getline(folders, folder, ':');)
+    if (!folder.empty() && is_program(fs::path(folder) / name)) found.push_back(fs::path(folder) / name);
+  return found;
 }
 
 }  // namespace mlxr::platform

@@ -48,4 +48,10 @@ Result<pid_t> spawn_detached(const Command& command, const std::filesystem::path
 // The file of the program that is running.
 Result<std::filesystem::path> running_program();
 
+// A file that this user may run.
+bool is_program(const std::filesystem::path& file);
+
+// Those of this name in the folders of PATH, in its order.
+std::vector<std::filesystem::path> programs_on_path(const std::string& name);
+
 }  // namespace mlxr::platform

@@ -1,11 +1,9 @@
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdlib>
-#include <sstream>
 
 #include "cli/doctor/checks.h"
 #include "cli/doctor/tool.h"
+#include "platform/process.h"
 #include "platform/version.h"
 
 namespace mlxr::cli {
@@ -18,26 +16,12 @@ constexpr std::string_view kUsual[] = {"/usr/local/bin/mlx", "/usr/bin/mlx", "/o
                                        "/Applications/MLXR.app/Contents/Helpers/mlx"};
 constexpr std::string_view kUsualAtHome[] = {".local/bin/mlx", "bin/mlx", "Applications/MLXR.app/Contents/Helpers/mlx"};
 
-bool is_program(const fs::path& file) {
-  std::error_code failed;
-  return fs::is_regular_file(file, failed) && access(file.c_str(), X_OK) == 0;
-}
-
-std::vector<fs::path> on_path() {
-  std::vector<fs::path> found;
-  const char* path = std::getenv("PATH");
-  std::istringstream folders(path != nullptr ? path : "");
-  for (std::string folder; std::getline(folders, folder, ':');)
-    if (!folder.empty() && is_program(fs::path(folder) / "mlx")) found.push_back(fs::path(folder) / "mlx");
-  return found;
-}
-
 std::vector<fs::path> in_usual_places() {
   std::vector<fs::path> found;
   for (const auto place : kUsual) found.emplace_back(place);
   if (const char* home = std::getenv("HOME"); home != nullptr && *home == '/')
     for (const auto place : kUsualAtHome) found.push_back(fs::path(home) / place);
-  std::erase_if(found, [](const fs::path& file) { return !is_program(file); });
+  std::erase_if(found, [](const fs::path& file) { return !platform::is_program(file); });
   return found;
 }
 
@@ -68,7 +52,7 @@ Finding check_first(const Installation& one, const std::vector<fs::path>& found)
 }  // namespace
 
 Findings check_copies(const Installation& one) {
-  auto all = on_path();
+  auto all = platform::programs_on_path("mlx");
   Findings findings{check_first(one, all)};
   std::vector<fs::path> known{one.program};
   if (!all.empty()) known.push_back(all[0]);  // said already

@@ -5,6 +5,7 @@
 
 #include "cli/doctor/checks.h"
 #include "cli/doctor/tool.h"
+#include "platform/process.h"
 
 namespace mlxr::cli {
 namespace {
@@ -20,14 +21,9 @@ bool is_there(const fs::path& file) {
   return fs::exists(fs::symlink_status(file, failed));
 }
 
-bool is_program(const fs::path& file) {
-  std::error_code failed;
-  return fs::is_regular_file(file, failed) && access(file.c_str(), X_OK) == 0;
-}
-
 // What is wrong with the program that a service manager would start; empty when it is this installation's daemon.
 Findings check_program(const Installation& one, const fs::path& from, const fs::path& program, const std::string& todo) {
-  if (!is_program(program)) return {bad("service", from.string() + " starts " + program.string() + ", which is not there", todo)};
+  if (!platform::is_program(program)) return {bad("service", from.string() + " starts " + program.string() + ", which is not there", todo)};
   std::error_code failed;
   if (!fs::equivalent(program, one.daemon(), failed))
     return {warning("service", from.string() + " starts " + program.string() + ", of another installation", todo)};
@@ -54,7 +50,7 @@ std::string exec_start(const fs::path& unit) {
 fs::path found_by_systemd(const std::string& program) {
   if (program.contains('/')) return program;
   for (const char* folder : {"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"})
-    if (is_program(fs::path(folder) / program)) return fs::path(folder) / program;
+    if (platform::is_program(fs::path(folder) / program)) return fs::path(folder) / program;
   return program;
 }
 

@@ -6,11 +6,10 @@
 #include <gtest/gtest.h>
 #include <mlxrunner/engine.h>
 
-#include <unistd.h>
-
 #include <array>
-#include <cstdlib>
 #include <fstream>
+
+#include "tests/core/ops/pack_copy.h"
 
 #include "platform/sha256.h"
 
@@ -23,30 +22,14 @@ using ::testing::StartsWith;
 
 constexpr std::array<std::string_view, 2> kFunctions = {"rms_norm_simd", "rms_norm_group"};
 
-// A copy of the built pack that a test can damage.
-class MetalPackTest : public ::testing::Test {
+class MetalPackTest : public PackCopy {
  protected:
-  void SetUp() override {
-    folder_ = fs::temp_directory_path() / ("mlxr-metal-pack-" + std::to_string(getpid()));
-    fs::remove_all(folder_);
-    fs::copy(std::getenv("MLXR_METAL_PACK"), folder_);
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
-  void replace_in_manifest(const std::string& from, const std::string& to) {
-    std::ifstream in(folder_ / "manifest.json");
-    std::string text((std::istreambuf_iterator<char>(in)), {});
-    const auto at = text.find(from);
-    ASSERT_NE(at, std::string::npos) << text;
-    std::ofstream(folder_ / "manifest.json") << text.replace(at, from.size(), to);
-  }
+  MetalPackTest() : PackCopy("MLXR_METAL_PACK") {}
 
   Error refused() {
     auto pack = MetalPack::load(folder_, kFunctions);
     return pack ? Error{ErrorCode::kInternal, "it was accepted"} : pack.error();
   }
-
-  fs::path folder_;
 };
 
 TEST_F(MetalPackTest, HasTheSourceOfEachVariantUnderItsDefines) {

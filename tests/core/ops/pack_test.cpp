@@ -5,10 +5,9 @@
 #include <gtest/gtest.h>
 #include <mlxrunner/engine.h>
 
-#include <unistd.h>
-
-#include <cstdlib>
 #include <fstream>
+
+#include "tests/core/ops/pack_copy.h"
 
 namespace mlxr::ops {
 namespace {
@@ -16,27 +15,11 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 
-// A copy of the real pack that a test can damage.
-class KernelPackTest : public ::testing::Test {
+class KernelPackTest : public PackCopy {
  protected:
-  void SetUp() override {
-    folder_ = fs::temp_directory_path() / ("mlxr-pack-" + std::to_string(getpid()));
-    fs::remove_all(folder_);
-    fs::copy(std::getenv("MLXR_KERNEL_PACK"), folder_);
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
-  void replace_in_manifest(const std::string& from, const std::string& to) {
-    std::ifstream in(folder_ / "manifest.json");
-    std::string text((std::istreambuf_iterator<char>(in)), {});
-    const auto at = text.find(from);
-    ASSERT_NE(at, std::string::npos) << text;
-    std::ofstream(folder_ / "manifest.json") << text.replace(at, from.size(), to);
-  }
+  KernelPackTest() : PackCopy("MLXR_KERNEL_PACK") {}
 
   ErrorCode code() { return KernelPack::load(folder_, "auto", 1).error().code; }
-
-  fs::path folder_;
 };
 
 TEST_F(KernelPackTest, TheBuiltPackLoads) {

@@ -27,7 +27,7 @@ def test_a_program_of_others(prefix, linked):
     if linked == "archive":
         flags = ["-l:libmlxrunner_core.a" if flag == "-lmlxrunner_core" else flag for flag in flags]
     program = prefix / "bin" / linked
-    compiled = subprocess.run(["g++", "-std=c++23", "-o", program, ROOT / "tests" / "release" / "consumer.cpp", *flags,
+    compiled = subprocess.run(["g++", "-std=c++23", "-o", program, ROOT / "tests" / "artefacts" / "consumer.cpp", *flags,
                                f"-Wl,-rpath,{prefix}/lib:{prefix}/lib/mlxrunner"], capture_output=True, text=True)  # fmt: skip
     assert compiled.returncode == 0, compiled.stderr
     assert ("libmlxrunner_core" in output("readelf", "-d", program)) == (linked == "shared")

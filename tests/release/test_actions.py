@@ -18,7 +18,7 @@ def steps(workflow):
 
 
 def test_there_are_workflows():
-    assert [path.name for path in WORKFLOWS] == ["ci.yml", "release.yml"]
+    assert [path.name for path in WORKFLOWS] == ["ci.yml", "nightly.yml", "release.yml"]
 
 
 @pytest.mark.skipif(not ACTIONLINT.exists(), reason="actionlint is not installed: run scripts/setup actions")
@@ -49,19 +49,31 @@ def test_actions_are_pinned_by_hash(workflow):
     assert used and all(re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40}", use) for use in used)
 
 
+MORE_THAN_READING = {"release.yml": {"draft": {"contents": "write"}, "attest": {"contents": "read", "id-token": "write", "attestations": "write"}}}
+
+
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
-def test_they_may_only_read_but_for_the_job_that_releases(workflow):
+def test_they_may_only_read_but_for_the_jobs_that_publish(workflow):
     whole = yaml.safe_load(workflow.read_text())
     assert whole["permissions"] == {"contents": "read"}
-    assert {name: job["permissions"] for name, job in whole["jobs"].items() if "permissions" in job} in ({}, {"release": {"contents": "write"}})
+    assert {name: job["permissions"] for name, job in whole["jobs"].items() if "permissions" in job} == MORE_THAN_READING.get(workflow.name, {})
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
 def test_secrets_are_in_the_environment_of_steps_alone(workflow):
     whole = yaml.safe_load(workflow.read_text())
-    in_steps = [value for _, _, step in steps(workflow) for value in step.get("env", {}).values() if "secrets." in value]
+    in_steps = [value for _, _, step in steps(workflow) for value in step.get("env", {}).values() if "secrets." in str(value)]
     assert len(in_steps) == workflow.read_text().count("secrets.")
     assert all("environment" in job for job in whole["jobs"].values() if "secrets." in str(job))
+
+
+def test_the_job_with_secrets_builds_nothing_and_does_not_publish():
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text())["jobs"]
+    (with_secrets,) = [name for name, job in jobs.items() if "secrets." in str(job)]
+    commands = " ".join(step.get("run", "") for step in jobs[with_secrets]["steps"] if "secrets." in str(step))
+    assert "release-sign" in commands and not re.search(r"release-build|make |setup|apt-get|pip|cargo", commands)
+    assert "permissions" not in jobs[with_secrets]
+    assert with_secrets in jobs["attest"]["needs"] and "attest" in jobs["draft"]["needs"]
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)

@@ -26,7 +26,7 @@ PINS = ROOT / "scripts" / "requirements" / "build.txt"
 TABLE = pathlib.Path(__file__).with_name("components.toml")
 PLATFORMS = ("macos-arm64", "linux-x86_64", "linux-arm64")
 WAYS_IN = ("files", "archives", "headers")
-KEYS = {"from", "package", "owns", "licence", "texts", "archs", *WAYS_IN}
+KEYS = {"from", "package", "owns", "licence", "texts", "archs", "supplier", "unlisted", *WAYS_IN}
 
 
 class ComponentError(Exception):
@@ -66,6 +66,18 @@ class Component:
     files: tuple[str, ...] = ()
     archives: tuple[str, ...] = ()
     headers: tuple[str, ...] = ()
+    supplier: str = ""                    # who made it available in this form: the distribution, or who publishes the package
+    unlisted: str = ""                    # what is known to be inside without being listed; empty when the list is complete
+
+    def __post_init__(self):
+        if not self.supplier:
+            object.__setattr__(self, "supplier", distributor(self.purl))
+
+
+def distributor(purl):
+    """The supplier of a package of a distribution: deb/debian is Debian's. Of another kind the table names it."""
+    found = PackageURL.from_string(purl)
+    return (found.namespace or found.name).capitalize()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +122,7 @@ def complete(name, entry, platform, places):
         said = source[entry["from"]](entry, platform, places)
     except ComponentError as error:
         raise ComponentError(f"{name}: {error}") from None
-    return Component(name=name, licence=entry["licence"], **said, **{way: tuple(entry.get(way, ())) for way in WAYS_IN})
+    return Component(name=name, licence=entry["licence"], supplier=entry.get("supplier", ""), unlisted=entry.get("unlisted", ""), **said, **{way: tuple(entry.get(way, ())) for way in WAYS_IN})
 
 
 # --- wheels -----------------------------------------------------------------------------------------------------------------------------------
@@ -196,7 +208,8 @@ def from_debian_package(entry, platform, places):
     (name,) = packages
     version, arch, archive, digest = places.debian.facts(name)
     if not digest:
-        raise ComponentError(f"apt's index has no {name} {version}, which is installed: run apt-get update, and bring the system up to date")
+        raise ComponentError(f"apt's index has no {name} {version}, which is installed: a newer one replaced it. "
+                             f"Run: apt-get update && apt-get install --only-upgrade {name}")  # fmt: skip
     distribution, codename = debian.release()
     purl = PackageURL("deb", distribution, name, version, {"arch": arch, "distro": codename})
     texts = read_texts(places.debian.root / "usr/share/doc" / name, entry.get("texts", ["copyright"]))

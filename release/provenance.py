@@ -4,7 +4,9 @@
     provenance.py write FOLDER --key FILE --repository URL PLATFORM…     writes FOLDER/MLXR-VERSION.intoto.jsonl
     provenance.py verify FOLDER --public KEY
 
-Subjects are all other files of FOLDER but SHA256SUMS and its signature. On GitHub Actions, builder and invocation are the workflow and its run.
+Subjects are all other files of FOLDER but SHA256SUMS and its signature. On GitHub Actions, builder and invocation are the workflow and its run:
+the environment says so, and the holder of the release key vouches for it (SLSA build level 1). Independent of that key is the attestation that
+GitHub signs in .github/workflows/release.yml (level 2).
 """
 import argparse
 import json
@@ -27,19 +29,22 @@ import checksums
 import components
 import manifest
 import signing_key
+import toolchain
 from digest import sha256
 
 PAYLOAD = "application/vnd.in-toto+json"
 PREDICATE = "https://slsa.dev/provenance/v1"
 SUFFIX = ".intoto.jsonl"
+COMMAND = "scripts/release build && scripts/release sign"
 
 
 def subjects(folder):
     return {path.name: sha256(path) for path in checksums.artefacts(folder) if not path.name.endswith(SUFFIX)}
 
 
-def statement(artefacts, version, repository, git, parts, environ):
-    """`artefacts`: name → sha256; `git`: (commit, whether there are uncommitted changes); `parts`: the components of every platform."""
+def statement(artefacts, version, repository, git, parts, tools, environ):
+    """`artefacts`: name → sha256; `git`: (commit, whether there are uncommitted changes); `parts`: the components of every platform;
+    `tools`: purls of what compiled them."""
     commit, changed = git
     source = {"uri": f"git+{repository}@{commit}", "digest": {"gitCommit": commit}} | ({"annotations": {"uncommittedChanges": True}} if changed else {})
     fetched = {file: part.purl for part in parts for file in part.fetched}  # a dictionary: platforms share components
@@ -50,10 +55,11 @@ def statement(artefacts, version, repository, git, parts, environ):
         "predicateType": PREDICATE,
         "predicate": {
             "buildDefinition": {
-                "buildType": f"{repository}/blob/HEAD/docs/release.md",
-                "externalParameters": {"source": source["uri"], "command": "make release", "version": version},
-                "internalParameters": {key: environ[key] for key in ("SOURCE_DATE_EPOCH", "MLXR_CHANNEL") if key in environ},
-                "resolvedDependencies": [source, *({"name": file.name, "uri": purl, "digest": {"sha256": file.sha256}} for file, purl in fetched.items())],
+                "buildType": f"{repository}/blob/{commit}/docs/release.md",  # of this commit: what it says cannot change later
+                "externalParameters": {"source": source["uri"], "command": COMMAND, "version": version, "channel": environ.get("MLXR_CHANNEL") or "stable"},
+                "internalParameters": {key: environ[key] for key in ("SOURCE_DATE_EPOCH",) if key in environ},
+                "resolvedDependencies": [source, *({"name": file.name, "uri": purl, "digest": {"sha256": file.sha256}} for file, purl in fetched.items()),
+                                         *({"uri": purl, "annotations": {"tool": True}} for purl in tools)],
             },
             "runDetails": {"builder": {"id": builder}, "metadata": {"invocationId": invocation}},
         },
@@ -121,7 +127,7 @@ def git_state(root=components.ROOT):
 def write(folder, key, repository, platforms):
     version = manifest.load().channel.version
     parts = [part for platform in platforms for part in components.resolve(platform)]
-    content = statement(subjects(folder), version, repository, git_state(), parts, os.environ)
+    content = statement(subjects(folder), version, repository, git_state(), parts, toolchain.used(), os.environ)
     check_schema(content)
     (folder / f"MLXR-{version}{SUFFIX}").write_text(seal(content, key))
 

@@ -12,6 +12,7 @@ from spdx_tools.spdx.writer.json.json_writer import write_document_to_stream
 
 DOCUMENT = "SPDXRef-DOCUMENT"
 PRODUCT = "SPDXRef-MLXR"
+MAKERS = Actor(ActorType.ORGANIZATION, "The MLXR authors")
 
 
 def write(inventory, created):
@@ -26,14 +27,14 @@ def write(inventory, created):
 
 def build(inventory, created):
     info = CreationInfo("SPDX-2.3", DOCUMENT, inventory.artefact, f"https://spdx.org/spdxdocs/{inventory.artefact}-{inventory.id()}",
-                        [Actor(ActorType.TOOL, "mlxr-release")], created.replace(tzinfo=None))
+                        [Actor(ActorType.TOOL, f"mlxr-release-{inventory.version}"), MAKERS], created.replace(tzinfo=None))
     files = [file_of(file) for file in inventory.files]
     packages = [product(inventory, files), *map(component, inventory.components), *map(system_library, inventory.system)]
     return Document(info, packages=packages, files=files, relationships=relationships(inventory))
 
 
 def product(inventory, files):
-    return Package(PRODUCT, "MLXR", SpdxNoAssertion(), version=inventory.version, file_name=inventory.artefact, files_analyzed=True,
+    return Package(PRODUCT, "MLXR", SpdxNoAssertion(), version=inventory.version, supplier=MAKERS, file_name=inventory.artefact, files_analyzed=True,
                    verification_code=calculate_package_verification_code(files), license_declared=licence("Apache-2.0"),
                    license_concluded=SpdxNoAssertion(), copyright_text="Copyright The MLXR authors", primary_package_purpose=PackagePurpose.APPLICATION)
 
@@ -42,7 +43,8 @@ def component(part):
     purl = ExternalPackageRef(ExternalPackageRefCategory.PACKAGE_MANAGER, "purl", part.purl)
     sums = [Checksum(ChecksumAlgorithm.SHA256, part.fetched[0].sha256)] if part.fetched else []
     fetched = f"Fetched: {', '.join(f'{file.name} (sha256 {file.sha256})' for file in part.fetched)}" if part.fetched else None
-    return Package(component_id(part.name), part.name, SpdxNoAssertion(), version=part.version, files_analyzed=False, checksums=sums, source_info=fetched,
+    return Package(component_id(part.name), part.name, SpdxNoAssertion(), version=part.version, supplier=Actor(ActorType.ORGANIZATION, part.supplier),
+                   files_analyzed=False, checksums=sums, source_info=fetched, comment=f"Incomplete. Also inside: {part.unlisted}." if part.unlisted else None,
                    license_declared=licence(part.licence), license_concluded=SpdxNoAssertion(), copyright_text=SpdxNoAssertion(),
                    external_references=[purl], primary_package_purpose=PackagePurpose.LIBRARY)
 

@@ -1,6 +1,7 @@
 """The provenance: in-toto's own schema, a signature that openssl verifies too, and nothing can change unseen."""
 import base64
 import json
+import re
 import shutil
 
 import pytest
@@ -10,6 +11,7 @@ pytest.importorskip("securesystemslib", reason="not installed: run scripts/setup
 
 import components  # noqa: E402
 import provenance  # noqa: E402
+import toolchain  # noqa: E402
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: E402
 from openssl import needs_openssl, verifies  # noqa: E402
 
@@ -23,7 +25,7 @@ GITHUB = {"GITHUB_ACTIONS": "true", "GITHUB_SERVER_URL": "https://github.com", "
 
 
 def statement(folder, environ=None, changed=False):
-    return provenance.statement(provenance.subjects(folder), "1.0", REPOSITORY, ("c" * 40, changed), PARTS, environ or {})
+    return provenance.statement(provenance.subjects(folder), "1.0", REPOSITORY, ("c" * 40, changed), PARTS, ["pkg:pypi/ziglang@1"], environ or {})
 
 
 @pytest.fixture
@@ -39,9 +41,24 @@ def folder(tmp_path):
 def test_all_is_well(folder):
     content = provenance.verify(folder, PUBLIC)
     assert [subject["name"] for subject in content["subject"]] == ["MLXR-1.0.dmg", "MLXR-1.0.zip"]
-    source, wheel = content["predicate"]["buildDefinition"]["resolvedDependencies"]
+    source, wheel, compiler = content["predicate"]["buildDefinition"]["resolvedDependencies"]
     assert source == {"uri": f"git+{REPOSITORY}@{'c' * 40}", "digest": {"gitCommit": "c" * 40}}
     assert wheel == {"name": "mlx.whl", "uri": "pkg:pypi/mlx@1", "digest": {"sha256": "ab" * 32}}
+    assert compiler == {"uri": "pkg:pypi/ziglang@1", "annotations": {"tool": True}}
+    assert content["predicate"]["buildDefinition"]["buildType"] == f"{REPOSITORY}/blob/{'c' * 40}/docs/release.md"
+
+
+def test_the_channel_is_a_choice_of_who_builds(folder):
+    outer = [statement(folder, environ)["predicate"]["buildDefinition"]["externalParameters"]["channel"] for environ in ({}, {"MLXR_CHANNEL": "beta"})]
+    assert outer == ["stable", "beta"]
+
+
+def test_the_tools_that_compile_are_named():
+    purls = toolchain.used()
+    assert any(purl.startswith("pkg:pypi/ziglang@") for purl in purls)
+    assert "pkg:cargo/apple-codesign@0.29.0" in purls
+    if shutil.which("dpkg-query"):
+        assert any(re.match(r"pkg:deb/\w+/g%2B%2B-\d+@", purl) for purl in purls)
 
 
 def test_uncommitted_changes_are_said(folder):

@@ -27,7 +27,8 @@ SUMS = (components.Fetched("foo_1.2.dsc", "ab" * 32), components.Fetched("foo_1.
 PARTS = [
     components.Component("foo", "1.2-3", "pkg:deb/debian/foo@1.2-3?arch=source", "BSD-3-Clause AND BSD-2-Clause", (), SUMS, archives=("libfoo.a",)),
     components.Component("only", "7", "pkg:deb/debian/only-dev@7", "BSL-1.0", (), SUMS[:1], headers=("only/",)),
-    components.Component("bar", "3", "pkg:pypi/bar@3", "GPL-3.0-or-later WITH GCC-exception-3.1", (), (), files=("libbar.so.1",)),
+    components.Component("bar", "3", "pkg:pypi/bar@3", "GPL-3.0-or-later WITH GCC-exception-3.1", (), (), files=("libbar.so.1",), supplier="Bar Ltd",
+                         unlisted="qux"),
     components.Component("absent", "1", "pkg:generic/absent@1", "MIT", (), (), archives=("libunused.a",)),
 ]
 
@@ -86,6 +87,19 @@ def test_spdx_says_how_things_belong_together(taken):
     assert not any("absent" in words for words in said)
     foo = next(package for package in document["packages"] if package["name"] == "foo")
     assert (foo["versionInfo"], foo["licenseDeclared"], foo["checksums"][0]["checksumValue"]) == ("1.2-3", "BSD-3-Clause AND BSD-2-Clause", "ab" * 32)
+
+
+def test_each_package_has_a_supplier_and_what_is_incomplete_says_so(taken):
+    """The supplier is one of NTIA's minimum elements. Libraries of the system are not supplied."""
+    spdx, cyclonedx = json.loads(sbom_spdx.write(taken, WHEN)), json.loads(sbom_cyclonedx.write(taken, WHEN))
+    said = {package["name"]: package.get("supplier") for package in spdx["packages"]}
+    assert said == {"MLXR": "Organization: The MLXR authors", "foo": "Organization: Debian", "only": "Organization: Debian", "bar": "Organization: Bar Ltd",
+                    "libc.so.6": None}
+    assert {one["name"]: one["supplier"]["name"] for one in cyclonedx["components"] if one["bom-ref"].startswith("component:")} == {
+        "foo": "Debian", "only": "Debian", "bar": "Bar Ltd"}  # fmt: skip
+    assert cyclonedx["metadata"]["supplier"]["name"] == "The MLXR authors" and cyclonedx["metadata"]["tools"]["components"]
+    assert next(package["comment"] for package in spdx["packages"] if package["name"] == "bar") == "Incomplete. Also inside: qux."
+    assert {"name": "mlxr:unlisted", "value": "qux"} in next(one["properties"] for one in cyclonedx["components"] if one["name"] == "bar")
 
 
 def test_cyclonedx_says_the_same(taken):

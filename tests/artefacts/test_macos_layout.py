@@ -25,18 +25,25 @@ def expected(tree):
     return files, [entry.to for entry in MANIFEST.trees[tree] if entry.to.endswith("/")]
 
 
-def check(found, tree, extra=()):
+def check(found, tree):
     """found: {path: mode} of an artefact's files."""
     files, folders = expected(tree)
     inside = {path for path in found.keys() - files.keys() if any(path.startswith(folder) for folder in folders)}
-    assert found.keys() - inside - set(extra) == files.keys()
+    assert found.keys() - inside == files.keys()
     assert {path: oct(found[path]) for path in files} == {path: oct(mode) for path, mode in files.items()}
     for folder in folders:
         assert any(path.startswith(folder) for path in inside), f"{folder} is empty"
     assert {found[path] for path in inside} <= {0o644}
 
 
-SEAL = ["Contents/_CodeSignature/CodeResources"]
+SEAL, TICKET = "Contents/_CodeSignature/CodeResources", "Contents/CodeResources"
+
+
+def check_app(found, artefact):
+    """An app also holds its seal, and what Apple's notary service stapled to it where the artefact was notarized."""
+    beside = {SEAL} if "unnotarized" in artefact.name else {SEAL, TICKET}
+    assert beside <= found.keys()
+    check({path: mode for path, mode in found.items() if path not in beside}, "app")
 
 
 def zipped(path, inside):
@@ -48,7 +55,18 @@ def zipped(path, inside):
 
 
 def test_the_zip_holds_the_app():
-    check(zipped(find("MLXR-*[!s].zip"), "MLXR.app"), "app", SEAL)
+    artefact = find("MLXR-*[!s].zip")
+    check_app(zipped(artefact, "MLXR.app"), artefact)
+
+
+def test_a_stapled_app_has_its_ticket_and_no_other_more(tmp_path):
+    files = {path: mode for path, mode in expected("app")[0].items()} | {f"{folder}x": 0o644 for folder in expected("app")[1]}
+    notarized, not_notarized = tmp_path / "MLXR-1.0.zip", tmp_path / "MLXR-1.0-unnotarized.zip"
+    check_app(files | {SEAL: 0o644}, not_notarized)
+    check_app(files | {SEAL: 0o644, TICKET: 0o644}, notarized)
+    for found, artefact in (({SEAL: 0o644}, notarized), ({SEAL: 0o644, TICKET: 0o644}, not_notarized), ({SEAL: 0o644, TICKET: 0o644, "Contents/more": 0o644}, notarized)):
+        with pytest.raises(AssertionError):
+            check_app(files | found, artefact)
 
 
 def test_the_daemons_zip():
@@ -85,7 +103,7 @@ def hfs_entries(partition):
 def test_the_disk_image_by_libfshfs(image):
     found = hfs_entries(image)
     app = {name.removeprefix("MLXR.app/"): stat.S_IMODE(mode) for name, (mode, _) in found.items() if name.startswith("MLXR.app/")}
-    check(app, "app", SEAL)
+    check_app(app, find("MLXR-*.dmg"))
     assert found.keys() - {f"MLXR.app/{name}" for name in app} >= {"Applications", "License.txt", ".DS_Store", ".background/background.png"}
     mode, target = found["Applications"]
     assert stat.S_ISLNK(mode) and target.strip("\0") == "/Applications"
@@ -147,7 +165,7 @@ def test_a_component_of_the_package(package, component):
             found[name.removeprefix("./").removeprefix(component.folder + "/" if component.folder else "")] = bits
         else:
             assert mode == "drwxr-xr-x", line
-    check(found, component.tree, SEAL if component.tree == "app" else ())
+    check_app(found, find("MLXR-*.pkg")) if component.tree == "app" else check(found, component.tree)
 
 
 def test_the_packages_distribution(package):

@@ -8,7 +8,8 @@ import zipfile
 import code_signature
 import manifest
 import pytest
-from artefacts import ROOT, find, tool
+import sealed_files
+from artefacts import ROOT, find
 
 MANIFEST = manifest.load()
 
@@ -73,8 +74,9 @@ def test_rcodesign_agrees_about_every_program(app):
         pytest.skip("rcodesign is not built: scripts/setup release")
     for path in MANIFEST.code_of("app"):
         done = subprocess.run([program, "verify", app / path], capture_output=True, text=True)
-        # A self-signed certificate is no error of the signature.
-        assert done.returncode == 0 or "certificate" in done.stdout + done.stderr, done.stdout + done.stderr
+        # A self-signed certificate, as a test release has it, is the only thing that may be wrong.
+        complaints = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        assert done.returncode == 0 or (complaints and all("certificate" in line.lower() for line in complaints)), complaints
 
 
 def test_a_changed_byte_in_any_file_is_caught(app, tmp_path):
@@ -99,6 +101,16 @@ def test_a_changed_byte_in_any_file_is_caught(app, tmp_path):
     assert code_signature.bundle_problems(copy) == []
 
 
+def test_a_stapled_ticket_is_no_change(app, tmp_path):
+    copy = tmp_path / "MLXR.app"
+    shutil.copytree(app, copy)
+    ticket = copy / "Contents" / "CodeResources"  # where rcodesign puts it
+    ticket.write_bytes(code_signature.TICKET + bytes(64))
+    assert code_signature.bundle_problems(copy) == []
+    ticket.write_bytes(b"something else")
+    assert code_signature.bundle_problems(copy) == ["CodeResources: not a ticket of Apple's notary service"]
+
+
 def test_a_file_more_or_less_is_caught(app, tmp_path):
     copy = tmp_path / "MLXR.app"
     shutil.copytree(app, copy)
@@ -109,7 +121,14 @@ def test_a_file_more_or_less_is_caught(app, tmp_path):
     assert code_signature.bundle_problems(copy) == ["Resources/defaults/server.yaml: sealed, and not there"]
 
 
-def test_images_and_packages_are_signed():
-    assert b"\xfa\xde\x0c\xc0" in find("MLXR-*.dmg").read_bytes()[-200_000:]
-    contents = subprocess.run([tool("bsdtar", "libarchive-tools"), "-tf", find("MLXR-*.pkg")], capture_output=True, text=True, check=True)
-    assert "Distribution" in contents.stdout
+@pytest.mark.parametrize("pattern, problems", [("MLXR-*.dmg", sealed_files.dmg_problems), ("MLXR-*.pkg", sealed_files.pkg_problems)], ids=["dmg", "pkg"])
+def test_the_image_and_the_package_are_as_they_were_signed(pattern, problems, tmp_path):
+    path = find(pattern)
+    assert problems(path) == []
+    changed = tmp_path / path.name
+    size = path.stat().st_size
+    for place in (size // 7, size // 2, size - size // 9):
+        data = bytearray(path.read_bytes())
+        data[place] ^= 0x20
+        changed.write_bytes(data)
+        assert problems(changed), f"a changed byte at {place} is not seen"

@@ -12,6 +12,7 @@ import struct
 
 MH_MAGIC_64, LC_SEGMENT_64, LC_CODE_SIGNATURE = 0xFEEDFACF, 0x19, 0x1D
 SUPER_BLOB, CODE_DIRECTORY, CMS_SLOT = 0xFADE0CC0, 0xFADE0C02, 0x10000
+TICKET = b"s8ch"  # how the ticket of Apple's notary service begins, which is stapled to a bundle as Contents/CodeResources
 ALTERNATE_DIRECTORIES = range(0x1000, 0x1005)
 HASHES = {1: "sha1", 2: "sha256"}
 RUNTIME = 0x10000
@@ -90,6 +91,19 @@ def embedded_info_plist(data):
     return None
 
 
+def super_blob(data, start):
+    """{slot: blob} of the signature that begins there; None where none does."""
+    magic, _, count = struct.unpack_from(">3I", data, start)
+    if magic != SUPER_BLOB:
+        return None
+    blobs = {}
+    for i in range(count):
+        slot, offset = struct.unpack_from(">II", data, start + 12 + 8 * i)
+        length = struct.unpack_from(">I", data, start + offset + 4)[0]
+        blobs[slot] = data[start + offset : start + offset + length]
+    return blobs
+
+
 def read(path):
     """The signature of a thin Mach-O file; None where there is none."""
     data = path.read_bytes()
@@ -98,14 +112,9 @@ def read(path):
         command, size = struct.unpack_from("<II", data, at)
         if command == LC_CODE_SIGNATURE:
             start = struct.unpack_from("<I", data, at + 8)[0]
-            magic, _, count = struct.unpack_from(">3I", data, start)
-            if magic != SUPER_BLOB:
+            blobs = super_blob(data, start)
+            if blobs is None:
                 return None
-            blobs = {}
-            for i in range(count):
-                slot, offset = struct.unpack_from(">II", data, start + 12 + 8 * i)
-                length = struct.unpack_from(">I", data, start + offset + 4)[0]
-                blobs[slot] = data[start + offset : start + offset + length]
             return Signature(data, blobs)
         at += size
     return None
@@ -157,6 +166,9 @@ def bundle_problems(bundle):
     for path in sorted(contents.rglob("*")):
         name = path.relative_to(contents).as_posix()
         if path.is_dir() or name in (f"MacOS/{program}", "_CodeSignature/CodeResources"):
+            continue
+        if name == "CodeResources":  # it came after the signature, and nothing seals it
+            found += [] if path.read_bytes().startswith(TICKET) else [f"{name}: not a ticket of Apple's notary service"]
             continue
         rule = next((rule for rule in rules if rule[1].search(name)), None)
         if rule is None or rule[2]:

@@ -16,7 +16,7 @@ struct ManagedSettings {
   std::string text;    // as in server.yaml
 };
 
-// Linux: /etc/mlxrunner/managed.yaml. macOS: what a profile forces of these names in the preferences of com.company.mlxrunnerd. Nowhere
+// Linux: /etc/mlxrunner/managed.yaml. macOS: what a profile forces of these names in the preferences of the daemon's identifier. Nowhere
 // else: no variable of a user's leads elsewhere. Nothing where there is none. Errors: kPermission (somebody else than root can change it),
 // kInvalidArgument (a value that is neither text nor a number), kIo.
 Result<std::optional<ManagedSettings>> managed_settings(const std::vector<std::string_view>& names);

@@ -4,11 +4,10 @@
 #include <memory>
 
 #include "daemon/managed.h"
+#include "platform/identity.h"
 
 namespace mlxr::daemon {
 namespace {
-
-constexpr char kDomain[] = "com.company.mlxrunnerd";
 
 struct Release {
   void operator()(const void* value) const { CFRelease(value); }
@@ -39,8 +38,8 @@ std::optional<std::string> as_yaml(const Value& value) {
 }  // namespace
 
 Result<std::optional<ManagedSettings>> managed_settings(const std::vector<std::string_view>& names) {
-  const Value domain = make_string(kDomain);
-  ManagedSettings found{"the managed preferences of " + std::string(kDomain), ""};
+  const Value domain = make_string(kDaemonId);
+  ManagedSettings found{"the managed preferences of " + std::string(kDaemonId), ""};
   for (const auto name : names) {
     const Value key = make_string(name);
     // What the user wrote with `defaults` is not forced, and counts for nothing.

@@ -7,6 +7,8 @@
 #ifdef __APPLE__
 #include <pwd.h>
 #include <unistd.h>
+
+#include "platform/mac_paths.h"
 #endif
 
 namespace mlxr::platform {
@@ -33,21 +35,8 @@ Result<fs::path> home_folder() {
   return home;
 }
 
-Paths below(const fs::path& support, const fs::path& logs) {
-  Paths p;
-  p.support = support;
-  p.models = support / "models";
-  p.cache = support / "cache";
-  p.config = support / "server.yaml";
-  p.socket = support / "run" / "mlxrunner.sock";
-  p.logs = logs;
-  p.registry = support / "registry.sqlite";
-  return p;
-}
-
 #ifdef __APPLE__
-// A sandboxed program's HOME is its container. MLXR's files are the user's, which the entitlements give access to
-// (release/macos/entitlements).
+// A sandboxed program's HOME is its own container. MLXR's files are in the user's home folder (mac_paths.h).
 Result<fs::path> users_home() {
   auto home = home_folder();
   if (!home || home->string().find("/Library/Containers/") == std::string::npos) return home;
@@ -57,15 +46,17 @@ Result<fs::path> users_home() {
   return fs::path(user->pw_dir);
 }
 
-Result<Paths> standard_paths() {
+Result<Paths> standard_paths(const fs::path& mlxr_home) {
   auto home = users_home();
-  if (!home) return fail(home.error());
-  Paths p = below(*home / "Library/Application Support/MLXRunner", *home / "Library/Logs/MLXRunner");
-  p.login_item = *home / "Library/LaunchAgents/com.company.mlxrunnerd.plist";
-  return p;
+  if (!home) {
+    if (mlxr_home.empty()) return fail(home.error());
+    home = fs::path();  // nothing is looked for there
+  }
+  return mac_paths(*home, own_signature(), mlxr_home);
 }
 #else
-Result<Paths> standard_paths() {
+Result<Paths> standard_paths(const fs::path& mlxr_home) {
+  if (!mlxr_home.empty()) return Paths::below(mlxr_home, mlxr_home / "logs");
   // The XDG base directory specification: each variable, or its default below HOME.
   const auto xdg = [](const char* variable, const char* fallback) -> Result<fs::path> {
     auto folder = folder_from(variable);
@@ -82,7 +73,7 @@ Result<Paths> standard_paths() {
   for (const auto* part : {&data, &cache, &config, &state, &runtime}) {
     if (!*part) return fail(part->error());
   }
-  Paths p = below(*data / "mlxrunner", *state / "mlxrunner");
+  Paths p = Paths::below(*data / "mlxrunner", *state / "mlxrunner");
   p.cache = *cache / "mlxrunner";
   p.config = *config / "mlxrunner" / "server.yaml";
   p.login_item = *config / "systemd/user/default.target.wants/mlxrunnerd.service";
@@ -93,10 +84,22 @@ Result<Paths> standard_paths() {
 
 }  // namespace
 
+Paths Paths::below(const fs::path& support, const fs::path& logs) {
+  Paths p;
+  p.support = support;
+  p.models = support / "models";
+  p.cache = support / "cache";
+  p.config = support / "server.yaml";
+  p.socket = support / "run" / "mlxrunner.sock";
+  p.logs = logs;
+  p.registry = support / "registry.sqlite";
+  return p;
+}
+
 Result<Paths> Paths::from_environment() {
   const auto own = folder_from("MLXR_HOME");
   if (!own) return fail(own.error());
-  auto paths = own->empty() ? standard_paths() : Result<Paths>(below(*own, *own / "logs"));
+  auto paths = standard_paths(*own);
   if (!paths) return paths;
 
   constexpr std::size_t kLongest = sizeof(sockaddr_un::sun_path) - 1;  // 107 bytes on Linux, 103 on macOS

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <vector>
 
 #include <mlxrunner/result.h>
 
@@ -17,6 +18,14 @@ struct Paths {
   std::filesystem::path registry;  // registry.sqlite
   // What has the daemon started at login, where it is there: launchd's property list, or systemd's link. Empty with MLXR_HOME.
   std::filesystem::path login_item;
+  // macOS: where people and other programs look, and what is there (docs/macos.md). links.h makes them.
+  struct Link {
+    std::filesystem::path at, target;
+  };
+  std::vector<Link> links;
+
+  // All of it below two folders, as with MLXR_HOME.
+  static Paths below(const std::filesystem::path& support, const std::filesystem::path& logs);
 
   // Reads MLXR_HOME, the XDG variables (Linux) and HOME. Creates nothing.
   // Errors: kInvalidArgument (a variable holds a relative path; no home folder; the socket's path is longer than the platform allows).

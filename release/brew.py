@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes the Homebrew formula (command and daemon) and cask (the app) of the artefacts at hand.
 
-    brew.py ARTEFACTS TAP --repository URL      TAP/Formula/mlxrunner.rb, TAP/Casks/mlxr.rb
+    brew.py ARTEFACTS TAP      TAP/Formula/mlxrunner.rb, TAP/Casks/mlxr.rb
 """
 import argparse
 import pathlib
@@ -22,16 +22,21 @@ def find(folder, pattern):
     return found[0]
 
 
-def values(folder, version, repository):
+def values(folder, version, names):
+    """What the templates' $name stand for; names: [identity] of the manifest."""
     zipped = find(folder, f"mlxrunnerd-{version}-macos-arm64*.zip")
     dmg = find(folder, f"MLXR-{version}*.dmg")
-    return {"version": version, "repository": repository.rstrip("/"), "zip": zipped.name, "zip_sha256": sha256(zipped),
+    return {**names, "version": version, "zip": zipped.name, "zip_sha256": sha256(zipped),
             "dmg": dmg.name, "dmg_sha256": sha256(dmg)}
+
+
+def _fill(template, filled):
+    return string.Template(manifest.fill(template, filled)).substitute(filled)
 
 
 def render(filled):
     """Name of the file in the tap → its text."""
-    return {f"{folder}/{name}": string.Template((TEMPLATES / f"{name}.in").read_text()).substitute(filled) for name, folder in FILES.items()}
+    return {f"{folder}/{name}": _fill((TEMPLATES / f"{name}.in").read_text(), filled) for name, folder in FILES.items()}
 
 
 def write(texts, tap):
@@ -44,10 +49,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("artefacts", type=pathlib.Path)
     parser.add_argument("tap", type=pathlib.Path)
-    parser.add_argument("--repository", required=True, help="its URL: https://…")
     arguments = parser.parse_args()
-    version = manifest.load().channel.version
-    write(render(values(arguments.artefacts, version, arguments.repository)), arguments.tap)
+    loaded = manifest.load()
+    write(render(values(arguments.artefacts, loaded.channel.version, loaded.identity)), arguments.tap)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ class Entry:
     """A file of a tree, or a folder with all that is in it (`to` and `source` end in "/")."""
 
     to: str
-    kind: str  # build, mlx, made or repo
+    kind: str  # build, mlx, made, template or repo
     source: str
     mode: int
     code: Code | None
@@ -55,6 +55,7 @@ class Channel:
 
 @dataclasses.dataclass(frozen=True)
 class Manifest:
+    identity: dict[str, str]
     product: dict
     channel: Channel
     trees: dict[str, tuple[Entry, ...]]
@@ -65,6 +66,39 @@ class Manifest:
         """{path in the tree: Code}, innermost first: what contains code is signed after it."""
         found = {entry.to: entry.code for entry in self.trees[tree] if entry.code}
         return dict(sorted(found.items(), key=lambda item: (item[1].name == "app", item[0])))
+
+
+# The longest path of a Unix socket on macOS, and the longest user name that the app group's socket must have room for.
+LONGEST_SOCKET, LONGEST_USER = 103, 32
+
+
+def group(identity, team):
+    """The name of the app group, which app, daemon and command line share: a team's own, as macOS asks for (docs/macos.md)."""
+    return f"{team}.{identity['app_id']}"
+
+
+def fill(text, names):
+    """The text with each @name@ replaced. Errors: ManifestError for a name that there is not."""
+
+    def value(found):
+        if found[1] not in names:
+            raise ManifestError(f"{found[0]} is no name of [identity] in release/manifest.toml")
+        return names[found[1]]
+
+    return re.sub(r"@([a-z_]+)@", value, text)
+
+
+def _identity(fields):
+    for name, pattern, meaning in (("team", r"([A-Z0-9]{10})?", "the ten characters of an Apple developer team"),
+                                   ("release_key", r"([A-Za-z0-9+/]{43}=)?", "32 bytes in base64"),
+                                   ("app_id", r"[A-Za-z0-9.-]+", "a bundle identifier"), ("daemon_id", r"[A-Za-z0-9.-]+", "a bundle identifier")):  # fmt: skip
+        if not re.fullmatch(pattern, fields[name]):
+            raise ManifestError(f"[identity] {name} is '{fields[name]}', which is not {meaning}")
+    socket = f"/Users/{'u' * LONGEST_USER}/Library/Group Containers/{group(fields, 'T' * 10)}/mlxr.sock"
+    if len(socket) > LONGEST_SOCKET:
+        raise ManifestError(f"[identity] app_id is too long: the socket in its app group has {len(socket)} bytes for a user name of {LONGEST_USER}, "
+                            f"and macOS allows {LONGEST_SOCKET}")  # fmt: skip
+    return fields
 
 
 def _path(text):
@@ -80,8 +114,8 @@ def _entry(to, fields, codes):
     kind, colon, source = fields["from"].partition(":")
     if not colon:
         kind, source = "repo", fields["from"]
-    if kind not in ("build", "mlx", "made", "repo"):
-        raise ManifestError(f"'{to}' comes from '{kind}:', which is none of build:, mlx:, made: and a path of the repo")
+    if kind not in ("build", "mlx", "made", "template", "repo"):
+        raise ManifestError(f"'{to}' comes from '{kind}:', which is none of build:, mlx:, made:, template: and a path of the repo")
     if to.endswith("/") != source.endswith("/"):
         raise ManifestError(f"'{to}' and its source '{source}' must both be folders or both files")
     if "code" in fields and fields["code"] not in codes:
@@ -102,7 +136,9 @@ def _channel(channels):
 
 def load(path=ROOT / "release" / "manifest.toml"):
     """Errors: ManifestError, which names what is wrong."""
-    data = tomllib.loads(pathlib.Path(path).read_text())
+    text = pathlib.Path(path).read_text()
+    identity = _identity(tomllib.loads(text)["identity"])
+    data = tomllib.loads(fill(text, identity))
     codes = {
         name: Code(name, fields["identifier"], ROOT / fields["entitlements"] if "entitlements" in fields else None)
         for name, fields in data["code"].items()
@@ -116,4 +152,4 @@ def load(path=ROOT / "release" / "manifest.toml"):
         components.append(
             Component(name, fields["title"], fields["description"], fields["location"], fields["tree"], fields.get("folder", ""), scripts)
         )
-    return Manifest(data["product"], _channel(data["channels"]), trees, data["pkg"]["identifier"], tuple(components))
+    return Manifest(identity, data["product"], _channel(data["channels"]), trees, data["pkg"]["identifier"], tuple(components))

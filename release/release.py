@@ -6,10 +6,8 @@ Without identities, test identities are made and used, which no Mac trusts. With
 """
 
 import argparse
-import base64
 import dataclasses
 import datetime
-import os
 import pathlib
 import shutil
 import subprocess
@@ -17,6 +15,7 @@ import sys
 
 import archive
 import brew
+import build_number
 import checksums
 import components
 import linkage
@@ -43,7 +42,7 @@ class Release:
     root: pathlib.Path
     manifest: manifest.Manifest
     number: str  # of the version, without the channel's suffix
-    build: int  # grows with every commit
+    team: str  # of the identity that signs
     epoch: int  # of the commit, in seconds since 1970: the time of every file
     tools: Tools
     signer: object
@@ -53,6 +52,15 @@ class Release:
     @property
     def version(self):
         return self.manifest.channel.version
+
+    @property
+    def build(self):
+        return build_number.of(self.epoch)
+
+    @property
+    def names(self):
+        """What the templates' @name@ stand for."""
+        return {**self.manifest.identity, "team": self.team, "group": manifest.group(self.manifest.identity, self.team)}
 
     @property
     def build_folder(self):
@@ -75,10 +83,6 @@ class Release:
         return datetime.datetime.fromtimestamp(self.epoch, datetime.timezone.utc)
 
 
-def git(*words):
-    return subprocess.run(["git", "-C", manifest.ROOT, *words], capture_output=True, text=True, check=True).stdout.strip()
-
-
 def symbols(release, to):
     """Makes the folder `to` of what debuggers want to know of each program that was built here: staged programs have it no more."""
     shutil.rmtree(to, ignore_errors=True)
@@ -99,7 +103,7 @@ def macos(release):
     trees = release.work / "trees"
     app, daemon = trees / "MLXR.app", trees / "mlxrunner"
     stage.tree(release, "app", app)
-    release.signer.sign_bundle(app, code["app"])
+    release.signer.sign_bundle(app, stage.entitled(release, code["app"]))
     stage.tree(release, "daemon", daemon)
     yield f"signed: {app.name}, the daemon and the command line"
 
@@ -127,7 +131,7 @@ def macos(release):
     image = made / f"MLXR-{release.version}{release.notary.suffix}.dmg"
     dmg.lay_out(app, release.work / "dmg", release.root / "release/macos/dmg_background.svg", release.root / "LICENSE", release.date)
     dmg.write(release.work / "dmg", image, release.tools.pack, release.work, release.epoch)
-    release.signer.sign_image(image, product["bundle_id"] + ".dmg")
+    release.signer.sign_image(image, release.manifest.identity["app_id"] + ".dmg")
     yield release.notary.notarize(image, staple=image)
     yield f"made: {image.name}"
 
@@ -139,8 +143,9 @@ def macos(release):
         shutil.copytree(trees / ("MLXR.app" if component.tree == "app" else "mlxrunner"), payload / component.folder)
         payloads.append((component, payload))
     pages = {"license": release.root / "LICENSE"}
-    pkg.write(payloads, unsigned, release.manifest.pkg_identifier, release.number, product["minimum_macos"], pages, release.tools.pack,
-              release.work)  # fmt: skip
+    # The installer compares numbers alone: without the build's, a beta would be the version that follows it.
+    about = pkg.About(release.manifest.pkg_identifier, f"{release.number}.{release.build}", product["minimum_macos"], release.names)
+    pkg.write(payloads, unsigned, about, pages, release.tools.pack, release.work)
     release.signer.sign_package(unsigned, package)
     yield release.notary.notarize(package, staple=package)
     yield f"made: {package.name}"
@@ -173,23 +178,14 @@ def papers(release, platform, build, tree, artefact):
 
 def seal(release):
     """What is said of all artefacts together."""
-    repository = release.manifest.product["repository"]
-    brew.write(brew.render(brew.values(release.artefacts, release.version, repository)), release.work / "homebrew")
+    repository = release.manifest.identity["repository"]
+    brew.write(brew.render(brew.values(release.artefacts, release.version, release.manifest.identity)), release.work / "homebrew")
     patterns = {"macos-arm64": "*.dmg", "linux-x86_64": "*amd64.deb", "linux-arm64": "*arm64.deb"}
     platforms = [name for name in components.PLATFORMS if any(release.artefacts.glob(patterns[name]))]
     provenance.write(release.artefacts, release.key, repository, platforms)
     checksums.write(release.artefacts, release.key)
     yield f"signed: SHA256SUMS; the public key is {signing_key.public_text(release.key)}"
     yield "made: Homebrew's formula and cask, in build/release-work/homebrew"
-
-
-def test_key(path):
-    """Makes a key where there is none, for this user alone."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(base64.b64encode(os.urandom(32)).decode())
-        path.chmod(0o600)
-    return path
 
 
 def options():
@@ -200,18 +196,39 @@ def options():
     parser.add_argument("--timestamp-url", default=None, help="a time-stamp server, or none (default: Apple's, and none for test identities)")
     parser.add_argument("--release-key", metavar="FILE", help="base64 of an Ed25519 seed: signs checksums and provenance")  # fmt: skip
     parser.add_argument("--notary-key", metavar="FILE", help="an App Store Connect API key")
+    parser.add_argument("--require-identities", action="store_true", help="end with an error where one of the above is missing, instead of using test identities")
     return parser.parse_args()
+
+
+def check_identities(chosen, identity):
+    """What is given must fit together, and be what the manifest names. Errors: ValueError."""
+    if bool(chosen.application) != bool(chosen.installer):
+        raise ValueError("--application and --installer go together; give both, or neither for test identities")
+    if chosen.codesign and sys.platform != "darwin":
+        raise ValueError("--codesign needs a Mac; without it rcodesign signs, on any system")
+    if chosen.codesign and not chosen.application:
+        raise ValueError("--codesign needs --application and --installer, names of identities in the keychain")
+    needed = ("application", "installer", "notary_key", "release_key")
+    if chosen.require_identities and (missing := [f"--{name.replace('_', '-')}" for name in needed if not getattr(chosen, name)]):
+        raise ValueError(f"--require-identities was given, and {', '.join(missing)} is missing: what would be made could not be published")
+    for given in filter(None, (chosen.application, chosen.installer)):
+        sign.check_team(given, identity["team"])
+
+
+def release_key(path, identity):
+    """The key that signs checksums and provenance. Errors: ValueError, where it is not the one whose public half the manifest has."""
+    key = signing_key.load(path)
+    public = signing_key.public_text(key)
+    if public != identity["release_key"]:
+        raise ValueError(f"{path} is not the release key: its public half is {public}, and release_key in release/manifest.toml is "
+                         f"'{identity['release_key']}'. Installed copies trust that one only.")  # fmt: skip
+    return key
 
 
 def main():
     chosen = options()
-    if bool(chosen.application) != bool(chosen.installer):
-        sys.exit("release: --application and --installer go together; give both, or neither for test identities")
-    if chosen.codesign and sys.platform != "darwin":
-        sys.exit("release: --codesign needs a Mac; without it rcodesign signs, on any system")
-    if chosen.codesign and not chosen.application:
-        sys.exit("release: --codesign needs --application and --installer, names of identities in the keychain")
-    root = manifest.ROOT
+    root, loaded = manifest.ROOT, manifest.load()
+    check_identities(chosen, loaded.identity)
     tools = Tools(root / ".deps/cargo/bin/rcodesign", root / ".deps/cargo/bin/mlxr-pack")
     identities = chosen.application, chosen.installer
     timestamp = chosen.timestamp_url or ("http://timestamp.apple.com/ts01" if chosen.application else sign.NO_TIMESTAMP)
@@ -220,9 +237,16 @@ def main():
         identities = (sign.test_identity(tools.rcodesign, "developer-id-application", keys / "application.pem"),
                       sign.test_identity(tools.rcodesign, "developer-id-installer", keys / "installer.pem"))  # fmt: skip
     signer = sign.Codesign(*identities, timestamp) if chosen.codesign else sign.Rcodesign(tools.rcodesign, *identities, timestamp)
-    key = signing_key.load(pathlib.Path(chosen.release_key) if chosen.release_key else test_key(root / "build" / "test-identities" / "release.key"))
-    release = Release(root, manifest.load(), (root / "VERSION").read_text().strip(), int(git("rev-list", "--count", "HEAD")),
-                      int(git("log", "-1", "--format=%ct")), tools, signer, notarize.Notary(tools.rcodesign, chosen.notary_key), key)  # fmt: skip
+    if chosen.release_key:
+        key = release_key(pathlib.Path(chosen.release_key), loaded.identity)
+    else:
+        path = root / "build" / "test-identities" / "release.key"
+        key = signing_key.load(path) if path.exists() else signing_key.new(path)
+    epoch = int(build_number.git("log", "-1", "--format=%ct"))
+    if chosen.application:
+        build_number.check(loaded.channel.version, epoch)
+    release = Release(root, loaded, (root / "VERSION").read_text().strip(), loaded.identity["team"] if chosen.application else sign.TEST_TEAM, epoch, tools,
+                      signer, notarize.Notary(tools.rcodesign, chosen.notary_key), key)  # fmt: skip
     release.artefacts.mkdir(parents=True, exist_ok=True)
     release.work.mkdir(parents=True, exist_ok=True)
     if not chosen.application:

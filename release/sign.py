@@ -9,7 +9,12 @@ import dataclasses
 import pathlib
 import subprocess
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import pkcs12
+from cryptography.x509.oid import NameOID
+
 NO_TIMESTAMP = "none"
+TEST_TEAM = "TESTTEAM01"  # of test identities
 
 
 def run(*words):
@@ -82,7 +87,32 @@ def test_identity(program, profile, path):
     """Makes a certificate that nobody trusts, of the right form, unless it is there: a release without an identity is signed by it."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        run(program, "generate-self-signed-certificate", "--profile", profile, "--team-id", "TESTTEAM01", "--person-name", "MLXR test",
+        run(program, "generate-self-signed-certificate", "--profile", profile, "--team-id", TEST_TEAM, "--person-name", "MLXR test",
             "--pem-unified-file", path)  # fmt: skip
         path.chmod(0o600)
     return str(path)
+
+
+def team_of(identity):
+    """The team in an identity's certificate; None for one in a keychain or on a smartcard, whose certificate is not at hand.
+    Errors: ValueError for a file that holds no certificate."""
+    if identity.endswith((".p12", ".pfx")):
+        password = pathlib.Path(identity + ".password").read_text().encode()
+        certificate = pkcs12.load_key_and_certificates(pathlib.Path(identity).read_bytes(), password or None)[1]
+    elif identity.endswith(".pem"):
+        certificate = x509.load_pem_x509_certificate(pathlib.Path(identity).read_bytes())
+    else:
+        return None
+    if certificate is None:
+        raise ValueError(f"{identity} holds no certificate")
+    units = certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)
+    return units[0].value if units else ""
+
+
+def check_team(identity, team):
+    """Errors: ValueError, where the manifest names no team, or the certificate is another team's."""
+    if not team:
+        raise ValueError("team in release/manifest.toml is empty; what is signed with a real identity shares files in the team's app group")
+    found = team_of(identity)
+    if found is not None and found != team:
+        raise ValueError(f"{identity} is a certificate of team '{found}', and team in release/manifest.toml is '{team}'")

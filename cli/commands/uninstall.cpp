@@ -7,6 +7,7 @@
 #include "cli/format.h"
 #include "cli/table.h"
 #include "cli/terminal.h"
+#include "platform/identity.h"
 #include "platform/paths.h"
 #include "platform/process.h"
 #include "store/belongings.h"
@@ -62,11 +63,12 @@ Outcome<bool> may_remove(const Belongings& all, const Options& options) {
 }
 
 #if defined(__APPLE__)
-// launchd would start the daemon again, whether this user's agent, the package's or the app's has it do so.
+// launchd would start the daemon again, whether the package's job, the app's or Homebrew's has it do so.
 void forget_at_login() {
-  auto launchctl =
-      platform::Child::spawn({.argv = {"/bin/launchctl", "bootout", "gui/" + std::to_string(getuid()) + "/com.company.mlxrunnerd"}});
-  if (launchctl) launchctl->wait();  // it fails where the agent is not loaded, which is as good
+  for (const std::string label : kLaunchdJobs) {
+    auto launchctl = platform::Child::spawn({.argv = {"/bin/launchctl", "bootout", "gui/" + std::to_string(getuid()) + "/" + label}});
+    if (launchctl) launchctl->wait();  // it fails where the job is not loaded, which is as good
+  }
 }
 #else
 void forget_at_login() {}  // systemd does not start again what stopped by itself

@@ -1,5 +1,7 @@
 #include "cli/doctor/installation.h"
 
+#include "platform/identity.h"
+
 namespace mlxr::cli {
 namespace {
 
@@ -19,7 +21,7 @@ constexpr Layout kApp{.is_mac = true,
                       .settings = "Resources/defaults/server.yaml",
                       .licences = "Resources/licenses",
                       .core = "Frameworks/libmlxrunner_core.dylib",
-                      .agent = "Library/LaunchAgents/com.company.mlxrunnerd.plist",
+                      .agent = kAgentInApp,
                       .again = "Drag MLXR from its disk image to Applications again"};
 
 // mlxrunnerd.zip, /Library/MLXRunner of the PKG, and Homebrew's formula.
@@ -32,7 +34,7 @@ constexpr Layout kMacFolder{.is_mac = true,
                             .metal = "lib/kernels/metal",
                             .settings = "share/mlxrunner/server.yaml",
                             .licences = "share/doc/mlxrunner/licenses",
-                            .agent = "share/mlxrunner/com.company.mlxrunnerd.plist",
+                            .agent = kAgentInFolder,
                             .again = kUnpackAgain};
 
 constexpr Layout kLinuxFolder{.kind = "unpacked from an archive",

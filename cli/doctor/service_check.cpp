@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <fstream>
+#include <utility>
+#include <vector>
 
 #include "cli/doctor/checks.h"
 #include "cli/doctor/tool.h"
+#include "platform/identity.h"
 #include "platform/process.h"
 
 namespace mlxr::cli {
@@ -13,7 +16,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr char kUnit[] = "mlxrunnerd.service";
-constexpr char kLabel[] = "com.company.mlxrunnerd";
 constexpr char kStarted[] = "mlx starts the daemon when it needs it";
 
 bool is_there(const fs::path& file) {
@@ -87,24 +89,35 @@ std::string field(const std::string& text, const std::string& name) {
   return text.substr(at + begin.size(), text.find('\n', at) - at - begin.size());
 }
 
+// The program that the job starts, as `launchctl print` shows it.
+Findings check_job(const Installation& one, const std::string& label, const std::string& printed) {
+  const std::string state = field(printed, "state");
+  const std::string todo = "launchctl bootout gui/" + std::to_string(getuid()) + "/" + label + ", then start the daemon again";
+  // Of an app's agent (SMAppService) launchd says the path below the bundle alone: "Contents/Helpers/mlxrunnerd (mode: 2)".
+  const std::string in_app = field(printed, "program identifier");
+  const fs::path app = one.root.parent_path();
+  if (!in_app.empty() && app.extension() != ".app")
+    return {
+        warning("service", "launchd has the daemon of an app, another installation", "One is enough: remove the one that you do not use")};
+  const fs::path program = in_app.empty() ? fs::path(field(printed, "program")) : app / in_app.substr(0, in_app.find(" (mode"));
+  if (auto wrong = check_program(one, "launchd", program, todo); !wrong.empty()) return wrong;
+  return {good("service", "launchd has " + label + (state.empty() ? "" : ", " + state) + ", started at login" +
+                              (in_app.empty() ? "" : " for the app"))};
+}
+
 Findings check_launchd(const Installation& one, const platform::Paths& paths) {
   const std::string domain = "gui/" + std::to_string(getuid());
-  const auto printed = ask_tool({"launchctl", "print", domain + "/" + kLabel});
-  if (printed && printed->status == 0) {
-    const std::string state = field(printed->output, "state");
-    const std::string todo = "launchctl bootout " + domain + "/" + kLabel + ", then start the daemon again";
-    // Of an app's agent (SMAppService) launchd says the path below the bundle alone: "Contents/Helpers/mlxrunnerd (mode: 2)".
-    const std::string in_app = field(printed->output, "program identifier");
-    const fs::path app = one.root.parent_path();
-    if (!in_app.empty() && app.extension() != ".app")
-      return {warning("service", "launchd has the daemon of an app, another installation",
-                      "One is enough: remove the one that you do not use")};
-    const fs::path program = in_app.empty() ? fs::path(field(printed->output, "program")) : app / in_app.substr(0, in_app.find(" (mode"));
-    if (auto wrong = check_program(one, "launchd", program, todo); !wrong.empty()) return wrong;
-    return {good("service", "launchd has " + std::string(kLabel) + (state.empty() ? "" : ", " + state) + ", started at login" +
-                                (in_app.empty() ? "" : " for the app"))};
+  std::vector<std::pair<std::string, std::string>> jobs;  // label, what launchctl prints
+  for (const std::string label : kLaunchdJobs) {
+    if (const auto printed = ask_tool({"launchctl", "print", domain + "/" + label}); printed && printed->status == 0)
+      jobs.emplace_back(label, printed->output);
   }
-  for (const fs::path& plist : {paths.login_item, fs::path("/Library/LaunchAgents") / (std::string(kLabel) + ".plist")}) {
+  if (jobs.size() > 1)
+    return {warning("service", "launchd has two jobs that start the daemon, " + jobs[0].first + " and " + jobs[1].first,
+                    "One is enough; the second to start ends at once. Remove the installation that you do not use, or turn MLXR off in "
+                    "System Settings, General, Login Items")};
+  if (!jobs.empty()) return check_job(one, jobs[0].first, jobs[0].second);
+  for (const fs::path& plist : {paths.login_item, fs::path(kPackageAgent)}) {
     if (!is_there(plist)) continue;
     const auto program = ask_tool({"plutil", "-extract", "ProgramArguments.0", "raw", "-o", "-", plist.string()});
     const std::string todo = "Remove it: rm '" + plist.string() + "'";

@@ -1,8 +1,8 @@
 # A package of each component for Debian and Ubuntu (scripts/package-linux runs CPack).
 set(CPACK_PACKAGE_NAME mlxrunner)
 string(REPLACE "-" "~" CPACK_PACKAGE_VERSION ${MLXR_VERSION})  # so that dpkg takes a beta for older than what it becomes
-set(CPACK_PACKAGE_VENDOR "The MLXR authors")
-set(CPACK_PACKAGE_CONTACT "The MLXR authors <mlxrunner@company.invalid>" CACHE STRING "Who answers for the packages: NAME <ADDRESS>")
+set(CPACK_PACKAGE_VENDOR "${organization}")
+set(CPACK_PACKAGE_CONTACT "${organization} <${contact}>" CACHE STRING "Who answers for the packages: NAME <ADDRESS>")
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "runs language models on this machine")
 set(CPACK_STRIP_FILES ON)
 set(CPACK_COMPONENTS_ALL ${components})

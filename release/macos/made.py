@@ -26,11 +26,11 @@ def info_plist(release):
             "CFBundleDevelopmentRegion": "en",
             "CFBundleExecutable": product["name"],
             "CFBundleIconFile": "MLXR",
-            "CFBundleIdentifier": product["bundle_id"],
+            "CFBundleIdentifier": release.manifest.identity["app_id"],
             "CFBundleInfoDictionaryVersion": "6.0",
             "CFBundleName": product["name"],
             "CFBundlePackageType": "APPL",
-            "CFBundleShortVersionString": release.number,
+            "CFBundleShortVersionString": release.version,
             "CFBundleSupportedPlatforms": ["MacOSX"],
             "CFBundleVersion": str(release.build),
             "LSApplicationCategoryType": product["category"],
@@ -46,19 +46,34 @@ def info_plist(release):
     )
 
 
-def agent(program):
-    """A launchd agent: started at login, and again when it ended by a failure. launchd knows no "~": the daemon finds its folders itself."""
-    return plist({"KeepAlive": {"SuccessfulExit": False}, "Label": "com.company.mlxrunnerd", "ProcessType": "Interactive", "RunAtLoad": True, **program})
+def agent(release, label, program, **more):
+    """A launchd job that is started at login. It is started again after a crash, at most twice a minute, but neither after an orderly end nor
+    after one by a failure, which would only repeat itself. One plist serves all users, and launchd does not expand "~": the daemon opens its
+    log itself (--log-file)."""
+    return plist(
+        {
+            "AssociatedBundleIdentifiers": [release.manifest.identity["app_id"]],  # System Settings names the app then, not the developer
+            "ExitTimeOut": 30,  # seconds from SIGTERM to SIGKILL; running answers have 10 to end
+            "KeepAlive": {"Crashed": True},
+            "Label": label,
+            "ProcessType": "Interactive",
+            "ProgramArguments": [program, "--log-file"],
+            "RunAtLoad": True,
+            "ThrottleInterval": 30,
+            "Umask": 0o077,
+            **more,
+        }
+    )
 
 
 def app_agent(release):
-    """For SMAppService: the path is the bundle's own."""
-    return agent({"AssociatedBundleIdentifiers": [release.manifest.product["bundle_id"]], "BundleProgram": "Contents/Helpers/mlxrunnerd"})
+    """For SMAppService: the program's path is below the bundle."""
+    return agent(release, release.manifest.identity["app_agent"], "mlxrunnerd", BundleProgram="Contents/Helpers/mlxrunnerd")
 
 
-def pkg_agent(_release):
+def pkg_agent(release):
     """For /Library/LaunchAgents, by the package's postinstall."""
-    return agent({"ProgramArguments": ["/Library/MLXRunner/bin/mlxrunnerd"]})
+    return agent(release, release.manifest.identity["daemon_id"], "/Library/MLXRunner/bin/mlxrunnerd")
 
 
 def icon(release, to):

@@ -9,11 +9,13 @@ import re
 import shutil
 import subprocess
 
+import manifest
 import pytest
 from packages import DEBIAN_VERSION, MACHINES, NUMBER, ROOT, VERSION, deb, emulator, field, output, tarball
 
 ARCHITECTURES = ["amd64", "arm64"]
 METADATA = ROOT / "release" / "linux"
+IDENTITY = manifest.load().identity
 
 # Where MLXR's own libraries lie comes first; the others are the system's, with the same soname in Debian 12 and 13 and Ubuntu 24.04.
 SYSTEM = {"libc.so.6", "libm.so.6", "libgcc_s.so.1", "libstdc++.so.6", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1",
@@ -171,17 +173,19 @@ def test_the_package_says_what_it_needs(architecture):
     assert f"mlxrunner (= {DEBIAN_VERSION})" in field(deb("libmlxrunner-dev", architecture), "Depends")
 
 
-def test_the_desktop_file_is_valid():
+def test_the_desktop_file_is_valid(tmp_path):
     need("desktop-file-validate")
-    run = subprocess.run(["desktop-file-validate", METADATA / "com.company.mlxr.desktop"], capture_output=True, text=True)
+    file = tmp_path / f"{IDENTITY['app_id']}.desktop"
+    file.write_text(manifest.fill((METADATA / "mlxr.desktop.in").read_text(), IDENTITY))
+    run = subprocess.run(["desktop-file-validate", file], capture_output=True, text=True)
     assert (run.returncode, run.stdout) == (0, "")
 
 
 def test_the_appstream_metadata_is_valid(tmp_path):
     need("appstreamcli")
-    text = (METADATA / "com.company.mlxr.metainfo.xml.in").read_text().replace("@VERSION@", VERSION).replace("@DATE@", "2026-11-25")
-    file = tmp_path / "com.company.mlxr.metainfo.xml"
-    file.write_text(text)
+    text = (METADATA / "mlxr.metainfo.xml.in").read_text().replace("@VERSION@", VERSION).replace("@DATE@", "2026-11-25")
+    file = tmp_path / f"{IDENTITY['app_id']}.metainfo.xml"
+    file.write_text(manifest.fill(text, IDENTITY))
     run = subprocess.run(["appstreamcli", "validate", "--no-net", "--strict", file], capture_output=True, text=True)
     assert run.returncode == 0, run.stdout
 

@@ -172,7 +172,9 @@ def test_the_packages_distribution(package):
     import xml.etree.ElementTree as ElementTree
 
     root = ElementTree.parse(package / "Distribution").getroot()
-    version = (ROOT / "VERSION").read_text().strip()
+    with zipfile.ZipFile(find("MLXR-*[!s].zip")) as archive:
+        build = plistlib.loads(archive.read("MLXR.app/Contents/Info.plist"))["CFBundleVersion"]
+    version = f"{(ROOT / 'VERSION').read_text().strip()}.{build}"  # so that the installer tells a beta from what follows it
     assert root.find("options").get("hostArchitectures") == "arm64"
     assert root.find("volume-check/allowed-os-versions/os-version").get("min") == MANIFEST.product["minimum_macos"]
     assert {choice.get("id") for choice in root.findall("choice")} == {component.name for component in MANIFEST.components}
@@ -183,21 +185,35 @@ def test_the_packages_distribution(package):
         info = ElementTree.parse(package / f"{component.name}.pkg" / "PackageInfo").getroot()
         assert info.get("install-location") == component.location and info.get("auth") == "root" and info.get("version") == version
         scripts = output("bsdtar", "-tf", package / f"{component.name}.pkg" / "Scripts").split() if component.scripts else []
-        assert {name.removeprefix("./") for name in scripts} - {"", "."} == ({"preinstall", "postinstall"} if component.scripts else set())
+        wanted = {path.name for path in component.scripts.iterdir()} | {"daemons.sh"} if component.scripts else set()
+        assert {name.removeprefix("./") for name in scripts} - {"", "."} == wanted
+        assert {script.tag for script in info.findall("scripts/*")} == wanted - {"daemons.sh"}
+    assert [app.get("id") for app in root.findall("pkg-ref/must-close/app")] == [MANIFEST.identity["app_id"]]
+
+
+@pytest.mark.parametrize("job", ["app", "package"])
+def test_a_job_of_launchd(job):
+    with zipfile.ZipFile(find("MLXR-*[!s].zip" if job == "app" else "mlxrunnerd-*.zip")) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith(f"/{MANIFEST.identity['app_agent' if job == 'app' else 'daemon_id']}.plist")]
+        plist = plistlib.loads(archive.read(name))
+    assert plist["Label"] == name.rpartition("/")[2].removesuffix(".plist")
+    assert plist["KeepAlive"] == {"Crashed": True} and plist["ThrottleInterval"] >= 30 and plist["RunAtLoad"]
+    assert plist["ProgramArguments"][-1] == "--log-file" and plist["ExitTimeOut"] > 10  # more than a running answer has to end
 
 
 def test_info_plist():
     with zipfile.ZipFile(find("MLXR-*[!s].zip")) as archive:
         info = plistlib.loads(archive.read("MLXR.app/Contents/Info.plist"))
-        agent = plistlib.loads(archive.read("MLXR.app/Contents/Library/LaunchAgents/com.company.mlxrunnerd.plist"))
+        agent = plistlib.loads(archive.read(f"MLXR.app/Contents/Library/LaunchAgents/{MANIFEST.identity['app_agent']}.plist"))
         icon = archive.read("MLXR.app/Contents/Resources/MLXR.icns")
         key = archive.read("MLXR.app/Contents/Resources/sparkle/public_ed25519").decode().strip()
-    assert info["CFBundleShortVersionString"] == (ROOT / "VERSION").read_text().strip()
+    assert info["CFBundleShortVersionString"] == MANIFEST.channel.version
     assert info["LSMinimumSystemVersion"] == "14.0" and int(info["CFBundleVersion"]) > 0
     assert not [key for key in info if key.endswith("UsageDescription")], "privacy strings for what the app does not use"
     assert info["SUPublicEDKey"] == key
     checksums.verify(FOLDER, signing_key.public_from(key))  # the release is signed with the key that the app has
-    assert agent["BundleProgram"] == "Contents/Helpers/mlxrunnerd"
+    assert agent["BundleProgram"] == "Contents/Helpers/mlxrunnerd" and agent["ProgramArguments"] == ["mlxrunnerd", "--log-file"]
+    assert agent["Label"] == MANIFEST.identity["app_agent"]
     assert icon[:4] == b"icns" and int.from_bytes(icon[4:8], "big") == len(icon)
 
 

@@ -52,7 +52,9 @@ def test_each_program_has_its_identifier_runtime_and_entitlements(tree, request)
             info = code_signature.embedded_info_plist(signature.data)
             assert plistlib.loads(info)["CFBundleIdentifier"] == code.identifier, path
             assert signature.best.special[code_signature.INFO_PLIST] == signature.best.hash(info), path
-        wanted = plistlib.loads(code.entitlements.read_bytes()) if code.entitlements else {}
+        assert signature.best.team, path
+        names = {**MANIFEST.identity, "group": manifest.group(MANIFEST.identity, signature.best.team)}
+        wanted = plistlib.loads(manifest.fill(code.entitlements.read_text(), names).encode()) if code.entitlements else {}
         assert signature.entitlements == wanted, path
 
 

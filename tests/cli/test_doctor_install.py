@@ -4,10 +4,12 @@ import json
 import os
 import shutil
 import subprocess
+import tomllib
 
 import pytest
 from programs import BUILD, ROOT, Mlx, new_home, wait_for
 
+IDENTITY = tomllib.loads((ROOT / "release/manifest.toml").read_text())["identity"]
 VERSION = (ROOT / "VERSION").read_text().strip()
 
 
@@ -313,13 +315,17 @@ def test_what_gatekeeper_says_is_passed_on(app):
 
 
 def test_what_launchd_starts_is_looked_at(app):
-    def launchd(field):
-        printed = f"gui/501/com.company.mlxrunnerd = {{\\n\\tactive count = 1\\n\\tstate = running\\n\\n\\t{field}\\n}}\\n"
-        app.stub("launchctl", f"printf '{printed}'\n", app.tools)
+    of_package, of_app = IDENTITY["daemon_id"], IDENTITY["app_agent"]
 
-    launchd("program identifier = Contents/Helpers/mlxrunnerd (mode: 2)")
-    assert app.findings(0)["service"]["text"] == "launchd has com.company.mlxrunnerd, running, started at login for the app"
-    launchd(f"program = {app.bin}/mlxrunnerd")
-    assert app.findings(0)["service"]["text"] == "launchd has com.company.mlxrunnerd, running, started at login"
-    launchd("program = /Library/MLXRunner/bin/mlxrunnerd")
+    def launchd(field, *labels):
+        printed = f"gui/501/job = {{\\n\\tactive count = 1\\n\\tstate = running\\n\\n\\t{field}\\n}}\\n"
+        app.stub("launchctl", f"case ${{2##*/}} in {'|'.join(labels)}) printf '{printed}' ;; *) exit 113 ;; esac\n", app.tools)
+
+    launchd("program identifier = Contents/Helpers/mlxrunnerd (mode: 2)", of_app)
+    assert app.findings(0)["service"]["text"] == f"launchd has {of_app}, running, started at login for the app"
+    launchd(f"program = {app.bin}/mlxrunnerd", of_package)
+    assert app.findings(0)["service"]["text"] == f"launchd has {of_package}, running, started at login"
+    launchd(f"program = {app.bin}/mlxrunnerd", of_package, of_app)
+    assert app.findings(0)["service"]["text"] == f"launchd has two jobs that start the daemon, {of_package} and {of_app}"
+    launchd("program = /Library/MLXRunner/bin/mlxrunnerd", of_package)
     assert "launchctl bootout gui/" in app.the_wrong("service")["todo"]

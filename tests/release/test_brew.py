@@ -5,25 +5,14 @@ import shutil
 import subprocess
 
 import brew
+import manifest
 import pytest
+from artefacts import ROOT
 
 needs_ruby = pytest.mark.skipif(not shutil.which("ruby"), reason="ruby is not installed: run scripts/setup release")
 
-# Homebrew's words, as far as they are used, write down what they were told.
-HOMEBREW = """
-require "json"
-class Formula
-  def self.told; @@told ||= {}; end
-  %i[desc homepage url sha256 license depends_on service test name app binary auto_updates uninstall zap].each do |word|
-    define_singleton_method(word) { |*values, **named, &block| (told[word] ||= []).concat(values).concat(named.empty? ? [] : [named]) }
-  end
-  def self.version(value = nil) = value ? told[:version] = [value] : told[:version][0]
-  def self.appdir = "/Applications"
-end
-def cask(name, &block) = Formula.class_eval(&block)
-load ARGV[0]
-puts JSON.generate(Formula.told)
-"""
+HOMEBREW = ROOT / "tests" / "release" / "homebrew.rb"
+NAMES = {**manifest.load().identity, "repository": "https://example.org/mlxr"}
 
 
 @pytest.fixture
@@ -35,12 +24,12 @@ def artefacts(tmp_path):
 
 @pytest.fixture
 def tap(artefacts, tmp_path):
-    brew.write(brew.render(brew.values(artefacts, "1.2.3", "https://example.org/mlxr/")), tmp_path / "tap")
+    brew.write(brew.render(brew.values(artefacts, "1.2.3", NAMES)), tmp_path / "tap")
     return tmp_path / "tap"
 
 
 def told(path):
-    return json.loads(subprocess.run(["ruby", "-e", HOMEBREW, path], capture_output=True, text=True, check=True).stdout)
+    return json.loads(subprocess.run(["ruby", HOMEBREW, path], capture_output=True, text=True, check=True).stdout)
 
 
 @needs_ruby
@@ -52,6 +41,50 @@ def test_version_address_and_hash(tap, name, artefact):
     assert said["url"] == [f"https://example.org/mlxr/releases/download/v1.2.3/{artefact}"]
     assert said["sha256"] == [hashlib.sha256(artefact.encode()).hexdigest()]
     assert {"arch": "arm64"} in said["depends_on"]
+
+
+@needs_ruby
+def test_the_formula_leaves_signed_libraries_as_they_are_and_apart_from_others(tap, tmp_path):
+    unpacked, keg = tmp_path / "mlxrunner", tmp_path / "keg"
+    for entry in manifest.load().trees["daemon"]:
+        path = unpacked / (entry.to + "file" if entry.to.endswith("/") else entry.to)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(entry.to)
+    subprocess.run(["ruby", HOMEBREW, tap / "Formula/mlxrunner.rb", unpacked, keg], capture_output=True, text=True, check=True)
+    assert (keg / "libexec/bin/mlxrunnerd").exists() and (keg / "libexec/lib/libmlx.dylib").exists()
+    assert (keg / "bin/mlx").resolve() == keg / "libexec/bin/mlx"
+    assert {path.name for path in keg.iterdir()} == {"bin", "etc", "libexec", "share"}  # no lib: homebrew-core's mlx has one
+    assert (keg / "share/man/man1/mlx.1").exists() and (keg / "share/zsh/site-functions/_mlx").exists()
+    assert not list(keg.rglob("uninstall.sh")), "it is the installer package's"
+    said = told(tap / "Formula/mlxrunner.rb")
+    assert said["preserve_rpath"] == [] and {"cask": "mlxr"} in said["conflicts_with"] and "mlx" in said["conflicts_with"]
+
+
+@needs_ruby
+def test_the_service_is_not_started_again_after_it_was_stopped(tap):
+    service = told(tap / "Formula/mlxrunner.rb")["service"]
+    assert service["keep_alive"] == {"crashed": True} and service["throttle_interval"] == 30
+    assert service["run"] == "opt_libexec/bin/mlxrunnerd"
+
+
+@needs_ruby
+def test_the_cask_removes_what_there_is(tap):
+    said, names = told(tap / "Casks/mlxr.rb"), manifest.load().identity
+    assert said["uninstall"] == [{"launchctl": names["app_agent"], "quit": names["app_id"]}]
+    (zap,) = said["zap"]
+    assert {f"~/Library/Group Containers/*.{names['app_id']}", f"~/Library/Containers/{names['app_id']}", f"~/Library/Containers/{names['daemon_id']}",
+            "~/Library/Application Support/MLXRunner", "~/Library/Logs/MLXRunner"} <= set(zap["trash"])  # fmt: skip
+    assert "auto_updates" not in said, "nothing in the app updates it"
+    assert {"formula": ["mlxrunner", "mlx"]} in said["conflicts_with"]
+    in_app = {entry.to for entry in manifest.load().trees["app"]}
+    for word in ("binary", "manpage", "bash_completion", "fish_completion", "zsh_completion"):
+        assert {path.removeprefix("/Applications/MLXR.app/") for path in said[word]} <= in_app, word
+
+
+@needs_ruby
+@pytest.mark.parametrize("name", ["Formula/mlxrunner.rb", "Casks/mlxr.rb"])
+def test_the_newest_version_is_found_by_brew_livecheck(tap, name):
+    assert told(tap / name)["livecheck"] == {"url": "url", "strategy": "github_latest"}
 
 
 @needs_ruby
@@ -71,4 +104,4 @@ def test_rubocop_has_nothing_against_it(tap):
 def test_there_must_be_exactly_one_image(artefacts, name, present):
     (artefacts / name).unlink() if present == 0 else (artefacts / name).write_text("")
     with pytest.raises(ValueError, match=rf"^{present} files match MLXR-1\.2\.3\*\.dmg"):
-        brew.values(artefacts, "1.2.3", "https://example.org/mlxr")
+        brew.values(artefacts, "1.2.3", NAMES)

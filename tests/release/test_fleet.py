@@ -9,8 +9,8 @@ from artefacts import ROOT
 from programs import BUILD
 
 FLEET = ROOT / "release" / "macos" / "fleet"
-PROFILE = plistlib.loads((FLEET / "mlxrunner.mobileconfig").read_bytes())
 MANIFEST = manifest.load()
+PROFILE = plistlib.loads(manifest.fill((FLEET / "mlxrunner.mobileconfig").read_text(), {**MANIFEST.identity, "team": "TEAMID1234"}).encode())
 DAEMON = next(entry.code.identifier for entry in MANIFEST.trees["daemon"] if entry.code and entry.code.name == "daemon")
 
 
@@ -58,11 +58,10 @@ def test_the_documented_keys_are_the_daemons(tmp_path):
     assert documented == names
 
 
-def test_the_login_rule_is_for_the_daemon():
+def test_the_login_rule_is_for_the_jobs_of_package_and_app():
     (rule,) = payload("com.apple.servicemanagement")["Rules"]
-    assert rule["RuleType"] in ("BundleIdentifier", "BundleIdentifierPrefix", "Label", "LabelPrefix", "TeamIdentifier")
-    agents = [name for name in (entry.to.rpartition("/")[2] for entry in MANIFEST.trees["app"]) if name == rule["RuleValue"] + ".plist"]
-    assert agents and rule["RuleValue"] == DAEMON
+    assert rule["RuleType"] == "LabelPrefix" and rule["TeamIdentifier"] == "TEAMID1234"
+    assert all(MANIFEST.identity[job].startswith(rule["RuleValue"]) for job in ("daemon_id", "app_agent"))
 
 
 def test_the_choices_are_the_packages():

@@ -75,5 +75,5 @@ def test_the_info_plist_in_a_program_is_sealed_with_it(name, tmp_path):
     data = program.read_bytes()
     info = code_signature.embedded_info_plist(data)
     assert info and code_signature.read(program).best.special[code_signature.INFO_PLIST]
-    program.write_bytes(data.replace(info, info.replace(b"com.company", b"com.another")))
+    program.write_bytes(data.replace(info, info.replace(DAEMON.identifier.encode()[:8], b"another.")))
     assert "program: what slot 1 seals is not what was signed" in code_signature.program_problems(program)

@@ -13,11 +13,11 @@
 #include "app/host/daemon_methods.h"
 #include "app/host/linux/color_scheme.h"
 #include "app/host/page.h"
+#include "platform/identity.h"
 
 namespace mlxr::app {
 namespace {
 
-constexpr char kApplicationId[] = "com.company.mlxr";
 constexpr char kHandler[] = "mlxr";  // window.webkit.messageHandlers.mlxr
 constexpr int kShowSeconds = 3;      // a page that is not ready by then is shown as it is
 
@@ -187,7 +187,7 @@ int run_window(const WindowOptions& options) {
   }
   follow_color_scheme();
   // A second start brings the first window to the front; a check is a program of its own.
-  GtkApplication* application = gtk_application_new(kApplicationId, options.check ? G_APPLICATION_NON_UNIQUE : G_APPLICATION_DEFAULT_FLAGS);
+  GtkApplication* application = gtk_application_new(kAppId, options.check ? G_APPLICATION_NON_UNIQUE : G_APPLICATION_DEFAULT_FLAGS);
   Window window(options, application);
   g_signal_connect(application, "activate", G_CALLBACK(+[](GApplication*, void* data) {
                      auto* opened = static_cast<Window*>(data);

@@ -6,6 +6,7 @@
 #include "app/host/macos/appkit.h"
 #include "cli/client.h"
 #include "cli/daemon_process.h"
+#include "platform/identity.h"
 #include "platform/process.h"
 
 namespace mlxr::app {
@@ -33,7 +34,7 @@ cli::Status ask_for_approval() {
 }
 
 cli::Status register_agent() {
-  SMAppService* agent = [SMAppService agentServiceWithPlistName:@"com.company.mlxrunnerd.plist"];
+  SMAppService* agent = [SMAppService agentServiceWithPlistName:[NSString stringWithUTF8String:kAppAgentFile]];
   if (agent.status == SMAppServiceStatusRequiresApproval) return ask_for_approval();
   NSError* error = nil;
   // Registered, and it does not run: it was stopped, or the app was replaced and launchd has the old one's description. Only a registration

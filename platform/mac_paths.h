@@ -1,0 +1,31 @@
+// Where MLXR keeps things on a Mac: docs/macos.md has the table and the reasons. Pure functions, built and tested on every system.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include <mlxrunner/result.h>
+
+#include "platform/paths.h"
+
+namespace mlxr::platform {
+
+// What the signature of a Mac program entitles it to. A program that was built from source has neither.
+struct Signature {
+  std::string app_group;   // TEAM.com.company.mlxr; empty: none
+  bool sandboxed = false;  // writes only to its containers and to the folders that its entitlements name
+};
+
+// Of the running program. On Linux, and for a program that is not signed by a team: no group, and no sandbox.
+Signature own_signature();
+
+// The container of an app group.
+std::filesystem::path group_container(const std::filesystem::path& home, const std::string& app_group);
+
+// Without an app group, data is in ~/Library/Application Support/MLXRunner. With one, it is in the group's container, which is the only
+// place where sandboxed programs may share a socket; Paths::links then has what leads there from the usual places.
+// home: the user's own home folder, also in a sandbox. mlxr_home: the value of MLXR_HOME, or empty.
+// Errors: kInvalidArgument (MLXR_HOME is outside of what a sandboxed program can write).
+Result<Paths> mac_paths(const std::filesystem::path& home, const Signature& signature, const std::filesystem::path& mlxr_home);
+
+}  // namespace mlxr::platform

@@ -179,6 +179,22 @@ def test_the_page_can_go_nowhere_else(environment, copied):
     assert state == {"address": "mlxr://app/index.html", "evaluated": "EvalError", "fetched": "TypeError", "opened": "null", "outside": "TypeError"}
 
 
+# A page that follows an address of its own that is not there, and then says that it is still shown.
+LOST = """
+const ask = (method, params) => window.webkit.messageHandlers.mlxr.postMessage(JSON.stringify({ id: 1, method, params }));
+setTimeout(() => { location.href = "missing.html"; }, 0);
+setTimeout(() => ask("page.ready", { address: location.href }), 500);
+"""
+
+
+def test_an_address_that_cannot_be_loaded_leaves_the_page_as_it_is(environment, copied):
+    page = copied.parents[1] / "share" / "mlxrunner" / "ui"
+    shutil.copytree(BUILD / "share" / "mlxrunner" / "ui", page)
+    (page / "app.js").write_text(LOST)
+    run = check(environment, copied)
+    assert run.returncode == 0 and json.loads(run.stdout) == {"address": "mlxr://app/index.html"}, run.stderr
+
+
 def test_without_a_display(environment):
     run = check({**environment, "DISPLAY": ":none"})
     assert run.returncode == 1 and "No display can be opened" in run.stderr

@@ -52,6 +52,7 @@ class Window {
   GtkWindow* window_ = nullptr;
   WebKitWebView* view_ = nullptr;  // null again once the window is closed
   std::optional<Bridge> bridge_;
+  bool is_loaded_ = false;
   int status_ = 0;
 };
 
@@ -99,9 +100,15 @@ void Window::open() {
                      return !webkit_hit_test_result_context_is_selection(hit) && !webkit_hit_test_result_context_is_editable(hit);
                    }),
                    nullptr);
-  g_signal_connect(view, "load-failed", G_CALLBACK(+[](WebKitWebView*, WebKitLoadEvent, char*, GError* error, void* self) -> gboolean {
-                     static_cast<Window*>(self)->end(std::string("The page could not be loaded: ") + error->message);
+  // Once the page is there, an address that it cannot load leaves it as it is.
+  g_signal_connect(view, "load-failed", G_CALLBACK(+[](WebKitWebView*, WebKitLoadEvent, char*, GError* error, void* data) -> gboolean {
+                     auto* self = static_cast<Window*>(data);
+                     if (!self->is_loaded_) self->end(std::string("The page could not be loaded: ") + error->message);
                      return TRUE;
+                   }),
+                   this);
+  g_signal_connect(view, "load-changed", G_CALLBACK(+[](WebKitWebView*, WebKitLoadEvent event, void* self) {
+                     if (event == WEBKIT_LOAD_COMMITTED) static_cast<Window*>(self)->is_loaded_ = true;
                    }),
                    this);
   g_signal_connect(view, "web-process-terminated", G_CALLBACK(+[](WebKitWebView*, WebKitWebProcessTerminationReason, void* self) {

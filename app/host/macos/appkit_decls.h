@@ -33,6 +33,10 @@ extern "C" NSString* const NSLocalizedDescriptionKey;
 + (instancetype)URLWithString:(NSString*)text;
 @property(readonly) NSString* absoluteString;
 @end
+@interface NSBundle : NSObject
+@property(class, readonly, strong) NSBundle* mainBundle;
+- (NSURL*)URLForResource:(NSString*)name withExtension:(NSString*)extension;
+@end
 @interface NSURLRequest : NSObject
 + (instancetype)requestWithURL:(NSURL*)url;
 @property(readonly) NSURL* URL;
@@ -101,6 +105,15 @@ enum NSApplicationActivationPolicy : NSInteger {
 @property(readonly, getter=isVisible) BOOL visible;
 @property(getter=isReleasedWhenClosed) BOOL releasedWhenClosed;
 @end
+@interface NSAlert : NSObject
+@property(copy) NSString* messageText;
+@property(copy) NSString* informativeText;
+- (NSInteger)runModal;
+@end
+@interface NSWorkspace : NSObject
+@property(class, readonly, strong) NSWorkspace* sharedWorkspace;
+- (BOOL)openURL:(NSURL*)url;
+@end
 @protocol NSApplicationDelegate <NSObject>
 @optional
 - (void)applicationDidFinishLaunching:(NSNotification*)notification;
@@ -138,8 +151,13 @@ enum SMAppServiceStatus : NSInteger {
 @interface WKContentWorld : NSObject
 @property(class, readonly) WKContentWorld* pageWorld;
 @end
+@interface WKFrameInfo : NSObject
+@property(readonly, getter=isMainFrame) BOOL mainFrame;
+@property(readonly, copy) NSURLRequest* request;
+@end
 @interface WKScriptMessage : NSObject
 @property(readonly, copy) id body;
+@property(readonly, copy) WKFrameInfo* frameInfo;
 @end
 @protocol WKScriptMessageHandlerWithReply <NSObject>
 - (void)userContentController:(WKUserContentController*)controller
@@ -179,6 +197,7 @@ enum WKNavigationActionPolicy : NSInteger { WKNavigationActionPolicyCancel = 0, 
 - (void)webView:(WKWebView*)view
     decidePolicyForNavigationAction:(WKNavigationAction*)action
                     decisionHandler:(void (^)(WKNavigationActionPolicy))decisionHandler;
+- (void)webView:(WKWebView*)view didCommitNavigation:(WKNavigation*)navigation;
 - (void)webView:(WKWebView*)view didFailProvisionalNavigation:(WKNavigation*)navigation withError:(NSError*)error;
 - (void)webViewWebContentProcessDidTerminate:(WKWebView*)view;
 @end

@@ -37,6 +37,8 @@ void make_menu_bar() {
   add_menu(bar, @"MLXR",
            {{@"About MLXR", @selector(orderFrontStandardAboutPanel:)},
             line,
+            {@"Install Command Line Tool…", @selector(installCommandLineTool:)},
+            line,
             {@"Hide MLXR", @selector(hide:), @"h"},
             {@"Hide Others", @selector(hideOtherApplications:), @"h", kCommand | NSEventModifierFlagOption},
             {@"Show All", @selector(unhideAllApplications:)},

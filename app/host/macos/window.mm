@@ -33,6 +33,9 @@ std::string address_of(NSURLRequest* request) {
   return text != nullptr ? text : "";
 }
 
+// The page itself, not a frame in it and not another origin.
+bool is_the_page(WKFrameInfo* frame) { return frame.mainFrame && mlxr::app::is_page_address(address_of(frame.request)); }
+
 }  // namespace
 
 @interface MLXRApplication : NSObject <NSApplicationDelegate, WKNavigationDelegate, WKScriptMessageHandlerWithReply, WKURLSchemeHandler>
@@ -43,6 +46,7 @@ std::string address_of(NSURLRequest* request) {
   mlxr::app::WindowOptions _options;
   std::optional<mlxr::app::Bridge> _bridge;
   NSWindow* _window;
+  BOOL _isLoaded;
 }
 
 - (instancetype)initWithOptions:(const mlxr::app::WindowOptions&)options {
@@ -87,6 +91,18 @@ std::string address_of(NSURLRequest* request) {
 - (void)failWith:(const std::string&)message {
   std::fprintf(stderr, "mlxr: %s\n", message.c_str());
   [self exitWithStatus:1];
+}
+
+// The menu
+
+// A sandboxed app cannot write to /usr/local. Terminal runs the script, which asks for the password once.
+- (void)installCommandLineTool:(id)sender {
+  NSURL* script = [NSBundle.mainBundle URLForResource:@"install-mlx" withExtension:@"command"];
+  if (script != nil && [NSWorkspace.sharedWorkspace openURL:script]) return;
+  NSAlert* alert = [[NSAlert alloc] init];
+  alert.messageText = @"The command line tool could not be installed.";
+  alert.informativeText = script != nil ? @"Terminal could not be opened." : @"This copy of MLXR has no installer for it.";
+  [alert runModal];
 }
 
 // The window
@@ -156,8 +172,13 @@ std::string address_of(NSURLRequest* request) {
   decisionHandler(own ? WKNavigationActionPolicyAllow : WKNavigationActionPolicyCancel);
 }
 
+- (void)webView:(WKWebView*)view didCommitNavigation:(WKNavigation*)navigation {
+  _isLoaded = YES;
+}
+
+// Once the page is there, an address that it cannot load leaves it as it is.
 - (void)webView:(WKWebView*)view didFailProvisionalNavigation:(WKNavigation*)navigation withError:(NSError*)error {
-  [self failWith:std::string("The page could not be loaded: ") + error.localizedDescription.UTF8String];
+  if (!_isLoaded) [self failWith:std::string("The page could not be loaded: ") + error.localizedDescription.UTF8String];
 }
 
 - (void)webViewWebContentProcessDidTerminate:(WKWebView*)view {
@@ -167,6 +188,7 @@ std::string address_of(NSURLRequest* request) {
 - (void)userContentController:(WKUserContentController*)controller
       didReceiveScriptMessage:(WKScriptMessage*)message
                  replyHandler:(void (^)(id reply, NSString* errorMessage))replyHandler {
+  if (!is_the_page(message.frameInfo)) return replyHandler(nil, @"Only MLXR's own page may use the bridge.");
   if (![message.body isKindOfClass:[NSString class]]) return replyHandler(nil, @"A message is a string of JSON.");
   void (^reply)(id, NSString*) = [replyHandler copy];
   _bridge->handle(static_cast<NSString*>(message.body).UTF8String, [reply](const std::string& answer) { reply(to_ns(answer), nil); });

@@ -1,5 +1,6 @@
 // The state of mlxrunnerd, asked again every few seconds, and its Start and Stop.
 import { call, get } from "./bridge.js";
+import { showFolders } from "./folders.js";
 import { bytes, count, duration } from "./format.js";
 
 const kRefreshMs = 2000;
@@ -51,7 +52,8 @@ function renderModels(daemon) {
   byId("models").replaceChildren(...models.map((model) => modelRow(model, loaded.find((one) => one.name === model.name))));
   show("modelCount", models.length === 0 ? "" : `${models.length} on this machine, ${loaded.length} in memory`);
   byId("empty").hidden = models.length > 0;
-  show("empty", daemon ? "No model is here yet. Get one in a terminal: mlx pull smollm2:135m" : "Models are shown while the daemon runs.");
+  const first = state.app?.platform === "macos" ? " (Install Command Line Tool… in the menu MLXR puts mlx there)" : "";
+  show("empty", daemon ? `No models installed. Get one in a terminal: mlx pull smollm2:135m${first}` : "Models are shown while the daemon runs.");
 }
 
 function render() {
@@ -127,6 +129,12 @@ function shown() {
 
 byId("toggle").addEventListener("click", toggle);
 await refresh();
+if (state.app?.platform === "macos") {
+  await showFolders((problem) => {
+    state.failure = problem;
+    render();
+  });
+}
 render();
 await call("page.ready", shown());
 setInterval(async () => {

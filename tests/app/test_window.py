@@ -195,6 +195,32 @@ def test_an_address_that_cannot_be_loaded_leaves_the_page_as_it_is(environment, 
     assert run.returncode == 0 and json.loads(run.stdout) == {"address": "mlxr://app/index.html"}, run.stderr
 
 
+# As the page has it on a Mac, whose program keeps folders that the user chose: another end of the bridge stands for that program.
+MAC = """
+const answers = {
+  "app.info": { version: "1", platform: "macos" },
+  "daemon.status": { running: false, socket: "", log: "", daemon: null },
+  "folders.list": [{ path: "/Models", files: [{ path: "/Models/a.gguf", size: 3e9 }] }, { path: "/Away", problem: "Cannot read the folder /Away" }],
+};
+export async function call(method, params) {
+  if (method !== "page.ready") return answers[method];
+  const folders = [...document.querySelectorAll("#folders li")].map((row) => [row.querySelector(".name").textContent, row.querySelector(".facts").textContent]);
+  return window.webkit.messageHandlers.mlxr.postMessage(JSON.stringify({ id: 1, method, params: { folders } }));
+}
+"""
+
+
+def test_folders_that_the_user_chose(environment, copied):
+    page = copied.parents[1] / "share" / "mlxrunner" / "ui"
+    shutil.copytree(BUILD / "share" / "mlxrunner" / "ui", page)
+    with (page / "bridge.js").open() as file:
+        get = file.read().partition("// The body of one GET")[2]
+    (page / "bridge.js").write_text(MAC + "//" + get)
+    run = check(environment, copied)
+    assert run.returncode == 0, run.stderr
+    assert json.loads(run.stdout) == {"folders": [["/Models", "1 model · 3.0 GB"], ["/Away", "Cannot read the folder /Away"]]}
+
+
 def test_without_a_display(environment):
     run = check({**environment, "DISPLAY": ":none"})
     assert run.returncode == 1 and "No display can be opened" in run.stderr

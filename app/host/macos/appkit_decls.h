@@ -22,16 +22,45 @@ inline NSRect NSMakeRect(CGFloat x, CGFloat y, CGFloat w, CGFloat h) { return {{
 inline NSSize NSMakeSize(CGFloat w, CGFloat h) { return {w, h}; }
 
 // Foundation
-@class NSArray, NSNotification;
+@class NSData, NSError, NSNotification;
 extern "C" NSString* const NSLocalizedDescriptionKey;
 @interface NSString : NSObject
 + (instancetype)stringWithUTF8String:(const char*)text;
 @property(readonly) const char* UTF8String;
 @property(readonly) NSUInteger length;
 @end
+@interface NSArray<ObjectType> : NSObject
+@property(readonly) NSUInteger count;
+- (ObjectType)objectAtIndex:(NSUInteger)index;
+@end
+@interface NSMutableArray<ObjectType> : NSArray <ObjectType>
+- (void)addObject:(ObjectType)object;
+@end
+@interface NSUserDefaults : NSObject
+@property(class, readonly, strong) NSUserDefaults* standardUserDefaults;
+- (NSArray*)arrayForKey:(NSString*)key;
+- (void)setObject:(id)value forKey:(NSString*)key;
+@end
+enum : NSUInteger {
+  NSURLBookmarkResolutionWithSecurityScope = 1 << 10,
+  NSURLBookmarkCreationWithSecurityScope = 1 << 11,
+  NSURLBookmarkCreationSecurityScopeAllowOnlyReadAccess = 1 << 12,
+};
 @interface NSURL : NSObject
 + (instancetype)URLWithString:(NSString*)text;
++ (instancetype)URLByResolvingBookmarkData:(NSData*)bookmark
+                                   options:(NSUInteger)options
+                             relativeToURL:(NSURL*)base
+                       bookmarkDataIsStale:(BOOL*)is_stale
+                                     error:(NSError**)error;
+- (NSData*)bookmarkDataWithOptions:(NSUInteger)options
+    includingResourceValuesForKeys:(NSArray*)keys
+                     relativeToURL:(NSURL*)base
+                             error:(NSError**)error;
+- (BOOL)startAccessingSecurityScopedResource;
+- (void)stopAccessingSecurityScopedResource;
 @property(readonly) NSString* absoluteString;
+@property(readonly, copy) NSString* path;
 @end
 @interface NSBundle : NSObject
 @property(class, readonly, strong) NSBundle* mainBundle;
@@ -109,6 +138,16 @@ enum NSApplicationActivationPolicy : NSInteger {
 @property(copy) NSString* messageText;
 @property(copy) NSString* informativeText;
 - (NSInteger)runModal;
+@end
+enum : NSInteger { NSModalResponseOK = 1 };
+@interface NSOpenPanel : NSObject
++ (NSOpenPanel*)openPanel;
+- (NSInteger)runModal;
+@property BOOL canChooseFiles;
+@property BOOL canChooseDirectories;
+@property(copy) NSString* message;
+@property(copy) NSString* prompt;
+@property(readonly, copy) NSURL* URL;
 @end
 @interface NSWorkspace : NSObject
 @property(class, readonly, strong) NSWorkspace* sharedWorkspace;

@@ -14,6 +14,7 @@
 #include "app/host/macos/appkit.h"
 #include "app/host/macos/launch_agent.h"
 #include "app/host/macos/menu.h"
+#include "app/host/macos/model_folders.h"
 #include "app/host/page.h"
 
 namespace {
@@ -58,6 +59,8 @@ bool is_the_page(WKFrameInfo* frame) { return frame.mainFrame && mlxr::app::is_p
 
 - (void)applicationDidFinishLaunching:(NSNotification*)notification {
   auto methods = mlxr::app::daemon_methods(_options.paths, mlxr::app::start_by_launchd);
+  mlxr::app::restore_model_folders();
+  methods.merge(mlxr::app::model_folder_methods());
   methods["page.ready"] = [self](const nlohmann::json& state, const auto&) {
     on_ui_thread([self, state] { [self pageIsReady:state]; });
     return nlohmann::json::object();

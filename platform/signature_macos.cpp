@@ -36,7 +36,8 @@ Signature own_signature() {
   const auto self = static_cast<SecTaskRef>(const_cast<void*>(task.get()));
   Signature signature;
   const Value sandbox = entitlement(self, "com.apple.security.app-sandbox");
-  signature.sandboxed = sandbox && CFGetTypeID(sandbox.get()) == CFBooleanGetTypeID() && CFBooleanGetValue(static_cast<CFBooleanRef>(sandbox.get()));
+  signature.sandboxed =
+      sandbox && CFGetTypeID(sandbox.get()) == CFBooleanGetTypeID() && CFBooleanGetValue(static_cast<CFBooleanRef>(sandbox.get()));
   const Value groups = entitlement(self, "com.apple.security.application-groups");
   if (!groups || CFGetTypeID(groups.get()) != CFArrayGetTypeID()) return signature;
   const auto list = static_cast<CFArrayRef>(groups.get());

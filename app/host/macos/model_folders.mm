@@ -19,7 +19,7 @@ NSString* const kBookmarks = @"ModelFolders";  // in the app's preferences: an a
 
 struct Folder {
   std::string path;
-  NSURL* url;        // access to it has been started
+  NSURL* url;  // access to it has been started
   NSData* bookmark;
 };
 

@@ -1,4 +1,5 @@
-// Of Apple's header of this name, what metal-cpp, daemon/managed_macos.cpp and platform/signature_macos.cpp need: see cmake/stubs/README.md.
+// Of Apple's header of this name, what metal-cpp, daemon/managed_macos.cpp and platform/signature_macos.cpp need: see
+// cmake/stubs/README.md.
 #pragma once
 
 extern "C" {

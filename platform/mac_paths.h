@@ -12,7 +12,7 @@ namespace mlxr::platform {
 
 // What the signature of a Mac program entitles it to. A program that was built from source has neither.
 struct Signature {
-  std::string app_group;   // TEAM.com.company.mlxr; empty: none
+  std::string app_group;   // TEAM.APP_ID, such as ABCDE12345.org.example.app; empty: none
   bool sandboxed = false;  // writes only to its containers and to the folders that its entitlements name
 };
 

@@ -4,8 +4,8 @@ import plistlib
 import re
 import shutil
 import subprocess
-import tomllib
 
+import manifest
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -79,11 +79,12 @@ def test_one_cpp_runtime_the_systems(name):
 def test_carries_its_info_plist(name, code, tmp_path):
     llvm("objcopy", f"--dump-section=__TEXT,__info_plist={tmp_path}/plist", BUILD / name, tmp_path / "unused")
     info = plistlib.loads((tmp_path / "plist").read_bytes())
-    manifest = tomllib.loads((ROOT / "release" / "manifest.toml").read_text())
-    assert info["CFBundleIdentifier"] == manifest["code"][code]["identifier"]
-    assert info["CFBundleShortVersionString"] == (ROOT / "VERSION").read_text().strip()
+    release = manifest.load()
+    (identifier,) = {entry.code.identifier for entry in release.trees["daemon"] if entry.code and entry.code.name == code}
+    assert info["CFBundleIdentifier"] == identifier
+    assert info["CFBundleShortVersionString"] == release.channel.version
     assert info["CFBundleName"] == pathlib.Path(name).name
-    assert info["LSMinimumSystemVersion"] == manifest["product"]["minimum_macos"]
+    assert info["LSMinimumSystemVersion"] == release.product["minimum_macos"]
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

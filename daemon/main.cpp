@@ -2,7 +2,11 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <optional>
@@ -16,6 +20,8 @@
 #include "daemon/transport/instance.h"
 #include "daemon/transport/server.h"
 #include "platform/cpu.h"
+#include "platform/files.h"
+#include "platform/links.h"
 #include "platform/paths.h"
 #include "platform/secrets.h"
 #include "platform/service.h"
@@ -46,10 +52,22 @@ Handler handler_of(const Router& router) {
   };
 }
 
+// launchd gives /dev/null, and one property list serves all users: it cannot name a log of each.
+Result<void> write_to_log(const std::filesystem::path& log) {
+  std::error_code failed;
+  std::filesystem::create_directories(log.parent_path(), failed);  // a failure shows in open
+  const int file = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  if (file < 0 || ::dup2(file, STDOUT_FILENO) < 0 || ::dup2(file, STDERR_FILENO) < 0)
+    return fail(platform::os_error(errno, "Cannot write the log " + log.string()));
+  ::close(file);
+  return {};
+}
+
 Result<void> serve(const Config& config, const platform::Paths& paths) {
   // The place first: a second daemon must find out before it touches anything.
   auto instance = Instance::claim(config.uds.empty() ? paths.socket : config.uds);
   if (!instance) return fail(instance.error());
+  for (const auto& complaint : platform::make_links(paths)) spdlog::warn("{}", complaint);
   std::string token;
   if (config.port != 0) {
     auto read = platform::capability_token(paths);
@@ -107,10 +125,11 @@ int main(int argc, char** argv) {
   CLI::App app("mlxrunnerd serves local models over a private Unix socket.");
   std::string config_file;
   std::optional<int> threads;
-  bool show_config = false;
+  bool show_config = false, log_file = false;
   app.add_option("--config", config_file, "Read this file instead of the usual server.yaml")->check(CLI::ExistingFile);
   app.add_option("--threads", threads, "Kernel threads, whatever server.yaml says; 0: one per core")->check(CLI::Range(0, 1024));
   app.add_flag("--show-config", show_config, "Print the settings that hold here, and where each comes from; start nothing");
+  app.add_flag("--log-file", log_file, "Write to mlxrunnerd.log in the folder of logs instead of stderr: for launchd");
   app.set_version_flag("--version", std::string("mlxrunnerd ") + kVersion);
   try {
     app.parse(argc, argv);
@@ -125,6 +144,8 @@ int main(int argc, char** argv) {
   const auto done = [&]() -> Result<void> {
     const auto paths = platform::Paths::from_environment();
     if (!paths) return fail(paths.error());
+    if (log_file)
+      if (auto opened = write_to_log(paths->logs / "mlxrunnerd.log"); !opened) return opened;
     auto config = effective_config(config_file.empty() ? paths->config : std::filesystem::path(config_file));
     if (!config) return fail(config.error());
     if (threads && config->is_managed("threads"))

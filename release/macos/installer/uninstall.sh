@@ -24,7 +24,7 @@ if [ -z "$dry" ]; then
   stop_job @daemon_id@ /Library/MLXRunner/bin/mlxrunnerd
   stop_job @app_agent@ /Applications/MLXR.app/Contents/Helpers/mlxrunnerd
 fi
-links | while read -r link target; do
+links | while read -r link _; do
   ! is_ours "$root/usr/local/$link" || remove "$root/usr/local/$link"
 done
 remove "$root/Library/LaunchAgents/@daemon_id@.plist"

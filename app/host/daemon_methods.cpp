@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "cli/client.h"
 #include "cli/daemon_process.h"
@@ -67,6 +68,19 @@ Answer stop(const Paths& paths, const std::atomic<bool>& cancelled) {
   return status(paths, cancelled);
 }
 
+// On its socket the daemon takes a path for a model's name. The page has no files, so it names installed models only.
+std::optional<BridgeError> check_model_names(const json& body) {
+  if (!body.is_object()) return std::nullopt;
+  for (const char* field : {"model", "name"}) {
+    const json value = body.value(field, json());
+    if (!value.is_string()) continue;
+    const auto& name = value.get_ref<const std::string&>();
+    if (name.contains('/') || name.ends_with(".gguf"))
+      return BridgeError{"permission", "The page may name installed models only, not '" + name + "'."};
+  }
+  return std::nullopt;
+}
+
 Answer request(const Paths& paths, const json& params, const std::atomic<bool>& cancelled) {
   if (auto known = check_names(params, {"method", "path", "body"}); !known) return std::unexpected(known.error());
   for (const char* name : {"method", "path"}) {
@@ -80,6 +94,7 @@ Answer request(const Paths& paths, const json& params, const std::atomic<bool>& 
   const bool has_body = params.contains("body");
   if (has_body != (method == "POST")) return app::refuse("invalid_params", method + (has_body ? " takes no 'body'." : " needs a 'body'."));
 
+  if (auto wrong = check_model_names(params.value("body", json()))) return std::unexpected(std::move(*wrong));
   const std::string body = has_body ? params["body"].dump(-1, ' ', false, json::error_handler_t::replace) : "";
   auto answer = cli::Client(paths.socket, cancelled).send(path, has_body ? &body : nullptr, kTimeout);
   if (!answer) return refuse(answer.error());

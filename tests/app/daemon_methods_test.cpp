@@ -173,6 +173,18 @@ TEST_F(DaemonMethods, OnlyRoutesThatReadArePassedOn) {
   EXPECT_EQ(daemon.request(), "");
 }
 
+TEST_F(DaemonMethods, ThePageNamesInstalledModelsAndNoFiles) {
+  FakeDaemon daemon(paths_.socket, http("200 OK", "{}"));
+  for (const char* field : {"model", "name"}) {
+    for (const char* file : {"/etc/hostname", "../x", "x://../../etc/hostname", "model.gguf"}) {
+      const json refused = error("daemon.request", {{"method", "POST"}, {"path", "/api/show"}, {"body", {{field, file}}}});
+      EXPECT_EQ(refused["code"], "permission") << file;
+      EXPECT_THAT(refused["message"].get<std::string>(), HasSubstr(file));
+    }
+  }
+  EXPECT_EQ(daemon.request(), "");
+}
+
 TEST_F(DaemonMethods, WrongParametersAreNamed) {
   const auto says = [&](const std::string& method, const json& params) {
     const json failed = error(method, params);

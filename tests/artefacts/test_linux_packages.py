@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 
+import components
 import manifest
 import pytest
 from packages import DEBIAN_VERSION, MACHINES, NUMBER, ROOT, VERSION, deb, emulator, field, output, tarball
@@ -200,6 +201,31 @@ def test_the_unit_is_valid(unpacked, architecture, tmp_path):
     file.write_text(here)
     run = subprocess.run(["systemd-analyze", "verify", "--user", file], env={**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)}, capture_output=True, text=True)
     assert (run.returncode, run.stderr) == (0, "")
+
+
+def test_the_unit_of_the_archive_is_valid_where_the_documentation_puts_it(unpacked, architecture, tmp_path):
+    """The lines of docs/install-linux.md, as they stand there, in a folder with a name of all kinds."""
+    need("systemd-analyze")
+    lines = re.search(r"From the archive.*?\n\n((?:    .+\n)+)", (ROOT / "docs" / "install-linux.md").read_text(), re.S)[1]
+    folder = tmp_path / "My Pro|gr&ms %h"
+    folder.symlink_to(unpacked["archive"])
+    environment = {**os.environ, "HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)}
+    subprocess.run(["bash", "-euc", lines], cwd=folder, env={**environment, "PWD": str(folder)}, check=True)
+    unit = tmp_path / ".config/systemd/user/mlxrunnerd.service"
+    unit.write_text(unit.read_text().replace("Documentation=man:mlxrunnerd(8)\n", "").replace("%h", str(tmp_path)))
+    assert (tmp_path / ".local/opt/mlxrunner/bin/mlxrunnerd").exists()
+    run = subprocess.run(["systemd-analyze", "verify", "--user", unit], env=environment, capture_output=True, text=True)
+    assert (run.returncode, run.stderr) == (0, "")
+
+
+def test_the_libraries_of_the_wheel_are_named_with_their_versions_and_source(unpacked, architecture):
+    platform_name = {"amd64": "linux-x86_64", "arm64": "linux-arm64"}[architecture]
+    parts = components.wheel_bundle(platform_name, components.Places(ROOT / ".deps" / "wheels", None, None))
+    for name in ("archive", "mlxrunner"):
+        text = (unpacked[name] / "share/doc/mlxrunner/copyright").read_text()
+        for library, package in (("libgfortran5", "gcc"), ("libquadmath0", "gcc"), ("libblas3", "lapack")):
+            assert f"({package} {parts[library]['version']})" in text, library
+        assert f"gcc-12_{parts['libgfortran5']['version']}.dsc" in text  # the offer of the GPL and the LGPL
 
 
 def test_the_same_source_makes_the_same_bytes(tmp_path):

@@ -20,6 +20,7 @@ import checksums
 import components
 import linkage
 import manifest
+import metal_pack
 import notarize
 import provenance
 import sbom
@@ -48,6 +49,7 @@ class Release:
     signer: object
     notary: notarize.Notary
     key: object  # Ed25519: signs checksums and provenance
+    metallib: pathlib.Path | None  # a compiled Metal kernel pack, in place of that of the build, which has sources
 
     @property
     def version(self):
@@ -150,9 +152,11 @@ def macos(release):
     yield release.notary.notarize(package, staple=package)
     yield f"made: {package.name}"
 
-    for tree, artefacts in ((app, (app_zip, image)), (daemon, (daemon_zip,)), (release.work / "pkg", (package,))):
-        for artefact in artefacts:
-            papers(release, "macos-arm64", release.build_folder, tree, artefact)
+    for component in release.manifest.components:
+        if component.scripts:
+            pkg.fill_scripts(component, release.names, release.work / "pkg" / "scripts" / component.name)
+    for tree, artefact in ((app, app_zip), (release.work / "dmg", image), (daemon, daemon_zip), (release.work / "pkg", package)):
+        papers(release, "macos-arm64", release.build_folder, tree, artefact)
     yield "made: SBOMs of these"
 
 
@@ -190,12 +194,12 @@ def seal(release):
 
 def options():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--application", metavar="IDENTITY", help="Developer ID Application: FILE.p12, FILE.pem, smartcard, or a name in the keychain with --codesign")  # fmt: skip
+    parser.add_argument("--application", metavar="IDENTITY", help="Developer ID Application: FILE.p12, FILE.pem or smartcard")  # fmt: skip
     parser.add_argument("--installer", metavar="IDENTITY", help="Developer ID Installer, likewise")  # fmt: skip
-    parser.add_argument("--codesign", action="store_true", help="sign by Apple's tools instead of rcodesign (on a Mac)")
     parser.add_argument("--timestamp-url", default=None, help="a time-stamp server, or none (default: Apple's, and none for test identities)")
     parser.add_argument("--release-key", metavar="FILE", help="base64 of an Ed25519 seed: signs checksums and provenance")  # fmt: skip
     parser.add_argument("--notary-key", metavar="FILE", help="an App Store Connect API key")
+    parser.add_argument("--metallib", type=pathlib.Path, metavar="FOLDER", help="the Metal kernel pack that scripts/build_metal.sh made of this version on a Mac")
     parser.add_argument("--require-identities", action="store_true", help="end with an error where one of the above is missing, instead of using test identities")
     return parser.parse_args()
 
@@ -204,10 +208,6 @@ def check_identities(chosen, identity):
     """What is given must fit together, and be what the manifest names. Errors: ValueError."""
     if bool(chosen.application) != bool(chosen.installer):
         raise ValueError("--application and --installer go together; give both, or neither for test identities")
-    if chosen.codesign and sys.platform != "darwin":
-        raise ValueError("--codesign needs a Mac; without it rcodesign signs, on any system")
-    if chosen.codesign and not chosen.application:
-        raise ValueError("--codesign needs --application and --installer, names of identities in the keychain")
     needed = ("application", "installer", "notary_key", "release_key")
     if chosen.require_identities and (missing := [f"--{name.replace('_', '-')}" for name in needed if not getattr(chosen, name)]):
         raise ValueError(f"--require-identities was given, and {', '.join(missing)} is missing: what would be made could not be published")
@@ -236,7 +236,7 @@ def main():
         keys = root / "build" / "test-identities"
         identities = (sign.test_identity(tools.rcodesign, "developer-id-application", keys / "application.pem"),
                       sign.test_identity(tools.rcodesign, "developer-id-installer", keys / "installer.pem"))  # fmt: skip
-    signer = sign.Codesign(*identities, timestamp) if chosen.codesign else sign.Rcodesign(tools.rcodesign, *identities, timestamp)
+    signer = sign.Rcodesign(tools.rcodesign, *identities, timestamp)
     if chosen.release_key:
         key = release_key(pathlib.Path(chosen.release_key), loaded.identity)
     else:
@@ -246,7 +246,9 @@ def main():
     if chosen.application:
         build_number.check(loaded.channel.version, epoch)
     release = Release(root, loaded, (root / "VERSION").read_text().strip(), loaded.identity["team"] if chosen.application else sign.TEST_TEAM, epoch, tools,
-                      signer, notarize.Notary(tools.rcodesign, chosen.notary_key), key)  # fmt: skip
+                      signer, notarize.Notary(tools.rcodesign, chosen.notary_key), key, chosen.metallib)  # fmt: skip
+    if release.metallib:
+        metal_pack.check(release.metallib, release.build_folder / "lib/kernels/metal")
     release.artefacts.mkdir(parents=True, exist_ok=True)
     release.work.mkdir(parents=True, exist_ok=True)
     if not chosen.application:

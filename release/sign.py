@@ -1,8 +1,7 @@
-"""Signs code, bundles, disk images and packages: by rcodesign, on any system, or by Apple's own tools on a Mac.
+"""Signs code, bundles, disk images and packages with rcodesign.
 
-An identity is a file (PKCS#12 as .p12, with its password in a file beside it: NAME.p12.password; or a certificate and key as .pem), "smartcard",
-for rcodesign; or the name of one in the Mac's keychain, for codesign and productsign. All code has the hardened runtime. What is nested is
-signed first: its own signature is then sealed by what contains it, and is not touched again.
+An identity is a file (PKCS#12 as .p12, with its password in a file beside it: NAME.p12.password; or a certificate and key as .pem) or
+"smartcard". All code has the hardened runtime. Nested code is signed first: what contains it seals its signature and does not touch it again.
 """
 
 import dataclasses
@@ -58,31 +57,6 @@ class Rcodesign:
         self._sign(self.installer, unsigned, path)
 
 
-@dataclasses.dataclass(frozen=True)
-class Codesign:
-    """Apple's tools, with identities of the keychain."""
-
-    application: str
-    installer: str
-    timestamp_url: str
-
-    def _timestamp(self):
-        return "--timestamp=none" if self.timestamp_url == NO_TIMESTAMP else f"--timestamp={self.timestamp_url}"
-
-    def sign_code(self, path, code):
-        entitlements = ["--entitlements", code.entitlements] if code.entitlements else []
-        run("codesign", "--force", "--sign", self.application, "--options", "runtime", self._timestamp(), "--identifier", code.identifier,
-            *entitlements, path)  # fmt: skip
-
-    sign_bundle = sign_code  # codesign signs what it is given, and seals what is nested as it is
-
-    def sign_image(self, path, identifier):
-        run("codesign", "--force", "--sign", self.application, self._timestamp(), "--identifier", identifier, path)
-
-    def sign_package(self, unsigned, path):
-        run("productsign", "--sign", self.installer, self._timestamp(), unsigned, path)
-
-
 def test_identity(program, profile, path):
     """Makes a certificate that nobody trusts, of the right form, unless it is there: a release without an identity is signed by it."""
     if not path.exists():
@@ -94,7 +68,7 @@ def test_identity(program, profile, path):
 
 
 def team_of(identity):
-    """The team in an identity's certificate; None for one in a keychain or on a smartcard, whose certificate is not at hand.
+    """The team in an identity's certificate; None for one on a smartcard, whose certificate is not at hand.
     Errors: ValueError for a file that holds no certificate."""
     if identity.endswith((".p12", ".pfx")):
         password = pathlib.Path(identity + ".password").read_text().encode()

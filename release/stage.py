@@ -49,6 +49,8 @@ def fill(release, template, to):
 def _source(release, entry):
     folder = {"build": release.build_folder, "mlx": release.mlx_folder}.get(entry.kind, release.root)
     source = folder / entry.source
+    if release.metallib and (entry.kind, entry.source) == ("build", "lib/kernels/metal/"):
+        source = release.metallib
     if not source.exists():
         raise StageError(f"{entry.to} is made from {source}, which is not there. Was it built?")
     return source

@@ -63,7 +63,7 @@ def test_a_new_key_is_for_its_owner_alone_and_never_overwritten(key):
 
 
 def chosen(**given):
-    nothing = {"application": None, "installer": None, "codesign": False, "notary_key": None, "release_key": None, "require_identities": False}
+    nothing = {"application": None, "installer": None, "notary_key": None, "release_key": None, "require_identities": False}
     return argparse.Namespace(**{**nothing, **given})
 
 

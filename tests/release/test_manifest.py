@@ -43,19 +43,10 @@ def test_what_could_not_become_a_release_is_refused(tmp_path, line, words):
     assert words in str(error.value)
 
 
-@pytest.mark.parametrize(
-    "options, words",
-    [
-        (["--application", "a.p12"], "--application and --installer go together"),
-        (["--codesign", "--application", "A", "--installer", "I"], "--codesign needs a Mac"),
-    ],
-)
-def test_options_that_do_not_fit_are_refused(options, words):
+def test_one_identity_without_the_other_is_refused():
     pytest.importorskip("PIL", reason="Pillow is not installed: scripts/setup release")
-    if "--codesign" in options and sys.platform == "darwin":
-        pytest.skip("this is a Mac")
-    done = subprocess.run([sys.executable, ROOT / "release" / "release.py", *options], capture_output=True, text=True)
-    assert done.returncode != 0 and words in done.stderr and "Traceback" not in done.stderr
+    done = subprocess.run([sys.executable, ROOT / "release" / "release.py", "--application", "a.p12"], capture_output=True, text=True)
+    assert done.returncode != 0 and "--application and --installer go together" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_a_channel_that_there_is_not_is_refused(monkeypatch):

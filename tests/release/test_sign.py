@@ -15,23 +15,13 @@ DAEMON = next(entry.code for entry in manifest.load().trees["daemon"] if entry.c
 
 @pytest.fixture
 def asked(tmp_path, monkeypatch):
-    """Stands for rcodesign, codesign and productsign: returns what they were called with."""
+    """Stands for rcodesign: returns what it was called with."""
     log = tmp_path / "log"
-    for name in ("rcodesign", "codesign", "productsign"):
-        (tmp_path / name).write_text(f'#!/bin/sh\nprintf "%s\\n" "$(basename "$0") $*" >>"{log}"\ncase "$*" in *refused*) echo no such identity; exit 3;; esac\n')
-        (tmp_path / name).chmod(0o755)
+    program = tmp_path / "rcodesign"
+    program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$(basename "$0") $*" >>"{log}"\ncase "$*" in *refused*) echo no such identity; exit 3;; esac\n')
+    program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     return lambda: log.read_text().splitlines()
-
-
-def test_apples_tools(asked):
-    signer = sign.Codesign("Developer ID Application: A", "Developer ID Installer: A", "http://time")
-    signer.sign_code("bin/mlxrunnerd", DAEMON)
-    signer.sign_package("unsigned.pkg", "MLXR.pkg")
-    code, package = asked()
-    assert code.startswith("codesign --force --sign Developer ID Application: A --options runtime --timestamp=http://time")
-    assert f"--identifier {DAEMON.identifier} --entitlements {DAEMON.entitlements}" in code
-    assert package == "productsign --sign Developer ID Installer: A --timestamp=http://time unsigned.pkg MLXR.pkg"
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ pytest.importorskip("cryptography", reason="not installed: run scripts/setup rel
 
 import checksums  # noqa: E402
 import signing_key  # noqa: E402
+from artefacts import ROOT  # noqa: E402
 from openssl import needs_openssl, verifies  # noqa: E402
 
 
@@ -104,3 +105,36 @@ def test_a_folder_or_a_link_is_refused(folder, key):
     (folder / "inside").symlink_to("MLXR-1.0.dmg")
     with pytest.raises(ValueError, match="not a plain file"):
         checksums.write(folder, key)
+
+
+@pytest.fixture
+def check_signature(tmp_path, key):
+    """scripts/check-signature of a repository that has this release key."""
+    repo = tmp_path / "repo"
+    (repo / "scripts" / "lib").mkdir(parents=True)
+    for name in ("check-signature", "lib/common.sh"):
+        shutil.copy(ROOT / "scripts" / name, repo / "scripts" / name)
+    (repo / "release").mkdir()
+    (repo / "release" / "manifest.toml").write_text(f'[identity]\nrelease_key = "{signing_key.public_text(key)}"\n')
+    return lambda folder: subprocess.run([repo / "scripts" / "check-signature", folder], capture_output=True, text=True)
+
+
+@needs_openssl
+@pytest.mark.skipif(not shutil.which("sha256sum"), reason="this system has no sha256sum")
+def test_a_user_checks_a_download_without_our_python(folder, key, check_signature):
+    done = check_signature(folder)
+    assert done.returncode == 0 and "2 files are what SHA256SUMS says" in done.stdout, done.stderr
+    (folder / "more").write_bytes(b"more")
+    assert check_signature(folder).returncode != 0
+    (folder / "more").unlink()
+    flip(folder / "MLXR-1.0.dmg")
+    assert check_signature(folder).returncode != 0
+    checksums.write(folder, signing_key.load(another_seed(folder.parent)))
+    done = check_signature(folder)
+    assert done.returncode != 0 and "not signed with the release key" in done.stderr
+
+
+def another_seed(folder):
+    path = folder / "another"
+    path.write_text(base64.b64encode(bytes(range(1, 33))).decode())
+    return path

@@ -86,18 +86,41 @@ def listings(architecture):
     yield prefix, members(output("tar", "--zstd", "-tvf", tarball(architecture)))
 
 
+def as_debian_has_them(contents):
+    """Manual pages and changelogs are compressed; the licence is in /usr/share/common-licenses; the changelog is one in Debian's format."""
+    doc = "share/doc/mlxrunner"
+    files = {f"{path}.gz" if "/man/" in path else path for path in contents} - {f"{doc}/changelog", f"{doc}/LICENSE"}
+    return files | {f"{doc}/changelog.gz", f"{doc}/CHANGELOG.md.gz"}
+
+
+# What lintian says and we keep: programs carry libraries of MLX's wheel and static ones, which differ between the systems that one package serves;
+# the package of headers has the shared library too, whose programs need MLX's folder beside it.
+KEPT = {"embedded-library", "custom-library-search-path", "initial-upload-closes-no-bugs", "no-manual-page", "hardening-no-fortify-functions",
+        "non-dev-pkg-with-shlib-symlink", "package-name-doesnt-match-sonames", "no-symbols-control-file", "no-shlibs-control-file", "bogus-mail-host-in-debian-changelog",
+        "shared-library-lacks-prerequisites", "library-not-linked-against-libc"}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["mlxrunner", "libmlxrunner-dev", "mlxrunner-app"])
+def test_lintian_finds_nothing_else(name):
+    need("lintian")
+    run = subprocess.run(["lintian", "--no-cfg", "--display-level", ">=warning", deb(name)], capture_output=True, text=True)
+    said = re.findall(r"^([EW]): \S+: (\S+) ?(.*)$", run.stdout, re.M)
+    assert [words for words in said if words[1] not in KEPT] == [], run.stdout
+
+
 def test_contents(architecture):
     programs, dev, archive = ({path.removeprefix(prefix): what for path, what in files.items() if not what[0].startswith("d")}
                               for prefix, files in listings(architecture))  # fmt: skip
-    for files in (programs, archive):
-        rest = {path for path in files if not WHEEL.fullmatch(path) and not WINDOW.fullmatch(path)}
-        assert rest == set(CONTENTS)
+    for files, wanted in ((programs, as_debian_has_them(CONTENTS)), (archive, set(CONTENTS))):
+        assert {path for path in files if not WHEEL.fullmatch(path) and not WINDOW.fullmatch(path)} == wanted
     assert not [path for path in programs if WINDOW.fullmatch(path)]  # a package of its own
     so = f"lib/libmlxrunner_core.so.{NUMBER}"
-    major = NUMBER.split(".")[0]
+    major, minor, _ = NUMBER.split(".")
+    soversion = major if major != "0" else f"0.{minor}"
     headers = {f"include/mlxrunner/{file.name}" for room in ("core", "platform") for file in (ROOT / room / "include" / "mlxrunner").glob("*.h")}
-    links = {"lib/libmlxrunner_core.so": f"libmlxrunner_core.so.{major}", f"lib/libmlxrunner_core.so.{major}": pathlib.PurePath(so).name}
-    assert set(dev) == headers | set(links) | {so, "lib/libmlxrunner_core.a", "lib/pkgconfig/mlxrunner_core.pc"}
+    links = {"lib/libmlxrunner_core.so": f"libmlxrunner_core.so.{soversion}", f"lib/libmlxrunner_core.so.{soversion}": pathlib.PurePath(so).name}
+    assert set(dev) == headers | set(links) | {so, "lib/libmlxrunner_core.a", "lib/pkgconfig/mlxrunner_core.pc",
+                                                      "share/doc/libmlxrunner-dev/changelog.gz", "share/doc/libmlxrunner-dev/copyright"}  # fmt: skip
     assert {path: link for path, (_, _, link) in dev.items() if link} == links
 
 

@@ -24,13 +24,25 @@ endif()
 
 set(CPACK_DEBIAN_PROGRAMS_PACKAGE_NAME mlxrunner)
 set(CPACK_DEBIAN_PROGRAMS_PACKAGE_SHLIBDEPS ON)
-set(CPACK_COMPONENT_PROGRAMS_DESCRIPTION "A daemon keeps models in memory and answers in the forms of OpenAI and Ollama on a Unix socket that
-only its user can reach; the command mlx fetches models, asks them and chats with them.")
+set(CPACK_COMPONENT_PROGRAMS_DESCRIPTION "A daemon keeps models in memory and answers in the forms of OpenAI
+and Ollama on a Unix socket that only its user can reach. The command mlx
+downloads models, asks them and chats with them.")
+
+# The package is named after the library's soname, so that two versions can be installed side by side. MLX is in the programs' package.
+get_target_property(soversion mlxrunner_core_shared SOVERSION)
+set(CPACK_DEBIAN_LIB_PACKAGE_NAME libmlxrunner-core${soversion})
+set(CPACK_DEBIAN_LIB_PACKAGE_SECTION libs)
+set(CPACK_DEBIAN_LIB_PACKAGE_SHLIBDEPS ON)
+file(WRITE ${CMAKE_CURRENT_BINARY_DIR}/lib/shlibs "libmlxrunner_core ${soversion} ${CPACK_DEBIAN_LIB_PACKAGE_NAME} (= ${CPACK_PACKAGE_VERSION})\n")
+file(WRITE ${CMAKE_CURRENT_BINARY_DIR}/lib/triggers "activate-noawait ldconfig\n")
+set(CPACK_DEBIAN_LIB_PACKAGE_CONTROL_EXTRA ${CMAKE_CURRENT_BINARY_DIR}/lib/shlibs ${CMAKE_CURRENT_BINARY_DIR}/lib/triggers)
+set(CPACK_DEBIAN_LIB_PACKAGE_DEPENDS "mlxrunner (= ${CPACK_PACKAGE_VERSION})")
+set(CPACK_COMPONENT_LIB_DESCRIPTION "The engine of MLXR as a shared library.")
 
 set(CPACK_DEBIAN_DEV_PACKAGE_NAME libmlxrunner-dev)
 set(CPACK_DEBIAN_DEV_PACKAGE_SECTION libdevel)
-set(CPACK_DEBIAN_DEV_PACKAGE_SHLIBDEPS ON)
-set(CPACK_DEBIAN_DEV_PACKAGE_DEPENDS "mlxrunner (= ${CPACK_PACKAGE_VERSION}), libpcre2-dev, libsodium-dev, libssl-dev")  # what the archive needs
+set(CPACK_DEBIAN_DEV_PACKAGE_DEPENDS  # the last three: what the archive needs
+  "${CPACK_DEBIAN_LIB_PACKAGE_NAME} (= ${CPACK_PACKAGE_VERSION}), libpcre2-dev, libsodium-dev, libssl-dev")
 set(CPACK_COMPONENT_DEV_DESCRIPTION "The engine of MLXR for programs in C++23: libmlxrunner_core and its headers.")
 
 set(CPACK_DEBIAN_APP_PACKAGE_NAME mlxrunner-app)

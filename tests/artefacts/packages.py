@@ -13,6 +13,9 @@ NUMBER = (ROOT / "VERSION").read_text().strip()
 VERSION = manifest.load().channel.version
 DEBIAN_VERSION = VERSION.replace("-", "~")
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
+_major, _minor = NUMBER.split(".")[:2]
+SOVERSION = _major if _major != "0" else f"0.{_minor}"  # before 1.0 each minor version is one of its own
+LIBRARY = f"libmlxrunner-core{SOVERSION}"
 PRESETS = {"amd64": "release", "arm64": "arm64-linux-release"}
 
 

@@ -1,11 +1,11 @@
-"""libmlxrunner-dev: a program of others is compiled against the package, wherever that was unpacked, and runs a model."""
+"""libmlxrunner-dev and the library's own package: a program of others is compiled against them, wherever they were unpacked, and runs a model."""
 
 import os
 import pathlib
 import subprocess
 
 import pytest
-from packages import ROOT, deb, output
+from packages import LIBRARY, ROOT, deb, output
 
 MODEL_FILE = pathlib.Path(os.environ.get("MLXR_TEST_MODELS", ROOT / ".deps" / "models")) / "SmolLM2-135M-Instruct.Q4_1.gguf"
 
@@ -13,7 +13,7 @@ MODEL_FILE = pathlib.Path(os.environ.get("MLXR_TEST_MODELS", ROOT / ".deps" / "m
 @pytest.fixture(scope="module")
 def prefix(tmp_path_factory):
     folder = tmp_path_factory.mktemp("prefix")
-    for name in ("mlxrunner", "libmlxrunner-dev"):
+    for name in ("mlxrunner", LIBRARY, "libmlxrunner-dev"):
         subprocess.run(["dpkg-deb", "-x", deb(name), folder], check=True)
     return folder / "usr"
 

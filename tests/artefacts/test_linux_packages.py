@@ -12,7 +12,7 @@ import subprocess
 import components
 import manifest
 import pytest
-from packages import DEBIAN_VERSION, MACHINES, NUMBER, ROOT, VERSION, deb, emulator, field, output, tarball
+from packages import DEBIAN_VERSION, LIBRARY, MACHINES, NUMBER, ROOT, SOVERSION, VERSION, deb, emulator, field, output, tarball
 
 ARCHITECTURES = ["amd64", "arm64"]
 METADATA = ROOT / "release" / "linux"
@@ -61,10 +61,10 @@ def unpacked(architecture, tmp_path_factory):
     need("bsdtar")
     folder = tmp_path_factory.mktemp(architecture)
     subprocess.run(["bsdtar", "-C", folder, "-xf", tarball(architecture)], check=True)
-    for name in ("mlxrunner", "libmlxrunner-dev"):
+    for name in ("mlxrunner", LIBRARY, "libmlxrunner-dev"):
         subprocess.run(["dpkg-deb", "-x", deb(name, architecture), folder / name], check=True)
     return {"archive": folder / f"mlxrunner-{VERSION}-linux-{MACHINES[architecture]}", "mlxrunner": folder / "mlxrunner" / "usr",
-            "libmlxrunner-dev": folder / "libmlxrunner-dev" / "usr"}  # fmt: skip
+            LIBRARY: folder / LIBRARY / "usr", "libmlxrunner-dev": folder / "libmlxrunner-dev" / "usr"}  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -82,6 +82,7 @@ def dynamic(file, tag):
 def listings(architecture):
     prefix = f"mlxrunner-{VERSION}-linux-{MACHINES[architecture]}/"
     yield "usr/", members(output("dpkg-deb", "-c", deb("mlxrunner", architecture)))
+    yield "usr/", members(output("dpkg-deb", "-c", deb(LIBRARY, architecture)))
     yield "usr/", members(output("dpkg-deb", "-c", deb("libmlxrunner-dev", architecture)))
     yield prefix, members(output("tar", "--zstd", "-tvf", tarball(architecture)))
 
@@ -93,35 +94,33 @@ def as_debian_has_them(contents):
     return files | {f"{doc}/changelog.gz", f"{doc}/CHANGELOG.md.gz"}
 
 
-# What lintian says and we keep: programs carry libraries of MLX's wheel and static ones, which differ between the systems that one package serves;
-# the package of headers has the shared library too, whose programs need MLX's folder beside it.
-KEPT = {"embedded-library", "custom-library-search-path", "initial-upload-closes-no-bugs", "no-manual-page", "hardening-no-fortify-functions",
-        "non-dev-pkg-with-shlib-symlink", "package-name-doesnt-match-sonames", "no-symbols-control-file", "no-shlibs-control-file", "bogus-mail-host-in-debian-changelog",
-        "shared-library-lacks-prerequisites", "library-not-linked-against-libc"}  # fmt: skip
+# What lintian says and is meant. What MLXR links in differs between the systems that one package serves; MLX is as its wheel has it; CPack
+# calls ldconfig itself; the daemon's own check of an installation reads dpkg's database; the .pc file is where the prefix is, not a system's.
+KEPT = {"embedded-library", "unstripped-binary-or-object", "maintscript-calls-ldconfig", "uses-dpkg-database-directly",
+        "pkg-config-unavailable-for-cross-compilation"}  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["mlxrunner", "libmlxrunner-dev", "mlxrunner-app"])
+@pytest.mark.parametrize("name", ["mlxrunner", LIBRARY, "libmlxrunner-dev", "mlxrunner-app"])
 def test_lintian_finds_nothing_else(name):
     need("lintian")
-    run = subprocess.run(["lintian", "--no-cfg", "--display-level", ">=warning", deb(name)], capture_output=True, text=True)
-    said = re.findall(r"^([EW]): \S+: (\S+) ?(.*)$", run.stdout, re.M)
-    assert [words for words in said if words[1] not in KEPT] == [], run.stdout
+    run = subprocess.run(["lintian", "--no-cfg", "--allow-root", "--display-level", ">=warning", deb(name)], capture_output=True, text=True)
+    assert run.returncode in (0, 2), run.stderr
+    assert [line for line in run.stdout.splitlines() if line[:2] in ("E:", "W:") and line.split()[2] not in KEPT] == []
 
 
 def test_contents(architecture):
-    programs, dev, archive = ({path.removeprefix(prefix): what for path, what in files.items() if not what[0].startswith("d")}
+    programs, library, dev, archive = ({path.removeprefix(prefix): what for path, what in files.items() if not what[0].startswith("d")}
                               for prefix, files in listings(architecture))  # fmt: skip
     for files, wanted in ((programs, as_debian_has_them(CONTENTS)), (archive, set(CONTENTS))):
         assert {path for path in files if not WHEEL.fullmatch(path) and not WINDOW.fullmatch(path)} == wanted
     assert not [path for path in programs if WINDOW.fullmatch(path)]  # a package of its own
-    so = f"lib/libmlxrunner_core.so.{NUMBER}"
-    major, minor, _ = NUMBER.split(".")
-    soversion = major if major != "0" else f"0.{minor}"
+    so, link = f"lib/libmlxrunner_core.so.{NUMBER}", f"lib/libmlxrunner_core.so.{SOVERSION}"
+    assert set(library) == {so, link, f"share/doc/{LIBRARY}/changelog.gz", f"share/doc/{LIBRARY}/copyright"}
+    assert library[link][2] == pathlib.PurePath(so).name
     headers = {f"include/mlxrunner/{file.name}" for room in ("core", "platform") for file in (ROOT / room / "include" / "mlxrunner").glob("*.h")}
-    links = {"lib/libmlxrunner_core.so": f"libmlxrunner_core.so.{soversion}", f"lib/libmlxrunner_core.so.{soversion}": pathlib.PurePath(so).name}
-    assert set(dev) == headers | set(links) | {so, "lib/libmlxrunner_core.a", "lib/pkgconfig/mlxrunner_core.pc",
-                                                      "share/doc/libmlxrunner-dev/changelog.gz", "share/doc/libmlxrunner-dev/copyright"}  # fmt: skip
-    assert {path: link for path, (_, _, link) in dev.items() if link} == links
+    assert set(dev) == headers | {"lib/libmlxrunner_core.so", "lib/libmlxrunner_core.a", "lib/pkgconfig/mlxrunner_core.pc",
+                                  "share/doc/libmlxrunner-dev/changelog.gz", "share/doc/libmlxrunner-dev/copyright"}  # fmt: skip
+    assert dev["lib/libmlxrunner_core.so"][2] == pathlib.PurePath(link).name
 
 
 def test_owners_and_modes(architecture):
@@ -194,7 +193,8 @@ def test_the_package_says_what_it_needs(architecture):
     assert (field(package, "Package"), field(package, "Version"), field(package, "Architecture")) == ("mlxrunner", DEBIAN_VERSION, architecture)
     names = {one.split()[0] for one in field(package, "Depends").split(", ")}
     assert names == {"libarchive13", "libc6", "libcurl4", "libgcc-s1", "libpcre2-8-0", "libsqlite3-0", "libssl3", "libstdc++6"}
-    assert f"mlxrunner (= {DEBIAN_VERSION})" in field(deb("libmlxrunner-dev", architecture), "Depends")
+    assert f"{LIBRARY} (= {DEBIAN_VERSION})" in field(deb("libmlxrunner-dev", architecture), "Depends")
+    assert f"mlxrunner (= {DEBIAN_VERSION})" in field(deb(LIBRARY, architecture), "Depends")
 
 
 def test_the_desktop_file_is_valid(tmp_path):

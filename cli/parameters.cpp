@@ -13,13 +13,13 @@ namespace {
 constexpr double kMaxSeed = 9007199254740991.0;  // the whole numbers that a double holds exactly
 
 constexpr std::array<ParameterSpec, 7> kSpecs{{
-    {"temperature", "temperature", false, 0, 2, "Randomness, 0 is none (0 to 2)"},
-    {"top_k", "top_k", true, 0, 1000000, "Choose among the K most likely tokens (0: all)"},
-    {"top_p", "top_p", false, 0, 1, "Choose among the most likely tokens that make up P of the probability (0 to 1)"},
-    {"min_p", "min_p", false, 0, 1, "Leave out tokens less likely than P times the most likely one (0 to 1)"},
-    {"seed", "seed", true, 0, kMaxSeed, "The same seed gives the same text"},
+    {"temperature", "temperature", false, 0, 2, "Randomness from 0 (none) to 2"},
+    {"top_k", "top_k", true, 0, 1000000, "Choose among the N most likely tokens; 0 means all"},
+    {"top_p", "top_p", false, 0, 1, "Choose among the most likely tokens whose probabilities add up to N (0 to 1)"},
+    {"min_p", "min_p", false, 0, 1, "Exclude tokens less likely than N times the most likely one (0 to 1)"},
+    {"seed", "seed", true, 0, kMaxSeed, "Random seed; the same seed gives the same text"},
     {"max_tokens", "num_predict", true, 1, 1000000000, "Stop after N tokens"},
-    {"ctx", "num_ctx", true, 1, 1000000000, "Length of the context in tokens"},
+    {"ctx", "num_ctx", true, 1, 1000000000, "Size of the context window in tokens"},
 }};
 
 std::string as_text(double value, bool whole) {

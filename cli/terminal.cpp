@@ -4,12 +4,15 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cwchar>
 
 namespace mlxr::cli {
 namespace {
+
+int first_output_error = 0;
 
 bool colours_on(int descriptor) {
   const char* no_color = std::getenv("NO_COLOR");
@@ -83,7 +86,16 @@ std::string styled(Style style, std::string_view text) { return styled_for(STDOU
 std::string styled_error(Style style, std::string_view text) { return styled_for(STDERR_FILENO, style, text); }
 
 bool write_out(std::string_view text) {
-  return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
+  if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0) return true;
+  if (first_output_error == 0) first_output_error = errno;
+  return false;
+}
+
+int output_error() { return first_output_error; }
+
+void write_error(std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), stderr);
+  std::fflush(stderr);
 }
 
 std::string TerminalFilter::clean(std::string_view piece) {

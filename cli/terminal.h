@@ -24,8 +24,12 @@ enum class Style { kBold, kDim, kRed, kGreen, kYellow };
 std::string styled(Style style, std::string_view text);
 std::string styled_error(Style style, std::string_view text);
 
-// Writes to stdout and flushes. False when nobody reads it any more.
+// Writes to stdout and flushes. False when that fails; main reports it, so callers only need it to stop early.
 bool write_out(std::string_view text);
+int output_error();  // errno of the first write to stdout that failed, 0 when none did
+
+// Writes to stderr and flushes.
+void write_error(std::string_view text);
 
 // Takes away what could command a terminal (colours, titles, cursor moves, clipboard writes) from text that comes in pieces. A model's
 // answer is not to be trusted: it can quote a web page. New lines and tabs stay.

@@ -10,6 +10,7 @@ namespace mlxr::cli {
 void add_completion(CLI::App& app, Action& action) {
   auto shell = std::make_shared<std::string>();
   CLI::App* command = app.add_subcommand("completion", "Prints the completion script for bash, zsh or fish.");
+  command->footer("Example: source <(mlx completion bash)");
   command->add_option("SHELL", *shell, "bash, zsh or fish")->required();
   command->callback([&app, &action, shell] {
     action = [&app, shell]() -> Status {

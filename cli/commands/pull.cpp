@@ -12,7 +12,8 @@ void add_pull(CLI::App& app, Action& action) {
     bool accept_license = false;
   };
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("pull", "Fetches a model, after showing its licence.");
+  CLI::App* command = app.add_subcommand("pull", "Downloads a model after showing its license.");
+  command->footer("Example: mlx pull smollm2:135m");
   command->add_option("MODEL", options->model, "A name from `mlx list --available`, or the address of a GGUF file")->required();
   command->add_flag("--accept-license", options->accept_license, "Accept the licence that is shown, for scripts");
   command->callback([&action, options] {

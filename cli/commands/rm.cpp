@@ -8,8 +8,9 @@ namespace mlxr::cli {
 
 void add_rm(CLI::App& app, Action& action) {
   auto names = std::make_shared<std::vector<std::string>>();
-  CLI::App* command = app.add_subcommand("rm", "Removes models. Files that were imported stay where they lie.");
-  command->add_option("MODEL", *names, "The models' names")->required();
+  CLI::App* command = app.add_subcommand("rm", "Removes models. The files of imported models stay where they are.");
+  command->footer("Example: mlx rm smollm2:135m");
+  command->add_option("MODEL", *names, "Names of models")->required();
   command->callback([&action, names] {
     action = [names]() -> Status {
       auto store = open_store();

@@ -9,6 +9,7 @@
 #include "cli/commands/commands.h"
 #include "cli/daemon_process.h"
 #include "cli/generation.h"
+#include "cli/handshake.h"
 #include "cli/interrupt.h"
 #include "cli/model_json.h"
 #include "cli/pull_model.h"
@@ -116,7 +117,7 @@ Status answer_once(Client& client, Conversation conversation, const std::string&
                        {"load_seconds", answer->load_seconds},
                        {"first_token_seconds", answer->first_token_seconds}});
   }
-  if (!write_out("\n")) return give_up(ExitCode::kFailure, "The answer could not be written.");
+  write_out("\n");
   if (options.verbose) std::fputs(("\n" + timings(*answer)).c_str(), stderr);
   return {};
 }
@@ -136,7 +137,7 @@ Status run(const Options& options) {
   if (!store) return give_up(store.error());
   auto model = locate(**store, options.model);
   if (!model) return give_up(model.error());
-  if (auto ready = ensure_daemon(*paths); !ready) return ready;
+  if (auto ready = ensure_current_daemon(*paths); !ready) return ready;
 
   Client client(paths->socket);
   auto base = is_base_model(client, model->name);
@@ -165,16 +166,18 @@ std::string option_name(std::string_view parameter) {
 
 void add_run(CLI::App& app, Action& action) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("run", "Asks a model, or chats with it on a terminal.");
+  CLI::App* command = app.add_subcommand("run", "Chats with a model, or answers one prompt.");
+  command->footer("Example: mlx run smollm2:135m \"What is a computer?\"");
   command->add_option("MODEL", options->model, "A model's name, or a GGUF file")->required();
-  command->add_option("PROMPT", options->prompt, "What to ask; otherwise stdin, or a chat on a terminal");
+  command->add_option("PROMPT", options->prompt, "The prompt; text on stdin is added to it; without both, a chat opens");
   for (const ParameterSpec& spec : parameter_specs()) {
-    command->add_option(option_name(spec.name), options->parameters[std::string(spec.name)], std::string(spec.help));
+    command->add_option(option_name(spec.name), options->parameters[std::string(spec.name)], std::string(spec.help))
+        ->type_name("N");
   }
-  command->add_option("--system", options->system, "The system message");
-  command->add_option("--stop", options->stop, "End the answer before this text; may be given several times")->expected(1)->take_all();
+  command->add_option("--system", options->system, "System message");
+  command->add_option("--stop", options->stop, "Stop before this text; can be repeated")->expected(1)->take_all();
   command->add_flag("--verbose", options->verbose, "Print timings after the answer");
-  command->add_flag("--json", options->json, "Print one JSON object with the answer and its timings");
+  command->add_flag("--json", options->json, "Print the answer and its timings as JSON");
   command->callback([&action, options] { action = [options] { return run(*options); }; });
 }
 

@@ -5,6 +5,7 @@
 #include "cli/client.h"
 #include "cli/commands/commands.h"
 #include "cli/daemon_process.h"
+#include "cli/handshake.h"
 #include "cli/terminal.h"
 #include "platform/paths.h"
 
@@ -12,6 +13,8 @@ namespace mlxr::cli {
 namespace {
 
 Status stop(const std::filesystem::path& socket) {
+  if (const auto status = Client(socket).get("/mlxr/status"); status && !is_idle(*status))
+    write_error("Waiting for an answer that is being written...\n");
   auto stopped = stop_daemon(socket);
   if (!stopped) return give_up(stopped.error());
   write_out(*stopped ? "mlxrunnerd has stopped.\n" : "mlxrunnerd is not running.\n");
@@ -29,8 +32,9 @@ Status unload(const std::filesystem::path& socket, const std::string& model) {
 
 void add_stop(CLI::App& app, Action& action) {
   auto model = std::make_shared<std::string>();
-  CLI::App* command = app.add_subcommand("stop", "Unloads a model from memory, or stops mlxrunnerd.");
-  command->add_option("MODEL", *model, "The model to unload; without it, the daemon is stopped");
+  CLI::App* command = app.add_subcommand("stop", "Unloads a model from memory, or stops the daemon.");
+  command->footer("Example: mlx stop smollm2:135m");
+  command->add_option("MODEL", *model, "The model to unload, by name or file; without it, the daemon stops");
   command->callback([&action, model] {
     action = [model]() -> Status {
       auto paths = client_paths();

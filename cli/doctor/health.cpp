@@ -11,7 +11,9 @@
 #include "cli/doctor/examine.h"
 #include "cli/doctor/folders.h"
 #include "cli/format.h"
+#include "cli/handshake.h"
 #include "platform/paths.h"
+#include "platform/version.h"
 #include "store/store.h"
 
 namespace mlxr::cli {
@@ -107,16 +109,13 @@ void check_daemon(const platform::Paths& paths, Findings& findings) {
     findings.push_back({"daemon", Verdict::kBad, ready.error().message, "Start it in the foreground to see what is wrong: mlx serve"});
     return;
   }
-  Client client(paths.socket);
-  auto version = client.get("/api/version");
-  findings.push_back({"daemon", Verdict::kGood, "answers, version " + (version ? version->value("version", "unknown") : "unknown"), ""});
-  auto status = client.get("/mlxr/status");
-  if (status) {
-    findings.push_back(kernel_finding(*status));
-    check_managed(*status, findings);
-  } else {
-    findings.push_back({"kernels", Verdict::kBad, status.error().message, "Stop the daemon, mlx stop, and try again"});
-  }
+  auto status = Client(paths.socket).get("/mlxr/status");
+  if (!status) return findings.push_back(bad("daemon", status.error().message, "Restart it: mlx stop"));
+  const std::string text = "answers, version " + status->value("version", "unknown");
+  findings.push_back(version_warning(*status).empty() ? good("daemon", text)
+                                                      : warning("daemon", text + "; mlx is version " + kVersion, "Restart it: mlx stop"));
+  findings.push_back(kernel_finding(*status));
+  check_managed(*status, findings);
 }
 
 }  // namespace

@@ -31,7 +31,7 @@ void append(Findings& all, Findings more) {
 Findings check_daemon_in_use(const Installation& one, const platform::Paths& paths) {
   const auto status = Client(paths.socket).get("/mlxr/status");
   if (!status) {
-    if (status.error().exit_code == ExitCode::kDaemonUnavailable) return {good("running daemon", "none; mlx starts it when it needs it")};
+    if (status.error().kind == ClientError::Kind::kNotRunning) return {good("running daemon", "none; mlx starts it when it needs it")};
     return {bad("running daemon", status.error().message, "Stop it and look again: mlx stop")};
   }
   const std::string version = status->value("version", "unknown");

@@ -93,7 +93,7 @@ def test_the_manual_lists_the_codes():
 
 @pytest.mark.parametrize(
     "words",
-    [(), ("nothing",), ("run",), ("run", MODEL, "Hello", "--nope"), ("token",), ("completion", "tcsh"), ("show",), ("ps", "surplus"),
+    [("nothing",), ("run",), ("run", MODEL, "Hello", "--nope"), ("token",), ("completion", "tcsh"), ("show",), ("ps", "surplus"),
      ("run", MODEL, "Hello", "--temperature", "hot"), ("run", MODEL, "Hello", "--top-p", "2"), ("run", MODEL, "Hello", "--max-tokens", "0.5")],
 )  # fmt: skip
 def test_a_wrong_command_line(mlx, words):

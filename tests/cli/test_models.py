@@ -10,7 +10,7 @@ from programs import MODEL, MODEL_FILE, fill, small_disk
 
 def test_import_list_show_rm(empty, sources):
     file = sources / "model.gguf"
-    assert "No model is here" in empty("list").stdout
+    assert "No models installed" in empty("list").stdout
     run = empty("import", file, "--name", "tiny:1")
     assert run.returncode == 0 and str(file) in run.stdout
     assert empty("list", "-q").stdout == "tiny:1\n"

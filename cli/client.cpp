@@ -78,7 +78,7 @@ std::unexpected<ClientError> Client::no_answer(const std::string& how) const {
 }
 
 Answered<void> Client::perform(std::string_view route, const std::string* body, std::chrono::milliseconds timeout,
-                       const std::function<bool(std::string_view)>& on_data, long& http_status) {
+                               const std::function<bool(std::string_view)>& on_data, long& http_status) {
   const std::unique_ptr<CURL, EasyCloser> easy(curl_easy_init());
   const std::unique_ptr<CURLM, MultiCloser> multi(curl_multi_init());
   const std::unique_ptr<curl_slist, ListCloser> headers(curl_slist_append(nullptr, "Content-Type: application/json"));
@@ -188,8 +188,7 @@ Answered<void> Client::stream(std::string_view route, const json& body, const st
   if (failed) return std::unexpected(*failed);
   if (!done) return done;
   if (status >= 400) return std::unexpected(error_of(buffer, status));
-  if (!ended && !enough)
-    return unavailable("mlxrunnerd ended in the middle of the answer. Why: mlx logs");
+  if (!ended && !enough) return unavailable("mlxrunnerd ended in the middle of the answer. Why: mlx logs");
   return {};
 }
 

@@ -39,7 +39,7 @@ class Client {
 
   Answered<nlohmann::json> get(std::string_view route, std::chrono::milliseconds timeout = std::chrono::seconds(10));
   Answered<nlohmann::json> post(std::string_view route, const nlohmann::json& body,
-                               std::chrono::milliseconds timeout = std::chrono::seconds(30));
+                                std::chrono::milliseconds timeout = std::chrono::seconds(30));
   // Posts `body` and passes each line of the NDJSON answer to `on_line` as it arrives, without a time limit. Ends with the answer, with
   // Ctrl-C, or when `on_line` returns false.
   Answered<void> stream(std::string_view route, const nlohmann::json& body, const std::function<bool(const nlohmann::json&)>& on_line);
@@ -50,8 +50,8 @@ class Client {
  private:
   Answered<nlohmann::json> exchange(std::string_view route, const std::string* body, std::chrono::milliseconds timeout);
   Answered<void> perform(std::string_view route, const std::string* body, std::chrono::milliseconds timeout,
-                 const std::function<bool(std::string_view)>& on_data, long& http_status);
-  std::unexpected<ClientError> no_connection() const;                   // why connecting failed
+                         const std::function<bool(std::string_view)>& on_data, long& http_status);
+  std::unexpected<ClientError> no_connection() const;                    // why connecting failed
   std::unexpected<ClientError> no_answer(const std::string& how) const;  // `how`: "does not answer", "closed the connection"
 
   std::filesystem::path socket_;

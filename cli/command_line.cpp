@@ -17,7 +17,7 @@ struct Word {
 };
 
 // Other tools' words for commands that mlx has.
-constexpr std::array kSynonyms{Word{"ls", "list"},     Word{"remove", "rm"}, Word{"delete", "rm"}, Word{"chat", "run"},
+constexpr std::array kSynonyms{Word{"ls", "list"},       Word{"remove", "rm"}, Word{"delete", "rm"}, Word{"chat", "run"},
                                Word{"download", "pull"}, Word{"get", "pull"},  Word{"log", "logs"},  Word{"info", "show"}};
 
 // Other tools' words for what mlx does otherwise, or not at all; the answer is what to do instead.
@@ -45,9 +45,15 @@ constexpr std::array kAdvice{
 };
 
 // Other tools' names for options.
-constexpr std::array kOptionSynonyms{Word{"context", "ctx"},          Word{"num-ctx", "ctx"},         Word{"ctx-size", "ctx"},
-                                     Word{"context-length", "ctx"},   Word{"num-predict", "max-tokens"}, Word{"n-predict", "max-tokens"},
-                                     Word{"temp", "temperature"},     Word{"format", "json"},         Word{"lines", "n"},
+constexpr std::array kOptionSynonyms{Word{"context", "ctx"},
+                                     Word{"num-ctx", "ctx"},
+                                     Word{"ctx-size", "ctx"},
+                                     Word{"context-length", "ctx"},
+                                     Word{"num-predict", "max-tokens"},
+                                     Word{"n-predict", "max-tokens"},
+                                     Word{"temp", "temperature"},
+                                     Word{"format", "json"},
+                                     Word{"lines", "n"},
                                      Word{"accept-licence", "accept-license"}};
 
 template <std::size_t N>
@@ -122,7 +128,8 @@ Failure missing(const CLI::App& command) {
   std::vector<std::string> names;
   for (const CLI::Option* option : command.get_options())
     if (option->get_required() && option->count() == 0) names.push_back(option->get_name());
-  return {ExitCode::kUsage, full_name(command) + " needs " + joined(names) + ".\nUsage: " + usage_of(command) + "\n" + command.get_footer()};
+  return {ExitCode::kUsage,
+          full_name(command) + " needs " + joined(names) + ".\nUsage: " + usage_of(command) + "\n" + command.get_footer()};
 }
 
 // The command that the words have come to.
@@ -153,8 +160,7 @@ Status run_command_line(std::vector<std::string> words) {
   }
   words = translated(std::move(words));
   const auto commands = names_of_children(app);
-  if (!words[0].starts_with('-') && std::ranges::find(commands, words[0]) == commands.end())
-    return give_up(unknown_command(app, words[0]));
+  if (!words[0].starts_with('-') && std::ranges::find(commands, words[0]) == commands.end()) return give_up(unknown_command(app, words[0]));
   std::ranges::reverse(words);  // the parser takes them from the back
   try {
     app.parse(words);

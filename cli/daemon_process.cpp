@@ -47,7 +47,8 @@ bool is_running(pid_t pid) {
 }
 
 // Until the daemon answers, the time is over, or `is_hopeless` says so.
-Answered<void> await(Client& client, std::chrono::seconds deadline, const std::atomic<bool>& cancelled, const std::function<bool()>& is_hopeless) {
+Answered<void> await(Client& client, std::chrono::seconds deadline, const std::atomic<bool>& cancelled,
+                     const std::function<bool()>& is_hopeless) {
   const auto until = std::chrono::steady_clock::now() + deadline;
   while (std::chrono::steady_clock::now() < until) {
     // Asked before the client: a daemon that gave way to another one, which answers, is no failure.
@@ -136,7 +137,7 @@ Answered<bool> stop_daemon(const fs::path& socket, std::chrono::seconds deadline
     if (cancelled) return refused(ErrorCode::kCancelled, "");
     if (std::chrono::steady_clock::now() > until) {
       return unavailable("mlxrunnerd was asked to stop and is still there after " + std::to_string(deadline.count()) +
-                                             " s: an answer may be running. See: mlx ps");
+                         " s: an answer may be running. See: mlx ps");
     }
     std::this_thread::sleep_for(kPollInterval);
   }

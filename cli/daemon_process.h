@@ -26,15 +26,15 @@ Result<std::filesystem::path> find_daemon_program();
 // Errors: kUnavailable (with what the daemon wrote, when it died; or a daemon is there and does not answer), kCancelled, those of
 // find_daemon_program.
 Answered<void> ensure_daemon(const platform::Paths& paths, std::chrono::seconds deadline = std::chrono::seconds(30),
-                     const std::atomic<bool>& cancelled = interrupted());
+                             const std::atomic<bool>& cancelled = interrupted());
 
 // Waits until a daemon answers that another program starts. Errors: kUnavailable (the time is over), kCancelled.
 Answered<void> await_daemon(const platform::Paths& paths, std::chrono::seconds deadline = std::chrono::seconds(30),
-                    const std::atomic<bool>& cancelled = interrupted());
+                            const std::atomic<bool>& cancelled = interrupted());
 
 // Asks the daemon to stop and waits until a new one could start: it lets running answers finish first. False only when nothing listens on
 // the socket. Errors: kUnavailable (it does not answer, or is still there when the time is over), kCancelled, what the daemon answered.
 Answered<bool> stop_daemon(const std::filesystem::path& socket, std::chrono::seconds deadline = std::chrono::seconds(60),
-                          const std::atomic<bool>& cancelled = interrupted());
+                           const std::atomic<bool>& cancelled = interrupted());
 
 }  // namespace mlxr::cli

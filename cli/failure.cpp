@@ -24,6 +24,7 @@ ExitCode exit_code_of(ErrorCode code) {
 }
 
 Failure::Failure(const ClientError& error)
-    : exit_code(error.kind == ClientError::Kind::kOther ? exit_code_of(error.code) : ExitCode::kDaemonUnavailable), message(error.message) {}
+    : exit_code(error.kind == ClientError::Kind::kOther ? exit_code_of(error.code) : ExitCode::kDaemonUnavailable),
+      message(error.message) {}
 
 }  // namespace mlxr::cli

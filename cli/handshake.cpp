@@ -55,10 +55,10 @@ Status ensure_current_daemon(const platform::Paths& paths) {
   const std::string warning = version_warning(*status);
   if (warning.empty()) return {};
   if (!is_older(version_of(*status), kVersion) || !is_idle(*status)) {
-    write_error(warning + "\n");
+    say(warning + "\n");
     return {};
   }
-  write_error("Restarting mlxrunnerd: version " + version_of(*status) + " is older than mlx, " + kVersion + ".\n");
+  say("Restarting mlxrunnerd: version " + version_of(*status) + " is older than mlx, " + kVersion + ".\n");
   if (auto stopped = stop_daemon(paths.socket); !stopped) return give_up(stopped.error());
   if (auto ready = ensure_daemon(paths); !ready) return give_up(ready.error());
   return {};

@@ -12,7 +12,7 @@ namespace mlxr::cli {
 namespace {
 
 void show_license(const store::CatalogueEntry& entry) {
-  write_error(styled_error(Style::kBold, std::string(entry.title)) + " (" + std::string(entry.name) + ", " + format_bytes(entry.size) + " by " +
+  say(styled_error(Style::kBold, std::string(entry.title)) + " (" + std::string(entry.name) + ", " + format_bytes(entry.size) + " by " +
       std::string(entry.publisher) + ")\n" + wrapped(entry.description, text_width()) +
       "\nLicence: " + styled_error(Style::kBold, std::string(entry.license)) + "\nText:    " + std::string(entry.license_url) + "\n" +
       wrapped(entry.license_summary, text_width()) + "\n");
@@ -21,7 +21,7 @@ void show_license(const store::CatalogueEntry& entry) {
 // Nobody vouches for a file from an address: its licence is its publisher's to tell.
 void say_license_is_unknown(std::string_view address) {
   const std::size_t host = address.find("://") + 3;
-  write_error(wrapped("The licence of this file is not known to MLXR. Before you use the model, read its licence where it is published: " +
+  say(wrapped("The licence of this file is not known to MLXR. Before you use the model, read its licence where it is published: " +
                   std::string(address.substr(0, address.find('/', host))) + "/",
               text_width()));
 }
@@ -33,7 +33,7 @@ Outcome<bool> settle_license(store::Store& store, const store::CatalogueEntry& e
   if (accepted_at->has_value() || entry.license.empty()) return true;  // a team's own catalogue may name none
   show_license(entry);
   if (accept_license) {
-    write_error("Accepted by --accept-license.\n");
+    say("Accepted by --accept-license.\n");
     return true;
   }
   const std::string name(entry.name);
@@ -53,7 +53,7 @@ Outcome<bool> settle_license(store::Store& store, const store::CatalogueEntry& e
 Outcome<store::ModelRecord> pull_model(store::Store& store, std::string_view name, bool accept_license) {
   auto here = store.find(name);
   if (here) {
-    write_error(here->name + " is here already: " + here->file.string() + "\n");
+    say(here->name + " is here already: " + here->file.string() + "\n");
     return *here;
   }
 
@@ -70,10 +70,10 @@ Outcome<store::ModelRecord> pull_model(store::Store& store, std::string_view nam
   ProgressBar bar(stderr_is_terminal());
   options.cancelled = &interrupted();
   options.progress = [&bar](const store::Progress& progress) {
-    write_error(bar.update({progress.stage, progress.item, progress.done, progress.total}, ProgressBar::Clock::now(), terminal_width()));
+    say(bar.update({progress.stage, progress.item, progress.done, progress.total}, ProgressBar::Clock::now(), terminal_width()));
   };
   auto model = store.pull(name, options);
-  write_error(bar.finish());
+  say(bar.finish());
   if (!model) {
     if (model.error().code == ErrorCode::kCancelled) {
       return give_up(ExitCode::kInterrupted, "Stopped. What has arrived is kept; go on with: mlx pull " + std::string(name));
@@ -81,9 +81,9 @@ Outcome<store::ModelRecord> pull_model(store::Store& store, std::string_view nam
     return give_up(model.error());
   }
   // Without a catalogue entry there is no hash to compare with.
-  write_error(model->name + " is here: " + format_bytes(model->size) + (entry ? ", SHA-256 verified, " : ", SHA-256 " + model->sha256 + ", ") +
+  say(model->name + " is here: " + format_bytes(model->size) + (entry ? ", SHA-256 verified, " : ", SHA-256 " + model->sha256 + ", ") +
       model->file.string() + "\n");
-  if (!entry && !model->license.empty()) write_error("The file itself names its licence: " + model->license + "\n");
+  if (!entry && !model->license.empty()) say("The file itself names its licence: " + model->license + "\n");
   return *model;
 }
 

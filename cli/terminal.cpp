@@ -93,7 +93,7 @@ bool write_out(std::string_view text) {
 
 int output_error() { return first_output_error; }
 
-void write_error(std::string_view text) {
+void say(std::string_view text) {
   std::fwrite(text.data(), 1, text.size(), stderr);
   std::fflush(stderr);
 }

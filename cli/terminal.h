@@ -29,7 +29,7 @@ bool write_out(std::string_view text);
 int output_error();  // errno of the first write to stdout that failed, 0 when none did
 
 // Writes to stderr and flushes.
-void write_error(std::string_view text);
+void say(std::string_view text);
 
 // Takes away what could command a terminal (colours, titles, cursor moves, clipboard writes) from text that comes in pieces. A model's
 // answer is not to be trusted: it can quote a web page. New lines and tabs stay.

@@ -13,8 +13,8 @@ void add_all_commands(CLI::App& app, Action& action) {
   app.set_help_flag("-h,--help", "Print this help");
   app.set_version_flag("-v,--version", std::string("mlx ") + kVersion, "Print the version");
   app.require_subcommand(1);
-  for (const auto add : {add_run, add_pull, add_list, add_show, add_rm, add_import, add_quantize, add_ps, add_status, add_stop, add_serve, add_logs,
-                         add_doctor, add_cache, add_token, add_completion, add_uninstall, add_version}) {
+  for (const auto add : {add_run, add_pull, add_list, add_show, add_rm, add_import, add_quantize, add_ps, add_status, add_stop, add_serve,
+                         add_logs, add_doctor, add_cache, add_token, add_completion, add_uninstall, add_version}) {
     add(app, action);
   }
 }

@@ -32,8 +32,8 @@ Status show_log(const Options& options) {
   std::error_code failed;
   const std::uintmax_t size = fs::file_size(log, failed);
   if (failed && !options.follow)
-    return give_up(ExitCode::kNotFound, "No log yet: " + log.string() +
-                                            ". A daemon that systemd started logs to its journal: journalctl --user -u mlxrunnerd");
+    return give_up(ExitCode::kNotFound,
+                   "No log yet: " + log.string() + ". A daemon that systemd started logs to its journal: journalctl --user -u mlxrunnerd");
   if (!failed) {
     const auto text = last_lines(log, options.lines);
     if (!text) return give_up(text.error());

@@ -19,7 +19,7 @@ Outcome<json> loaded_models() {
   if (!paths) return give_up(paths.error());
   auto status = Client(paths->socket).get("/mlxr/status");
   if (!status && status.error().kind == ClientError::Kind::kNotRunning) {
-    write_error("mlxrunnerd is not running.\n");
+    say("mlxrunnerd is not running.\n");
     return json::array();
   }
   if (!status) return give_up(status.error());

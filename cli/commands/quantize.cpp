@@ -39,13 +39,13 @@ Status quantize(const Options& options) {
                              .progress = {},
                              .cancelled = &interrupted()};
   how.progress = [&](std::uint64_t done, std::uint64_t total) {
-    write_error(bar.update({"quantizing", options.input, done, total}, ProgressBar::Clock::now(), terminal_width()));
+    say(bar.update({"quantizing", options.input, done, total}, ProgressBar::Clock::now(), terminal_width()));
   };
   const auto made = store::quantize(options.input, options.output, options.type, how);
-  write_error(bar.finish());
+  say(bar.finish());
   if (!made) return give_up(with_option(made.error()));
   if (made->n_other_type > 0) {
-    write_error(std::to_string(made->n_other_type) +
+    say(std::to_string(made->n_other_type) +
         " tensors have rows that are no multiple of 256 values: each got the next larger type that fits.\n");
   }
   write_out(options.output + " is " + format_bytes(made->size_after) + ", " + format_fixed(made->bits_per_weight, 2) +
@@ -62,7 +62,9 @@ void add_quantize(CLI::App& app, Action& action) {
   command->add_option("INPUT", options->input, "A GGUF file in F16, BF16 or F32")->required();
   command->add_option("OUTPUT", options->output, "The file to write")->required();
   command->add_option("TYPE", options->type, store::quantize_types())->required();
-  command->add_option("--threads", options->threads, "Number of threads; by default, one per core")->type_name("N")->check(CLI::Range(1, 1024));
+  command->add_option("--threads", options->threads, "Number of threads; by default, one per core")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1024));
   command->add_flag("--allow-requantize", options->allow_requantize, "Accept an input that is quantized already, which loses quality");
   command->add_flag("--force", options->force, "Replace OUTPUT if it exists");
   command->callback([&action, options] { action = [options] { return quantize(*options); }; });

@@ -171,8 +171,7 @@ void add_run(CLI::App& app, Action& action) {
   command->add_option("MODEL", options->model, "A model's name, or a GGUF file")->required();
   command->add_option("PROMPT", options->prompt, "The prompt; text on stdin is added to it; without both, a chat opens");
   for (const ParameterSpec& spec : parameter_specs()) {
-    command->add_option(option_name(spec.name), options->parameters[std::string(spec.name)], std::string(spec.help))
-        ->type_name("N");
+    command->add_option(option_name(spec.name), options->parameters[std::string(spec.name)], std::string(spec.help))->type_name("N");
   }
   command->add_option("--system", options->system, "System message");
   command->add_option("--stop", options->stop, "Stop before this text; can be repeated")->expected(1)->take_all();

@@ -35,7 +35,7 @@ Status show_running(const json& status, const platform::Paths& paths) {
   if (const json port = status.value("port", json()); port.is_number()) out += line("TCP port", port.dump());
   out += line("log", daemon_log(paths).string()) + line("kernels", kernels_of(status)) + "\n";
   write_out(out + describe_loaded_models(status.value("models", json::array())));
-  if (const std::string warning = version_warning(status); !warning.empty()) write_error("\n" + warning + "\n");
+  if (const std::string warning = version_warning(status); !warning.empty()) say("\n" + warning + "\n");
   return {};
 }
 

@@ -14,7 +14,7 @@ namespace {
 
 Status stop(const std::filesystem::path& socket) {
   if (const auto status = Client(socket).get("/mlxr/status"); status && !is_idle(*status))
-    write_error("Waiting for an answer that is being written...\n");
+    say("Waiting for an answer that is being written...\n");
   auto stopped = stop_daemon(socket);
   if (!stopped) return give_up(stopped.error());
   write_out(*stopped ? "mlxrunnerd has stopped.\n" : "mlxrunnerd is not running.\n");

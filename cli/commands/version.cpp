@@ -14,21 +14,25 @@ namespace {
 
 using nlohmann::json;
 
-// The status of the daemon, or null where none runs or answers: a version is also printed where nothing else works.
-json running_daemon() {
+Answered<json> daemon_status() {
   const auto paths = client_paths();
-  if (!paths) return {};
-  const auto status = Client(paths->socket).get("/mlxr/status", std::chrono::seconds(5));
-  return status ? *status : json();
+  if (!paths) return std::unexpected(ClientError(paths.error()));
+  return Client(paths->socket).get("/mlxr/status", std::chrono::seconds(5));
 }
 
+// The daemon's trouble is said and is no failure: the version of mlx is also wanted where nothing else works.
 Status print_versions(bool as_json) {
-  const json status = running_daemon();
-  const json daemon = status.is_object() ? status.value("version", json()) : json();
-  if (as_json) return print_json({{"version", kVersion}, {"daemon", daemon}});
-  write_out(std::string("mlx ") + kVersion + "\n" +
-            (daemon.is_string() ? "mlxrunnerd " + daemon.get<std::string>() + " (running)\n" : "mlxrunnerd is not running\n"));
-  if (const std::string warning = status.is_object() ? version_warning(status) : ""; !warning.empty()) write_error(warning + "\n");
+  const auto status = daemon_status();
+  const std::string daemon = status ? status->value("version", "unknown") : "";
+  if (as_json) {
+    if (auto printed = print_json({{"version", kVersion}, {"daemon", status ? json(daemon) : json()}}); !printed) return printed;
+  } else {
+    write_out(std::string("mlx ") + kVersion + "\n");
+    if (status) write_out("mlxrunnerd " + daemon + " (running)\n");
+    if (!status && status.error().kind == ClientError::Kind::kNotRunning) write_out("mlxrunnerd is not running\n");
+  }
+  if (!status && status.error().kind != ClientError::Kind::kNotRunning) say(TerminalFilter().clean(status.error().message) + "\n");
+  if (const std::string warning = status ? version_warning(*status) : ""; !warning.empty()) say(warning + "\n");
   return {};
 }
 

@@ -26,8 +26,9 @@ std::string sentence(NSError* error) {
 
 cli::Answered<void> ask_for_approval() {
   [SMAppService openSystemSettingsLoginItems];
-  return cli::refused(ErrorCode::kPermission, "macOS does not run MLXR's daemon until you allow it: turn MLXR on in System Settings, General, "
-                                        "Login Items, then press Start again.");
+  return cli::refused(ErrorCode::kPermission,
+                      "macOS does not run MLXR's daemon until you allow it: turn MLXR on in System Settings, General, "
+                      "Login Items, then press Start again.");
 }
 
 cli::Answered<void> register_agent() {
@@ -41,7 +42,7 @@ cli::Answered<void> register_agent() {
   if ([agent registerAndReturnError:&error]) return {};
   if (agent.status == SMAppServiceStatusRequiresApproval) return ask_for_approval();
   return cli::unavailable("macOS could not start the daemon: " + sentence(error) +
-                     " Move MLXR to Applications and open it there; mlx doctor --install says what else may be wrong.");
+                          " Move MLXR to Applications and open it there; mlx doctor --install says what else may be wrong.");
 }
 
 }  // namespace

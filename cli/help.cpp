@@ -1,7 +1,6 @@
 #include "cli/help.h"
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -10,29 +9,10 @@
 namespace mlxr::cli {
 namespace {
 
-using Row = std::pair<std::string, std::string>;  // a name and what it means
+using Rows = std::vector<std::pair<std::string, std::string>>;
 
-constexpr int kWidestName = 22;
-
-// Names on the left, descriptions beside them; a description that is too long goes on below its beginning.
-std::string section(const std::string& title, const std::vector<Row>& rows) {
-  if (rows.empty()) return "";
-  int names = 0;
-  for (const auto& [name, text] : rows)
-    if (display_width(name) <= kWidestName) names = std::max(names, display_width(name));
-  const int indent = 2 + names + 2;
-  std::string out = "\n" + title + ":\n";
-  for (const auto& [name, text] : rows) {
-    std::string paragraph = wrapped(text, text_width(), indent);
-    if (paragraph.empty()) paragraph = "\n";
-    if (display_width(name) > names) {
-      out += "  " + name + "\n" + paragraph;
-      continue;
-    }
-    const std::string left = "  " + name + std::string(static_cast<std::size_t>(names - display_width(name)) + 2, ' ');
-    out += paragraph == "\n" ? "  " + name + "\n" : left + paragraph.substr(static_cast<std::size_t>(indent));
-  }
-  return out;
+std::string section(const std::string& title, const Rows& rows) {
+  return rows.empty() ? "" : "\n" + title + ":\n" + columns(rows, text_width());
 }
 
 std::vector<const CLI::Option*> positionals_of(const CLI::App& command) {
@@ -73,11 +53,11 @@ std::string usage_of(const CLI::App& command) {
 
 std::string help_of(const CLI::App& command) {
   std::string out = wrapped(command.get_description(), text_width()) + "\nUsage: " + usage_of(command) + "\n";
-  std::vector<Row> arguments;
+  Rows arguments;
   for (const CLI::Option* option : positionals_of(command)) arguments.emplace_back(option->get_name(), option->get_description());
-  std::vector<Row> commands;
+  Rows commands;
   for (const CLI::App* child : children_of(command)) commands.emplace_back(child->get_name(), child->get_description());
-  std::vector<Row> options;
+  Rows options;
   for (const CLI::Option* option : command.get_options())
     if (!option->get_positional()) options.emplace_back(display_name(*option), option->get_description());
   out += section("Arguments", arguments) + section("Commands", commands) + section("Options", options);

@@ -3,7 +3,6 @@
 
 #include <cerrno>
 #include <clocale>
-#include <cstdio>
 #include <cstring>
 #include <exception>
 #include <string>
@@ -45,8 +44,6 @@ int main(int argc, char** argv) {
 
   const Status done = with_output(run_and_catch({argv + 1, argv + argc}));
   if (done) return static_cast<int>(ExitCode::kOk);
-  if (!done.error().message.empty()) {
-    std::fprintf(stderr, "%s %s\n", styled_error(Style::kRed, "mlx:").c_str(), TerminalFilter().clean(done.error().message).c_str());
-  }
+  if (!done.error().message.empty()) complain(done.error().message);
   return static_cast<int>(done.error().exit_code);
 }

@@ -1,9 +1,13 @@
+#include <poll.h>
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "cli/answer_printer.h"
 #include "cli/chat_session.h"
 #include "cli/client.h"
 #include "cli/commands/commands.h"
@@ -69,11 +73,21 @@ Outcome<Parameters> parameters_of(const Options& options) {
   return parameters;
 }
 
+// Without a word, an open stdin that nobody writes to (ssh, cron, a script's loop) looks like a model that hangs.
+void say_when_stdin_is_silent(bool has_prompt) {
+  constexpr int kPatience = 2000;  // milliseconds
+  pollfd input{STDIN_FILENO, POLLIN, 0};
+  if (!stderr_is_terminal() || poll(&input, 1, kPatience) != 0) return;
+  say(has_prompt ? "Waiting for text on stdin, to add to the prompt. To do without it: </dev/null\n"
+                 : "Waiting for the prompt on stdin.\n");
+}
+
 // The words of the command line, then what stands on stdin when that is not a terminal.
 std::string prompt_of(const Options& options) {
   std::string prompt;
   for (const std::string& word : options.prompt) prompt += (prompt.empty() ? "" : " ") + word;
   if (!stdin_is_terminal()) {
+    say_when_stdin_is_silent(!prompt.empty());
     const std::string piped{std::istreambuf_iterator<char>(std::cin), {}};
     if (!prompt.empty() && piped.find_first_not_of(" \t\r\n") != std::string::npos) prompt += "\n\n";
     prompt += piped.substr(0, piped.find_last_not_of(" \t\r\n") + 1);
@@ -94,14 +108,9 @@ void hint_once(const store::ModelRecord& model, const platform::Paths& paths) {
 
 Status answer_once(Client& client, Conversation conversation, const std::string& prompt, const Options& options) {
   conversation.messages.push_back({"user", prompt});
-  TerminalFilter filter;
-  const bool on_terminal = stdout_is_terminal();
-  bool began = false;
-  auto answer = ask(client, conversation, [&](std::string_view text) {
-    if (options.json) return true;
-    began = true;
-    return on_terminal ? write_out(filter.clean(text)) : write_out(text);
-  });
+  AnswerPrinter printer(conversation.model, client);
+  auto answer = ask(client, conversation, [&](std::string_view text) { return options.json || printer.print(text); });
+  const bool began = printer.finish();
   const bool broke_off = !answer || interrupted();
   if (broke_off && began) write_out("\n");
   if (!answer) return give_up(answer.error());
@@ -145,7 +154,10 @@ Status run(const Options& options) {
   Conversation conversation{.model = model->name, .raw = *base, .parameters = std::move(*parameters)};
   const auto hint = [&] { hint_once(*model, *paths); };
   if (interactive) {
-    if (auto loaded = load(client, conversation); !loaded) return loaded;
+    {
+      const LoadingHint hint_while_loading(conversation.model, client);
+      if (auto loaded = load(client, conversation); !loaded) return loaded;
+    }
     return chat(client, std::move(conversation),
                 {.history_file = paths->logs / "history", .verbose = options.verbose, .after_answer = hint});
   }

@@ -11,7 +11,7 @@ void add_completion(CLI::App& app, Action& action) {
   auto shell = std::make_shared<std::string>();
   CLI::App* command = app.add_subcommand("completion", "Prints the completion script for bash, zsh or fish.");
   command->footer("Example: source <(mlx completion bash)");
-  command->add_option("SHELL", *shell, "bash, zsh or fish")->required();
+  command->add_option("SHELL", *shell, "bash, zsh or fish")->required()->type_name(kCompletesShell);
   command->callback([&app, &action, shell] {
     action = [&app, shell]() -> Status {
       auto script = completion_script(app, *shell);

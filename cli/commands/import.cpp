@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/commands/commands.h"
+#include "cli/completion.h"
 #include "cli/format.h"
 #include "cli/model_json.h"
 #include "cli/terminal.h"
@@ -15,7 +16,7 @@ void add_import(CLI::App& app, Action& action) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("import", "Registers a GGUF file where it is, without copying it.");
   command->footer("Example: mlx import ~/models/model.gguf --name my-model");
-  command->add_option("PATH", options->path, "A GGUF file, or a folder that contains one")->required();
+  command->add_option("PATH", options->path, "A GGUF file, or a folder that contains one")->required()->type_name(kCompletesFile);
   command->add_option("--name", options->name, "The model's name; by default, the file's name")->type_name("NAME");
   command->callback([&action, options] {
     action = [options]() -> Status {

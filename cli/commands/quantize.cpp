@@ -2,6 +2,7 @@
 #include <cstdio>
 
 #include "cli/commands/commands.h"
+#include "cli/completion.h"
 #include "cli/format.h"
 #include "cli/interrupt.h"
 #include "cli/progress_bar.h"
@@ -59,7 +60,7 @@ void add_quantize(CLI::App& app, Action& action) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("quantize", "Makes a smaller copy of a GGUF file.");
   command->footer("Example: mlx quantize model-f16.gguf model.gguf Q4_K_M");
-  command->add_option("INPUT", options->input, "A GGUF file in F16, BF16 or F32")->required();
+  command->add_option("INPUT", options->input, "A GGUF file in F16, BF16 or F32")->required()->type_name(kCompletesFile);
   command->add_option("OUTPUT", options->output, "The file to write")->required();
   command->add_option("TYPE", options->type, store::quantize_types())->required();
   command->add_option("--threads", options->threads, "Number of threads; by default, one per core")

@@ -3,6 +3,7 @@
 
 #include "cli/client.h"
 #include "cli/commands/commands.h"
+#include "cli/completion.h"
 #include "cli/daemon_process.h"
 #include "cli/listener.h"
 #include "cli/model_json.h"
@@ -50,7 +51,7 @@ void add_rm(CLI::App& app, Action& action) {
   auto names = std::make_shared<std::vector<std::string>>();
   CLI::App* command = app.add_subcommand("rm", "Removes models. The files of imported models stay where they are.");
   command->footer("Example: mlx rm smollm2:135m");
-  command->add_option("MODEL", *names, "Names of models")->required();
+  command->add_option("MODEL", *names, "Names of models")->required()->type_name(kCompletesModel);
   command->callback([&action, names] { action = [names] { return remove_all(*names); }; });
 }
 

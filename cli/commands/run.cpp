@@ -11,6 +11,7 @@
 #include "cli/chat_session.h"
 #include "cli/client.h"
 #include "cli/commands/commands.h"
+#include "cli/completion.h"
 #include "cli/daemon_process.h"
 #include "cli/generation.h"
 #include "cli/handshake.h"
@@ -180,7 +181,7 @@ void add_run(CLI::App& app, Action& action) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("run", "Chats with a model, or answers one prompt.");
   command->footer("Example: mlx run smollm2:135m \"What is a computer?\"");
-  command->add_option("MODEL", options->model, "A model's name, or a GGUF file")->required();
+  command->add_option("MODEL", options->model, "A model's name, or a GGUF file")->required()->type_name(kCompletesModelOrFile);
   command->add_option("PROMPT", options->prompt, "The prompt; text on stdin is added to it; without both, a chat opens");
   for (const ParameterSpec& spec : parameter_specs()) {
     command->add_option(option_name(spec.name), options->parameters[std::string(spec.name)], std::string(spec.help))->type_name("N");

@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands/commands.h"
+#include "cli/completion.h"
 #include "cli/format.h"
 #include "cli/model_json.h"
 #include "cli/terminal.h"
@@ -42,7 +43,7 @@ void add_show(CLI::App& app, Action& action) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("show", "Shows the details of a model.");
   command->footer("Example: mlx show smollm2:135m");
-  command->add_option("MODEL", options->model, "A model's name, or a GGUF file")->required();
+  command->add_option("MODEL", options->model, "A model's name, or a GGUF file")->required()->type_name(kCompletesModelOrFile);
   command->add_flag("--json", options->json, "Print JSON");
   command->callback([&action, options] {
     action = [options]() -> Status {

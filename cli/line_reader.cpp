@@ -22,7 +22,7 @@ namespace {
 
 // A longer paste is shown as one word, such as "[paste 1: 30 lines]", and stands for the text.
 constexpr std::size_t kShownLines = 6;
-constexpr std::size_t kShownCharacters = 1000;
+constexpr std::size_t kShownBytes = 1000;
 constexpr std::size_t kLongestPaste = 16UL * 1024 * 1024;  // characters
 constexpr std::wstring_view kPasteEnd = L"\033[201~";
 
@@ -63,10 +63,15 @@ std::wstring cleaned(std::wstring_view pasted) {
 }
 
 // How many rows of the screen lie between the beginning of the prompt and the cursor.
-int rows_above_cursor(const std::string& prompt, std::wstring_view before_cursor, int columns) {
+int rows_above_cursor(const std::string& prompt, std::string_view before_cursor, int columns) {
   int column = display_width(prompt);
   int rows = 0;
-  for (const wchar_t c : before_cursor) {
+  std::mbstate_t state{};
+  while (!before_cursor.empty()) {
+    wchar_t c = 0;
+    const std::size_t length = std::mbrtowc(&c, before_cursor.data(), before_cursor.size(), &state);
+    if (length == 0 || length > before_cursor.size()) break;  // not UTF-8
+    before_cursor.remove_prefix(length);
     const int width = c == L'\t' ? 8 - column % 8 : std::max(0, wcwidth(c));
     if (c == L'\n' || column + width > columns) {
       ++rows;
@@ -118,25 +123,25 @@ struct LineReader::State {
 
   // libedit's function for the key that begins a paste.
   static unsigned char paste(EditLine* editor, wint_t) {
-    std::wstring text;
-    for (wchar_t c = 0; text.size() < kLongestPaste && el_wgetc(editor, &c) == 1;) {
-      text += c;
-      if (!text.ends_with(kPasteEnd)) continue;
-      text.resize(text.size() - kPasteEnd.size());
+    std::wstring pasted;
+    for (wchar_t c = 0; pasted.size() < kLongestPaste && next_character(editor, &c) == 1;) {
+      pasted += c;
+      if (!pasted.ends_with(kPasteEnd)) continue;
+      pasted.resize(pasted.size() - kPasteEnd.size());
       break;
     }
-    text = cleaned(text);
-    const auto lines = static_cast<std::size_t>(std::ranges::count(text, L'\n')) + 1;
-    if (lines > kShownLines || text.size() > kShownCharacters) text = of(editor).stand_in_for(text, lines);
-    if (!text.empty()) el_winsertstr(editor, text.c_str());
+    std::string text = to_bytes(cleaned(pasted));
+    const auto lines = static_cast<std::size_t>(std::ranges::count(text, '\n')) + 1;
+    if (lines > kShownLines || text.size() > kShownBytes) text = of(editor).stand_in_for(text, lines);
+    if (!text.empty()) el_insertstr(editor, text.c_str());
     return CC_REFRESH;
   }
 
-  std::wstring stand_in_for(const std::wstring& text, std::size_t lines) {
+  std::string stand_in_for(const std::string& text, std::size_t lines) {
     const std::string word =
         "[paste " + std::to_string(pastes.size() + 1) + ": " + std::to_string(lines) + (lines == 1 ? " line]" : " lines]");
-    pastes.emplace_back(word, to_bytes(text));
-    return {word.begin(), word.end()};
+    pastes.emplace_back(word, text);
+    return word;
   }
 
   std::string with_pastes(std::string line) {
@@ -161,8 +166,8 @@ struct LineReader::State {
   // The terminal has moved the text to its new width; the prompt is drawn again where it begins now.
   void resize() const {
     el_resize(editor);
-    const LineInfoW* line = el_wline(editor);
-    const std::wstring_view before(line->buffer, static_cast<std::size_t>(line->cursor - line->buffer));
+    const LineInfo* line = el_line(editor);
+    const std::string_view before(line->buffer, static_cast<std::size_t>(line->cursor - line->buffer));
     const int rows = rows_above_cursor(prompt, before, terminal_width());
     const std::string up = rows > 0 ? "\033[" + std::to_string(rows) + "A" : "";
     send_to_terminal((up + "\r\033[J").c_str());
@@ -188,7 +193,7 @@ LineReader::LineReader(std::filesystem::path history_file) : state_(std::make_un
   el_wset(s.editor, EL_GETCFN, &State::next_character);
   el_set(s.editor, EL_BIND, "^R", "em-inc-search-prev", nullptr);
   el_source(s.editor, nullptr);  // the user's own .editrc
-  el_wset(s.editor, EL_ADDFN, L"mlx-paste", L"Insert pasted text", &State::paste);
+  el_set(s.editor, EL_ADDFN, "mlx-paste", "Insert pasted text", &State::paste);
   el_set(s.editor, EL_BIND, "\\e[200~", "mlx-paste", nullptr);
 }
 

@@ -22,6 +22,21 @@ def test_import_list_show_rm(empty, sources):
     assert run.returncode == 0 and file.exists() and empty.json("list")["models"] == []
 
 
+def test_rm_goes_on_after_a_name_that_is_unknown(empty, sources):
+    for name in ("one", "two"):
+        assert empty("import", sources / "model.gguf", "--name", name).returncode == 0
+    run = empty("rm", "one", "nosuch", "two")
+    assert run.returncode == 3 and "nosuch" in run.stderr and run.stdout.count("Removed") == 2
+    assert empty.json("list")["models"] == []
+
+
+def test_a_removed_model_leaves_the_memory(own):
+    assert own("run", MODEL, "Hello", "--max-tokens", "2").returncode == 0
+    assert [model["name"] for model in own.json("ps")["models"]] == [MODEL]
+    assert own("rm", MODEL).returncode == 0
+    assert own.json("ps")["models"] == []
+
+
 def test_a_name_that_is_taken(empty, sources, tmp_path):
     other = tmp_path / "other.gguf"
     other.write_bytes((sources / "model.gguf").read_bytes())

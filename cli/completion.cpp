@@ -27,7 +27,8 @@ struct Command {
 
 // What completes a command's arguments: that of the first one that says so.
 std::string completes(const CLI::App& command) {
-  constexpr std::array<std::string_view, 5> kKinds{kCompletesModel, kCompletesModelOrFile, kCompletesAvailable, kCompletesFile, kCompletesShell};
+  constexpr std::array<std::string_view, 5> kKinds{kCompletesModel, kCompletesModelOrFile, kCompletesAvailable, kCompletesFile,
+                                                   kCompletesShell};
   for (const CLI::Option* option : command.get_options()) {
     const std::string kind = option->get_positional() ? option->get_type_name() : "";
     if (std::ranges::find(kKinds, kind) != kKinds.end()) return kind;

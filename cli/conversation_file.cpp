@@ -65,7 +65,8 @@ Result<Conversation> load_conversation(const std::filesystem::path& file) {
   Conversation conversation;
   const bool is_ours = saved.is_object() && saved.value(kFormat, json()) == kVersionOfFormat && saved.value("model", json()).is_string() &&
                        saved.value("parameters", json()).is_object() && saved.value("messages", json()).is_array();
-  if (!is_ours || !read_parameters(saved["parameters"], conversation.parameters) || !read_messages(saved["messages"], conversation.messages))
+  if (!is_ours || !read_parameters(saved["parameters"], conversation.parameters) ||
+      !read_messages(saved["messages"], conversation.messages))
     return fail(ErrorCode::kCorrupt, file.string() + " is not a saved conversation. /save FILE writes one.");
   conversation.model = saved["model"].get<std::string>();
   return conversation;

@@ -53,7 +53,8 @@ Result<void> run_editor(std::vector<std::string> command) {
   while (waitpid(pid, &status, 0) < 0) {
     if (errno != EINTR) return fail(platform::os_error(errno, "Cannot wait for the editor"));
   }
-  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) return fail(ErrorCode::kIo, "The editor '" + command[0] + "' failed; nothing was sent.");
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+    return fail(ErrorCode::kIo, "The editor '" + command[0] + "' failed; nothing was sent.");
   return {};
 }
 

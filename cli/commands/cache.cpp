@@ -4,7 +4,8 @@
 
 #include "cli/commands/commands.h"
 #include "cli/format.h"
-#include "cli/model_json.h"
+#include "cli/json_output.h"
+#include "cli/open_store.h"
 #include "cli/table.h"
 #include "cli/terminal.h"
 #include "platform/paths.h"

@@ -3,7 +3,7 @@
 #include "cli/commands/commands.h"
 #include "cli/completion.h"
 #include "cli/format.h"
-#include "cli/model_json.h"
+#include "cli/open_store.h"
 #include "cli/terminal.h"
 
 namespace mlxr::cli {

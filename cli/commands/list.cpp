@@ -3,7 +3,9 @@
 
 #include "cli/commands/commands.h"
 #include "cli/format.h"
+#include "cli/json_output.h"
 #include "cli/model_json.h"
+#include "cli/open_store.h"
 #include "cli/pull_model.h"
 #include "cli/table.h"
 #include "cli/terminal.h"

@@ -4,8 +4,8 @@
 #include "cli/client.h"
 #include "cli/commands/commands.h"
 #include "cli/daemon_process.h"
+#include "cli/json_output.h"
 #include "cli/loaded_models.h"
-#include "cli/model_json.h"
 #include "cli/terminal.h"
 
 namespace mlxr::cli {

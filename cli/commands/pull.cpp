@@ -2,7 +2,7 @@
 
 #include "cli/commands/commands.h"
 #include "cli/completion.h"
-#include "cli/model_json.h"
+#include "cli/open_store.h"
 #include "cli/pull_model.h"
 
 namespace mlxr::cli {
@@ -15,7 +15,9 @@ void add_pull(CLI::App& app, Action& action) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("pull", "Downloads a model after showing its license.");
   command->footer("Example: mlx pull smollm2:135m");
-  command->add_option("MODEL", options->model, "A name from `mlx list --available`, or the address of a GGUF file")->required()->type_name(kCompletesAvailable);
+  command->add_option("MODEL", options->model, "A name from `mlx list --available`, or the address of a GGUF file")
+      ->required()
+      ->type_name(kCompletesAvailable);
   command->add_flag("--accept-license", options->accept_license, "Accept the licence that is shown, for scripts");
   command->callback([&action, options] {
     action = [options]() -> Status {

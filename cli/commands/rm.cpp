@@ -6,7 +6,7 @@
 #include "cli/completion.h"
 #include "cli/daemon_process.h"
 #include "cli/listener.h"
-#include "cli/model_json.h"
+#include "cli/open_store.h"
 #include "cli/terminal.h"
 
 namespace mlxr::cli {

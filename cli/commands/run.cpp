@@ -16,7 +16,8 @@
 #include "cli/generation.h"
 #include "cli/handshake.h"
 #include "cli/interrupt.h"
-#include "cli/model_json.h"
+#include "cli/json_output.h"
+#include "cli/open_store.h"
 #include "cli/pull_model.h"
 #include "cli/terminal.h"
 

@@ -4,7 +4,9 @@
 #include "cli/commands/commands.h"
 #include "cli/completion.h"
 #include "cli/format.h"
+#include "cli/json_output.h"
 #include "cli/model_json.h"
+#include "cli/open_store.h"
 #include "cli/terminal.h"
 
 namespace mlxr::cli {

@@ -7,8 +7,8 @@
 #include "cli/daemon_process.h"
 #include "cli/format.h"
 #include "cli/handshake.h"
+#include "cli/json_output.h"
 #include "cli/loaded_models.h"
-#include "cli/model_json.h"
 #include "cli/terminal.h"
 #include "platform/version.h"
 

@@ -2,7 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands/commands.h"
-#include "cli/model_json.h"
+#include "cli/json_output.h"
 #include "cli/terminal.h"
 #include "platform/paths.h"
 #include "platform/secrets.h"

@@ -5,7 +5,7 @@
 #include "cli/commands/commands.h"
 #include "cli/daemon_process.h"
 #include "cli/handshake.h"
-#include "cli/model_json.h"
+#include "cli/json_output.h"
 #include "cli/terminal.h"
 #include "platform/version.h"
 

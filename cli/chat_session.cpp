@@ -166,7 +166,7 @@ class Session {
     if (name.empty()) return complain("/set needs a name and a value, for example: /set temperature 0.2");
     if (text.size() >= 2 && text.front() == '"' && text.back() == '"') text = text.substr(1, text.size() - 2);
     auto done = conversation_.parameters.set(name, text);
-    if (!done) complain(done.error().message);
+    if (!done) complain(name + ": " + done.error().message);
   }
 
   void show() {

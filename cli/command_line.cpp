@@ -98,7 +98,7 @@ Failure unknown_command(const CLI::App& parent, const std::string& word) {
   } else if (!is_root) {
     message += " There are: " + joined(names);
   }
-  return {ExitCode::kUsage, message + "\nAll commands: mlx help"};
+  return {ExitCode::kUsage, message + (is_root ? "\nAll commands: mlx help" : "\nAll commands: " + full_name(parent) + " --help")};
 }
 
 std::string without_value(const std::string& option) { return option.substr(0, option.find('=')); }
@@ -132,6 +132,16 @@ Failure missing(const CLI::App& command) {
           full_name(command) + " needs " + joined(names) + ".\nUsage: " + usage_of(command) + "\n" + command.get_footer()};
 }
 
+// The option that the parser complains about, with the value it got.
+std::string wrong_value(const CLI::App& command, const CLI::ParseError& error) {
+  const std::string said = error.what();
+  if (dynamic_cast<const CLI::ConversionError*>(&error) == nullptr) return said;
+  for (const CLI::Option* option : command.get_options())
+    if (option->count() > 0 && said.contains(option->get_name()))
+      return option->get_name() + ": '" + option->results()[0] + "' is not a number.";
+  return said;
+}
+
 // The command that the words have come to.
 const CLI::App& deepest(const CLI::App& app) {
   const auto parsed = app.get_subcommands();
@@ -140,12 +150,15 @@ const CLI::App& deepest(const CLI::App& app) {
 
 Failure explain(const CLI::App& app, const CLI::ParseError& error) {
   const CLI::App& command = deepest(app);
+  if (const auto early = app.remaining(); !early.empty() && &command != &app)
+    return {ExitCode::kUsage,
+            "Options come after the command: " + full_name(command) + " " + early[0] + "\nOptions: " + full_name(command) + " --help"};
   if (const auto left = command.remaining(); !left.empty()) {
     if (left[0].starts_with('-') && left[0].size() > 1) return unknown_option(command, left[0]);
     return names_of_children(command).empty() ? surplus(command, left[0]) : unknown_command(command, left[0]);
   }
   if (dynamic_cast<const CLI::RequiredError*>(&error) != nullptr) return missing(command);
-  return {ExitCode::kUsage, std::string(error.what()) + "\nOptions: " + full_name(command) + " --help"};
+  return {ExitCode::kUsage, wrong_value(command, error) + "\nOptions: " + full_name(command) + " --help"};
 }
 
 }  // namespace

@@ -54,16 +54,15 @@ Result<void> Parameters::set(std::string_view name, std::string_view value) {
     const double number = std::strtod(text.c_str(), &end);
     const bool parsed = !text.empty() && *end == '\0' && std::isfinite(number);
     if (!parsed || number < spec.least || number > spec.most || (spec.whole && number != std::floor(number))) {
-      return fail(ErrorCode::kInvalidArgument, text + " is no value for " + std::string(name) + ": it takes a " +
-                                                   (spec.whole ? "whole " : "") + "number from " + as_text(spec.least, spec.whole) +
-                                                   " to " + as_text(spec.most, spec.whole) + ".");
+      return fail(ErrorCode::kInvalidArgument, "'" + text + "' is not a " + (spec.whole ? "whole " : "") + "number from " +
+                                                   as_text(spec.least, spec.whole) + " to " + as_text(spec.most, spec.whole) + ".");
     }
     numbers[std::string(name)] = number;
     return {};
   }
   std::string known = "system, stop";
   for (const ParameterSpec& spec : kSpecs) known += ", " + std::string(spec.name);
-  return fail(ErrorCode::kInvalidArgument, "There is no parameter " + std::string(name) + ". There are: " + known + ".");
+  return fail(ErrorCode::kInvalidArgument, "Unknown parameter. There are: " + known + ".");
 }
 
 nlohmann::json to_options(const Parameters& parameters) {

@@ -63,12 +63,20 @@ Outcome<store::ModelRecord> locate(store::Store& store, const std::string& name)
   return pull_model(store, name, false);
 }
 
+std::string option_name(std::string_view parameter) {
+  std::string name = "--" + std::string(parameter);
+  for (char& c : name) {
+    if (c == '_') c = '-';
+  }
+  return name;
+}
+
 Outcome<Parameters> parameters_of(const Options& options) {
   Parameters parameters;
   for (const auto& [name, text] : options.parameters) {
     if (text.empty()) continue;
     auto set = parameters.set(name, text);
-    if (!set) return give_up(set.error());
+    if (!set) return give_up(ExitCode::kUsage, option_name(name) + ": " + set.error().message);
   }
   parameters.stop = options.stop;
   parameters.system = options.system;
@@ -166,14 +174,6 @@ Status run(const Options& options) {
   auto done = answer_once(client, std::move(conversation), prompt, options);
   if (done && !options.json) hint();
   return done;
-}
-
-std::string option_name(std::string_view parameter) {
-  std::string name = "--" + std::string(parameter);
-  for (char& c : name) {
-    if (c == '_') c = '-';
-  }
-  return name;
 }
 
 }  // namespace

@@ -24,6 +24,10 @@ Status stop(const std::filesystem::path& socket) {
 
 Status unload(const std::filesystem::path& socket, const std::string& model) {
   auto answer = Client(socket).post("/api/generate", {{"model", model}, {"keep_alive", 0}, {"stream", false}});
+  if (!answer && answer.error().kind == ClientError::Kind::kNotRunning) {
+    write_out("mlxrunnerd is not running; no model is in memory.\n");
+    return {};
+  }
   if (!answer) return give_up(answer.error());
   write_out(model + " is unloaded.\n");
   return {};

@@ -85,7 +85,7 @@ def test_set(chat):
     said = one.say("/show")
     assert re.search(r"temperature +0\.25", said) and re.search(r"system +You are a pirate\.", said)
     assert "from 0 to 2" in one.say("/set temperature hot")
-    assert "no parameter warmth" in one.say("/set warmth 1")
+    assert "warmth: Unknown parameter" in one.say("/set warmth 1")
     one.leave()
 
 
@@ -197,7 +197,8 @@ def saved_messages(one, file):
 
 def test_pasted_lines_are_one_message(chat, tmp_path):
     one = chat()
-    one.child.send("Explain: " + PASTE.format("def f(x):\r\treturn x\r\nf(2)\r"))
+    one.child.send("Explain: " + PASTE.format("def f(x):\r\treturn x\rf(2)\r"))
+    one.child.expect_exact("f(2)")
     one.enter("")
     one.at_prompt()
     assert saved_messages(one, tmp_path / "chat.json") == ["Explain: def f(x):\n\treturn x\nf(2)"]
@@ -218,6 +219,7 @@ def test_a_long_paste_is_shown_as_a_placeholder_and_sent_whole(chat, tmp_path):
 def test_a_pasted_command_of_several_lines_is_text(chat):
     one = chat()
     one.child.send(PASTE.format("/bye\rnow"))
+    one.child.expect_exact("now")
     one.enter("")
     one.at_prompt()
     assert one.messages() == 2

@@ -126,7 +126,9 @@ Answered<void> Client::perform(std::string_view route, const std::string* body, 
     case CURLE_WRITE_ERROR: return {};  // `on_data` had enough
     case CURLE_COULDNT_CONNECT: return no_connection();
     case CURLE_OPERATION_TIMEDOUT: return no_answer("did not answer within " + std::to_string(timeout.count() / 1000) + " s");
-    case CURLE_GOT_NOTHING: return no_answer("closed the connection without an answer");
+    case CURLE_GOT_NOTHING:
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR: return no_answer("closed the connection");
     default: return no_answer("broke off the connection (" + std::string(curl_easy_strerror(result)) + ")");
   }
 }

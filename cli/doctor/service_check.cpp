@@ -25,7 +25,8 @@ bool is_there(const fs::path& file) {
 
 // What is wrong with the program that a service manager would start; empty when it is this installation's daemon.
 Findings check_program(const Installation& one, const fs::path& from, const fs::path& program, const std::string& todo) {
-  if (!platform::is_program(program)) return {bad("service", from.string() + " starts " + program.string() + ", which does not exist", todo)};
+  if (!platform::is_program(program))
+    return {bad("service", from.string() + " starts " + program.string() + ", which does not exist", todo)};
   std::error_code failed;
   if (!fs::equivalent(program, one.daemon(), failed))
     return {warning("service", from.string() + " starts " + program.string() + " of another installation", todo)};

@@ -14,7 +14,7 @@ HELP = {"-h", "--help"}
 
 def names_in(help_text):
     """The options that stand at the beginning of a line of the help, and the subcommands."""
-    options = {name for line in re.findall(r"^  (-[-a-z, ]+)", help_text, re.M) for name in re.findall(r"(?<!\S)--?[a-z][-a-z]*", line)}
+    options = {name for line in re.findall(r"^  (-[-a-z, ]+)", help_text, re.M) for name in re.findall(r"(?<![\w-])--?[a-z][-a-z]*", line)}
     commands = re.findall(r"^  ([a-z]+) ", help_text.partition("Commands:")[2].partition("Options:")[0], re.M)
     return options, commands
 

@@ -6,6 +6,8 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "cli/listener.h"
+
 namespace mlxr::cli {
 namespace {
 
@@ -14,29 +16,30 @@ using nlohmann::json;
 // How long Ctrl-C may go unnoticed.
 constexpr int kPollMilliseconds = 50;
 
-ExitCode exit_code_of_status(long status) {
+ErrorCode code_of_status(long status) {
   switch (status) {
     case 401:
-    case 403: return ExitCode::kPermission;
-    case 404: return ExitCode::kNotFound;
-    case 503: return ExitCode::kOverloaded;
-    default: return status >= 400 && status < 500 ? ExitCode::kUsage : ExitCode::kFailure;
+    case 403: return ErrorCode::kPermission;
+    case 404: return ErrorCode::kNotFound;
+    case 503: return ErrorCode::kOverloaded;
+    default: return status >= 400 && status < 500 ? ErrorCode::kInvalidArgument : ErrorCode::kInternal;
   }
 }
 
-// What the daemon's {"error": "sentence", "code": "name"} means; nothing when the answer is none. The status decides where the code is a
-// complaint about the request that only the API knows, such as "unknown_parameter".
-std::optional<Failure> failure_in(const json& answer, long status) {
+// The daemon's {"error": "sentence", "code": "name"}, or nothing when the answer is no error. The HTTP status decides for codes that only
+// the API has, such as "unknown_parameter".
+std::optional<ClientError> error_in(const json& answer, long status) {
   if (!answer.is_object() || !answer.contains("error") || !answer["error"].is_string()) return std::nullopt;
+  const auto message = answer["error"].get<std::string>();
   const auto code = error_code_from_name(answer.value("code", ""));
-  // Nobody pressed Ctrl-C here: it is the daemon that stops, and its answers with it.
-  if (code == ErrorCode::kCancelled) return Failure(ExitCode::kDaemonUnavailable, answer["error"].get<std::string>());
-  return Failure(code ? exit_code_of(*code) : exit_code_of_status(status), answer["error"].get<std::string>());
+  // The daemon cancels answers when it stops. The user did not press Ctrl-C.
+  if (code == ErrorCode::kCancelled) return ClientError(ClientError::Kind::kUnavailable, message);
+  return ClientError(Error{code.value_or(code_of_status(status)), message});
 }
 
-Failure failure_of(const std::string& body, long status) {
-  if (auto failure = failure_in(json::parse(body, nullptr, false), status)) return *failure;
-  return {exit_code_of_status(status), "mlxrunnerd answered with HTTP status " + std::to_string(status) + "."};
+ClientError error_of(const std::string& body, long status) {
+  if (auto error = error_in(json::parse(body, nullptr, false), status)) return *error;
+  return Error{code_of_status(status), "mlxrunnerd answered with HTTP status " + std::to_string(status) + "."};
 }
 
 std::string text_of(const json& body) { return body.dump(-1, ' ', false, json::error_handler_t::replace); }
@@ -58,12 +61,28 @@ struct ListCloser {
 
 }  // namespace
 
-Status Client::perform(std::string_view route, const std::string* body, std::chrono::milliseconds timeout,
-                       const std::function<bool(std::string_view)>& on_data, long& http_status) {
+std::unexpected<ClientError> Client::no_connection() const {
+  const auto listener = find_listener(socket_);
+  if (!listener) return std::unexpected(ClientError(listener.error()));
+  if (!*listener) return not_running("mlxrunnerd is not running: nothing listens on " + socket_.string() + ". Start it with: mlx serve");
+  return no_answer("does not accept the connection");
+}
+
+std::unexpected<ClientError> Client::no_answer(const std::string& how) const {
+  const auto listener = find_listener(socket_);
+  const pid_t pid = listener && *listener ? (*listener)->pid : 0;
+  std::string message = "mlxrunnerd" + (pid > 0 ? " (pid " + std::to_string(pid) + ") " : " ") + how + " on " + socket_.string() +
+                        ". What it is doing: mlx logs.";
+  if (pid > 0) message += " If it hangs, end it with: kill -9 " + std::to_string(pid);
+  return unavailable(std::move(message));
+}
+
+Answered<void> Client::perform(std::string_view route, const std::string* body, std::chrono::milliseconds timeout,
+                               const std::function<bool(std::string_view)>& on_data, long& http_status) {
   const std::unique_ptr<CURL, EasyCloser> easy(curl_easy_init());
   const std::unique_ptr<CURLM, MultiCloser> multi(curl_multi_init());
   const std::unique_ptr<curl_slist, ListCloser> headers(curl_slist_append(nullptr, "Content-Type: application/json"));
-  if (!easy || !multi || !headers) return give_up(ExitCode::kFailure, "libcurl could not be started.");
+  if (!easy || !multi || !headers) return refused(ErrorCode::kInternal, "libcurl could not be started.");
 
   const std::string url = "http://localhost" + std::string(route);
   const std::string socket = socket_.string();
@@ -101,49 +120,48 @@ Status Client::perform(std::string_view route, const std::string* body, std::chr
   }
   curl_multi_remove_handle(multi.get(), easy.get());
 
-  if (running > 0) return give_up(ExitCode::kInterrupted, "");
+  if (running > 0) return refused(ErrorCode::kCancelled, "");
   switch (result) {
     case CURLE_OK: return {};
-    case CURLE_COULDNT_CONNECT:
-      return give_up(ExitCode::kDaemonUnavailable, "mlxrunnerd does not answer on " + socket + ". Start it with: mlx serve");
     case CURLE_WRITE_ERROR: return {};  // `on_data` had enough
-    case CURLE_OPERATION_TIMEDOUT:
-      return give_up(ExitCode::kDaemonUnavailable, "mlxrunnerd did not answer in time on " + socket + ". Its state: mlx doctor");
-    default:
-      return give_up(ExitCode::kDaemonUnavailable,
-                     "The connection to mlxrunnerd broke (" + std::string(curl_easy_strerror(result)) + "). Its state: mlx doctor");
+    case CURLE_COULDNT_CONNECT: return no_connection();
+    case CURLE_OPERATION_TIMEDOUT: return no_answer("did not answer within " + std::to_string(timeout.count() / 1000) + " s");
+    case CURLE_GOT_NOTHING:
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR: return no_answer("closed the connection");
+    default: return no_answer("broke off the connection (" + std::string(curl_easy_strerror(result)) + ")");
   }
 }
 
-Outcome<HttpAnswer> Client::send(std::string_view route, const std::string* body, std::chrono::milliseconds timeout) {
+Answered<HttpAnswer> Client::send(std::string_view route, const std::string* body, std::chrono::milliseconds timeout) {
   HttpAnswer answer;
   const auto keep = [&](std::string_view data) {
     answer.body += data;
     return true;
   };
-  if (auto done = perform(route, body, timeout, keep, answer.status); !done) return give_up(done.error());
+  if (auto done = perform(route, body, timeout, keep, answer.status); !done) return std::unexpected(done.error());
   return answer;
 }
 
-Outcome<json> Client::exchange(std::string_view route, const std::string* body, std::chrono::milliseconds timeout) {
+Answered<json> Client::exchange(std::string_view route, const std::string* body, std::chrono::milliseconds timeout) {
   auto answer = send(route, body, timeout);
-  if (!answer) return give_up(answer.error());
-  if (answer->status >= 400) return give_up(failure_of(answer->body, answer->status));
+  if (!answer) return std::unexpected(answer.error());
+  if (answer->status >= 400) return std::unexpected(error_of(answer->body, answer->status));
   json parsed = json::parse(answer->body, nullptr, false);
   return parsed.is_discarded() ? json::object() : parsed;
 }
 
-Outcome<json> Client::get(std::string_view route, std::chrono::milliseconds timeout) { return exchange(route, nullptr, timeout); }
+Answered<json> Client::get(std::string_view route, std::chrono::milliseconds timeout) { return exchange(route, nullptr, timeout); }
 
-Outcome<json> Client::post(std::string_view route, const json& body, std::chrono::milliseconds timeout) {
+Answered<json> Client::post(std::string_view route, const json& body, std::chrono::milliseconds timeout) {
   const std::string text = text_of(body);
   return exchange(route, &text, timeout);
 }
 
-Status Client::stream(std::string_view route, const json& body, const std::function<bool(const json&)>& on_line) {
+Answered<void> Client::stream(std::string_view route, const json& body, const std::function<bool(const json&)>& on_line) {
   const std::string text = text_of(body);
   std::string buffer;
-  std::optional<Failure> failed;  // in mid-stream
+  std::optional<ClientError> failed;  // in mid-stream
   long status = 0;
   bool ended = false;  // by a "done": true
   bool enough = false;
@@ -151,7 +169,7 @@ Status Client::stream(std::string_view route, const json& body, const std::funct
   const auto take = [&](std::string_view line) {
     const json parsed = json::parse(line, nullptr, false);
     if (parsed.is_discarded()) return true;
-    failed = failure_in(parsed, status);
+    failed = error_in(parsed, status);
     if (failed) return false;
     ended = parsed.value("done", false);
     enough = !on_line(parsed);
@@ -169,11 +187,10 @@ Status Client::stream(std::string_view route, const json& body, const std::funct
   };
 
   auto done = perform(route, &text, std::chrono::milliseconds(0), on_data, status);
-  if (failed) return give_up(*failed);
+  if (failed) return std::unexpected(*failed);
   if (!done) return done;
-  if (status >= 400) return give_up(failure_of(buffer, status));
-  if (!ended && !enough)
-    return give_up(ExitCode::kDaemonUnavailable, "mlxrunnerd ended in the middle of the answer. What happened: its log, and mlx doctor");
+  if (status >= 400) return std::unexpected(error_of(buffer, status));
+  if (!ended && !enough) return unavailable("mlxrunnerd ended in the middle of the answer. Why: mlx logs");
   return {};
 }
 

@@ -4,8 +4,9 @@
 //   auto status = client.get("/mlxr/status");
 //   client.stream("/api/chat", request, [&](const nlohmann::json& line) { ...; return true; });
 //
-// A Client belongs to one thread. Failures: kDaemonUnavailable (nobody listens), kInterrupted (Ctrl-C, or what `cancelled` stands for),
-// else the daemon's own: its sentence, and the exit code of its error code.
+// A Client belongs to one thread. Errors: kNotRunning (only when nothing listens on the socket), kUnavailable (no answer in time, or the
+// connection broke; the sentence names the process and the next step), kPermission (this user may not connect), kCancelled (Ctrl-C, or
+// whatever else sets `cancelled`), else the daemon's own error code and sentence.
 #pragma once
 
 #include <atomic>
@@ -17,39 +18,41 @@
 
 #include <nlohmann/json_fwd.hpp>
 
-#include "cli/failure.h"
+#include "cli/client_error.h"
 #include "cli/interrupt.h"
 
 namespace mlxr::cli {
 
 struct HttpAnswer {
-  long status = 0;  // of HTTP
+  long status = 0;  // HTTP status
   std::string body;
 };
 
 class Client {
  public:
-  // A request is given up soon after `cancelled` is set; it outlives the client.
+  // A request ends soon after `cancelled` is set. The flag must outlive the client.
   explicit Client(std::filesystem::path socket, const std::atomic<bool>& cancelled = interrupted())
       : socket_(std::move(socket)), cancelled_(cancelled) {}
 
-  // One request: a POST of `body`, or a GET when it is null. An answer with the status of an error is an answer here, no failure.
-  Outcome<HttpAnswer> send(std::string_view route, const std::string* body, std::chrono::milliseconds timeout = std::chrono::seconds(30));
+  // One request: a POST of `body`, or a GET when it is null. An HTTP error status is returned as an answer, not as an error.
+  Answered<HttpAnswer> send(std::string_view route, const std::string* body, std::chrono::milliseconds timeout = std::chrono::seconds(30));
 
-  Outcome<nlohmann::json> get(std::string_view route, std::chrono::milliseconds timeout = std::chrono::seconds(30));
-  Outcome<nlohmann::json> post(std::string_view route, const nlohmann::json& body,
-                               std::chrono::milliseconds timeout = std::chrono::seconds(30));
-  // Posts and hands over each line of the NDJSON answer as it arrives, without a time limit, until the end, Ctrl-C, or `on_line` returns
-  // false.
-  Status stream(std::string_view route, const nlohmann::json& body, const std::function<bool(const nlohmann::json&)>& on_line);
+  Answered<nlohmann::json> get(std::string_view route, std::chrono::milliseconds timeout = std::chrono::seconds(10));
+  Answered<nlohmann::json> post(std::string_view route, const nlohmann::json& body,
+                                std::chrono::milliseconds timeout = std::chrono::seconds(30));
+  // Posts `body` and passes each line of the NDJSON answer to `on_line` as it arrives, without a time limit. Ends with the answer, with
+  // Ctrl-C, or when `on_line` returns false.
+  Answered<void> stream(std::string_view route, const nlohmann::json& body, const std::function<bool(const nlohmann::json&)>& on_line);
 
-  // True when something answers on the socket within the time.
+  // True when a daemon answers on the socket within `timeout`.
   bool is_alive(std::chrono::milliseconds timeout = std::chrono::seconds(2));
 
  private:
-  Outcome<nlohmann::json> exchange(std::string_view route, const std::string* body, std::chrono::milliseconds timeout);
-  Status perform(std::string_view route, const std::string* body, std::chrono::milliseconds timeout,
-                 const std::function<bool(std::string_view)>& on_data, long& http_status);
+  Answered<nlohmann::json> exchange(std::string_view route, const std::string* body, std::chrono::milliseconds timeout);
+  Answered<void> perform(std::string_view route, const std::string* body, std::chrono::milliseconds timeout,
+                         const std::function<bool(std::string_view)>& on_data, long& http_status);
+  std::unexpected<ClientError> no_connection() const;                    // why connecting failed
+  std::unexpected<ClientError> no_answer(const std::string& how) const;  // `how`: "does not answer", "closed the connection"
 
   std::filesystem::path socket_;
   const std::atomic<bool>& cancelled_;

@@ -12,6 +12,8 @@
 #include <sstream>
 #include <thread>
 
+#include "cli/client.h"
+#include "cli/listener.h"
 #include "daemon/config.h"
 #include "platform/process.h"
 
@@ -45,18 +47,18 @@ bool is_running(pid_t pid) {
 }
 
 // Until the daemon answers, the time is over, or `is_hopeless` says so.
-Status await(Client& client, std::chrono::seconds deadline, const std::atomic<bool>& cancelled, const std::function<bool()>& is_hopeless) {
+Answered<void> await(Client& client, std::chrono::seconds deadline, const std::atomic<bool>& cancelled,
+                     const std::function<bool()>& is_hopeless) {
   const auto until = std::chrono::steady_clock::now() + deadline;
   while (std::chrono::steady_clock::now() < until) {
     // Asked before the client: a daemon that gave way to another one, which answers, is no failure.
     const bool hopeless = is_hopeless();
     if (client.is_alive()) return {};
-    if (cancelled) return give_up(ExitCode::kInterrupted, "");
+    if (cancelled) return refused(ErrorCode::kCancelled, "");
     if (hopeless) break;
     std::this_thread::sleep_for(kPollInterval);
   }
-  return give_up(ExitCode::kDaemonUnavailable,
-                 "mlxrunnerd was started and does not answer after " + std::to_string(deadline.count()) + " s.");
+  return unavailable("mlxrunnerd was started and does not answer after " + std::to_string(deadline.count()) + " s.");
 }
 
 }  // namespace
@@ -72,64 +74,70 @@ Result<platform::Paths> client_paths() {
   return paths;
 }
 
-Outcome<fs::path> find_daemon_program() {
+Result<fs::path> find_daemon_program() {
   auto own = platform::running_program();
-  if (!own) return give_up(own.error());
+  if (!own) return fail(own.error());
   const fs::path beside = own->parent_path() / kProgram;
   if (platform::is_program(beside)) return beside;
   if (const auto found = platform::programs_on_path(kProgram); !found.empty()) return found[0];
-  return give_up(ExitCode::kNotFound,
-                 "mlxrunnerd is neither at " + beside.string() + " nor on PATH. Install MLXR again, or build it with: make run");
+  return fail(ErrorCode::kNotFound,
+              "mlxrunnerd is neither at " + beside.string() + " nor on PATH. Install MLXR again, or build it with: make run");
 }
 
-Status ensure_daemon(const platform::Paths& paths, std::chrono::seconds deadline, const std::atomic<bool>& cancelled) {
+Answered<void> ensure_daemon(const platform::Paths& paths, std::chrono::seconds deadline, const std::atomic<bool>& cancelled) {
   Client client(paths.socket, cancelled);
-  if (client.is_alive()) return {};
+  // A daemon that listens and is slow is no reason to start a second one: its own error says what is wrong.
+  const auto listener = find_listener(paths.socket);
+  if (!listener) return std::unexpected(ClientError(listener.error()));
+  if (*listener) {
+    auto answer = client.get("/api/version");
+    if (answer) return {};
+    if (answer.error().kind != ClientError::Kind::kNotRunning) return std::unexpected(answer.error());
+  }
 
   auto program = find_daemon_program();
-  if (!program) return give_up(program.error());
+  if (!program) return std::unexpected(ClientError(program.error()));
   std::error_code failed;
   fs::create_directories(paths.logs, failed);
-  if (failed) return give_up(ExitCode::kPermission, "The folder " + paths.logs.string() + " cannot be made: " + failed.message() + ".");
+  if (failed) return refused(ErrorCode::kPermission, "The folder " + paths.logs.string() + " cannot be made: " + failed.message() + ".");
   const fs::path log = paths.logs / "mlxrunnerd.log";
   const std::uint64_t log_size = fs::exists(log, failed) ? fs::file_size(log, failed) : 0;
 
   auto pid = platform::spawn_detached({.argv = {program->string()}}, log);
-  if (!pid) return give_up(pid.error());
+  if (!pid) return std::unexpected(ClientError(pid.error()));
 
   bool died = false;
   auto ready = await(client, deadline, cancelled, [&] { return died = waitpid(*pid, nullptr, WNOHANG) == *pid; });
-  if (ready || ready.error().exit_code == ExitCode::kInterrupted) return ready;
+  if (ready || ready.error().was_cancelled()) return ready;
   if (died) {
     const std::string said = written_since(log, log_size);
-    return give_up(ExitCode::kDaemonUnavailable,
-                   "mlxrunnerd ended while starting" + (said.empty() ? "." : ":\n" + said) + "\nThe whole log: " + log.string());
+    return unavailable("mlxrunnerd ended while starting" + (said.empty() ? "." : ":\n" + said) + "\nThe whole log: " + log.string());
   }
-  return give_up(ExitCode::kDaemonUnavailable, ready.error().message + " Its log: " + log.string());
+  return unavailable(ready.error().message + " Its log: " + log.string());
 }
 
-Status await_daemon(const platform::Paths& paths, std::chrono::seconds deadline, const std::atomic<bool>& cancelled) {
+Answered<void> await_daemon(const platform::Paths& paths, std::chrono::seconds deadline, const std::atomic<bool>& cancelled) {
   Client client(paths.socket, cancelled);
   return await(client, deadline, cancelled, [] { return false; });
 }
 
-Outcome<bool> stop_daemon(const fs::path& socket, std::chrono::seconds deadline, const std::atomic<bool>& cancelled) {
+Answered<bool> stop_daemon(const fs::path& socket, std::chrono::seconds deadline, const std::atomic<bool>& cancelled) {
   Client client(socket, cancelled);
   const auto status = client.get("/mlxr/status");
   auto answer = status ? client.post("/mlxr/shutdown", nlohmann::json::object()) : status;
   if (!answer) {
-    if (answer.error().exit_code != ExitCode::kDaemonUnavailable) return give_up(answer.error());
-    return false;
+    if (answer.error().kind == ClientError::Kind::kNotRunning) return false;
+    return std::unexpected(answer.error());
   }
   const auto pid = status->value("pid", pid_t{0});
   const auto until = std::chrono::steady_clock::now() + deadline;
   // The socket's file is the last thing that a daemon lets go of: a new one can start from then on. One that is killed meanwhile leaves it.
   std::error_code failed;
   while (fs::exists(socket, failed) && is_running(pid)) {
-    if (cancelled) return give_up(ExitCode::kInterrupted, "");
+    if (cancelled) return refused(ErrorCode::kCancelled, "");
     if (std::chrono::steady_clock::now() > until) {
-      return give_up(ExitCode::kFailure, "mlxrunnerd was asked to stop and is still there after " + std::to_string(deadline.count()) +
-                                             " s: an answer may be running. See: mlx ps");
+      return unavailable("mlxrunnerd was asked to stop and is still there after " + std::to_string(deadline.count()) +
+                         " s: an answer may be running. See: mlx ps");
     }
     std::this_thread::sleep_for(kPollInterval);
   }

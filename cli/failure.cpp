@@ -23,4 +23,8 @@ ExitCode exit_code_of(ErrorCode code) {
   return ExitCode::kFailure;
 }
 
+Failure::Failure(const ClientError& error)
+    : exit_code(error.kind == ClientError::Kind::kOther ? exit_code_of(error.code) : ExitCode::kDaemonUnavailable),
+      message(error.message) {}
+
 }  // namespace mlxr::cli

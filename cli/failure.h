@@ -7,6 +7,8 @@
 
 #include <mlxrunner/result.h>
 
+#include "cli/client_error.h"
+
 namespace mlxr::cli {
 
 // Never renumber: scripts depend on these.
@@ -37,6 +39,7 @@ struct Failure {
 
   Failure(ExitCode exit, std::string text) : exit_code(exit), message(std::move(text)) {}
   Failure(const Error& error) : exit_code(exit_code_of(error.code)), message(error.message) {}  // NOLINT: wanted as a conversion
+  Failure(const ClientError& error);                                                            // NOLINT: wanted as a conversion
 };
 
 template <typename T>
@@ -46,5 +49,6 @@ using Status = Outcome<void>;
 inline std::unexpected<Failure> give_up(ExitCode code, std::string message) { return std::unexpected(Failure(code, std::move(message))); }
 inline std::unexpected<Failure> give_up(Failure failure) { return std::unexpected(std::move(failure)); }
 inline std::unexpected<Failure> give_up(const Error& error) { return std::unexpected(Failure(error)); }
+inline std::unexpected<Failure> give_up(const ClientError& error) { return std::unexpected(Failure(error)); }
 
 }  // namespace mlxr::cli

@@ -71,7 +71,7 @@ Outcome<Answer> ask(Client& client, const Conversation& conversation, const std:
   };
   auto done = client.stream(conversation.raw ? "/api/generate" : "/api/chat", request_for(conversation), on_line);
   if (!done) {
-    if (done.error().exit_code != ExitCode::kInterrupted) return give_up(done.error());
+    if (!done.error().was_cancelled()) return give_up(done.error());
     answer.done_reason = "cancelled";
   }
   return answer;

@@ -1,4 +1,4 @@
-// Ctrl-C as a flag. Until install() is called, and in programs that never call it, SIGINT ends the program as usual.
+// Ctrl-C as a flag. SIGINT ends a program as usual until it calls catch_interrupts().
 #pragma once
 
 #include <atomic>

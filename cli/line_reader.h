@@ -1,4 +1,4 @@
-// Line editing with history on a terminal.
+// Line editing with history on a terminal. Pasted text stays together: its line breaks and tabs are text, and do not end the line.
 #pragma once
 
 #include <filesystem>
@@ -11,13 +11,13 @@ class LineReader {
  public:
   enum class Event { kLine, kInterrupted, kEnd };  // Enter, Ctrl-C, Ctrl-D on an empty line
 
-  // Reads the history from the file, if it is there, and writes it back at the end (readable by its owner only).
+  // Reads the history from the file, if it is there.
   explicit LineReader(std::filesystem::path history_file);
   ~LineReader();
 
-  // Shows the prompt and reads one line into `line`, without its new line.
+  // Shows the prompt and reads one line into `line`, without the line break at its end.
   Event read(const std::string& prompt, std::string& line);
-  // Adds to the history what the arrow keys bring back.
+  // Adds an input to the history, in memory and in the file.
   void remember(const std::string& input);
 
  private:

@@ -1,16 +1,19 @@
 // `mlx`: reads the command line, runs one command, says what went wrong.
 #include <curl/curl.h>
 
-#include <CLI/CLI.hpp>
+#include <cerrno>
 #include <clocale>
-#include <cstdio>
+#include <cstring>
+#include <exception>
 #include <string>
 
-#include "cli/commands/commands.h"
+#include "cli/command_line.h"
 #include "cli/interrupt.h"
 #include "cli/terminal.h"
 
 namespace {
+
+using namespace mlxr::cli;
 
 // UTF-8 in line editing and column widths, also where the environment names no locale.
 void use_utf8() {
@@ -18,30 +21,29 @@ void use_utf8() {
   if (locale == nullptr || std::string(locale) == "C" || std::string(locale) == "POSIX") std::setlocale(LC_CTYPE, "C.UTF-8");
 }
 
+// Exceptions end where the library is called that throws them. One that comes this far is a bug, which must not look like a crash.
+Status run_and_catch(std::vector<std::string> words) {
+  try {
+    return run_command_line(std::move(words));
+  } catch (const std::exception& error) {
+    return give_up(ExitCode::kFailure, std::string("Unexpected error: ") + error.what() + ". Please report it, with the command.");
+  }
+}
+
+Status with_output(Status done) {
+  if (!done || output_error() == 0 || output_error() == EPIPE) return done;  // EPIPE: the reader, such as head, has had enough
+  return give_up(ExitCode::kFailure, std::string("The output could not be written: ") + std::strerror(output_error()) + ".");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  using namespace mlxr::cli;
   use_utf8();
   catch_interrupts();
   curl_global_init(CURL_GLOBAL_DEFAULT);
 
-  CLI::App app;
-  Action action;
-  add_all_commands(app, action);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::Success& help) {
-    return app.exit(help);
-  } catch (const CLI::ParseError& error) {
-    std::fprintf(stderr, "mlx: %s\nThe commands and options: mlx --help\n", error.what());
-    return static_cast<int>(ExitCode::kUsage);
-  }
-
-  const Status done = action();
+  const Status done = with_output(run_and_catch({argv + 1, argv + argc}));
   if (done) return static_cast<int>(ExitCode::kOk);
-  if (!done.error().message.empty()) {
-    std::fprintf(stderr, "%s %s\n", styled_error(Style::kRed, "mlx:").c_str(), TerminalFilter().clean(done.error().message).c_str());
-  }
+  if (!done.error().message.empty()) complain(done.error().message);
   return static_cast<int>(done.error().exit_code);
 }

@@ -2,19 +2,12 @@
 
 #include <nlohmann/json.hpp>
 
-#include "cli/terminal.h"
+#include "store/catalogue.h"
+#include "store/store.h"
 
 namespace mlxr::cli {
 
 using nlohmann::ordered_json;
-
-Outcome<std::unique_ptr<store::Store>> open_store() {
-  auto paths = platform::Paths::from_environment();
-  if (!paths) return give_up(paths.error());
-  auto store = store::Store::open(*paths);
-  if (!store) return give_up(store.error());
-  return std::move(*store);
-}
 
 ordered_json to_json(const store::ModelRecord& model) {
   return {{"name", model.name},
@@ -44,13 +37,6 @@ ordered_json to_json(const store::CatalogueEntry& entry, bool installed) {
           {"memory", entry.memory},
           {"sha256", entry.sha256},
           {"installed", installed}};
-}
-
-Status print_json(const ordered_json& value) {
-  if (!write_out(value.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n")) {
-    return give_up(ExitCode::kFailure, "The output could not be written.");
-  }
-  return {};
 }
 
 }  // namespace mlxr::cli

@@ -13,13 +13,13 @@ namespace {
 constexpr double kMaxSeed = 9007199254740991.0;  // the whole numbers that a double holds exactly
 
 constexpr std::array<ParameterSpec, 7> kSpecs{{
-    {"temperature", "temperature", false, 0, 2, "Randomness, 0 is none (0 to 2)"},
-    {"top_k", "top_k", true, 0, 1000000, "Choose among the K most likely tokens (0: all)"},
-    {"top_p", "top_p", false, 0, 1, "Choose among the most likely tokens that make up P of the probability (0 to 1)"},
-    {"min_p", "min_p", false, 0, 1, "Leave out tokens less likely than P times the most likely one (0 to 1)"},
-    {"seed", "seed", true, 0, kMaxSeed, "The same seed gives the same text"},
+    {"temperature", "temperature", false, 0, 2, "Randomness from 0 (none) to 2"},
+    {"top_k", "top_k", true, 0, 1000000, "Choose among the N most likely tokens; 0 means all"},
+    {"top_p", "top_p", false, 0, 1, "Choose among the most likely tokens whose probabilities add up to N (0 to 1)"},
+    {"min_p", "min_p", false, 0, 1, "Exclude tokens less likely than N times the most likely one (0 to 1)"},
+    {"seed", "seed", true, 0, kMaxSeed, "Random seed; the same seed gives the same text"},
     {"max_tokens", "num_predict", true, 1, 1000000000, "Stop after N tokens"},
-    {"ctx", "num_ctx", true, 1, 1000000000, "Length of the context in tokens"},
+    {"ctx", "num_ctx", true, 1, 1000000000, "Size of the context window in tokens"},
 }};
 
 std::string as_text(double value, bool whole) {
@@ -54,16 +54,15 @@ Result<void> Parameters::set(std::string_view name, std::string_view value) {
     const double number = std::strtod(text.c_str(), &end);
     const bool parsed = !text.empty() && *end == '\0' && std::isfinite(number);
     if (!parsed || number < spec.least || number > spec.most || (spec.whole && number != std::floor(number))) {
-      return fail(ErrorCode::kInvalidArgument, text + " is no value for " + std::string(name) + ": it takes a " +
-                                                   (spec.whole ? "whole " : "") + "number from " + as_text(spec.least, spec.whole) +
-                                                   " to " + as_text(spec.most, spec.whole) + ".");
+      return fail(ErrorCode::kInvalidArgument, "'" + text + "' is not a " + (spec.whole ? "whole " : "") + "number from " +
+                                                   as_text(spec.least, spec.whole) + " to " + as_text(spec.most, spec.whole) + ".");
     }
     numbers[std::string(name)] = number;
     return {};
   }
   std::string known = "system, stop";
   for (const ParameterSpec& spec : kSpecs) known += ", " + std::string(spec.name);
-  return fail(ErrorCode::kInvalidArgument, "There is no parameter " + std::string(name) + ". There are: " + known + ".");
+  return fail(ErrorCode::kInvalidArgument, "Unknown parameter. There are: " + known + ".");
 }
 
 nlohmann::json to_options(const Parameters& parameters) {

@@ -11,11 +11,6 @@
 namespace mlxr::cli {
 namespace {
 
-void say(const std::string& text) {
-  std::fwrite(text.data(), 1, text.size(), stderr);
-  std::fflush(stderr);
-}
-
 void show_license(const store::CatalogueEntry& entry) {
   say(styled_error(Style::kBold, std::string(entry.title)) + " (" + std::string(entry.name) + ", " + format_bytes(entry.size) + " by " +
       std::string(entry.publisher) + ")\n" + wrapped(entry.description, text_width()) +

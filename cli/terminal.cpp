@@ -4,12 +4,15 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cwchar>
 
 namespace mlxr::cli {
 namespace {
+
+int first_output_error = 0;
 
 bool colours_on(int descriptor) {
   const char* no_color = std::getenv("NO_COLOR");
@@ -40,6 +43,11 @@ bool stderr_is_terminal() { return isatty(STDERR_FILENO) == 1; }
 int terminal_width() {
   winsize size{};
   return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+bool terminal_moves_cursor() {
+  const char* terminal = std::getenv("TERM");
+  return terminal != nullptr && *terminal != '\0' && std::string_view(terminal) != "dumb";
 }
 
 int text_width() { return std::min(terminal_width(), 100); }
@@ -79,12 +87,44 @@ std::string wrapped(std::string_view text, int width, int indent) {
   }
 }
 
+std::string columns(const std::vector<std::pair<std::string, std::string>>& rows, int width) {
+  constexpr int kWidestName = 22;  // a longer name stands alone, above its description
+  int names = 0;
+  for (const auto& [name, text] : rows)
+    if (display_width(name) <= kWidestName) names = std::max(names, display_width(name));
+  const int indent = 2 + names + 2;
+  std::string out;
+  for (const auto& [name, text] : rows) {
+    const std::string paragraph = wrapped(text, width, indent);
+    const int gap = names - display_width(name) + 2;
+    if (paragraph.empty()) {
+      out += "  " + name + "\n";
+    } else if (gap < 2) {
+      out += "  " + name + "\n" + paragraph;
+    } else {
+      out += "  " + name + std::string(static_cast<std::size_t>(gap), ' ') + paragraph.substr(static_cast<std::size_t>(indent));
+    }
+  }
+  return out;
+}
+
 std::string styled(Style style, std::string_view text) { return styled_for(STDOUT_FILENO, style, text); }
 std::string styled_error(Style style, std::string_view text) { return styled_for(STDERR_FILENO, style, text); }
 
 bool write_out(std::string_view text) {
-  return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
+  if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0) return true;
+  if (first_output_error == 0) first_output_error = errno;
+  return false;
 }
+
+int output_error() { return first_output_error; }
+
+void say(std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), stderr);
+  std::fflush(stderr);
+}
+
+void complain(std::string_view sentence) { say(styled_error(Style::kRed, "mlx:") + " " + TerminalFilter().clean(sentence) + "\n"); }
 
 std::string TerminalFilter::clean(std::string_view piece) {
   std::string out;

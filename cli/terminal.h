@@ -4,14 +4,17 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace mlxr::cli {
 
 bool stdin_is_terminal();
 bool stdout_is_terminal();
 bool stderr_is_terminal();
-int terminal_width();  // columns of the terminal on stderr; 80 when it does not say
-int text_width();      // columns for paragraphs: those of the terminal, at most 100
+int terminal_width();          // columns of the terminal on stderr; 80 when it does not say
+bool terminal_moves_cursor();  // false for TERM=dumb, and without TERM
+int text_width();              // columns for paragraphs: those of the terminal, at most 100
 
 // Columns that UTF-8 text takes on a terminal: wide characters count two, combining ones none.
 int display_width(std::string_view text);
@@ -19,13 +22,22 @@ int display_width(std::string_view text);
 // The text in lines of at most `width` columns (a longer word stands alone), each after `indent` spaces and ended by a new line.
 std::string wrapped(std::string_view text, int width, int indent = 0);
 
+// Names on the left, descriptions beside them; a description that is too long for `width` columns goes on below its beginning.
+std::string columns(const std::vector<std::pair<std::string, std::string>>& rows, int width);
+
 enum class Style { kBold, kDim, kRed, kGreen, kYellow };
 // The text in a style when stdout (or stderr) is a terminal and NO_COLOR is not set, else unchanged.
 std::string styled(Style style, std::string_view text);
 std::string styled_error(Style style, std::string_view text);
 
-// Writes to stdout and flushes. False when nobody reads it any more.
+// Writes to stdout and flushes. False when that fails; main reports it, so callers only need it to stop early.
 bool write_out(std::string_view text);
+int output_error();  // errno of the first write to stdout that failed, 0 when none did
+
+// Writes to stderr and flushes.
+void say(std::string_view text);
+// "mlx: SENTENCE" on stderr, without what could command a terminal.
+void complain(std::string_view sentence);
 
 // Takes away what could command a terminal (colours, titles, cursor moves, clipboard writes) from text that comes in pieces. A model's
 // answer is not to be trusted: it can quote a web page. New lines and tabs stay.

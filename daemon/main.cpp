@@ -152,7 +152,8 @@ void allow_many_descriptors() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("mlxrunnerd serves local models over a private Unix socket.");
+  CLI::App app("Serves local models over a private Unix socket.", "mlxrunnerd");
+  app.footer("Example: mlx serve --threads 4\nManual: man mlxrunnerd");
   std::string config_file;
   std::optional<int> threads;
   bool show_config = false, log_file = false;

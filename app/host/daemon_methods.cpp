@@ -11,7 +11,6 @@
 namespace mlxr::app {
 namespace {
 
-using cli::ExitCode;
 using nlohmann::json;
 using platform::Paths;
 using Answer = std::expected<json, BridgeError>;
@@ -32,26 +31,24 @@ constexpr std::array kRoutes{Route{"GET", "/api/ps"},   Route{"GET", "/api/tags"
                              Route{"GET", "/health"},   Route{"GET", "/mlxr/status"}, Route{"GET", "/v1/models"},
                              Route{"POST", "/api/show"}};
 
-std::string_view code_of(ExitCode code) {
-  switch (code) {
-    case ExitCode::kUsage: return "invalid_argument";
-    case ExitCode::kNotFound: return "not_found";
-    case ExitCode::kDaemonUnavailable: return "daemon_unavailable";
-    case ExitCode::kNoSpace: return "no_space";
-    case ExitCode::kPermission: return "permission";
-    case ExitCode::kOverloaded: return "overloaded";
-    case ExitCode::kInterrupted: return "cancelled";
+std::string_view code_of(const cli::ClientError& error) {
+  if (error.kind != cli::ClientError::Kind::kOther) return "daemon_unavailable";
+  switch (error.code) {
+    case ErrorCode::kInvalidArgument:
+    case ErrorCode::kNotFound:
+    case ErrorCode::kNoSpace:
+    case ErrorCode::kPermission:
+    case ErrorCode::kOverloaded:
+    case ErrorCode::kCancelled: return error_code_name(error.code);
     default: return "failure";
   }
 }
 
-std::unexpected<BridgeError> refuse(const cli::Failure& failure) {
-  return app::refuse(std::string(code_of(failure.exit_code)), failure.message);
-}
+std::unexpected<BridgeError> refuse(const cli::ClientError& error) { return app::refuse(std::string(code_of(error)), error.message); }
 
 Answer status(const Paths& paths, const std::atomic<bool>& cancelled) {
   auto answer = cli::Client(paths.socket, cancelled).get("/mlxr/status", kTimeout);
-  if (!answer && answer.error().exit_code != ExitCode::kDaemonUnavailable) return refuse(answer.error());
+  if (!answer && answer.error().kind != cli::ClientError::Kind::kNotRunning) return refuse(answer.error());
   return json{{"running", answer.has_value()},
               {"socket", paths.socket.string()},
               {"log", (paths.logs / "mlxrunnerd.log").string()},
@@ -113,7 +110,7 @@ Method without_params(Function function) {
 
 }  // namespace
 
-cli::Status start_detached(const Paths& paths, const std::atomic<bool>& cancelled) {
+cli::Answered<void> start_detached(const Paths& paths, const std::atomic<bool>& cancelled) {
   return cli::ensure_daemon(paths, std::chrono::seconds(30), cancelled);
 }
 

@@ -10,16 +10,16 @@
 #include <functional>
 
 #include "app/host/bridge.h"
-#include "cli/failure.h"
+#include "cli/client_error.h"
 #include "platform/paths.h"
 
 namespace mlxr::app {
 
 // Starts the daemon and waits until it answers; else says why not, in a sentence for the page.
-using StartDaemon = std::function<cli::Status(const platform::Paths&, const std::atomic<bool>& cancelled)>;
+using StartDaemon = std::function<cli::Answered<void>(const platform::Paths&, const std::atomic<bool>& cancelled)>;
 
 // As `mlx` starts it: the mlxrunnerd beside the program, which outlives the window.
-cli::Status start_detached(const platform::Paths& paths, const std::atomic<bool>& cancelled);
+cli::Answered<void> start_detached(const platform::Paths& paths, const std::atomic<bool>& cancelled);
 
 Methods daemon_methods(const platform::Paths& paths, StartDaemon start = start_detached);
 

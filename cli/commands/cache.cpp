@@ -4,7 +4,8 @@
 
 #include "cli/commands/commands.h"
 #include "cli/format.h"
-#include "cli/model_json.h"
+#include "cli/json_output.h"
+#include "cli/open_store.h"
 #include "cli/table.h"
 #include "cli/terminal.h"
 #include "platform/paths.h"
@@ -41,7 +42,7 @@ Status show(const std::vector<store::CachedWeights>& weights, const std::vector<
     return print_json({{"weights", list}, {"size", total(weights)}});
   }
   if (weights.empty()) {
-    write_out("The cache is empty. A model's weights are put there when it is first loaded.\n");
+    write_out("The cache is empty. Loading a model for the first time fills it.\n");
     return {};
   }
   Table table({{"MODEL"}, {"FOR"}, {"SIZE", Align::kRight}, {"LAST USED"}});
@@ -61,9 +62,10 @@ void add_cache(CLI::App& app, Action& action) {
     bool clear = false, as_json = false;
   };
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("cache", "Shows or clears the weights that are kept as this processor reads them.");
-  auto* clear = command->add_flag("--clear", options->clear, "Delete them; each is made again when its model is loaded");
-  command->add_flag("--json", options->as_json, "As JSON")->excludes(clear);
+  CLI::App* command = app.add_subcommand("cache", "Shows or clears the cache of repacked weights.");
+  command->footer("Example: mlx cache --clear");
+  auto* clear = command->add_flag("--clear", options->clear, "Delete the cache; it is made again when a model is loaded");
+  command->add_flag("--json", options->as_json, "Print JSON")->excludes(clear);
   command->callback([&action, options] {
     action = [options]() -> Status {
       const auto paths = platform::Paths::from_environment();

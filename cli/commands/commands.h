@@ -1,5 +1,5 @@
-// The commands of `mlx`, one file each. add_NAME puts the command and its options on the command line's parser; when the command line
-// names it, the parser leaves in `action` what is to be done, and main runs that.
+// The commands of `mlx`, one file each. add_NAME adds the command and its options to the parser. When the command line names the command,
+// the parser sets `action`, which run_command_line (cli/command_line.h) then calls.
 #pragma once
 
 #include <functional>
@@ -23,6 +23,8 @@ void add_show(CLI::App& app, Action& action);
 void add_rm(CLI::App& app, Action& action);
 void add_ps(CLI::App& app, Action& action);
 void add_cache(CLI::App& app, Action& action);
+void add_status(CLI::App& app, Action& action);
+void add_logs(CLI::App& app, Action& action);
 void add_stop(CLI::App& app, Action& action);
 void add_serve(CLI::App& app, Action& action);
 void add_doctor(CLI::App& app, Action& action);

@@ -10,7 +10,8 @@ namespace mlxr::cli {
 void add_completion(CLI::App& app, Action& action) {
   auto shell = std::make_shared<std::string>();
   CLI::App* command = app.add_subcommand("completion", "Prints the completion script for bash, zsh or fish.");
-  command->add_option("SHELL", *shell, "bash, zsh or fish")->required();
+  command->footer("Example: source <(mlx completion bash)");
+  command->add_option("SHELL", *shell, "bash, zsh or fish")->required()->type_name(kCompletesShell);
   command->callback([&app, &action, shell] {
     action = [&app, shell]() -> Status {
       auto script = completion_script(app, *shell);

@@ -10,9 +10,10 @@ void add_doctor(CLI::App& app, Action& action) {
     bool installation = false, as_json = false;
   };
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("doctor", "Examines MLXR and says what to do about what is wrong.");
-  command->add_flag("--install", options->installation, "Examine what was installed, not what it needs to work");
-  command->add_flag("--json", options->as_json, "As JSON");
+  CLI::App* command = app.add_subcommand("doctor", "Finds problems and says how to fix them.");
+  command->footer("Example: mlx doctor");
+  command->add_flag("--install", options->installation, "Check the installation: files, versions, signatures, other copies");
+  command->add_flag("--json", options->as_json, "Print JSON");
   command->callback([&action, options] {
     action = [options] { return report(options->installation ? examine_installation() : examine_health(), options->as_json); };
   });

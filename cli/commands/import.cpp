@@ -1,8 +1,9 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/commands/commands.h"
+#include "cli/completion.h"
 #include "cli/format.h"
-#include "cli/model_json.h"
+#include "cli/open_store.h"
 #include "cli/terminal.h"
 
 namespace mlxr::cli {
@@ -13,9 +14,10 @@ void add_import(CLI::App& app, Action& action) {
     std::string name;
   };
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("import", "Uses a model file or folder where it lies, without copying it.");
-  command->add_option("PATH", options->path, "A GGUF file, or a folder with one model")->required();
-  command->add_option("--name", options->name, "The name to use it by; otherwise made from the file's name");
+  CLI::App* command = app.add_subcommand("import", "Registers a GGUF file where it is, without copying it.");
+  command->footer("Example: mlx import ~/models/model.gguf --name my-model");
+  command->add_option("PATH", options->path, "A GGUF file, or a folder that contains one")->required()->type_name(kCompletesFile);
+  command->add_option("--name", options->name, "The model's name; by default, the file's name")->type_name("NAME");
   command->callback([&action, options] {
     action = [options]() -> Status {
       auto store = open_store();

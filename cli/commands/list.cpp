@@ -3,7 +3,9 @@
 
 #include "cli/commands/commands.h"
 #include "cli/format.h"
+#include "cli/json_output.h"
 #include "cli/model_json.h"
+#include "cli/open_store.h"
 #include "cli/pull_model.h"
 #include "cli/table.h"
 #include "cli/terminal.h"
@@ -28,7 +30,7 @@ Status list_installed(const std::vector<store::ModelRecord>& models, const Optio
     return {};
   }
   if (models.empty()) {
-    write_out("No model is here. The ones to get: mlx list --available\n");
+    write_out("No models installed. See what you can get: mlx list --available\n");
     return {};
   }
   Table table(
@@ -71,10 +73,11 @@ Status list_available(const std::vector<store::ModelRecord>& models, const Optio
 
 void add_list(CLI::App& app, Action& action) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("list", "Lists the models that are here, or those that can be fetched by name.");
-  command->add_flag("--available", options->available, "Those that can be fetched by name, with the memory they need");
-  command->add_flag("-q,--quiet", options->names, "Names only");
-  command->add_flag("--json", options->json, "As JSON");
+  CLI::App* command = app.add_subcommand("list", "Lists the installed models, or those you can download by name.");
+  command->footer("Example: mlx list --available");
+  command->add_flag("--available", options->available, "List the models you can download, with the memory they need");
+  command->add_flag("-q,--quiet", options->names, "Print names only");
+  command->add_flag("--json", options->json, "Print JSON");
   command->callback([&action, options] {
     action = [options]() -> Status {
       auto store = open_store();

@@ -1,7 +1,8 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/commands/commands.h"
-#include "cli/model_json.h"
+#include "cli/completion.h"
+#include "cli/open_store.h"
 #include "cli/pull_model.h"
 
 namespace mlxr::cli {
@@ -12,8 +13,11 @@ void add_pull(CLI::App& app, Action& action) {
     bool accept_license = false;
   };
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("pull", "Fetches a model, after showing its licence.");
-  command->add_option("MODEL", options->model, "A name from `mlx list --available`, or the address of a GGUF file")->required();
+  CLI::App* command = app.add_subcommand("pull", "Downloads a model after showing its license.");
+  command->footer("Example: mlx pull smollm2:135m");
+  command->add_option("MODEL", options->model, "A name from `mlx list --available`, or the address of a GGUF file")
+      ->required()
+      ->type_name(kCompletesAvailable);
   command->add_flag("--accept-license", options->accept_license, "Accept the licence that is shown, for scripts");
   command->callback([&action, options] {
     action = [options]() -> Status {

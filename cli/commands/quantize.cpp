@@ -2,6 +2,7 @@
 #include <cstdio>
 
 #include "cli/commands/commands.h"
+#include "cli/completion.h"
 #include "cli/format.h"
 #include "cli/interrupt.h"
 #include "cli/progress_bar.h"
@@ -20,11 +21,6 @@ struct Options {
   bool allow_requantize = false;
   bool force = false;
 };
-
-void say(const std::string& text) {
-  std::fwrite(text.data(), 1, text.size(), stderr);
-  std::fflush(stderr);
-}
 
 // What the user can do about it is an option of this command, which the library does not know.
 Failure with_option(const Error& error) {
@@ -62,12 +58,15 @@ Status quantize(const Options& options) {
 
 void add_quantize(CLI::App& app, Action& action) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("quantize", "Makes a smaller copy of a model file.");
-  command->add_option("INPUT", options->input, "A GGUF file in F16, BF16 or F32")->required();
+  CLI::App* command = app.add_subcommand("quantize", "Makes a smaller copy of a GGUF file.");
+  command->footer("Example: mlx quantize model-f16.gguf model.gguf Q4_K_M");
+  command->add_option("INPUT", options->input, "A GGUF file in F16, BF16 or F32")->required()->type_name(kCompletesFile);
   command->add_option("OUTPUT", options->output, "The file to write")->required();
   command->add_option("TYPE", options->type, store::quantize_types())->required();
-  command->add_option("--threads", options->threads, "Threads; otherwise as many as there are cores")->check(CLI::Range(1, 1024));
-  command->add_flag("--allow-requantize", options->allow_requantize, "Take an input that is quantized already; it loses more");
+  command->add_option("--threads", options->threads, "Number of threads; by default, one per core")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1024));
+  command->add_flag("--allow-requantize", options->allow_requantize, "Accept an input that is quantized already, which loses quality");
   command->add_flag("--force", options->force, "Replace OUTPUT if it exists");
   command->callback([&action, options] { action = [options] { return quantize(*options); }; });
 }

@@ -1,30 +1,58 @@
 #include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
 
+#include "cli/client.h"
 #include "cli/commands/commands.h"
-#include "cli/model_json.h"
+#include "cli/completion.h"
+#include "cli/daemon_process.h"
+#include "cli/listener.h"
+#include "cli/open_store.h"
 #include "cli/terminal.h"
 
 namespace mlxr::cli {
+namespace {
+
+// A removed model would stay in memory until it is unloaded for lack of use. A daemon that cannot be asked keeps it for so long.
+void unload(const std::string& model) {
+  const auto paths = client_paths();
+  if (!paths) return;
+  if (const auto listener = find_listener(paths->socket); !listener || !*listener) return;
+  const auto done = Client(paths->socket).post("/api/generate", {{"model", model}, {"keep_alive", 0}, {"stream", false}});
+  if (!done) say("The model may still be in memory: " + TerminalFilter().clean(done.error().message) + "\n");
+}
+
+Status remove(store::Store& store, const std::string& name) {
+  const auto model = store.find(name);
+  if (!model) return give_up(model.error());
+  unload(model->name);
+  if (auto removed = store.remove(model->name); !removed) return give_up(removed.error());
+  write_out(model->in_place ? "Removed " + model->name + ". Its file stays: " + model->file.string() + "\n"
+                            : "Removed " + model->name + ".\n");
+  return {};
+}
+
+// One that fails does not keep the others. The exit code is the first failure's.
+Status remove_all(const std::vector<std::string>& names) {
+  auto store = open_store();
+  if (!store) return give_up(store.error());
+  Status result;
+  for (const std::string& name : names) {
+    const auto removed = remove(**store, name);
+    if (removed) continue;
+    complain(removed.error().message);
+    if (result) result = give_up(removed.error().exit_code, "");
+  }
+  return result;
+}
+
+}  // namespace
 
 void add_rm(CLI::App& app, Action& action) {
   auto names = std::make_shared<std::vector<std::string>>();
-  CLI::App* command = app.add_subcommand("rm", "Removes models. Files that were imported stay where they lie.");
-  command->add_option("MODEL", *names, "The models' names")->required();
-  command->callback([&action, names] {
-    action = [names]() -> Status {
-      auto store = open_store();
-      if (!store) return give_up(store.error());
-      for (const std::string& name : *names) {
-        auto model = (*store)->find(name);
-        if (!model) return give_up(model.error());
-        auto removed = (*store)->remove(model->name);
-        if (!removed) return give_up(removed.error());
-        write_out(model->in_place ? model->name + " is forgotten; its file stays: " + model->file.string() + "\n"
-                                  : model->name + " is removed.\n");
-      }
-      return {};
-    };
-  });
+  CLI::App* command = app.add_subcommand("rm", "Removes models. The files of imported models stay where they are.");
+  command->footer("Example: mlx rm smollm2:135m");
+  command->add_option("MODEL", *names, "Names of models")->required()->type_name(kCompletesModel);
+  command->callback([&action, names] { action = [names] { return remove_all(*names); }; });
 }
 
 }  // namespace mlxr::cli

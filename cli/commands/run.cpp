@@ -1,16 +1,23 @@
+#include <poll.h>
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "cli/answer_printer.h"
 #include "cli/chat_session.h"
 #include "cli/client.h"
 #include "cli/commands/commands.h"
+#include "cli/completion.h"
 #include "cli/daemon_process.h"
 #include "cli/generation.h"
+#include "cli/handshake.h"
 #include "cli/interrupt.h"
-#include "cli/model_json.h"
+#include "cli/json_output.h"
+#include "cli/open_store.h"
 #include "cli/pull_model.h"
 #include "cli/terminal.h"
 
@@ -56,16 +63,33 @@ Outcome<store::ModelRecord> locate(store::Store& store, const std::string& name)
   return pull_model(store, name, false);
 }
 
+std::string option_name(std::string_view parameter) {
+  std::string name = "--" + std::string(parameter);
+  for (char& c : name) {
+    if (c == '_') c = '-';
+  }
+  return name;
+}
+
 Outcome<Parameters> parameters_of(const Options& options) {
   Parameters parameters;
   for (const auto& [name, text] : options.parameters) {
     if (text.empty()) continue;
     auto set = parameters.set(name, text);
-    if (!set) return give_up(set.error());
+    if (!set) return give_up(ExitCode::kUsage, option_name(name) + ": " + set.error().message);
   }
   parameters.stop = options.stop;
   parameters.system = options.system;
   return parameters;
+}
+
+// Without a word, an open stdin that nobody writes to (ssh, cron, a script's loop) looks like a model that hangs.
+void say_when_stdin_is_silent(bool has_prompt) {
+  constexpr int kPatience = 2000;  // milliseconds
+  pollfd input{STDIN_FILENO, POLLIN, 0};
+  if (!stderr_is_terminal() || poll(&input, 1, kPatience) != 0) return;
+  say(has_prompt ? "Waiting for text on stdin, to add to the prompt. To do without it: </dev/null\n"
+                 : "Waiting for the prompt on stdin.\n");
 }
 
 // The words of the command line, then what stands on stdin when that is not a terminal.
@@ -73,6 +97,7 @@ std::string prompt_of(const Options& options) {
   std::string prompt;
   for (const std::string& word : options.prompt) prompt += (prompt.empty() ? "" : " ") + word;
   if (!stdin_is_terminal()) {
+    say_when_stdin_is_silent(!prompt.empty());
     const std::string piped{std::istreambuf_iterator<char>(std::cin), {}};
     if (!prompt.empty() && piped.find_first_not_of(" \t\r\n") != std::string::npos) prompt += "\n\n";
     prompt += piped.substr(0, piped.find_last_not_of(" \t\r\n") + 1);
@@ -93,14 +118,9 @@ void hint_once(const store::ModelRecord& model, const platform::Paths& paths) {
 
 Status answer_once(Client& client, Conversation conversation, const std::string& prompt, const Options& options) {
   conversation.messages.push_back({"user", prompt});
-  TerminalFilter filter;
-  const bool on_terminal = stdout_is_terminal();
-  bool began = false;
-  auto answer = ask(client, conversation, [&](std::string_view text) {
-    if (options.json) return true;
-    began = true;
-    return on_terminal ? write_out(filter.clean(text)) : write_out(text);
-  });
+  AnswerPrinter printer(conversation.model, client);
+  auto answer = ask(client, conversation, [&](std::string_view text) { return options.json || printer.print(text); });
+  const bool began = printer.finish();
   const bool broke_off = !answer || interrupted();
   if (broke_off && began) write_out("\n");
   if (!answer) return give_up(answer.error());
@@ -116,7 +136,7 @@ Status answer_once(Client& client, Conversation conversation, const std::string&
                        {"load_seconds", answer->load_seconds},
                        {"first_token_seconds", answer->first_token_seconds}});
   }
-  if (!write_out("\n")) return give_up(ExitCode::kFailure, "The answer could not be written.");
+  write_out("\n");
   if (options.verbose) std::fputs(("\n" + timings(*answer)).c_str(), stderr);
   return {};
 }
@@ -136,7 +156,7 @@ Status run(const Options& options) {
   if (!store) return give_up(store.error());
   auto model = locate(**store, options.model);
   if (!model) return give_up(model.error());
-  if (auto ready = ensure_daemon(*paths); !ready) return ready;
+  if (auto ready = ensure_current_daemon(*paths); !ready) return ready;
 
   Client client(paths->socket);
   auto base = is_base_model(client, model->name);
@@ -144,7 +164,10 @@ Status run(const Options& options) {
   Conversation conversation{.model = model->name, .raw = *base, .parameters = std::move(*parameters)};
   const auto hint = [&] { hint_once(*model, *paths); };
   if (interactive) {
-    if (auto loaded = load(client, conversation); !loaded) return loaded;
+    {
+      const LoadingHint hint_while_loading(conversation.model, client);
+      if (auto loaded = load(client, conversation); !loaded) return loaded;
+    }
     return chat(client, std::move(conversation),
                 {.history_file = paths->logs / "history", .verbose = options.verbose, .after_answer = hint});
   }
@@ -153,28 +176,21 @@ Status run(const Options& options) {
   return done;
 }
 
-std::string option_name(std::string_view parameter) {
-  std::string name = "--" + std::string(parameter);
-  for (char& c : name) {
-    if (c == '_') c = '-';
-  }
-  return name;
-}
-
 }  // namespace
 
 void add_run(CLI::App& app, Action& action) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("run", "Asks a model, or chats with it on a terminal.");
-  command->add_option("MODEL", options->model, "A model's name, or a GGUF file")->required();
-  command->add_option("PROMPT", options->prompt, "What to ask; otherwise stdin, or a chat on a terminal");
+  CLI::App* command = app.add_subcommand("run", "Chats with a model, or answers one prompt.");
+  command->footer("Example: mlx run smollm2:135m \"What is a computer?\"");
+  command->add_option("MODEL", options->model, "A model's name, or a GGUF file")->required()->type_name(kCompletesModelOrFile);
+  command->add_option("PROMPT", options->prompt, "The prompt; text on stdin is added to it; without both, a chat opens");
   for (const ParameterSpec& spec : parameter_specs()) {
-    command->add_option(option_name(spec.name), options->parameters[std::string(spec.name)], std::string(spec.help));
+    command->add_option(option_name(spec.name), options->parameters[std::string(spec.name)], std::string(spec.help))->type_name("N");
   }
-  command->add_option("--system", options->system, "The system message");
-  command->add_option("--stop", options->stop, "End the answer before this text; may be given several times")->expected(1)->take_all();
+  command->add_option("--system", options->system, "System message");
+  command->add_option("--stop", options->stop, "Stop before this text; can be repeated")->expected(1)->take_all();
   command->add_flag("--verbose", options->verbose, "Print timings after the answer");
-  command->add_flag("--json", options->json, "Print one JSON object with the answer and its timings");
+  command->add_flag("--json", options->json, "Print the answer and its timings as JSON");
   command->callback([&action, options] { action = [options] { return run(*options); }; });
 }
 

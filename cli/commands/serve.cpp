@@ -11,7 +11,7 @@
 namespace mlxr::cli {
 
 void add_serve(CLI::App& app, Action& action) {
-  CLI::App* command = app.add_subcommand("serve", "Runs mlxrunnerd in the foreground; its options follow.");
+  CLI::App* command = app.add_subcommand("serve", "Runs the daemon, mlxrunnerd, in the foreground.");
   command->set_help_flag();  // --help is for mlxrunnerd
   command->prefix_command();
   command->callback([&action, command] {

@@ -2,8 +2,11 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands/commands.h"
+#include "cli/completion.h"
 #include "cli/format.h"
+#include "cli/json_output.h"
 #include "cli/model_json.h"
+#include "cli/open_store.h"
 #include "cli/terminal.h"
 
 namespace mlxr::cli {
@@ -40,9 +43,10 @@ void add_show(CLI::App& app, Action& action) {
     bool json = false;
   };
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("show", "Shows what is known about a model.");
-  command->add_option("MODEL", options->model, "The model's name")->required();
-  command->add_flag("--json", options->json, "As JSON");
+  CLI::App* command = app.add_subcommand("show", "Shows the details of a model.");
+  command->footer("Example: mlx show smollm2:135m");
+  command->add_option("MODEL", options->model, "A model's name, or a GGUF file")->required()->type_name(kCompletesModelOrFile);
+  command->add_flag("--json", options->json, "Print JSON");
   command->callback([&action, options] {
     action = [options]() -> Status {
       auto store = open_store();

@@ -4,7 +4,9 @@
 
 #include "cli/client.h"
 #include "cli/commands/commands.h"
+#include "cli/completion.h"
 #include "cli/daemon_process.h"
+#include "cli/handshake.h"
 #include "cli/terminal.h"
 #include "platform/paths.h"
 
@@ -12,6 +14,8 @@ namespace mlxr::cli {
 namespace {
 
 Status stop(const std::filesystem::path& socket) {
+  if (const auto status = Client(socket).get("/mlxr/status"); status && !is_idle(*status))
+    say("Waiting for an answer that is being written...\n");
   auto stopped = stop_daemon(socket);
   if (!stopped) return give_up(stopped.error());
   write_out(*stopped ? "mlxrunnerd has stopped.\n" : "mlxrunnerd is not running.\n");
@@ -20,6 +24,10 @@ Status stop(const std::filesystem::path& socket) {
 
 Status unload(const std::filesystem::path& socket, const std::string& model) {
   auto answer = Client(socket).post("/api/generate", {{"model", model}, {"keep_alive", 0}, {"stream", false}});
+  if (!answer && answer.error().kind == ClientError::Kind::kNotRunning) {
+    write_out("mlxrunnerd is not running; no model is in memory.\n");
+    return {};
+  }
   if (!answer) return give_up(answer.error());
   write_out(model + " is unloaded.\n");
   return {};
@@ -29,8 +37,9 @@ Status unload(const std::filesystem::path& socket, const std::string& model) {
 
 void add_stop(CLI::App& app, Action& action) {
   auto model = std::make_shared<std::string>();
-  CLI::App* command = app.add_subcommand("stop", "Unloads a model from memory, or stops mlxrunnerd.");
-  command->add_option("MODEL", *model, "The model to unload; without it, the daemon is stopped");
+  CLI::App* command = app.add_subcommand("stop", "Unloads a model from memory, or stops the daemon.");
+  command->footer("Example: mlx stop smollm2:135m");
+  command->add_option("MODEL", *model, "The model to unload, by name or file; without it, the daemon stops")->type_name(kCompletesModel);
   command->callback([&action, model] {
     action = [model]() -> Status {
       auto paths = client_paths();

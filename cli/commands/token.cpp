@@ -2,7 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands/commands.h"
-#include "cli/model_json.h"
+#include "cli/json_output.h"
 #include "cli/terminal.h"
 #include "platform/paths.h"
 #include "platform/secrets.h"
@@ -26,14 +26,16 @@ Status print_token(TokenFunction get, bool as_json) {
 
 void add_token(CLI::App& app, Action& action) {
   auto as_json = std::make_shared<bool>(false);
-  CLI::App* command = app.add_subcommand("token", "The capability token that programs need over TCP.");
+  CLI::App* command = app.add_subcommand("token", "Shows or replaces the token that programs need over TCP.");
+  command->footer("Example: mlx token show");
   command->require_subcommand(1);
   const auto add = [&](const char* name, const char* help, TokenFunction get) {
     CLI::App* child = command->add_subcommand(name, help);
-    child->add_flag("--json", *as_json, "As JSON");
+    child->footer(std::string("Example: mlx token ") + name);
+    child->add_flag("--json", *as_json, "Print JSON");
     child->callback([&action, as_json, get] { action = [as_json, get] { return print_token(get, *as_json); }; });
   };
-  add("show", "Prints the token, made the first time.", platform::capability_token);
+  add("show", "Prints the token; creates it the first time.", platform::capability_token);
   add("rotate", "Replaces the token and prints the new one.", platform::rotate_capability_token);
 }
 

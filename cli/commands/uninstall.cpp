@@ -112,7 +112,8 @@ Status uninstall(const Options& options) {
 
 void add_uninstall(CLI::App& app, Action& action) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("uninstall", "Removes what MLXR keeps in your folders, and says how to remove the programs.");
+  CLI::App* command = app.add_subcommand("uninstall", "Removes the data of MLXR, and says how to remove the programs.");
+  command->footer("Example: mlx uninstall --dry-run");
   command->add_flag("--dry-run", options->dry_run, "Show what would be removed, and remove nothing");
   command->add_flag("--yes", options->yes, "Do not ask; about models, see the next two");
   auto* models = command->add_flag("--models", options->models, "Remove the models as well, without asking");

@@ -34,7 +34,7 @@ std::string described(const fs::path& copy, const std::string& version) {
   std::error_code failed;
   const fs::path real = fs::canonical(copy, failed);
   return copy.string() + (failed || real == copy ? "" : " (" + real.string() + ")") +
-         (version.empty() ? " is another program, or does not start" : ", version " + version);
+         (version.empty() ? " is another program or does not start" : ", version " + version);
 }
 
 Finding check_first(const Installation& one, const std::vector<fs::path>& found) {
@@ -45,7 +45,7 @@ Finding check_first(const Installation& one, const std::vector<fs::path>& found)
   if (is_same(found[0], one.program)) return good("PATH", "finds " + found[0].string() + ", which is this one");
   const std::string version = version_of(found[0], "mlx");
   const std::string text = "finds " + described(found[0], version) + ", before " + one.program.string();
-  const std::string todo = "Remove that one, or put this one's folder first: export PATH=\"" + folder + ":$PATH\"";
+  const std::string todo = "Remove that one, or put the folder of this one first: export PATH=\"" + folder + ":$PATH\"";
   return version == kVersion ? warning("PATH", text, todo) : bad("PATH", text + ", version " + kVersion, todo);
 }
 
@@ -65,7 +65,7 @@ Findings check_copies(const Installation& one) {
     if (version.empty()) continue;  // not ours
     findings.push_back(warning("another copy",
                                described(copy, version) + (version == kVersion ? "" : "; this one is " + std::string(kVersion)),
-                               "One is enough: remove the one that you do not use"));
+                               "Remove the one that you do not use"));
   }
   return findings;
 }

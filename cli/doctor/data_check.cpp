@@ -9,7 +9,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Something of this user's, when it is there. `others` are the permissions that nobody else may have.
+// True when the path does not exist, or belongs to this user and grants other users none of the permissions in `others`.
 bool is_own(const fs::path& path, mode_t others, Findings& found) {
   struct stat status{};
   if (stat(path.c_str(), &status) != 0) return true;
@@ -30,13 +30,13 @@ bool is_own(const fs::path& path, mode_t others, Findings& found) {
 }  // namespace
 
 Findings check_data(const platform::Paths& paths) {
-  constexpr mode_t kChange = S_IWOTH;  // a group of the user's own is usual, and may write
+  constexpr mode_t kChange = S_IWOTH;  // many systems give each user a group of their own, which may write
   Findings found;
   bool own = true;
   for (const fs::path& path : {paths.support, paths.models, paths.registry, paths.config, paths.cache, paths.logs})
     own = is_own(path, kChange, found) && own;
   own = is_own(platform::token_file(paths), S_IRWXG | S_IRWXO, found) && own;
-  if (own) found.push_back(good("data", paths.support.string() + " and what else is yours can be changed by you alone"));
+  if (own) found.push_back(good("data", paths.support.string() + " and your other folders of MLXR are writable only for you"));
   return found;
 }
 

@@ -2,7 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "cli/model_json.h"
+#include "cli/json_output.h"
 #include "cli/terminal.h"
 
 namespace mlxr::cli {
@@ -38,8 +38,9 @@ Status report(const Findings& findings, bool as_json) {
     return bad == 0 ? Status{} : give_up(ExitCode::kFailure, "");
   }
   if (bad > 0)
-    return give_up(ExitCode::kFailure, std::to_string(bad) + (bad == 1 ? " thing is" : " things are") + " wrong; what to do stands above.");
-  write_out(warnings == 0 ? "All is well.\n" : "Nothing is wrong; what could be better stands above.\n");
+    return give_up(ExitCode::kFailure,
+                   std::to_string(bad) + (bad == 1 ? " problem" : " problems") + " found; the lines with -> say how to fix them.");
+  write_out(warnings == 0 ? "All is well.\n" : "No problems; the warnings above say what could be better.\n");
   return {};
 }
 

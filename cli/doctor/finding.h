@@ -1,4 +1,4 @@
-// What an examination found, one line each, and how it is told: `mlx doctor` in both its forms.
+// The findings of `mlx doctor` and `mlx doctor --install`, one line each, and how they are printed.
 #pragma once
 
 #include <string>
@@ -14,7 +14,7 @@ struct Finding {
   std::string subject;
   Verdict verdict = Verdict::kGood;
   std::string text;  // what was found
-  std::string todo;  // what to do about it; empty when nothing is to be done
+  std::string todo;  // how to fix it; empty when there is nothing to do
 };
 
 using Findings = std::vector<Finding>;

@@ -11,7 +11,9 @@
 #include "cli/doctor/examine.h"
 #include "cli/doctor/folders.h"
 #include "cli/format.h"
+#include "cli/handshake.h"
 #include "platform/paths.h"
+#include "platform/version.h"
 #include "store/store.h"
 
 namespace mlxr::cli {
@@ -44,8 +46,7 @@ Finding check_processor() {
       }
     }
   }
-  return {"processor", Verdict::kGood, (model.empty() ? "" : model + ": ") + (found.empty() ? "no vector extension known here" : found),
-          ""};
+  return {"processor", Verdict::kGood, (model.empty() ? "" : model + ": ") + (found.empty() ? "no known vector extension" : found), ""};
 #endif
 }
 
@@ -63,7 +64,7 @@ void check_models(store::Store& store, Findings& findings) {
   if (!models)
     return findings.push_back({"models", Verdict::kBad, models.error().message, "Look at the registry's folder and its permissions"});
   if (models->empty())
-    return findings.push_back({"models", Verdict::kGood, "none is here yet", "Get the starter model: mlx pull smollm2:135m"});
+    return findings.push_back({"models", Verdict::kGood, "none installed", "Download the starter model: mlx pull smollm2:135m"});
   for (const auto& model : *models) {
     auto checked = store.resolve(model.name);
     if (checked) {
@@ -85,7 +86,7 @@ Finding kernel_finding(const json& status) {
   if (!warning.empty()) {
     finding.verdict = Verdict::kWarning;
     finding.text += ": " + warning;
-    finding.todo = "Answers are right and slow. Install MLXR again, or see MLXR_KERNELS in man mlxrunnerd";
+    finding.todo = "Answers are correct but slow. Install MLXR again, or see MLXR_KERNELS in man mlxrunnerd";
   }
   return finding;
 }
@@ -104,20 +105,16 @@ void check_managed(const json& status, Findings& findings) {
 
 void check_daemon(const platform::Paths& paths, Findings& findings) {
   if (auto ready = ensure_daemon(paths); !ready) {
-    findings.push_back({"daemon", Verdict::kBad, ready.error().message, "Start it in the foreground to see what is wrong: mlx serve"});
+    findings.push_back({"daemon", Verdict::kBad, ready.error().message, "Start it in the foreground to see the problem: mlx serve"});
     return;
   }
-  Client client(paths.socket);
-  auto version = client.get("/api/version");
-  findings.push_back(
-      {"daemon", Verdict::kGood, "answers, version " + (version ? version->value("mlxr_version", "unknown") : "unknown"), ""});
-  auto status = client.get("/mlxr/status");
-  if (status) {
-    findings.push_back(kernel_finding(*status));
-    check_managed(*status, findings);
-  } else {
-    findings.push_back({"kernels", Verdict::kBad, status.error().message, "Stop the daemon, mlx stop, and try again"});
-  }
+  auto status = Client(paths.socket).get("/mlxr/status");
+  if (!status) return findings.push_back(bad("daemon", status.error().message, "Restart it: mlx stop"));
+  const std::string text = "answers, version " + status->value("version", "unknown");
+  findings.push_back(version_warning(*status).empty() ? good("daemon", text)
+                                                      : warning("daemon", text + "; mlx is version " + kVersion, "Restart it: mlx stop"));
+  findings.push_back(kernel_finding(*status));
+  check_managed(*status, findings);
 }
 
 }  // namespace
@@ -125,7 +122,7 @@ void check_daemon(const platform::Paths& paths, Findings& findings) {
 Findings examine_health() {
   Findings findings;
   auto paths = client_paths();
-  if (!paths) return {{"folders", Verdict::kBad, paths.error().message, "Set HOME, or MLXR_HOME, to a folder of yours"}};
+  if (!paths) return {{"folders", Verdict::kBad, paths.error().message, "Set HOME or MLXR_HOME to a folder that you can write to"}};
   findings.push_back(check_folder("models", paths->models));
   findings.push_back(check_folder("cache", paths->cache));
   findings.push_back(check_folder("logs", paths->logs));

@@ -1,4 +1,4 @@
-// Where this `mlx` lies, how it came there, and what must lie beside it.
+// Where this `mlx` is installed, how it was installed, and which files belong to it.
 #pragma once
 
 #include <filesystem>
@@ -9,17 +9,17 @@ namespace mlxr::cli {
 // What an installation consists of, as paths below its root; empty: it has none.
 struct Layout {
   bool is_mac = false;        // launchd and code signatures; else systemd
-  std::string_view kind;      // "what lies in /x is …"
+  std::string_view kind;      // "/usr is ..."
   std::string_view programs;  // the folder of mlx and mlxrunnerd
   std::string_view mlx;       // MLX's library
   std::string_view metallib;  // MLX's kernels for the GPU
   std::string_view kernels;   // the CPU pack's folder
-  std::string_view metal;     // the Metal pack's
+  std::string_view metal;     // the Metal pack's folder
   std::string_view settings;  // the default server.yaml
   std::string_view licences;  // a folder with a text for each component
-  std::string_view core;      // libmlxrunner_core, where programs of others find it
+  std::string_view core;      // libmlxrunner_core, where other programs find it
   std::string_view agent;     // what a service manager reads
-  std::string_view again;     // how it is installed again
+  std::string_view again;     // how to install it again
 };
 
 struct Installation {

@@ -15,7 +15,7 @@ Finding describe(const Installation& one) {
   const std::string text = one.root.string() + " is " + std::string(one.layout.kind) + "; mlx " + kVersion;
   // macOS runs an app that was not moved out of its download from a random, read-only place.
   if (one.root.string().contains("/AppTranslocation/"))
-    return bad("installation", text + ", in a place that macOS made for now",
+    return bad("installation", text + ", in a temporary place that macOS chose",
                "Move MLXR.app to Applications in the Finder, and open it there");
   if (one.layout.is_mac && one.root.string().starts_with("/Volumes/"))
     return warning("installation", text + ", on a disk image", "Drag MLXR from the image to Applications");
@@ -31,17 +31,16 @@ void append(Findings& all, Findings more) {
 Findings check_daemon_in_use(const Installation& one, const platform::Paths& paths) {
   const auto status = Client(paths.socket).get("/mlxr/status");
   if (!status) {
-    if (status.error().exit_code == ExitCode::kDaemonUnavailable) return {good("running daemon", "none; mlx starts it when it needs it")};
-    return {bad("running daemon", status.error().message, "Stop it and look again: mlx stop")};
+    if (status.error().kind == ClientError::Kind::kNotRunning) return {good("running daemon", "none; it starts when it is needed")};
+    return {bad("running daemon", status.error().message, "Restart it: mlx stop")};
   }
   const std::string version = status->value("version", "unknown");
   std::error_code failed;
   // /proc is Linux's; on a Mac launchd says where the program is.
   const auto program = std::filesystem::read_symlink("/proc/" + std::to_string(status->value("pid", 0)) + "/exe", failed).string();
   const std::string text = "version " + version + (program.empty() ? "" : ", " + program);
-  if (version != kVersion) return {warning("running daemon", text + "; mlx is " + kVersion, "Stop it, the next one is new: mlx stop")};
-  if (program.ends_with(" (deleted)"))
-    return {warning("running daemon", text, "It was replaced since; stop it, the next one is new: mlx stop")};
+  if (version != kVersion) return {warning("running daemon", text + "; mlx is " + kVersion, "Restart it: mlx stop")};
+  if (program.ends_with(" (deleted)")) return {warning("running daemon", text, "Its program was replaced. Restart it: mlx stop")};
   if (!program.empty() && program != one.daemon().string())
     return {warning("running daemon", text + ", is not this installation's", "Stop it: mlx stop")};
   return {good("running daemon", text)};
@@ -57,7 +56,7 @@ Findings examine_installation() {
   append(findings, check_copies(one));
   const auto paths = client_paths();
   if (!paths) {
-    findings.push_back(bad("folders", paths.error().message, "Set HOME, or MLXR_HOME, to a folder of yours"));
+    findings.push_back(bad("folders", paths.error().message, "Set HOME or MLXR_HOME to a folder that you can write to"));
     return findings;
   }
   append(findings, check_settings(*paths));

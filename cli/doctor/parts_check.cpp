@@ -24,41 +24,42 @@ class Parts {
 
   Findings examine() {
     program("daemon", one_.daemon());
-    file("MLX", one_.layout.mlx);  // a build tree takes it from where it was set up: that the daemon starts says enough
+    file("MLX", one_.layout.mlx);  // not checked in a build tree, which loads it from .deps
     file("MLX's GPU kernels", one_.layout.metallib);
     kernels("kernel pack", one_.layout.kernels, MLXR_KERNEL_ABI);
     kernels("Metal kernel pack", one_.layout.metal, MLXR_METAL_ABI);
     file("core library", one_.layout.core);
     if (!one_.layout.is_mac) core_for_developers();
     settings();
-    licences();
+    licenses();
     return std::move(found_);
   }
 
  private:
   fs::path at(std::string_view part) const { return one_.root / part; }
   std::string again() const { return std::string(one_.layout.again); }
-  bool is_broken(const std::string& subject, std::string text) {
-    found_.push_back(bad(subject, std::move(text), again()));
-    return false;
-  }
+  void add_broken(const std::string& subject, std::string text) { found_.push_back(bad(subject, std::move(text), again())); }
 
-  // A file that is there, for this user to read, and for root and this user alone to change. Else that is a finding.
+  // True when the file exists, this user can read it, and only root and this user can change it; else adds a finding.
   bool is_sound(const std::string& subject, const fs::path& file, int needed = R_OK) {
     struct stat status{};
-    if (stat(file.c_str(), &status) != 0) return is_broken(subject, file.string() + " is missing");
-    if (access(file.c_str(), needed) != 0)
-      return is_broken(subject, file.string() + " cannot be " + ((needed & X_OK) != 0 ? "run" : "read") + " by you");
+    const bool is_missing = stat(file.c_str(), &status) != 0;
+    if (is_missing || access(file.c_str(), needed) != 0) {
+      add_broken(subject, file.string() + (is_missing             ? " is missing"
+                                           : (needed & X_OK) != 0 ? " cannot be run by you"
+                                                                  : " cannot be read by you"));
+      return false;
+    }
     for (const fs::path& one : {file, file.parent_path()}) {
       if (stat(one.c_str(), &status) != 0) continue;
       if (status.st_uid != 0 && status.st_uid != getuid() && getuid() != 0) {
-        found_.push_back(warning(subject,
-                                 one.string() + " belongs to user " + std::to_string(status.st_uid) + ", who can change what you run",
-                                 "Where you do not trust that user, install MLXR for yourself"));
+        found_.push_back(warning(
+            subject, one.string() + " belongs to user " + std::to_string(status.st_uid) + ", who could replace the programs that you run",
+            "If you do not trust that user, install MLXR for yourself"));
         return false;
       }
       if ((status.st_mode & S_IWOTH) != 0 && (status.st_mode & S_ISVTX) == 0) {
-        found_.push_back(bad(subject, one.string() + " can be changed by everybody", "Close it: chmod o-w '" + one.string() + "'"));
+        found_.push_back(bad(subject, one.string() + " is writable for everybody", "Close it: chmod o-w '" + one.string() + "'"));
         return false;
       }
     }
@@ -69,15 +70,15 @@ class Parts {
     if (!is_sound(subject, file, R_OK | X_OK)) return;
     const auto answer = ask_tool({file.string(), "--version"});
     if (!answer || answer->status != 0) {
-      is_broken(subject, file.string() + " does not start" + (answer && !answer->output.empty() ? ": " + answer->output : ""));
+      add_broken(subject, file.string() + " does not start" + (answer && !answer->output.empty() ? ": " + answer->output : ""));
     } else if (answer->output != std::string("mlxrunnerd ") + kVersion) {
-      is_broken(subject, file.string() + " says '" + answer->output + "'; mlx is " + kVersion);
+      add_broken(subject, file.string() + " says '" + answer->output + "'; mlx is " + kVersion);
     } else {
       found_.push_back(good(subject, file.string() + ", version " + kVersion));
     }
   }
 
-  // A file of which nothing more can be asked.
+  // A file that has no version to check.
   void file(const std::string& subject, std::string_view part) {
     if (!part.empty() && is_sound(subject, at(part))) found_.push_back(good(subject, at(part).string()));
   }
@@ -93,22 +94,22 @@ class Parts {
     json files = manifest.is_object() ? manifest.value("files", json::object()) : json();
     if (manifest.is_object() && manifest.contains("library") && manifest["library"].is_string())
       files = {{manifest["library"].get<std::string>(), manifest.value("sha256", json())}};
-    if (!files.is_object() || files.empty()) return void(is_broken(subject, file.string() + " is damaged"));
+    if (!files.is_object() || files.empty()) return add_broken(subject, file.string() + " is damaged");
     for (const auto& [name, sha256] : files.items()) {
       const fs::path one = file.parent_path() / fs::path(name).filename();
       if (!is_sound(subject, one)) return;
       const auto sum = platform::hash_file(one);
       if (!sum || json(*sum) != sha256)
-        return void(is_broken(subject, one.string() + (sum ? " is not the file of its manifest" : " cannot be read")));
+        return add_broken(subject, one.string() + (sum ? " is not the file of its manifest" : " cannot be read"));
     }
     if (manifest.value("abi", json()) != json(abi) || manifest.value("version", json()) != json(kVersion))
-      return void(is_broken(subject, file.string() + " is of version " + manifest.value("version", json()).dump() + ", kernel ABI " +
-                                         manifest.value("abi", json()).dump() + "; mlx is " + kVersion + ", with kernel ABI " +
-                                         std::to_string(abi)));
+      return add_broken(subject, file.string() + " is of version " + manifest.value("version", json()).dump() + ", kernel ABI " +
+                                     manifest.value("abi", json()).dump() + "; mlx is " + kVersion + ", with kernel ABI " +
+                                     std::to_string(abi));
     found_.push_back(good(subject, at(part).string() + ", version " + kVersion));
   }
 
-  // What the package for developers brings: the name of the library's file ends in its version.
+  // The library of the package for developers. Its file name ends in its version.
   void core_for_developers() {
     const fs::path library = at("lib/libmlxrunner_core.so");
     std::error_code failed;
@@ -116,18 +117,17 @@ class Parts {
     const std::string name = fs::canonical(library, failed).filename().string();
     const std::string number = std::string(kVersion).substr(0, std::string_view(kVersion).find('-'));  // without a channel's suffix
     if (name != "libmlxrunner_core.so." + number)
-      return void(is_broken("core library", library.string() + " is " + name + "; mlx is " + kVersion));
+      return add_broken("core library", library.string() + " is " + name + "; mlx is " + kVersion);
     found_.push_back(good("core library", library.string() + ", version " + kVersion));
   }
 
   void settings() {
     if (one_.layout.settings.empty() || !is_sound("default settings", at(one_.layout.settings))) return;
-    if (const auto read = daemon::read_config(at(one_.layout.settings)); !read)
-      return void(is_broken("default settings", read.error().message));
+    if (const auto read = daemon::read_config(at(one_.layout.settings)); !read) return add_broken("default settings", read.error().message);
     found_.push_back(good("default settings", at(one_.layout.settings).string()));
   }
 
-  void licences() {
+  void licenses() {
     if (one_.layout.licences.empty()) return;
     const fs::path folder = at(one_.layout.licences);
     std::error_code failed;
@@ -135,11 +135,11 @@ class Parts {
     for (auto entry = fs::recursive_directory_iterator(folder, failed); !failed && entry != fs::recursive_directory_iterator();
          entry.increment(failed)) {
       if (!entry->is_regular_file(failed)) continue;
-      if (!is_sound("licences", entry->path())) return;
+      if (!is_sound("licenses", entry->path())) return;
       ++texts;
     }
-    if (failed || texts == 0) return void(is_broken("licences", "those of what is inside are missing from " + folder.string()));
-    found_.push_back(good("licences", std::to_string(texts) + " texts in " + folder.string()));
+    if (failed || texts == 0) return add_broken("licenses", "the license texts are missing from " + folder.string());
+    found_.push_back(good("licenses", std::to_string(texts) + " texts in " + folder.string()));
   }
 
   const Installation& one_;

@@ -16,7 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr char kUnit[] = "mlxrunnerd.service";
-constexpr char kStarted[] = "mlx starts the daemon when it needs it";
+constexpr char kStarted[] = "mlx starts the daemon when it is needed";
 
 bool is_there(const fs::path& file) {
   std::error_code failed;
@@ -25,10 +25,11 @@ bool is_there(const fs::path& file) {
 
 // What is wrong with the program that a service manager would start; empty when it is this installation's daemon.
 Findings check_program(const Installation& one, const fs::path& from, const fs::path& program, const std::string& todo) {
-  if (!platform::is_program(program)) return {bad("service", from.string() + " starts " + program.string() + ", which is not there", todo)};
+  if (!platform::is_program(program))
+    return {bad("service", from.string() + " starts " + program.string() + ", which does not exist", todo)};
   std::error_code failed;
   if (!fs::equivalent(program, one.daemon(), failed))
-    return {warning("service", from.string() + " starts " + program.string() + ", of another installation", todo)};
+    return {warning("service", from.string() + " starts " + program.string() + " of another installation", todo)};
   return {};
 }
 
@@ -64,12 +65,12 @@ Findings check_systemd(const Installation& one, const platform::Paths& paths) {
   const bool enabled = is_there(paths.login_item);
   if (folder == folders.end()) {
     if (!enabled) return {good("service", std::string("no unit is installed; ") + kStarted)};
-    return {bad("service", paths.login_item.string() + " starts at login a unit that is not there",
+    return {bad("service", paths.login_item.string() + " starts a unit at login that does not exist",
                 "Remove it: systemctl --user disable mlxrunnerd")};
   }
   const fs::path unit = *folder / kUnit;
   const std::string program = exec_start(unit);
-  if (program.empty()) return {bad("service", unit.string() + " starts nothing (it has no ExecStart=)", "Install it again, or remove it")};
+  if (program.empty()) return {bad("service", unit.string() + " starts nothing (no ExecStart=)", "Install it again, or remove it")};
   const std::string todo = "Write ExecStart=" + one.daemon().string() + " into it, then systemctl --user daemon-reload; or remove it";
   if (auto wrong = check_program(one, unit, found_by_systemd(program), todo); !wrong.empty()) return wrong;
   const auto active = ask_tool({"systemctl", "--user", "is-active", kUnit});
@@ -98,7 +99,7 @@ Findings check_job(const Installation& one, const std::string& label, const std:
   const fs::path app = one.root.parent_path();
   if (!in_app.empty() && app.extension() != ".app")
     return {
-        warning("service", "launchd has the daemon of an app, another installation", "One is enough: remove the one that you do not use")};
+        warning("service", "launchd runs the daemon of another installation, an app", "One is enough: remove the one that you do not use")};
   const fs::path program = in_app.empty() ? fs::path(field(printed, "program")) : app / in_app.substr(0, in_app.find(" (mode"));
   if (auto wrong = check_program(one, "launchd", program, todo); !wrong.empty()) return wrong;
   return {good("service", "launchd has " + label + (state.empty() ? "" : ", " + state) + ", started at login" +
@@ -124,7 +125,7 @@ Findings check_launchd(const Installation& one, const platform::Paths& paths) {
     if (program && program->status != 0) return {bad("service", plist.string() + " names no program", todo)};
     if (program)
       if (auto wrong = check_program(one, plist, program->output, todo); !wrong.empty()) return wrong;
-    return {warning("service", plist.string() + " is there, and launchd has not loaded it",
+    return {warning("service", plist.string() + " exists, and launchd has not loaded it",
                     "Load it: launchctl bootstrap " + domain + " '" + plist.string() + "'")};
   }
   return {good("service", std::string("none is registered; ") + kStarted)};
@@ -133,7 +134,7 @@ Findings check_launchd(const Installation& one, const platform::Paths& paths) {
 }  // namespace
 
 Findings check_service(const Installation& one, const platform::Paths& paths) {
-  if (paths.login_item.empty()) return {good("service", "not looked at: MLXR_HOME is set, and a service would not know it")};
+  if (paths.login_item.empty()) return {good("service", "not checked: a service does not know MLXR_HOME")};
   return one.layout.is_mac ? check_launchd(one, paths) : check_systemd(one, paths);
 }
 

@@ -5,7 +5,7 @@ namespace mlxr::cli {
 
 Findings check_settings(const platform::Paths& paths) {
   const auto config = daemon::effective_config(paths.config);
-  if (!config) return {bad("settings", config.error().message, "Correct it: the daemon does not start with it")};
+  if (!config) return {bad("settings", config.error().message, "Correct it: the daemon does not start with these settings")};
   std::string own;
   std::string managed;
   std::string by;
@@ -14,9 +14,9 @@ Findings check_settings(const platform::Paths& paths) {
     names += (names.empty() ? "" : ", ") + one.name;
     if (one.managed) by = one.origin;
   }
-  Findings found{good("settings",
-                      own.empty() ? "the defaults; yours would stand in " + paths.config.string() : own + ", in " + paths.config.string())};
-  if (!managed.empty()) found.push_back(good("managed settings", managed + ", by " + by + "; they come before yours"));
+  Findings found{
+      good("settings", own.empty() ? "defaults; yours belong in " + paths.config.string() : own + ", in " + paths.config.string())};
+  if (!managed.empty()) found.push_back(good("managed settings", managed + ", by " + by + "; they override yours"));
   return found;
 }
 

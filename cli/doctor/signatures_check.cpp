@@ -10,9 +10,9 @@ std::string first_line(const std::string& text) { return text.substr(0, text.fin
 
 Finding check_code(const fs::path& code, const std::string& again) {
   const auto answer = ask_tool({"codesign", "--verify", "--deep", "--strict", code.string()}, 60);
-  if (!answer) return warning("code signature", "could not be checked: codesign is not there", "Look at it yourself: codesign --verify");
+  if (!answer) return warning("code signature", "could not be checked: codesign not found", "Check it yourself: codesign --verify");
   if (answer->status != 0) return bad("code signature", first_line(answer->output), again);
-  return good("code signature", code.string() + " is as it was signed");
+  return good("code signature", code.string() + " is unchanged since it was signed");
 }
 
 // An app: what Gatekeeper says to it, and whether it still asks at the first start.
@@ -49,13 +49,13 @@ Findings check_dpkg(const Installation& one) {
   const auto answer = ask_tool({"dpkg", "--verify", "mlxrunner"}, 60);
   if (!answer) return {};
   // "??5??????   /usr/bin/mlx", "missing     /usr/…"
-  if (answer->status == 0 && answer->output.empty()) return {good("package", "every file is as dpkg installed it")};
+  if (answer->status == 0 && answer->output.empty()) return {good("package", "every file is unchanged since dpkg installed it")};
   const std::string line = first_line(answer->output);
   const std::size_t at = line.find('/');
-  return {bad(
-      "package",
-      (at == std::string::npos ? line : line.substr(at)) + (line.starts_with("missing") ? " is missing" : " is not as dpkg installed it"),
-      std::string(one.layout.again))};
+  return {bad("package",
+              (at == std::string::npos ? line : line.substr(at)) +
+                  (line.starts_with("missing") ? " is missing" : " has changed since dpkg installed it"),
+              std::string(one.layout.again))};
 }
 
 }  // namespace

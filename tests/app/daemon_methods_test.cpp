@@ -118,9 +118,9 @@ TEST_F(DaemonMethods, WithoutADaemonARequestIsAnError) {
 TEST_F(DaemonMethods, HowTheDaemonIsStartedIsThePlatforms) {
   bool asked = false;
   Bridge bridge{daemon_methods(paths_,
-                               [&](const platform::Paths& paths, const std::atomic<bool>&) -> cli::Status {
+                               [&](const platform::Paths& paths, const std::atomic<bool>&) -> cli::Answered<void> {
                                  asked = paths.socket == paths_.socket;
-                                 return cli::give_up(cli::ExitCode::kPermission, "Allow it in System Settings.");
+                                 return cli::refused(ErrorCode::kPermission, "Allow it in System Settings.");
                                }),
                 ui_.post()};
   const json answer = ui_.ask(bridge, json{{"id", 1}, {"method", "daemon.start"}, {"params", json::object()}}.dump());

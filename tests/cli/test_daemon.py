@@ -79,7 +79,7 @@ def test_ps_and_unloading(own):
     assert head.split() == ["NAME", "WEIGHTS", "CACHE", "CONTEXT", "UNLOADS"]
     assert re.fullmatch(rf"{MODEL}  98\.4 MB  up to \S+ MB +8192  in \S+ \S+", row)
     assert own("stop", MODEL).returncode == 0
-    assert own.json("ps") == {"models": []} and own("ps").stdout == "No model is in memory.\n"
+    assert own.json("ps") == {"models": []} and own("ps").stdout == "No models in memory.\n"
 
 
 def test_serve_runs_in_the_foreground(empty):
@@ -156,8 +156,14 @@ def test_token(empty):
 
 
 def test_version(empty):
-    version = empty.json("version")["version"]
-    assert empty("version").stdout == empty("--version").stdout == f"mlx {version}\n"
+    versions = empty.json("version")
+    assert versions["daemon"] is None
+    for flag in ("--version", "-v", "-V"):
+        assert empty(flag).stdout == f"mlx {versions['version']}\n"
+    assert empty("version").stdout == f"mlx {versions['version']}\nmlxrunnerd is not running\n"
+    empty("doctor")  # starts the daemon
+    assert empty.json("version")["daemon"] == versions["version"]
+    assert f"mlxrunnerd {versions['version']} (running)" in empty("version").stdout
 
 
 def test_a_proxy_is_not_asked(mlx):

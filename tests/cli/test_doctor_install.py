@@ -73,7 +73,7 @@ def test_all_is_well(tree):
     assert f"installation: {tree.root} is unpacked from an archive; mlx {VERSION}" in run.stdout
     found = tree.findings(0)
     assert {finding["verdict"] for finding in found.values()} == {"ok"}
-    assert found.keys() >= {"daemon", "MLX", "kernel pack", "default settings", "licences", "PATH", "service", "running daemon", "socket", "data", "disk space"}
+    assert found.keys() >= {"daemon", "MLX", "kernel pack", "default settings", "licenses", "PATH", "service", "running daemon", "socket", "data", "disk space"}
     assert not (tree.home / ".local").exists()  # it looked, and made nothing
 
 
@@ -89,7 +89,7 @@ def test_a_build_tree_says_what_it_is(home):
         ("lib/mlxrunner/kernels/cpu/manifest.json", "kernel pack"),
         ("lib/mlxrunner/kernels/cpu/libmlxr_kernels_cpu.so", "kernel pack"),
         ("share/mlxrunner/server.yaml", "default settings"),
-        ("share/doc/mlxrunner/licenses", "licences"),
+        ("share/doc/mlxrunner/licenses", "licenses"),
     ],
 )
 def test_what_is_missing_is_named(tree, part, subject):
@@ -110,7 +110,7 @@ def test_a_library_that_is_missing_stops_the_daemon_too(tree):
 def test_what_everybody_can_change_is_wrong(tree, part, subject):
     (tree.root / part).chmod(0o777)
     wrong = tree.the_wrong(subject)
-    assert "can be changed by everybody" in wrong["text"] and wrong["todo"] == f"Close it: chmod o-w '{tree.root / part}'"
+    assert "is writable for everybody" in wrong["text"] and wrong["todo"] == f"Close it: chmod o-w '{tree.root / part}'"
     subprocess.run(wrong["todo"].removeprefix("Close it: "), shell=True, check=True)
     tree.findings(0)
 
@@ -182,7 +182,7 @@ def unit(tree):
 def test_a_unit_that_points_to_nowhere_is_wrong(tree, unit):
     unit("/nowhere/bin/mlxrunnerd --threads 2")
     wrong = tree.the_wrong("service")
-    assert "starts /nowhere/bin/mlxrunnerd, which is not there" in wrong["text"] and f"ExecStart={tree.bin}/mlxrunnerd" in wrong["todo"]
+    assert "starts /nowhere/bin/mlxrunnerd, which does not exist" in wrong["text"] and f"ExecStart={tree.bin}/mlxrunnerd" in wrong["todo"]
 
 
 def test_a_unit_of_this_installation_is_well(tree, unit):
@@ -193,7 +193,7 @@ def test_a_unit_of_this_installation_is_well(tree, unit):
     link.symlink_to(file)
     assert tree.findings(0)["service"]["text"].endswith(", started at login")
     file.unlink()
-    assert "a unit that is not there" in tree.the_wrong("service")["text"]
+    assert "that does not exist" in tree.the_wrong("service")["text"]
 
 
 def test_a_unit_of_another_installation_is_said(tree, unit):

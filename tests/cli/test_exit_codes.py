@@ -23,6 +23,7 @@ class StandIn(socketserver.ThreadingUnixStreamServer):
 
     daemon_threads = True
     failure = (200, [])
+    status = {}  # of /mlxr/status
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -36,7 +37,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(text.encode())
 
     def do_GET(self):
-        self.send(200, json.dumps({"version": "0"}))
+        self.send(200, json.dumps(self.server.status))
 
     def do_POST(self):
         self.rfile.read(int(self.headers["Content-Length"]))
@@ -54,6 +55,7 @@ def stand_in(empty):
     (empty.home / "run").mkdir(mode=0o700)
     (empty.home / "model.gguf").touch()  # only its name goes to the daemon
     with StandIn(str(empty.home / "run" / "mlxrunner.sock"), Handler) as server:
+        server.status = {"version": empty("--version").stdout.split()[1], "pid": 1}
         threading.Thread(target=server.serve_forever).start()
         yield lambda status, *lines: (setattr(server, "failure", (status, lines)), empty("run", empty.home / "model.gguf", "Hello"))[1]
         server.shutdown()
@@ -93,7 +95,7 @@ def test_the_manual_lists_the_codes():
 
 @pytest.mark.parametrize(
     "words",
-    [(), ("nothing",), ("run",), ("run", MODEL, "Hello", "--nope"), ("token",), ("completion", "tcsh"), ("show",), ("ps", "surplus"),
+    [("nothing",), ("run",), ("run", MODEL, "Hello", "--nope"), ("token",), ("completion", "tcsh"), ("show",), ("ps", "surplus"),
      ("run", MODEL, "Hello", "--temperature", "hot"), ("run", MODEL, "Hello", "--top-p", "2"), ("run", MODEL, "Hello", "--max-tokens", "0.5")],
 )  # fmt: skip
 def test_a_wrong_command_line(mlx, words):

@@ -14,8 +14,8 @@ HELP = {"-h", "--help"}
 
 def names_in(help_text):
     """The options that stand at the beginning of a line of the help, and the subcommands."""
-    options = {name for names in re.findall(r"^  (-\S+)", help_text, re.M) for name in re.sub(r"[:=\[].*", "", names).split(",")}
-    commands = re.findall(r"^  ([a-z]+) ", help_text.partition("Subcommands:")[2], re.M)
+    options = {name for line in re.findall(r"^  (-[-a-z, ]+)", help_text, re.M) for name in re.findall(r"(?<![\w-])--?[a-z][-a-z]*", line)}
+    commands = re.findall(r"^  ([a-z]+) ", help_text.partition("Commands:")[2].partition("Options:")[0], re.M)
     return options, commands
 
 

@@ -10,7 +10,7 @@ from programs import MODEL, MODEL_FILE, fill, small_disk
 
 def test_import_list_show_rm(empty, sources):
     file = sources / "model.gguf"
-    assert "No model is here" in empty("list").stdout
+    assert "No models installed" in empty("list").stdout
     run = empty("import", file, "--name", "tiny:1")
     assert run.returncode == 0 and str(file) in run.stdout
     assert empty("list", "-q").stdout == "tiny:1\n"
@@ -20,6 +20,21 @@ def test_import_list_show_rm(empty, sources):
     assert shown["sha256"] in people and "used in place" in people and "licence         unknown" in people
     run = empty("rm", "tiny:1")
     assert run.returncode == 0 and file.exists() and empty.json("list")["models"] == []
+
+
+def test_rm_goes_on_after_a_name_that_is_unknown(empty, sources):
+    for name in ("one", "two"):
+        assert empty("import", sources / "model.gguf", "--name", name).returncode == 0
+    run = empty("rm", "one", "nosuch", "two")
+    assert run.returncode == 3 and "nosuch" in run.stderr and run.stdout.count("Removed") == 2
+    assert empty.json("list")["models"] == []
+
+
+def test_a_removed_model_leaves_the_memory(own):
+    assert own("run", MODEL, "Hello", "--max-tokens", "2").returncode == 0
+    assert [model["name"] for model in own.json("ps")["models"]] == [MODEL]
+    assert own("rm", MODEL).returncode == 0
+    assert own.json("ps")["models"] == []
 
 
 def test_a_name_that_is_taken(empty, sources, tmp_path):

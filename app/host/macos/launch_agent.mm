@@ -12,9 +12,6 @@
 namespace mlxr::app {
 namespace {
 
-using cli::ExitCode;
-using cli::give_up;
-
 constexpr auto kDeadline = std::chrono::seconds(30);
 
 bool is_in_bundle() {
@@ -27,39 +24,38 @@ std::string sentence(NSError* error) {
   return text != nullptr ? text : "no reason was given";
 }
 
-cli::Status ask_for_approval() {
+cli::Answered<void> ask_for_approval() {
   [SMAppService openSystemSettingsLoginItems];
-  return give_up(ExitCode::kPermission, "macOS does not run MLXR's daemon until you allow it: turn MLXR on in System Settings, General, "
-                                        "Login Items, then press Start again.");
+  return cli::refused(ErrorCode::kPermission,
+                      "macOS does not run MLXR's daemon until you allow it: turn MLXR on in System Settings, General, "
+                      "Login Items, then press Start again.");
 }
 
-cli::Status register_agent() {
+cli::Answered<void> register_agent() {
   SMAppService* agent = [SMAppService agentServiceWithPlistName:[NSString stringWithUTF8String:kAppAgentFile]];
   if (agent.status == SMAppServiceStatusRequiresApproval) return ask_for_approval();
   NSError* error = nil;
   // Registered, and it does not run: it was stopped, or the app was replaced and launchd has the old one's description. Only a registration
   // starts it.
   if (agent.status == SMAppServiceStatusEnabled && ![agent unregisterAndReturnError:&error])
-    return give_up(ExitCode::kDaemonUnavailable, "macOS could not stop the daemon that it has: " + sentence(error));
+    return cli::unavailable("macOS could not stop the daemon that it has: " + sentence(error));
   if ([agent registerAndReturnError:&error]) return {};
   if (agent.status == SMAppServiceStatusRequiresApproval) return ask_for_approval();
-  return give_up(ExitCode::kDaemonUnavailable,
-                 "macOS could not start the daemon: " + sentence(error) +
-                     " Move MLXR to Applications and open it there; mlx doctor --install says what else may be wrong.");
+  return cli::unavailable("macOS could not start the daemon: " + sentence(error) +
+                          " Move MLXR to Applications and open it there; mlx doctor --install says what else may be wrong.");
 }
 
 }  // namespace
 
-cli::Status start_by_launchd(const platform::Paths& paths, const std::atomic<bool>& cancelled) {
+cli::Answered<void> start_by_launchd(const platform::Paths& paths, const std::atomic<bool>& cancelled) {
   if (!is_in_bundle()) return start_detached(paths, cancelled);
   if (cli::Client(paths.socket, cancelled).is_alive()) return {};
   @autoreleasepool {
     if (auto done = register_agent(); !done) return done;
   }
   auto ready = cli::await_daemon(paths, kDeadline, cancelled);
-  if (ready || ready.error().exit_code == ExitCode::kInterrupted) return ready;
-  return give_up(ExitCode::kDaemonUnavailable,
-                 ready.error().message + " Open Console and look for mlxrunnerd, or run mlx serve in a terminal.");
+  if (ready || ready.error().was_cancelled()) return ready;
+  return cli::unavailable(ready.error().message + " Open Console and look for mlxrunnerd, or run mlx serve in a terminal.");
 }
 
 }  // namespace mlxr::app

@@ -1,0 +1,13 @@
+// The models in memory, for `mlx ps` and `mlx status`.
+#pragma once
+
+#include <string>
+
+#include <nlohmann/json_fwd.hpp>
+
+namespace mlxr::cli {
+
+// A table of "models" in the answer of GET /mlxr/status; a sentence when there is none.
+std::string describe_loaded_models(const nlohmann::json& models);
+
+}  // namespace mlxr::cli

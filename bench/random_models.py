@@ -38,6 +38,10 @@ class Shape:
     rope_base: float = 10000.0
     rope_factors: bool = False  # those of Llama 3.1 and later
     biases: bool = False  # of queries, keys and values
+    all_biases: bool = False  # of every matrix of a layer
+    keys: tuple = ()  # more metadata: (name after the architecture, GGUFWriter's method, value)
+    without: tuple = ()  # keys that are left out
+    window: int = 0  # of local layers; such a family normalises heads, and what attention and MLP add
     tied: bool = True  # the embeddings are the output head
     context: int = 8192
     eps: float = 1e-5
@@ -67,13 +71,19 @@ def tensors(shape):
         yield norm(block + "attn_norm")
         for name, n in ("attn_q", q), ("attn_k", kv), ("attn_v", kv):
             yield matrix(block + name, n, shape.dim)
-            if shape.biases:
+            if shape.biases or shape.all_biases:
                 yield block + name + ".bias", (n,), 0.5, 0.0
         yield matrix(block + "attn_output", shape.dim, q)
         yield norm(block + "ffn_norm")
         yield matrix(block + "ffn_gate", shape.hidden, shape.dim)
         yield matrix(block + "ffn_up", shape.hidden, shape.dim)
         yield matrix(block + "ffn_down", shape.dim, shape.hidden)
+        if shape.all_biases:
+            for name, n in ("attn_output", shape.dim), ("ffn_gate", shape.hidden), ("ffn_up", shape.hidden), ("ffn_down", shape.dim):
+                yield block + name + ".bias", (n,), 0.5, 0.0
+        if shape.window:
+            for name, n in ("attn_q_norm", shape.head_dim), ("attn_k_norm", shape.head_dim), ("post_attention_norm", shape.dim), ("post_ffw_norm", shape.dim):
+                yield block + name + ".weight", (n,), 0.1, 1.0
     yield norm("output_norm")
     if not shape.tied:
         yield matrix("output", shape.vocabulary, shape.dim)
@@ -112,23 +122,35 @@ def add_tokenizer(writer, shape):
     writer.add_add_bos_token(False)
 
 
+def add_description(writer, shape):
+    keys = {
+        "block_count": ("add_uint32", shape.layers),
+        "context_length": ("add_uint32", shape.context),
+        "embedding_length": ("add_uint32", shape.dim),
+        "feed_forward_length": ("add_uint32", shape.hidden),
+        "attention.head_count": ("add_uint32", shape.heads),
+        "attention.head_count_kv": ("add_uint32", shape.kv_heads),
+        "attention.key_length": ("add_uint32", shape.head_dim),
+        "attention.value_length": ("add_uint32", shape.head_dim),
+        "rope.dimension_count": ("add_uint32", shape.head_dim),
+        "rope.freq_base": ("add_float32", shape.rope_base),
+        "attention.layer_norm_rms_epsilon": ("add_float32", shape.eps),
+        "vocab_size": ("add_uint32", shape.vocabulary),
+    }
+    if shape.window:
+        keys["attention.sliding_window"] = ("add_uint32", shape.window)
+    keys |= {name: (method, value) for name, method, value in shape.keys}
+    for name, (method, value) in keys.items():
+        if name not in shape.without:
+            getattr(writer, method)(f"{shape.architecture}.{name}", value)
+
+
 def write(path, shape, dtype, seed=0):
     """Matrices as `dtype` (numpy's float16 or float32), what is no matrix as float32. One tensor at a time is in memory."""
     writer = GGUFWriter(path, shape.architecture)
     writer.add_name("random weights")
     writer.add_file_type(1 if dtype == np.float16 else 0)
-    writer.add_block_count(shape.layers)
-    writer.add_context_length(shape.context)
-    writer.add_embedding_length(shape.dim)
-    writer.add_feed_forward_length(shape.hidden)
-    writer.add_head_count(shape.heads)
-    writer.add_head_count_kv(shape.kv_heads)
-    writer.add_key_length(shape.head_dim)
-    writer.add_value_length(shape.head_dim)
-    writer.add_rope_dimension_count(shape.head_dim)
-    writer.add_rope_freq_base(shape.rope_base)
-    writer.add_layer_norm_rms_eps(shape.eps)
-    writer.add_vocab_size(shape.vocabulary)
+    add_description(writer, shape)
     add_tokenizer(writer, shape)
 
     plan = [(*tensor, np.dtype(dtype if len(tensor[1]) == 2 else np.float32)) for tensor in tensors(shape)]

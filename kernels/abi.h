@@ -17,11 +17,11 @@ extern "C" {
 #endif
 
 // Grows with every change of a struct or of a meaning below.
-#define MLXR_KERNEL_ABI 3
+#define MLXR_KERNEL_ABI 4
 
 typedef struct mlxr_pool mlxr_pool;  // threads and their scratch memory
 
-// A weight matrix (n, k) of packed rows as they lie in a model's file. `type` is GGUF's number (core/quant/type.h).
+// A weight matrix (n, k) of packed rows as they lie in a model's file. `type` is the number that GGUF gives it.
 typedef struct mlxr_rows {
   uint32_t type;
   int64_t n;         // rows: outputs
@@ -29,8 +29,9 @@ typedef struct mlxr_rows {
   const void* data;  // n rows of row_bytes(type, k) bytes
 } mlxr_rows;
 
-// The same matrix in the order in which this variant of the pack streams it: what make_panels wrote. Rows from a multiple of
-// MLXR_PANEL_ROWS on lie behind those before them, so that a matrix may be made in pieces.
+// The same matrix in the order in which this variant of the pack streams it: what make_panels wrote. Groups of MLXR_PANEL_ROWS rows are
+// stored one after the other, so that a matrix may be made in pieces: the panels of the rows from 64 i on begin at
+// panel_bytes(type, 64 i, k).
 #define MLXR_PANEL_ROWS 64
 typedef struct mlxr_matrix {
   uint32_t type;
@@ -45,7 +46,8 @@ typedef enum mlxr_activation {
 } mlxr_activation;
 
 // y = x · wᵀ + bias + residual, for several matrices that share x (Q, K and V; activations are converted once).
-// Block formats take x as int8: blocks of 32, x ≈ d * q with d = max|x| / 127, q the nearest integer. BF16 takes x rounded to bfloat16.
+// Block formats take x as int8: blocks of 32, x ≈ d * q with d = max|x| / 127, q the nearest integer; a block of x with a NaN or an
+// infinity gives NaN. BF16 takes x rounded to bfloat16.
 typedef struct mlxr_gemm_output {
   mlxr_matrix w;
   const float* bias;      // (n) or null
@@ -61,11 +63,13 @@ typedef struct mlxr_gemm_args {
   const mlxr_gemm_output* outputs;
 } mlxr_gemm_args;
 
-// y = act(x · gateᵀ) * (x · upᵀ): the first half of a gated MLP. gate and up have the same n and k, and may differ in type.
+// y = act(x · gateᵀ + gate_bias) * (x · upᵀ + up_bias): the first half of a gated MLP. gate and up have the same n and k, and may differ
+// in type.
 typedef struct mlxr_gated_args {
   const float* x;  // (n_tokens, k)
   int64_t n_tokens;
   mlxr_matrix gate, up;
+  const float *gate_bias, *up_bias;  // (n) or null
   mlxr_activation activation;
   float* y;  // (n_tokens, n)
 } mlxr_gated_args;

@@ -63,24 +63,38 @@ std::string Sha256::hex() {
 
 bool is_sha256(std::string_view text) { return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos; }
 
-Result<std::string> hash_file(const std::filesystem::path& file, const std::function<void(std::uint64_t)>& progress,
-                              const std::atomic<bool>* cancelled) {
-  FileDescriptor fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd) return fail(os_error(errno, "Cannot read " + file.string()));
+namespace {
+
+Result<std::string> hash_descriptor(int fd, const std::filesystem::path& name, const std::function<void(std::uint64_t)>& progress,
+                                    const std::atomic<bool>* cancelled) {
   Sha256 hash;
   std::vector<char> buffer(1 << 17);  // stays in a core's cache between the copy and the hash
   std::uint64_t done = 0;
   for (;;) {
     if (cancelled != nullptr && cancelled->load())
-      return fail(ErrorCode::kCancelled, "Cancelled while " + file.string() + " was verified.");
-    const ssize_t n = ::read(fd.get(), buffer.data(), buffer.size());
+      return fail(ErrorCode::kCancelled, "Cancelled while " + name.string() + " was verified.");
+    const ssize_t n = ::pread(fd, buffer.data(), buffer.size(), static_cast<off_t>(done));
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return fail(os_error(errno, "Cannot read " + file.string()));
+    if (n < 0) return fail(os_error(errno, "Cannot read " + name.string()));
     if (n == 0) return hash.hex();
     hash.update(buffer.data(), static_cast<std::size_t>(n));
     done += static_cast<std::uint64_t>(n);
     if (progress) progress(done);
   }
+}
+
+}  // namespace
+
+Result<std::string> hash_file(const OpenFile& file, const std::function<void(std::uint64_t)>& progress,
+                              const std::atomic<bool>* cancelled) {
+  return hash_descriptor(file.descriptor(), file.name(), progress, cancelled);
+}
+
+Result<std::string> hash_file(const std::filesystem::path& file, const std::function<void(std::uint64_t)>& progress,
+                              const std::atomic<bool>* cancelled) {
+  const FileDescriptor fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) return fail(os_error(errno, "Cannot read " + file.string()));
+  return hash_descriptor(fd.get(), file, progress, cancelled);
 }
 
 }  // namespace mlxr::platform

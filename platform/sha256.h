@@ -12,6 +12,8 @@
 
 #include <mlxrunner/result.h>
 
+#include "platform/open_file.h"
+
 namespace mlxr::platform {
 
 class Sha256 {
@@ -30,8 +32,12 @@ class Sha256 {
 
 bool is_sha256(std::string_view text);  // 64 lower-case hex digits
 
-// The hash of a file. `progress` hears the bytes read so far; a set `cancelled` ends it with kCancelled. Errors: kNotFound, kPermission,
-// kIo.
+// The hash of an open file, read from its beginning to its present end. `progress` hears the bytes read so far; a set `cancelled` ends it
+// with kCancelled. Errors: kIo.
+Result<std::string> hash_file(const OpenFile& file, const std::function<void(std::uint64_t)>& progress = {},
+                              const std::atomic<bool>* cancelled = nullptr);
+
+// The same for a file by its path, which may be empty. Errors: also kNotFound, kPermission.
 Result<std::string> hash_file(const std::filesystem::path& file, const std::function<void(std::uint64_t)>& progress = {},
                               const std::atomic<bool>* cancelled = nullptr);
 

@@ -5,6 +5,7 @@
 #include "core/formats/checkpoint.h"
 #include "core/formats/file_type.h"
 #include "core/formats/printable.h"
+#include "core/models/runnable.h"
 #include "platform/files.h"
 
 namespace mlxr::store {
@@ -18,6 +19,7 @@ Result<void> read_details(ModelRecord& record) {
   const auto checkpoint = formats::Checkpoint::open(record.file);
   if (!checkpoint) return fail(checkpoint.error());
   const auto& metadata = (*checkpoint)->metadata();
+  if (auto runs = models::check_runnable(metadata, (*checkpoint)->tensors(), record.file.string()); !runs) return fail(runs.error());
   const std::string architecture(metadata.string("general.architecture").value_or(""));
   record.architecture = formats::harmless(architecture);
   record.context_length = positive(metadata.integer(architecture + ".context_length"));
@@ -27,11 +29,7 @@ Result<void> read_details(ModelRecord& record) {
 
   record.quantization = formats::file_type_name(**checkpoint);
   record.parameters = 0;
-  for (const auto& tensor : (*checkpoint)->tensors()) {
-    std::uint64_t elements = 1;
-    for (const auto length : tensor.shape) elements *= static_cast<std::uint64_t>(length);
-    record.parameters += elements;
-  }
+  for (const auto& tensor : (*checkpoint)->tensors()) record.parameters += tensor.elements();
   return {};
 }
 

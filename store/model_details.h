@@ -12,7 +12,7 @@ namespace mlxr::store {
 
 // Fills architecture, quantization, parameters, context_length and embedding_length of the record from its file, and the licence if the
 // record has none.
-// Errors: those of formats::Checkpoint::open.
+// Errors: those of formats::Checkpoint::open; those of models::check_runnable: the engine does not run it.
 Result<void> read_details(ModelRecord& record);
 
 // The chat template of a model file; empty when it has none. Errors: those of formats::Checkpoint::open.

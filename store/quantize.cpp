@@ -12,7 +12,6 @@
 
 #include "core/formats/gguf.h"
 #include "core/formats/gguf_writer.h"
-#include "core/formats/mapped_file.h"
 #include "core/quant/dequantize.h"
 #include "core/quant/quantize.h"
 #include "platform/files.h"
@@ -84,9 +83,10 @@ class Quantizer {
 
   Result<QuantizeSummary> run() {
     if (auto ready = check_paths(); !ready) return fail(ready.error());
-    auto file = formats::MappedFile::open(input_);
+    auto file = platform::OpenFile::open(input_);
     if (!file) return fail(std::move(file.error()));
-    auto source = formats::parse_gguf(file->bytes(), input_.string());
+    const formats::FileSource bytes(*std::move(file));
+    auto source = formats::parse_gguf(bytes, input_.string());
     if (!source) return fail(std::move(source.error()));
     const auto types = choose_types(recipe_, source->tensors, source->metadata);
     if (auto allowed = check_requantizing(*source, types); !allowed) return fail(allowed.error());
@@ -97,18 +97,18 @@ class Quantizer {
     const std::string file_type = formats::u32_pair("general.file_type", recipe_.file_type);
     const std::string version = formats::u32_pair("general.quantization_version", kQuantizationVersion);
     const auto pairs =
-        with(with(formats::gguf_pairs(file->bytes()), "general.file_type", file_type), "general.quantization_version", version);
+        with(with(formats::gguf_pairs(source->head), "general.file_type", file_type), "general.quantization_version", version);
 
     const std::uint64_t size = formats::gguf_file_size(pairs, plans, alignment);
     if (auto enough = check_space(size); !enough) return fail(enough.error());
     auto writer = formats::GgufWriter::create(output_, pairs, plans, alignment);
     if (!writer) return fail(std::move(writer.error()));
-    for (const Tensor& tensor : source->tensors) total_ += tensor.data.size();
+    for (const Tensor& tensor : source->tensors) total_ += tensor.bytes;
     for (std::size_t i = 0; i < types.size(); ++i) {
-      if (auto done = copy(*file, source->tensors[i], types[i], *writer); !done) return fail(done.error());
+      if (auto done = copy(source->tensors[i], types[i], *writer); !done) return fail(done.error());
     }
     if (auto done = writer->finish(); !done) return fail(done.error());
-    return summary(*file, *source, plans, size);
+    return summary(bytes.size(), *source, plans, size);
   }
 
  private:
@@ -154,23 +154,23 @@ class Quantizer {
     return pairs;
   }
 
-  Result<void> copy(const formats::MappedFile& file, const Tensor& tensor, Type type, formats::GgufWriter& writer) {
+  Result<void> copy(const Tensor& tensor, Type type, formats::GgufWriter& writer) {
     std::size_t n_values = 1;
     for (const auto dim : tensor.shape) n_values *= static_cast<std::size_t>(dim);
     for (std::size_t begin = 0; begin < n_values; begin += kSlabValues) {
       if (options_.cancelled != nullptr && *options_.cancelled) return fail(ErrorCode::kCancelled, "Stopped. Nothing was written.");
       const std::size_t n = std::min(kSlabValues, n_values - begin);
-      const auto source = tensor.data.subspan(quant::row_bytes(tensor.type, begin), quant::row_bytes(tensor.type, n));
+      source_.resize(quant::row_bytes(tensor.type, n));
+      if (auto read = tensor.read(quant::row_bytes(tensor.type, begin), source_); !read) return read;
       buffer_.resize(quant::row_bytes(type, n));
-      switch (convert(source, tensor.type, buffer_, type, n, options_.threads)) {
+      switch (convert(source_, tensor.type, buffer_, type, n, options_.threads)) {
         case Trouble::kNone: break;
         case Trouble::kNotFinite: return unfit(tensor, "holds a value that is infinite or not a number");
         case Trouble::kTooLarge:
           return unfit(tensor, "holds a value above 65504, which " + std::string(quant::traits(type).name) + " cannot hold");
       }
-      file.forget(source);
       if (auto written = writer.append(buffer_); !written) return written;
-      done_ += source.size();
+      done_ += source_.size();
       if (options_.progress) options_.progress(done_, total_);
     }
     return {};
@@ -181,8 +181,8 @@ class Quantizer {
                                              ". Nothing was written.");
   }
 
-  QuantizeSummary summary(const formats::MappedFile& file, const formats::GgufContents& source,
-                          const std::vector<formats::TensorPlan>& plans, std::uint64_t size) const {
+  QuantizeSummary summary(std::uint64_t input_size, const formats::GgufContents& source, const std::vector<formats::TensorPlan>& plans,
+                          std::uint64_t size) const {
     std::uint64_t bits = 0;
     std::uint64_t n_values = 0;
     std::uint64_t n_other = 0;
@@ -193,14 +193,15 @@ class Quantizer {
       const auto block = static_cast<std::int64_t>(quant::traits(recipe_.type).block_size);
       n_other += plan.type != source.tensors[i].type && plan.shape.back() % block != 0;
     }
-    return {file.bytes().size(), size, n_values == 0 ? 0 : static_cast<double>(bits) / static_cast<double>(n_values), n_other};
+    return {input_size, size, n_values == 0 ? 0 : static_cast<double>(bits) / static_cast<double>(n_values), n_other};
   }
 
   const fs::path& input_;
   const fs::path& output_;
   const Recipe& recipe_;
   const QuantizeOptions& options_;
-  std::vector<std::byte> buffer_;
+  std::vector<std::byte> source_;  // a slab of the input
+  std::vector<std::byte> buffer_;  // the same, encoded
   std::uint64_t done_ = 0;
   std::uint64_t total_ = 0;
 };

@@ -34,7 +34,8 @@ double surprise(std::span<const float> logits, text::TokenId next) {
 
 // The sum over the tokens [kFirst + 1, kPiece) of a piece.
 double surprise_of_piece(const models::Transformer& model, const ops::Ops& ops, std::span<const text::TokenId> piece, text::TokenId first) {
-  kv::Arena arena(model.kv_layout(), kv::blocks_for(kPiece), ops);
+  const auto& c = model.config();
+  kv::Arena arena({c.layers, c.kv_heads, c.head_dim}, kv::blocks_for(kPiece), ops);
   auto batch = std::make_shared<ops::Batch>();
   const auto pages = *arena.reserve(kPiece);
   for (int p = 0; p < kPiece; ++p) {
@@ -43,7 +44,7 @@ double surprise_of_piece(const models::Transformer& model, const ops::Ops& ops, 
     batch->slots.push_back(pages[static_cast<std::size_t>(p / kv::kBlockTokens)] * kv::kBlockTokens + p % kv::kBlockTokens);
   }
   batch->sequences.push_back({0, kPiece, kPiece, pages});
-  auto logits = model.forward(batch, arena, models::Transformer::Logits::kAll);
+  auto logits = model.forward(batch, arena.layers(), models::Transformer::Logits::kAll);
   auto results = arena.arrays();
   results.push_back(*logits);
   mlx::core::eval(results);

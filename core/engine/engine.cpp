@@ -7,6 +7,7 @@
 #include <new>
 
 #include "core/decode/sampler.h"
+#include "core/engine/disposer.h"
 #include "core/engine/loaded_model.h"
 #include "core/engine/scheduler.h"
 #include "core/ops/installed.h"
@@ -14,6 +15,7 @@
 #include "core/ops/ops.h"
 #include "core/ops/pack.h"
 #include "platform/cpu.h"
+#include "platform/open_file.h"
 
 namespace mlxr {
 namespace {
@@ -88,7 +90,10 @@ struct Engine::State {
   EngineOptions options;
   KernelStatus kernels;
   std::shared_ptr<const ops::Ops> ops;
+  std::shared_ptr<engine::Disposer> disposer = engine::Disposer::make();
   std::unique_ptr<engine::Scheduler> scheduler;
+
+  Result<std::shared_ptr<Model>> load(Result<platform::OpenFile> file, const LoadOptions& load_options) const;
 };
 
 Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
@@ -115,19 +120,31 @@ Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
 Engine::Engine(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Engine::~Engine() = default;
 
-Result<std::shared_ptr<Model>> Engine::load(const std::filesystem::path& file, LoadOptions options) {
+Result<std::shared_ptr<Model>> Engine::State::load(Result<platform::OpenFile> file, const LoadOptions& load_options) const {
+  if (!file) return fail(std::move(file.error()));
+  const std::string name = file->name().filename().string();
   try {
-    return engine::LoadedModel::load(file, options, kv_limit(state_->options), state_->ops);
+    auto model = engine::LoadedModel::load(*std::move(file), load_options, kv_limit(options), ops);
+    if (!model) return fail(std::move(model.error()));
+    return disposer->watch(*std::move(model));
   } catch (const std::bad_alloc&) {
-    return fail(ErrorCode::kOverloaded, "There is not enough memory for " + file.filename().string() + ".");
+    return fail(ErrorCode::kOverloaded, "There is not enough memory for " + name + ".");
   } catch (const std::exception& e) {
-    return fail(ErrorCode::kInternal, "The engine could not load " + file.filename().string() + ": " + e.what());
+    return fail(ErrorCode::kInternal, "The engine could not load " + name + ": " + e.what());
   }
+}
+
+Result<std::shared_ptr<Model>> Engine::load(const std::filesystem::path& file, LoadOptions options) {
+  return state_->load(platform::OpenFile::open(file), options);
+}
+
+Result<std::shared_ptr<Model>> Engine::load(int descriptor, const std::filesystem::path& name, LoadOptions options) {
+  return state_->load(platform::OpenFile::duplicate(descriptor, name), options);
 }
 
 Result<Reply> Engine::submit(std::shared_ptr<Model> model, Request request) {
   auto loaded = std::dynamic_pointer_cast<engine::LoadedModel>(model);
-  if (!loaded) return fail(ErrorCode::kInvalidArgument, "The model was not loaded by this engine.");
+  if (!loaded || !loaded->runs_on(*state_->ops)) return fail(ErrorCode::kInvalidArgument, "The model was not loaded by this engine.");
   if (auto problem = problem_with(request, loaded->info()); !problem.empty()) return fail(ErrorCode::kInvalidArgument, problem + ".");
 
   const int context = loaded->info().context_length, prompt = static_cast<int>(request.prompt.size());

@@ -4,7 +4,10 @@
 #include <nlohmann/json.hpp>
 
 #include "core/formats/file_type.h"
+#include "core/models/config.h"
+#include "core/models/runnable.h"
 #include "core/text/utf8.h"
+#include "platform/cpu.h"
 
 namespace mlxr::engine {
 namespace {
@@ -17,77 +20,128 @@ constexpr std::string_view kPlainTemplate =
 // How many contexts' worth of blocks an arena has at most: that many long requests can be in flight at once.
 constexpr int kContextsInArena = 4;
 
-}  // namespace
+// How much context a model can serve, and the arena that takes.
+struct Cache {
+  kv::Layout layout;
+  int context = 0;  // tokens
+  int blocks = 0;
+  std::uint64_t bytes = 0;
+};
 
-Result<std::shared_ptr<LoadedModel>> LoadedModel::load(const std::filesystem::path& path, const LoadOptions& options, const KvLimit& kv,
-                                                       std::shared_ptr<const ops::Ops> ops) {
-  auto file = formats::Checkpoint::open(path);
-  if (!file) return fail(file.error());
-  auto panels =
-      ops::Panels::open((*file)->tensors(), *ops, {.folder = options.panel_folder, .digest = options.digest, .limit = options.panel_limit});
-  if (!panels) return fail(panels.error());
-  auto transformer = models::Transformer::load(**file, ops, **panels);
-  if (!transformer) return fail(transformer.error());
-  const auto& config = (*transformer)->config();
-  auto tokenizer = text::Tokenizer::from_metadata((*file)->metadata());
-  if (!tokenizer) return fail(tokenizer.error());
-  if ((*tokenizer)->vocab_size() > config.vocabulary) {
-    return fail(ErrorCode::kCorrupt, "The model's vocabulary has " + std::to_string((*tokenizer)->vocab_size()) +
-                                         " tokens and its embeddings only " + std::to_string(config.vocabulary) + " rows.");
-  }
-
-  if (options.context < 0 || options.context > config.context) {
-    return fail(ErrorCode::kInvalidArgument, "context is " + std::to_string(options.context) + "; the model was trained for at most " +
+Result<Cache> plan_cache(const models::Config& config, int wanted_context, const KvLimit& kv, const ops::Ops& ops) {
+  if (wanted_context < 0 || wanted_context > config.context) {
+    return fail(ErrorCode::kInvalidArgument, "context is " + std::to_string(wanted_context) + "; the model was trained for at most " +
                                                  std::to_string(config.context) + " tokens.");
   }
-  auto layout = (*transformer)->kv_layout();
-  layout.type = kv.type;
-  const auto block_bytes = layout.block_bytes(*ops);
+  Cache cache{.layout = {config.layers, config.kv_heads, config.head_dim, kv.type}};
+  const auto block_bytes = cache.layout.block_bytes(ops);
   if (block_bytes == 0) {
     return fail(ErrorCode::kUnsupported, "This model cannot have a KV cache of type " + std::string(quant::traits(kv.type).name) +
                                              ": that needs a kernel pack, and heads of a multiple of 32 values (the model's have " +
                                              std::to_string(config.head_dim) + "). Set kv_type: f16.");
   }
   const auto affordable = kv.bytes / block_bytes;
-  const auto wanted = static_cast<std::uint64_t>(kv::blocks_for(options.context ? options.context : config.context));
-  if (affordable == 0 || (options.context && wanted > affordable)) {
-    return fail(ErrorCode::kInvalidArgument, "A context of " + std::to_string(options.context ? options.context : config.context) +
+  const auto wanted = static_cast<std::uint64_t>(kv::blocks_for(wanted_context ? wanted_context : config.context));
+  if (affordable == 0 || (wanted_context && wanted > affordable)) {
+    return fail(ErrorCode::kInvalidArgument, "A context of " + std::to_string(wanted_context ? wanted_context : config.context) +
                                                  " tokens needs " + std::to_string(wanted * block_bytes >> 20) +
                                                  " MiB of KV cache; the limit is " + std::to_string(kv.bytes >> 20) + " MiB.");
   }
-  const int context =
-      options.context ? options.context : static_cast<int>(std::min<std::uint64_t>(config.context, affordable * kv::kBlockTokens));
-  const int blocks =
-      static_cast<int>(std::min<std::uint64_t>(affordable, static_cast<std::uint64_t>(kContextsInArena) * kv::blocks_for(context)));
+  cache.context =
+      wanted_context ? wanted_context : static_cast<int>(std::min<std::uint64_t>(config.context, affordable * kv::kBlockTokens));
+  cache.blocks =
+      static_cast<int>(std::min<std::uint64_t>(affordable, static_cast<std::uint64_t>(kContextsInArena) * kv::blocks_for(cache.context)));
+  cache.bytes = static_cast<std::uint64_t>(cache.blocks) * block_bytes;
+  return cache;
+}
 
-  std::shared_ptr<LoadedModel> model(new LoadedModel);
-  const auto& metadata = (*file)->metadata();
-  auto& info = model->info_;
+// Where nobody else says what fits: the weights must fit the machine's memory.
+Result<void> check_memory(const ModelInfo& info) {
+  const auto memory = platform::usable_memory();
+  if (info.weight_bytes <= memory) return {};
+  return fail(ErrorCode::kOverloaded, info.file.filename().string() + " needs " + std::to_string(info.weight_bytes >> 20) +
+                                          " MiB of memory for its weights, and this machine has " + std::to_string(memory >> 20) + " MiB.");
+}
+
+void add_warning(ModelInfo& info, const std::string& sentence) {
+  if (!info.warning.empty() && !sentence.empty()) info.warning += " ";
+  info.warning += sentence;
+}
+
+ModelInfo describe(const formats::Checkpoint& file, const std::filesystem::path& path, const models::Config& config, const Cache& cache,
+                   const ops::Ops& ops) {
+  const auto& metadata = file.metadata();
+  ModelInfo info;
   info.file = path;
   info.architecture = config.architecture;
   info.name = metadata.string("general.name").value_or("");
-  info.quantization = formats::file_type_name(**file);
+  info.quantization = formats::file_type_name(file);
   info.chat_template = metadata.string("tokenizer.chat_template").value_or("");
-  for (const auto& tensor : (*file)->tensors()) {
-    std::uint64_t n = 1;
-    for (auto d : tensor.shape) n *= static_cast<std::uint64_t>(d);
-    info.parameters += n;
+  std::uint64_t converted = 0;
+  for (const auto& tensor : file.tensors()) {
+    info.parameters += tensor.elements();
+    info.weight_bytes += ops.weight_bytes(tensor);
+    if (const auto type = ops.converted_type(tensor)) {
+      converted += ops.weight_bytes(tensor);
+      info.warning = "The kernel pack has no kernel for the type " + std::string(quant::traits(tensor.type).name) +
+                     ". Such weights are kept as " + std::string(quant::traits(*type).name) + ", " + std::to_string(converted >> 20) +
+                     " MiB of memory.";
+    }
   }
-  info.warning = (*panels)->problem();
-  info.file_bytes = (*file)->file_size();
-  info.kv_bytes = static_cast<std::uint64_t>(blocks) * block_bytes;
-  info.context_length = context;
+  info.file_bytes = file.file_size();
+  info.kv_bytes = cache.bytes;
+  info.context_length = cache.context;
   info.trained_context = config.context;
   info.embedding_length = config.dim;
   info.layers = config.layers;
   info.vocabulary = config.vocabulary;
+  return info;
+}
 
-  model->file_ = std::move(*file);
+}  // namespace
+
+Result<std::unique_ptr<LoadedModel>> LoadedModel::load(platform::OpenFile opened, const LoadOptions& options, const KvLimit& kv,
+                                                       std::shared_ptr<const ops::Ops> ops) {
+  const auto path = opened.name();
+  auto file = formats::Checkpoint::open(std::move(opened));
+  if (!file) return fail(file.error());
+  const auto& metadata = (*file)->metadata();
+  if (auto runs = models::check_description(metadata, (*file)->tensors(), path.string()); !runs) return fail(runs.error());
+  const auto config = models::read_config(metadata, (*file)->tensors());
+  if (!config) return fail(config.error());
+  auto tokenizer = text::Tokenizer::from_metadata(metadata);
+  if (!tokenizer) return fail(tokenizer.error());
+  if (auto fits = models::check_vocabulary((*tokenizer)->vocab_size(), config->vocabulary); !fits) return fail(fits.error());
+  const auto cache = plan_cache(*config, options.context, kv, *ops);
+  if (!cache) return fail(cache.error());
+  std::unique_ptr<LoadedModel> model(new LoadedModel);
+  auto& info = model->info_;
+  info = describe(**file, path, *config, *cache, *ops);
+  if (auto admitted = options.admit ? options.admit(info) : check_memory(info); !admitted) return fail(admitted.error());
+
+  auto panels =
+      ops::Panels::open((*file)->tensors(), *ops, {.folder = options.panel_folder, .digest = options.digest, .limit = options.panel_limit});
+  if (!panels) return fail(panels.error());
+  auto transformer = models::Transformer::load(**file, ops, **panels);
+  if (!transformer && (*panels)->write_failed()) {  // a disk that cannot keep them does not keep the model from running
+    add_warning(info, transformer.error().message + " The repacked weights are kept in memory.");
+    panels = ops::Panels::open((*file)->tensors(), *ops, {});
+    if (!panels) return fail(panels.error());
+    transformer = models::Transformer::load(**file, ops, **panels);
+  }
+  if (!transformer) return fail(transformer.error());
+  if (!(*file)->unchanged())
+    return fail(ErrorCode::kCorrupt, path.string() + " was changed by another program while it was loaded. Load it again.");
+  add_warning(info, (*panels)->problem());
+
+  model->metadata_ = (*file)->share_metadata();
   model->panels_ = std::move(*panels);
+  model->weights_ = model->panels_->find(*(*file)->find("token_embd.weight")).get();
   model->panels_->keep();
   model->tokenizer_ = std::move(*tokenizer);
   model->transformer_ = std::move(*transformer);
-  model->arena_ = std::make_unique<kv::Arena>(layout, blocks, *ops);
+  model->ops_ = ops;
+  model->arena_ = std::make_unique<kv::Arena>(cache->layout, cache->blocks, *ops);
   const auto& t = *model->tokenizer_;
   if (t.bos()) model->bos_ = text::utf8_repair(t.piece(*t.bos(), true));  // it goes into JSON, which is UTF-8
   if (t.eos()) model->eos_ = text::utf8_repair(t.piece(*t.eos(), true));

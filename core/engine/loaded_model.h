@@ -7,11 +7,13 @@
 #include <mlxrunner/engine.h>
 #include <mlxrunner/model.h>
 
+#include "core/engine/pace.h"
 #include "core/formats/checkpoint.h"
 #include "core/kv/arena.h"
 #include "core/models/transformer.h"
 #include "core/text/chat_template.h"
 #include "core/text/tokenizer.h"
+#include "platform/mapping_guard.h"
 
 namespace mlxr::engine {
 
@@ -24,7 +26,7 @@ struct KvLimit {
 class LoadedModel final : public Model {
  public:
   // Errors: see Engine::load.
-  static Result<std::shared_ptr<LoadedModel>> load(const std::filesystem::path& file, const LoadOptions& options, const KvLimit& kv,
+  static Result<std::unique_ptr<LoadedModel>> load(platform::OpenFile file, const LoadOptions& options, const KvLimit& kv,
                                                    std::shared_ptr<const ops::Ops> ops);
 
   const ModelInfo& info() const override { return info_; }
@@ -35,18 +37,27 @@ class LoadedModel final : public Model {
 
   const models::Transformer& transformer() const { return *transformer_; }
   const text::Tokenizer& tokenizer() const { return *tokenizer_; }
-  // The scheduler's; nobody else may touch it.
+  // The engine's operations on which the model runs: a model belongs to one engine.
+  bool runs_on(const ops::Ops& ops) const { return ops_.get() == &ops; }
+  bool computes_at_once() const { return ops_->computes_at_once(); }
+  // False when the weights were lost: their file in the cache was cut short, or its disk failed. What was computed since is worth nothing.
+  bool weights_are_intact() const { return platform::mapping_is_intact(weights_); }
+  // The scheduler's; nobody else may touch them.
   kv::Arena& arena() { return *arena_; }
+  PromptPace& pace() { return pace_; }
 
  private:
   LoadedModel() = default;
 
   ModelInfo info_;
-  std::shared_ptr<const formats::Checkpoint> file_;
+  std::shared_ptr<const ops::Ops> ops_;
+  std::shared_ptr<const formats::Metadata> metadata_;  // the tokenizer refers to its texts
   std::unique_ptr<const text::Tokenizer> tokenizer_;
   std::unique_ptr<ops::Panels> panels_;
+  const std::byte* weights_ = nullptr;  // the first of the panels; null: there are none
   std::unique_ptr<const models::Transformer> transformer_;
   std::unique_ptr<kv::Arena> arena_;
+  PromptPace pace_;
   std::string bos_, eos_;
   Result<text::ChatTemplate> template_ = fail(ErrorCode::kNotFound, "The model has no chat template.");
 };

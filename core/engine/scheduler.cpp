@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <exception>
+#include <map>
+#include <set>
 
 namespace mlxr::engine {
 namespace {
 
-// The smallest part of a prompt that a latency target leaves: below it a step costs about the same.
-constexpr int kSmallestPart = 16;
+// Sessions of one model that take turns: more would only make each of them slower.
+constexpr int kMostRunning = 16;
 
 }  // namespace
 
@@ -57,9 +59,12 @@ void Scheduler::run() {
   }
   for (auto& session : running_) session->finish(FinishReason::kCancelled);
   running_.clear();
-  std::lock_guard lock(mutex_);
-  for (auto& session : waiting_) session->finish(FinishReason::kCancelled);
-  waiting_.clear();
+  std::deque<std::unique_ptr<Session>> waiting;
+  {
+    std::lock_guard lock(mutex_);
+    waiting.swap(waiting_);
+  }
+  for (auto& session : waiting) session->finish(FinishReason::kCancelled);
 }
 
 void Scheduler::drop_cancelled() {
@@ -90,12 +95,23 @@ void Scheduler::drop_cancelled() {
   }
 }
 
-// First come, first served: who waits for pages is not overtaken.
+// First come, first served, model by model: a request that does not fit holds up the later ones of its own model only.
 void Scheduler::admit_waiting() {
+  std::map<const LoadedModel*, int> running;
+  for (const auto& session : running_) ++running[&session->model()];
+  std::set<const LoadedModel*> full;
   std::lock_guard lock(mutex_);
-  while (!waiting_.empty() && waiting_.front()->admit()) {
-    running_.push_back(std::move(waiting_.front()));
-    waiting_.pop_front();
+  for (auto it = waiting_.begin(); it != waiting_.end();) {
+    const LoadedModel* model = &(*it)->model();
+    int& beside = running[model];
+    if (full.contains(model) || beside >= kMostRunning || !(*it)->admit(beside)) {
+      full.insert(model);
+      ++it;
+      continue;
+    }
+    ++beside;
+    running_.push_back(std::move(*it));
+    it = waiting_.erase(it);
   }
   counters_.running = static_cast<int>(running_.size());
 }
@@ -103,22 +119,23 @@ void Scheduler::admit_waiting() {
 void Scheduler::step_next() {
   auto session = std::move(running_.front());
   running_.pop_front();
-  const bool prefilling = session->prefilling();
-  int part = max_prompt_tokens_;
-  if (target_.count() > 0 && !running_.empty() && prompt_tokens_per_ms_ > 0) {
-    const auto within = static_cast<int>(prompt_tokens_per_ms_ * static_cast<double>(target_.count()));
-    part = std::min(part, std::max(within, kSmallestPart));
-  }
+  auto& pace = session->model().pace();
+  const int part = target_.count() > 0 && !running_.empty() ? pace.part_within(target_, max_prompt_tokens_) : max_prompt_tokens_;
 
   bool more = false;
-  const auto begin = Clock::now();
   try {
-    more = session->step(part);
+    if (!make_room(*session, part)) {
+      std::list<std::unique_ptr<Session>> youngest;
+      youngest.push_back(std::move(session));
+      return send_back(std::move(youngest));
+    }
+    const auto begin = Clock::now();
+    const auto progress = session->step(part);
+    pace.measured(progress.prompt_tokens, Clock::now() - begin);
+    more = progress.more;
   } catch (const std::exception& e) {
+    if (!session->model().computes_at_once()) restart_sessions_of(session->model());
     session->finish(FinishReason::kError, Error{ErrorCode::kInternal, std::string("The engine could not compute a step: ") + e.what()});
-  }
-  if (prefilling && more) {
-    prompt_tokens_per_ms_ = part / std::max(std::chrono::duration<double, std::milli>(Clock::now() - begin).count(), 1e-3);
   }
   if (more) {
     running_.push_back(std::move(session));
@@ -127,11 +144,46 @@ void Scheduler::step_next() {
   }
 }
 
-void Scheduler::end(std::unique_ptr<Session> session) {
+bool Scheduler::make_room(Session& session, int part) {
+  while (!session.take_pages(part)) {
+    auto youngest = running_.end();
+    for (auto it = running_.begin(); it != running_.end(); ++it) {
+      if (&(*it)->model() == &session.model() && (youngest == running_.end() || (*it)->arrival() > (*youngest)->arrival())) youngest = it;
+    }
+    if (youngest == running_.end() || (*youngest)->arrival() < session.arrival()) return false;
+    std::list<std::unique_ptr<Session>> one;
+    one.splice(one.begin(), running_, youngest);
+    send_back(std::move(one));
+  }
+  return true;
+}
+
+void Scheduler::send_back(std::list<std::unique_ptr<Session>> sessions) {
+  for (auto& session : sessions) session->give_back_pages();
   std::lock_guard lock(mutex_);
-  counters_.tokens_generated += session->usage().completion_tokens;
-  counters_.prompt_tokens += session->usage().prompt_tokens;
+  for (auto it = sessions.rbegin(); it != sessions.rend(); ++it) waiting_.push_front(std::move(*it));
   counters_.running = static_cast<int>(running_.size());
+}
+
+void Scheduler::restart_sessions_of(LoadedModel& model) {
+  std::list<std::unique_ptr<Session>> others;
+  for (auto it = running_.begin(); it != running_.end();) {
+    const auto next = std::next(it);
+    if (&(*it)->model() == &model) others.splice(others.end(), running_, it);
+    it = next;
+  }
+  send_back(std::move(others));
+  model.arena().make_layers();
+}
+
+void Scheduler::end(std::unique_ptr<Session> session) {
+  {
+    std::lock_guard lock(mutex_);
+    counters_.tokens_generated += session->usage().completion_tokens;
+    counters_.prompt_tokens += session->prompt_read();
+    counters_.running = static_cast<int>(running_.size());
+  }
+  session.reset();  // and perhaps its model, which must not happen under the lock
 }
 
 }  // namespace mlxr::engine

@@ -1,4 +1,8 @@
-// The thread that runs requests: one step of one session at a time, in turns, so that everybody's answer moves on.
+// The thread that runs requests: one step of one session at a time, in turns, so that every answer moves on.
+//
+// A session takes KV pages as it grows. When a model's pages run out, the session of that model that was admitted last gives its pages back
+// and waits; later it reads its prompt, and what it had generated, once more. So the oldest session always gets to its end. Requests of one
+// model are admitted in the order of their arrival, and never wait for another model.
 #pragma once
 
 #include <condition_variable>
@@ -33,12 +37,18 @@ class Scheduler {
   void admit_waiting();
   // One step of the session in front, which then goes to the back.
   void step_next();
+  // Gets the pages that the session's next step needs, from younger sessions where none are free. False when the session is the youngest:
+  // it should wait.
+  bool make_room(Session& session, int part);
+  // Gives the pages of the sessions back, which wait for their next turn ahead of all others.
+  void send_back(std::list<std::unique_ptr<Session>> sessions);
+  // A step has failed, and what its model has in the cache may be lost: all of the model's sessions begin again.
+  void restart_sessions_of(LoadedModel& model);
   void end(std::unique_ptr<Session> session);
 
   const int max_prompt_tokens_;
   const int max_queue_;
   const std::chrono::milliseconds target_;
-  double prompt_tokens_per_ms_ = 0;  // measured; for the latency target
 
   mutable std::mutex mutex_;
   std::condition_variable work_;

@@ -27,33 +27,51 @@ Session::Session(std::shared_ptr<LoadedModel> model, Request request, int max_to
   usage_.prompt_tokens = static_cast<int>(request_.prompt.size());
 }
 
-Session::~Session() { model_->arena().release(pages_); }
-
-bool Session::admit() {
-  auto pages = model_->arena().reserve(static_cast<int>(request_.prompt.size()) + max_tokens_);
-  if (!pages) return false;
-  pages_ = std::move(*pages);
-  admitted_ = Clock::now();
-  usage_.queue_ns = ns(admitted_ - submitted_);
+bool Session::admit(int beside) {
+  auto& arena = model_->arena();
+  const int tokens = static_cast<int>(history_.size());
+  if (arena.free_blocks() < kv::blocks_for(tokens) + beside || !arena.extend(pages_, tokens)) return false;
+  if (admitted_ == Clock::time_point()) {
+    admitted_ = Clock::now();
+    usage_.queue_ns = ns(admitted_ - submitted_);
+  }
   return true;
 }
 
-bool Session::step(int max_prompt_tokens) {
-  const int left = static_cast<int>(history_.size()) - stored_;
-  const int count = std::min(left, max_prompt_tokens);
-  const bool produces = count == left;
+bool Session::take_pages(int max_prompt_tokens) { return model_->arena().extend(pages_, stored_ + next_part(max_prompt_tokens)); }
+
+void Session::give_back_pages() {
+  if (pages_.empty()) return;
+  model_->arena().release(std::exchange(pages_, {}));
+  stored_ = 0;
+}
+
+int Session::next_part(int max_prompt_tokens) const { return std::min(static_cast<int>(history_.size()) - stored_, max_prompt_tokens); }
+
+Session::Progress Session::step(int max_prompt_tokens) {
+  const int count = next_part(max_prompt_tokens);
+  const bool produces = stored_ + count == static_cast<int>(history_.size());
+  const Progress progress{true, count > 1 || usage_.completion_tokens == 0 ? count : 0}, last{false, progress.prompt_tokens};
   const auto row = forward(count, produces);
-  if (!produces) return true;
-  if (max_tokens_ == 0) return finish(FinishReason::kLength), false;
+  prompt_read_ = std::max(prompt_read_, std::min(stored_, usage_.prompt_tokens));
+  if (!model_->weights_are_intact()) {
+    const auto name = model_->info().file.filename().string();
+    finish(FinishReason::kError, Error{ErrorCode::kIo, "The cached weights of " + name +
+                                                           " can no longer be read: their file was cut short, or its disk failed. Unload "
+                                                           "the model and run it again: the cache is made anew."});
+    return last;
+  }
+  if (!produces) return progress;
+  if (max_tokens_ == 0) return finish(FinishReason::kLength), last;
   const std::span logits(row->data<float>(), row->size());
   const auto id = sampler_.sample(logits, history_);
   if (!id) {
     const auto name = model_->info().file.filename().string();
     finish(FinishReason::kError,
            Error{ErrorCode::kCorrupt, name + " is damaged: what it computes are not numbers. Download or copy it again."});
-    return false;
+    return last;
   }
-  return accept(*id, logits);
+  return accept(*id, logits) ? progress : last;
 }
 
 std::optional<mx::array> Session::forward(int count, bool want_logits) {
@@ -68,8 +86,8 @@ std::optional<mx::array> Session::forward(int count, bool want_logits) {
   batch->sequences.push_back({0, count, length, {pages_.begin(), pages_.begin() + kv::blocks_for(length)}});
 
   auto& arena = model_->arena();
-  auto logits =
-      model_->transformer().forward(batch, arena, want_logits ? models::Transformer::Logits::kLast : models::Transformer::Logits::kNone);
+  auto logits = model_->transformer().forward(batch, arena.layers(),
+                                              want_logits ? models::Transformer::Logits::kLast : models::Transformer::Logits::kNone);
   auto results = arena.arrays();
   if (logits) results.push_back(*logits);
   mx::eval(results);
@@ -113,6 +131,7 @@ bool Session::accept(TokenId id, std::span<const float> logits) {
 }
 
 void Session::finish(FinishReason reason, std::optional<Error> error) {
+  give_back_pages();
   Event event;
   if (!stops_.matched()) {
     event.text = stops_.feed(detokenizer_.finish());

@@ -19,23 +19,37 @@ class Session {
  public:
   // `max_tokens` is the request's, resolved: at most what the context leaves.
   Session(std::shared_ptr<LoadedModel> model, Request request, int max_tokens, std::shared_ptr<Reply::State> reply);
-  ~Session();  // gives its pages back
 
-  // Takes the pages that the whole request can need. False when they are not free.
-  bool admit();
-  // Processes the next part of the prompt (at most max_prompt_tokens), or produces one token. False when the session is finished.
-  bool step(int max_prompt_tokens);
+  // Every function below is for the scheduler's thread alone. A session that was admitted must be finished before it is destroyed.
+
+  // Takes the pages for all that the session has to read. False when they are not free, or when so few would be left that each of the
+  // `beside` sessions of the model that run could not take one more.
+  bool admit(int beside);
+  // Takes the pages that step(max_prompt_tokens) needs. False when they are not free.
+  bool take_pages(int max_prompt_tokens);
+  // Gives all pages back. What was in them is read again after the next admit().
+  void give_back_pages();
+
+  struct Progress {
+    bool more;          // false: the session is finished
+    int prompt_tokens;  // that the step read; 0 when it produced a token only
+  };
+  // Reads the next part of the prompt (at most max_prompt_tokens), or produces one token.
+  Progress step(int max_prompt_tokens);
   void finish(FinishReason reason, std::optional<Error> error = {});
 
   const LoadedModel& model() const { return *model_; }
   LoadedModel& model() { return *model_; }
   bool cancelled() const { return reply_->cancelled; }
-  bool prefilling() const { return stored_ < static_cast<int>(request_.prompt.size()); }
+  Clock::time_point arrival() const { return submitted_; }
   const Usage& usage() const { return usage_; }
+  int prompt_read() const { return prompt_read_; }  // tokens of the prompt that have been processed
 
  private:
   // Runs tokens [stored_, stored_ + count) of the history; logits of the last one, (1, vocabulary), when asked for.
   std::optional<mlx::core::array> forward(int count, bool want_logits);
+  // The tokens that the next step stores, at most max_prompt_tokens.
+  int next_part(int max_prompt_tokens) const;
   // Takes the next token in. False when it was the last.
   bool accept(TokenId id, std::span<const float> logits);
 
@@ -45,6 +59,7 @@ class Session {
   std::shared_ptr<Reply::State> reply_;
   std::vector<TokenId> history_;  // the prompt, then what was generated
   int stored_ = 0;                // how much of it is in the KV cache
+  int prompt_read_ = 0;
   std::vector<std::int32_t> pages_;
   decode::Sampler sampler_;
   decode::StopMatcher stops_;

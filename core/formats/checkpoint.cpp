@@ -4,39 +4,61 @@
 #include <utility>
 
 #include "core/formats/gguf.h"
-#include "core/formats/mapped_file.h"
+#include "core/quant/dequantize.h"
 
 namespace mlxr::formats {
 namespace {
 
 class GgufCheckpoint final : public Checkpoint {
  public:
-  GgufCheckpoint(MappedFile file, GgufContents contents) : file_(std::move(file)), contents_(std::move(contents)) {}
+  GgufCheckpoint(std::unique_ptr<FileSource> source, std::shared_ptr<const GgufContents> contents)
+      : source_(std::move(source)), contents_(std::move(contents)) {}
 
-  const Metadata& metadata() const override { return contents_.metadata; }
-  std::span<const Tensor> tensors() const override { return contents_.tensors; }
-  std::uint64_t file_size() const override { return file_.bytes().size(); }
-  void forget(const Tensor& tensor) const override { file_.forget(tensor.data); }
+  const Metadata& metadata() const override { return contents_->metadata; }
+  std::shared_ptr<const Metadata> share_metadata() const override { return {contents_, &contents_->metadata}; }
+  std::span<const Tensor> tensors() const override { return contents_->tensors; }
+  std::uint64_t file_size() const override { return source_->size(); }
+  bool unchanged() const override { return source_->file().unchanged(); }
 
   const Tensor* find(std::string_view name) const override {
-    const auto& names = contents_.by_name;
+    const auto& names = contents_->by_name;
     const auto it = std::lower_bound(names.begin(), names.end(), name, [](const Tensor* t, std::string_view n) { return t->name < n; });
     return it != names.end() && (*it)->name == name ? *it : nullptr;
   }
 
  private:
-  MappedFile file_;
-  GgufContents contents_;
+  std::unique_ptr<FileSource> source_;
+  std::shared_ptr<const GgufContents> contents_;
 };
 
 }  // namespace
 
+std::uint64_t Tensor::elements() const {
+  std::uint64_t n = 1;
+  for (const auto dim : shape) n *= static_cast<std::uint64_t>(dim);
+  return n;
+}
+
+Result<std::vector<float>> Tensor::values() const {
+  std::vector<std::byte> packed(static_cast<std::size_t>(bytes));
+  if (auto done = read(0, packed); !done) return fail(std::move(done.error()));
+  std::vector<float> values(static_cast<std::size_t>(elements()));
+  quant::dequantize_row(type, packed.data(), values.data(), values.size());
+  return values;
+}
+
 Result<std::shared_ptr<const Checkpoint>> Checkpoint::open(const std::filesystem::path& path) {
-  auto file = MappedFile::open(path);
+  auto file = platform::OpenFile::open(path);
   if (!file) return fail(std::move(file.error()));
-  auto contents = parse_gguf(file->bytes(), path.string());
+  return open(*std::move(file));
+}
+
+Result<std::shared_ptr<const Checkpoint>> Checkpoint::open(platform::OpenFile file) {
+  const std::string name = file.name().string();
+  auto source = std::make_unique<FileSource>(std::move(file));
+  auto contents = parse_gguf(*source, name);
   if (!contents) return fail(std::move(contents.error()));
-  return std::make_shared<const GgufCheckpoint>(std::move(*file), std::move(*contents));
+  return std::make_shared<const GgufCheckpoint>(std::move(source), std::make_shared<const GgufContents>(*std::move(contents)));
 }
 
 }  // namespace mlxr::formats

@@ -1,10 +1,12 @@
-// A Checkpoint is a read-only view of a model file: typed metadata and named tensors, straight from the mapped file.
+// A Checkpoint is a model file that is open for reading: typed metadata and named tensors.
 //
 //   auto file = formats::Checkpoint::open("smollm2.gguf");
 //   auto* w = (*file)->find("blk.0.attn_q.weight");        // w->shape == {576, 576}, w->type == Type::kQ4_1
+//   w->read(0, buffer);                                    // its first bytes
 //
-// Every offset and size was checked against the file before open() returned; nothing that a file says can make a reader of
-// the Checkpoint leave the mapping. Immutable and safe to use from any thread; views live as long as the Checkpoint.
+// Metadata and names are copied into memory by open(); tensors are read from the file when they are asked for, and never mapped, so that
+// a file that another process cuts short is an error and not a SIGBUS. Every offset and size was checked against the file before open()
+// returned. Immutable and safe to use from any thread; views live as long as the Checkpoint.
 #pragma once
 
 #include <cstddef>
@@ -17,15 +19,24 @@
 #include <vector>
 
 #include "core/formats/metadata.h"
+#include "core/formats/source.h"
 #include "core/quant/type.h"
 
 namespace mlxr::formats {
 
 struct Tensor {
   std::string_view name;
-  quant::Type type;
+  quant::Type type = quant::Type::kF32;
   std::vector<std::int64_t> shape;  // row-major, slowest dimension first: a matrix is (rows, columns); GGUF's order reversed
-  std::span<const std::byte> data;  // packed rows, one after the other
+  std::uint64_t offset = 0;         // of its packed rows in `source`, one after the other
+  std::uint64_t bytes = 0;          // of all rows
+  const Source* source = nullptr;   // null where only the beginning of a file is known
+
+  std::uint64_t elements() const;
+  // Fills `to` with the tensor's bytes from `first` on, which must lie within it. Errors: those of Source::read.
+  Result<void> read(std::uint64_t first, std::span<std::byte> to) const { return source->read(offset + first, to); }
+  // All of its values, decoded. Errors: those of Source::read.
+  Result<std::vector<float>> values() const;
 };
 
 class Checkpoint {
@@ -36,13 +47,16 @@ class Checkpoint {
   // Errors: kNotFound, kIo, kCorrupt (a sentence with the tensor or key and the offsets), kUnsupported (not GGUF; a version or tensor
   // type that cannot be run, by name).
   static Result<std::shared_ptr<const Checkpoint>> open(const std::filesystem::path& file);
+  // The same for a file that the caller opened.
+  static Result<std::shared_ptr<const Checkpoint>> open(platform::OpenFile file);
 
   virtual const Metadata& metadata() const = 0;
+  // The metadata alone, which keep neither the Checkpoint nor the file open.
+  virtual std::shared_ptr<const Metadata> share_metadata() const = 0;
   virtual std::span<const Tensor> tensors() const = 0;          // in the order of the file
   virtual const Tensor* find(std::string_view name) const = 0;  // nullptr when there is none
   virtual std::uint64_t file_size() const = 0;                  // bytes
-  // Says that a tensor's bytes need not stay in memory. They can be read again: they come from the file then.
-  virtual void forget(const Tensor&) const {}
+  virtual bool unchanged() const = 0;                           // false: another program wrote to the file after it was opened
 };
 
 }  // namespace mlxr::formats

@@ -23,7 +23,7 @@ std::string file_type_name(const Checkpoint& file) {
   }
   std::map<quant::Type, std::uint64_t> bytes;
   for (const auto& tensor : file.tensors()) {
-    if (tensor.shape.size() > 1) bytes[tensor.type] += tensor.data.size();
+    if (tensor.shape.size() > 1) bytes[tensor.type] += tensor.bytes;
   }
   if (bytes.empty()) return "unknown";
   const auto most = std::max_element(bytes.begin(), bytes.end(), [](const auto& a, const auto& b) { return a.second < b.second; });

@@ -9,6 +9,8 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -28,17 +30,23 @@ inline constexpr std::uint64_t kMaxNameLength = 65535;                      // o
 inline constexpr std::uint64_t kMaxStringLength = std::uint64_t{64} << 20;  // of a value
 inline constexpr std::uint64_t kMaxArrayLength = 1 << 24;
 inline constexpr int kMaxArrayDepth = 4;
+inline constexpr std::uint64_t kMaxHead = std::uint64_t{1} << 30;  // of what stands before the data
 inline constexpr std::int64_t kMaxAlignment = 1 << 20;
 
 struct GgufContents {
+  std::vector<std::byte> head;  // the file up to its data, and perhaps more: what the views in the other members point into
   Metadata metadata;
   std::vector<Tensor> tensors;         // in the order of the file
   std::vector<const Tensor*> by_name;  // sorted; elements of `tensors`, so move the contents and never copy them
 };
 
-// Parses a whole file in memory. `file_name` begins every error sentence. Views in the result point into `file`.
-// Memory used is at most a small multiple of the file's size. Errors: kCorrupt, kUnsupported (see Checkpoint::open).
-Result<GgufContents> parse_gguf(std::span<const std::byte> file, std::string_view file_name);
+// Reads what a file says before its data. `file_name` begins every error sentence. `source` must outlive the tensors' use.
+// Memory used is at most a small multiple of the file's size. Errors: kCorrupt, kUnsupported (see Checkpoint::open), kIo.
+Result<GgufContents> parse_gguf(const Source& source, std::string_view file_name);
+
+// The same from the first bytes of a file of `file_size` bytes, for example while it is downloaded. The tensors cannot be read.
+// Nothing when `head` ends too early to tell.
+std::optional<Result<GgufContents>> parse_gguf_head(std::vector<std::byte> head, std::uint64_t file_size, std::string_view file_name);
 
 // The metadata section alone: `n_keys` pairs from the reader's position on.
 Result<Metadata> parse_gguf_metadata(ByteReader& reader, std::uint64_t n_keys, std::string_view file_name);

@@ -2,16 +2,28 @@
 
 namespace mlxr::kv {
 
-Arena::Arena(const Layout& layout, int blocks, const ops::Ops& ops) : blocks_(blocks) {
+Arena::Arena(const Layout& layout, int blocks, const ops::Ops& ops) : layout_(layout), blocks_(blocks), ops_(ops) {
   for (int i = blocks - 1; i >= 0; --i) free_.push_back(i);
-  for (int i = 0; i < layout.layers; ++i) layers_.push_back(ops.make_cache(layout.shape(blocks)));
+  make_layers();
+}
+
+void Arena::make_layers() {
+  layers_.clear();
+  for (int i = 0; i < layout_.layers; ++i) layers_.push_back(ops_.make_cache(layout_.shape(blocks_)));
+}
+
+bool Arena::extend(std::vector<std::int32_t>& pages, int tokens) {
+  const int n = blocks_for(tokens) - static_cast<int>(pages.size());
+  if (n <= 0) return true;
+  if (n > free_blocks()) return false;
+  pages.insert(pages.end(), free_.rbegin(), free_.rbegin() + n);
+  free_.resize(free_.size() - static_cast<std::size_t>(n));
+  return true;
 }
 
 std::optional<std::vector<std::int32_t>> Arena::reserve(int tokens) {
-  const int n = blocks_for(tokens);
-  if (n > free_blocks()) return std::nullopt;
-  std::vector<std::int32_t> pages(free_.rbegin(), free_.rbegin() + n);
-  free_.resize(free_.size() - n);
+  std::vector<std::int32_t> pages;
+  if (!extend(pages, tokens)) return std::nullopt;
   return pages;
 }
 

@@ -2,7 +2,8 @@
 //
 //   kv::Arena arena(layout, n_blocks, ops);
 //   auto pages = arena.reserve(tokens);          // nothing when there are not enough free blocks
-//   ... arena.layer(i) is what kv_store and attention work on ...
+//   arena.extend(*pages, more_tokens);           // and later more of them
+//   ... arena.layers()[i] is what kv_store and attention work on ...
 //   arena.release(*pages);
 //
 // Memory is address space until a token is stored in it. Belongs to the scheduler thread.
@@ -10,6 +11,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "core/ops/ops.h"
@@ -33,21 +35,29 @@ inline int blocks_for(int tokens) { return (tokens + kBlockTokens - 1) / kBlockT
 
 class Arena {
  public:
+  // `ops` must outlive the arena.
   Arena(const Layout& layout, int blocks, const ops::Ops& ops);
 
   int blocks() const { return blocks_; }
   int free_blocks() const { return static_cast<int>(free_.size()); }
 
+  // Adds blocks to `pages` until they hold this many tokens. False, and nothing is added, when there are not enough.
+  bool extend(std::vector<std::int32_t>& pages, int tokens);
   // Blocks for this many tokens, or nothing when there are not enough.
   std::optional<std::vector<std::int32_t>> reserve(int tokens);
   void release(const std::vector<std::int32_t>& pages);
 
-  ops::LayerCache& layer(int i) { return layers_[i]; }
+  // Makes the caches anew, after a failure that may have destroyed them. What was stored is gone; blocks stay reserved.
+  void make_layers();
+  // One cache for each layer, of all blocks.
+  std::span<ops::LayerCache> layers() { return layers_; }
   // The arrays of every layer, for one eval at the end of a step.
   std::vector<mlx::core::array> arrays() const;
 
  private:
+  Layout layout_;
   int blocks_;
+  const ops::Ops& ops_;
   std::vector<std::int32_t> free_;
   std::vector<ops::LayerCache> layers_;
 };

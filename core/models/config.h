@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,9 @@ struct Config {
   float embed_scale = 1;  // embeddings are multiplied by it
   float attention_scale = 1;
   ops::Activation activation = ops::Activation::kSilu;
+  bool head_norms = false;    // queries and keys are normalised, head by head
+  bool post_norms = false;    // what attention and MLP add is normalised
+  bool rope_factors = false;  // the file may have rope_freqs.weight
   bool rope_interleaved = false;
   std::shared_ptr<const std::vector<float>> rope_global;  // radians per position of each pair
   std::shared_ptr<const std::vector<float>> rope_local;   // of layers with a window
@@ -35,7 +39,12 @@ struct Config {
   bool is_local(int layer) const { return window > 0 && (layer + 1) % global_every != 0; }
 };
 
-// Reads and checks the description. Errors: kUnsupported (architecture or a feature, by name), kCorrupt (a key is missing or senseless).
-Result<Config> read_config(const formats::Checkpoint& file);
+// Reads and checks the description: every key that could change what the model computes is understood, or the model is refused.
+// Errors: kUnsupported (architecture, feature or key, by name), kCorrupt (a key is missing or senseless).
+Result<Config> read_config(const formats::Metadata& metadata, std::span<const formats::Tensor> tensors);
+
+// Divides the frequencies by the factors in the file, where it has some (rope_freqs.weight, Llama 3.1 and later).
+// Errors: kCorrupt (a factor is no positive number), those of Source::read.
+Result<void> apply_rope_factors(Config& config, const formats::Checkpoint& file);
 
 }  // namespace mlxr::models

@@ -1,5 +1,6 @@
 #include "core/models/transformer.h"
 
+#include "core/models/tensors.h"
 #include "core/models/weight_reader.h"
 
 namespace mlxr::models {
@@ -8,8 +9,10 @@ namespace mx = mlx::core;
 
 Result<std::unique_ptr<const Transformer>> Transformer::load(const formats::Checkpoint& file, std::shared_ptr<const ops::Ops> ops,
                                                              ops::Panels& panels) {
-  auto config = read_config(file);
+  auto config = read_config(file.metadata(), file.tensors());
   if (!config) return fail(config.error());
+  if (auto known = check_tensors(*config, file.tensors()); !known) return fail(known.error());
+  if (auto scaled = apply_rope_factors(*config, file); !scaled) return fail(scaled.error());
   const Config& c = *config;
   const int q_dim = c.heads * c.head_dim, kv_dim = c.kv_heads * c.head_dim;
 
@@ -36,16 +39,16 @@ Result<std::unique_ptr<const Transformer>> Transformer::load(const formats::Chec
         .down = read.matrix(p + "ffn_down", c.dim, c.hidden),
     });
   }
-  if (read.error()) return fail(*read.error());
+  if (auto all = read.finish(); !all) return fail(all.error());
   model->config_ = std::move(*config);
   model->ops_ = std::move(ops);
   return model;
 }
 
-std::optional<mx::array> Transformer::forward(const ops::BatchPtr& batch, kv::Arena& arena, Logits logits) const {
+std::optional<mx::array> Transformer::forward(const ops::BatchPtr& batch, std::span<ops::LayerCache> caches, Logits logits) const {
   auto x = ops_->embed(batch, *embeddings_, config_.embed_scale);  // (T, dim)
   for (int i = 0; i < config_.layers; ++i) {
-    x = attention(layers_[i], i, x, batch, arena);
+    x = attention(layers_[i], config_.is_local(i), x, batch, caches[i]);
     x = mlp(layers_[i], x);
   }
   if (logits == Logits::kNone) return std::nullopt;
@@ -53,8 +56,7 @@ std::optional<mx::array> Transformer::forward(const ops::BatchPtr& batch, kv::Ar
   return ops_->q_gemm(ops_->rms_norm(x, *final_norm_, config_.norm_eps), head_ ? *head_ : *embeddings_);
 }
 
-mx::array Transformer::attention(const Layer& w, int layer, const mx::array& x, const ops::BatchPtr& batch, kv::Arena& arena) const {
-  const bool local = config_.is_local(layer);
+mx::array Transformer::attention(const Layer& w, bool local, const mx::array& x, const ops::BatchPtr& batch, ops::LayerCache& cache) const {
   const ops::RopeOptions rope{local ? config_.rope_local : config_.rope_global, config_.rope_interleaved};
 
   const auto qkv = ops_->q_gemm(ops_->rms_norm(x, w.attention_norm, config_.norm_eps), {&w.q, &w.k, &w.v});
@@ -64,8 +66,7 @@ mx::array Transformer::attention(const Layer& w, int layer, const mx::array& x, 
   q = ops_->rope(q, batch, rope);
   k = ops_->rope(k, batch, rope);
 
-  auto& cache = arena.layer(layer);
-  cache = ops_->kv_store(std::move(cache), k, qkv[2], batch);
+  ops_->kv_store(cache, k, qkv[2], batch);
   const auto y = ops_->attention(q, cache, batch, {config_.attention_scale, local ? config_.window : 0});
   return add_projection(x, y, w.o, w.post_attention_norm);
 }

@@ -3,10 +3,10 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "core/formats/checkpoint.h"
-#include "core/kv/arena.h"
 #include "core/models/config.h"
 #include "core/ops/ops.h"
 
@@ -15,18 +15,17 @@ namespace mlxr::models {
 class Transformer {
  public:
   // Takes the weights from the file, which is not needed afterwards; `panels` is theirs. Errors: those of read_config; kCorrupt (a tensor
-  // is missing or has another shape, by name); kUnsupported (a type that `ops` cannot run); those of Panels::write.
+  // is missing or has another shape, by name); kUnsupported (a type that `ops` cannot run); those of Panels::append.
   static Result<std::unique_ptr<const Transformer>> load(const formats::Checkpoint& file, std::shared_ptr<const ops::Ops> ops,
                                                          ops::Panels& panels);
 
   const Config& config() const { return config_; }
-  kv::Layout kv_layout() const { return {config_.layers, config_.kv_heads, config_.head_dim}; }
 
   enum class Logits { kNone, kLast, kAll };
 
-  // One step over the batch; puts the updated caches into the arena. What it returns and stores may be lazy: the caller evaluates.
+  // One step over the batch; updates `caches`, one for each layer. What it returns and stores may be lazy: the caller evaluates.
   // Returns logits (n_sequences, vocabulary) for the last token of each sequence, or (n_tokens, vocabulary) with kAll, or nothing.
-  std::optional<mlx::core::array> forward(const ops::BatchPtr& batch, kv::Arena& arena, Logits logits) const;
+  std::optional<mlx::core::array> forward(const ops::BatchPtr& batch, std::span<ops::LayerCache> caches, Logits logits) const;
 
  private:
   struct Layer {
@@ -36,7 +35,8 @@ class Transformer {
   };
 
   Transformer() = default;
-  mlx::core::array attention(const Layer& w, int layer, const mlx::core::array& x, const ops::BatchPtr& batch, kv::Arena& arena) const;
+  mlx::core::array attention(const Layer& w, bool local, const mlx::core::array& x, const ops::BatchPtr& batch,
+                             ops::LayerCache& cache) const;
   mlx::core::array mlp(const Layer& w, const mlx::core::array& x) const;
   // x + projection of y, normalised before the sum where the family does.
   mlx::core::array add_projection(const mlx::core::array& x, const mlx::core::array& y, const ops::Weight& w,

@@ -1,37 +1,36 @@
 #include "core/models/weight_reader.h"
 
-#include "core/quant/dequantize.h"
+#include "core/formats/printable.h"
+#include "core/models/tensors.h"
 
 namespace mlxr::models {
-namespace {
 
 namespace mx = mlx::core;
-
-std::string text(const std::vector<std::int64_t>& shape) {
-  std::string s = "(";
-  for (std::size_t i = 0; i < shape.size(); ++i) s += (i ? ", " : "") + std::to_string(shape[i]);
-  return s + ")";
-}
-
-}  // namespace
 
 const formats::Tensor* WeightReader::find(const std::string& name, const std::vector<std::int64_t>& shape) {
   if (error_) return nullptr;
   const auto* tensor = file_.find(name);
-  if (!tensor) {
-    error_ = Error{ErrorCode::kCorrupt, "The model has no tensor " + name + "."};
-  } else if (tensor->shape != shape) {
-    error_ = Error{ErrorCode::kCorrupt,
-                   "Tensor " + name + " has the shape " + text(tensor->shape) + "; the model's description asks for " + text(shape) + "."};
+  if (!tensor || tensor->shape != shape) {
+    error_ = Error{ErrorCode::kCorrupt, "The model has no tensor " + name + " of the shape that its description asks for."};
+    return nullptr;
   }
-  return error_ ? nullptr : tensor;
+  read_.insert(tensor);
+  return tensor;
+}
+
+Result<void> WeightReader::finish() const {
+  if (error_) return fail(*error_);
+  for (const auto& tensor : file_.tensors()) {
+    if (!read_.contains(&tensor) && tensor.name != "rope_freqs.weight" && !is_harmless(tensor.name))
+      return fail(ErrorCode::kInternal, "MLXR did not read the tensor " + formats::printable(tensor.name) + " of this model.");
+  }
+  return {};
 }
 
 ops::Weight WeightReader::matrix(const std::string& stem, int n, int k) {
   const auto* tensor = find(stem + ".weight", {n, k});
   if (!tensor) return {};
   auto weight = ops_.prepare(*tensor, panels_);
-  file_.forget(*tensor);
   if (!weight) {
     error_ = weight.error();
     return {};
@@ -43,9 +42,12 @@ ops::Weight WeightReader::matrix(const std::string& stem, int n, int k) {
 mx::array WeightReader::vector(const std::string& name, int n) {
   const auto* tensor = find(name, {n});
   if (!tensor) return mx::array(0.0f);
-  std::vector<float> values(n);
-  quant::dequantize_row(tensor->type, tensor->data.data(), values.data(), values.size());
-  return mx::array(values.data(), mx::Shape{n}, mx::float32);
+  const auto values = tensor->values();
+  if (!values) {
+    error_ = values.error();
+    return mx::array(0.0f);
+  }
+  return mx::array(values->data(), mx::Shape{n}, mx::float32);
 }
 
 std::optional<mx::array> WeightReader::optional_vector(const std::string& name, int n) {

@@ -1,8 +1,9 @@
-// Takes tensors from a checkpoint by name, checks their shapes, and remembers the first problem.
+// Takes tensors from a checkpoint, which check_tensors() has accepted, by name, and remembers the first problem.
 #pragma once
 
 #include <optional>
 #include <string>
+#include <unordered_set>
 
 #include "core/formats/checkpoint.h"
 #include "core/ops/ops.h"
@@ -22,6 +23,8 @@ class WeightReader {
 
   // The first error. What was read after it is empty.
   const std::optional<Error>& error() const { return error_; }
+  // The same when all was read; also kInternal when a tensor of the file was left out.
+  Result<void> finish() const;
 
  private:
   const formats::Tensor* find(const std::string& name, const std::vector<std::int64_t>& shape);
@@ -29,6 +32,7 @@ class WeightReader {
   const formats::Checkpoint& file_;
   const ops::Ops& ops_;
   ops::Panels& panels_;
+  std::unordered_set<const formats::Tensor*> read_;
   std::optional<Error> error_;
 };
 

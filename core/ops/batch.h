@@ -18,7 +18,7 @@ struct Sequence {
 struct Batch {
   std::vector<std::int32_t> tokens;     // (n_tokens)
   std::vector<std::int32_t> positions;  // (n_tokens)
-  std::vector<std::int32_t> slots;      // (n_tokens): block * block_tokens + offset
+  std::vector<std::int32_t> slots;      // (n_tokens): block * block_tokens + offset; -1: the token is not stored
   std::vector<Sequence> sequences;
 };
 

@@ -6,10 +6,14 @@
 #include <mlx/ops.h>
 #include <mlx/stream.h>
 
+#include <algorithm>
+
 #include "core/quant/dequantize.h"
 
 namespace mlxr::ops {
 namespace {
+
+constexpr std::size_t kPieceBytes = std::size_t{1} << 20;  // of a tensor, read and decoded at a time
 
 mx::array int_array(const std::vector<std::int32_t>& values) {
   return mx::array(values.data(), mx::Shape{static_cast<int>(values.size())}, mx::int32);
@@ -53,12 +57,24 @@ mx::array mask(const Sequence& s, int window) {
 
 std::uint64_t MlxOps::panel_bytes(const formats::Tensor&) const { return 0; }
 std::string MlxOps::panel_layout() const { return {}; }
+std::uint64_t MlxOps::weight_bytes(const formats::Tensor& tensor) const {
+  const bool halves = tensor.shape.size() == 2 && mx::default_device() == mx::Device::gpu;
+  return tensor.elements() * (halves ? 2 : 4);
+}
 
 // Decodes to float32 on a CPU, where MLX is slow in float16, and to float16 on a GPU.
 Result<Weight> MlxOps::prepare(const formats::Tensor& tensor, Panels&) const {
   const int n = static_cast<int>(tensor.shape[0]), k = static_cast<int>(tensor.shape[1]);
   mx::array values(mx::allocator::malloc(sizeof(float) * tensor.shape[0] * tensor.shape[1]), mx::Shape{n, k}, mx::float32);
-  quant::dequantize_row(tensor.type, tensor.data.data(), values.data<float>(), static_cast<std::size_t>(n) * k);
+  const auto row_bytes = quant::row_bytes(tensor.type, static_cast<std::size_t>(k));
+  const auto rows = static_cast<int>(std::clamp<std::size_t>(kPieceBytes / row_bytes, 1, static_cast<std::size_t>(n)));
+  std::vector<std::byte> packed;
+  for (int row = 0; row < n; row += rows) {
+    packed.resize(static_cast<std::size_t>(std::min(rows, n - row)) * row_bytes);
+    if (auto done = tensor.read(static_cast<std::uint64_t>(row) * row_bytes, packed); !done) return fail(std::move(done.error()));
+    quant::dequantize_row(tensor.type, packed.data(), values.data<float>() + static_cast<std::ptrdiff_t>(row) * k,
+                          static_cast<std::size_t>(std::min(rows, n - row)) * static_cast<std::size_t>(k));
+  }
   if (mx::default_device() == mx::Device::gpu) values = mx::astype(values, mx::float16);
   values.eval();
   return Weight{.type = tensor.type, .n = n, .k = k, .values = values};
@@ -125,18 +141,22 @@ LayerCache MlxOps::make_cache(const CacheShape& shape) const {
   return {shape, half(), half()};
 }
 
-LayerCache MlxOps::kv_store(LayerCache cache, const mx::array& k, const mx::array& v, const BatchPtr& batch) const {
+void MlxOps::kv_store(LayerCache& cache, const mx::array& k, const mx::array& v, const BatchPtr& batch) const {
   const int block_tokens = cache.k.shape(2);
   for (std::size_t t = 0; t < batch->slots.size();) {
+    if (batch->slots[t] < 0) {  // a token that is not kept
+      ++t;
+      continue;
+    }
     // Tokens that follow each other in one block are one slice.
     const int block = batch->slots[t] / block_tokens, offset = batch->slots[t] % block_tokens;
     int run = 1;
     while (t + run < batch->slots.size() && offset + run < block_tokens && batch->slots[t + run] == batch->slots[t] + run) ++run;
+    // Moved, so that the update has the only reference and can use the memory again.
     cache.k = write(std::move(cache.k), k, block, offset, static_cast<int>(t), run);
     cache.v = write(std::move(cache.v), v, block, offset, static_cast<int>(t), run);
     t += run;
   }
-  return cache;
 }
 
 mx::array MlxOps::attention(const mx::array& q, const LayerCache& cache, const BatchPtr& batch, const AttentionOptions& options) const {

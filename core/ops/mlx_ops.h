@@ -9,6 +9,7 @@ namespace mlxr::ops {
 class MlxOps : public Ops {
  public:
   std::uint64_t panel_bytes(const formats::Tensor&) const override;
+  std::uint64_t weight_bytes(const formats::Tensor& tensor) const override;
   std::string panel_layout() const override;
   Result<Weight> prepare(const formats::Tensor& tensor, Panels&) const override;
   mx::array embed(const BatchPtr& batch, const Weight& table, float scale) const override;
@@ -20,7 +21,8 @@ class MlxOps : public Ops {
   mx::array rope(const mx::array& x, const BatchPtr& batch, const RopeOptions& options) const override;
   std::uint64_t cache_bytes(const CacheShape& shape) const override;
   LayerCache make_cache(const CacheShape& shape) const override;
-  LayerCache kv_store(LayerCache cache, const mx::array& k, const mx::array& v, const BatchPtr& batch) const override;
+  void kv_store(LayerCache& cache, const mx::array& k, const mx::array& v, const BatchPtr& batch) const override;
+  bool computes_at_once() const override { return false; }
   mx::array attention(const mx::array& q, const LayerCache& cache, const BatchPtr& batch, const AttentionOptions& options) const override;
   mx::array softmax(const mx::array& x) const override;
 };

@@ -54,15 +54,19 @@ class Ops {
  public:
   virtual ~Ops() = default;
 
-  // Bytes that prepare() needs for a tensor; 0: none, as for what is no matrix. A multiple of 64.
+  // Bytes of panels that prepare() needs for a tensor; 0: none, as for what is no matrix. A multiple of 64.
   virtual std::uint64_t panel_bytes(const formats::Tensor& tensor) const = 0;
+  // Bytes of memory that a tensor takes once it is prepared, panels included.
+  virtual std::uint64_t weight_bytes(const formats::Tensor& tensor) const = 0;
+  // The type that a tensor's values have once it is prepared, where that is none of the file's: kernels for the file's type are missing.
+  virtual std::optional<quant::Type> converted_type(const formats::Tensor&) const { return std::nullopt; }
   // Names how prepare() fills them: panels under one name may be used again.
   virtual std::string panel_layout() const = 0;
   // A weight for q_gemm, gated_mlp and embed, which keeps its part of `panels`, and makes it unless they are cached.
-  // Errors: kUnsupported (the implementation cannot run this type, by name); those of Panels::write.
+  // Errors: kUnsupported (the implementation cannot run this type, by name); those of Panels::append.
   virtual Result<Weight> prepare(const formats::Tensor& tensor, Panels& panels) const = 0;
 
-  // Rows of a table: y[t] = scale · table[tokens[t]].  (T, k)
+  // Rows of a table: y[t] = scale · table[tokens[t]].  (T, k). A bias of the table is not used.
   virtual mx::array embed(const BatchPtr& batch, const Weight& table, float scale) const = 0;
 
   // The rows of the last token of each sequence: where logits are wanted.  x (T, n), y (sequences, n)
@@ -73,7 +77,7 @@ class Ops {
   // The same for two to four matrices that share x, without residual.
   virtual std::vector<mx::array> q_gemm(const mx::array& x, const std::vector<const Weight*>& weights) const = 0;
 
-  // y = act(x · gateᵀ) * (x · upᵀ).  (T, n)
+  // y = act(x · gateᵀ + bias of gate) * (x · upᵀ + bias of up).  (T, n)
   virtual mx::array gated_mlp(const mx::array& x, const Weight& gate, const Weight& up, Activation activation) const = 0;
 
   // y = x / sqrt(mean(x²) + eps) · weight + residual (Zhang and Sennrich 2019), the mean over each piece of d values.
@@ -89,9 +93,11 @@ class Ops {
   // A cache that holds nothing yet, for which cache_bytes is not 0. It is address space until something is stored in it.
   virtual LayerCache make_cache(const CacheShape& shape) const = 0;
 
-  // The cache with the keys and values of the batch written to their slots. Takes the cache over: the memory is used again.
-  // k, v (T, G · D)
-  virtual LayerCache kv_store(LayerCache cache, const mx::array& k, const mx::array& v, const BatchPtr& batch) const = 0;
+  // Writes the keys and values of the batch to their slots.  k, v (T, G · D)
+  virtual void kv_store(LayerCache& cache, const mx::array& k, const mx::array& v, const BatchPtr& batch) const = 0;
+  // True when operations have computed their results by the time they return; false when results are evaluated later, so that a failure
+  // then leaves the caches of the step unknown.
+  virtual bool computes_at_once() const = 0;
 
   // Causal grouped-query attention of each sequence over its pages.  q, y (T, H · D)
   virtual mx::array attention(const mx::array& q, const LayerCache& cache, const BatchPtr& batch,

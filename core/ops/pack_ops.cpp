@@ -4,11 +4,15 @@
 #include <mlx/allocator.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <span>
 
+#include "core/formats/printable.h"
 #include "core/ops/ops.h"
 #include "core/ops/pack.h"
+#include "core/quant/dequantize.h"
+#include "core/quant/quantize.h"
 
 namespace mlxr::ops {
 namespace {
@@ -26,6 +30,8 @@ mx::array fresh(int rows, int columns) {
 
 mlxr_matrix matrix(const Weight& w) { return {static_cast<std::uint32_t>(w.type), w.n, w.k, w.panels.get()}; }
 
+const float* bias_of(const Weight& w) { return w.bias ? floats(*w.bias) : nullptr; }
+
 mlxr_kv arena(const LayerCache& cache) {
   const auto& s = cache.shape;
   const auto memory = [](const mx::array& a) { return const_cast<void*>(a.data<void>()); };
@@ -37,22 +43,27 @@ class PackOps final : public Ops {
   explicit PackOps(std::shared_ptr<const KernelPack> pack) : pack_(std::move(pack)), kernels_(pack_->table()), pool_(pack_->pool()) {}
 
   std::uint64_t panel_bytes(const formats::Tensor& tensor) const override {
-    if (tensor.shape.size() != 2 || !kernels_.supports(static_cast<std::uint32_t>(tensor.type))) return 0;
-    return static_cast<std::uint64_t>(kernels_.panel_bytes(static_cast<std::uint32_t>(tensor.type), tensor.shape[0], tensor.shape[1]));
+    if (tensor.shape.size() != 2) return 0;
+    return static_cast<std::uint64_t>(kernels_.panel_bytes(number(panel_type(tensor.type)), tensor.shape[0], tensor.shape[1]));
+  }
+  std::uint64_t weight_bytes(const formats::Tensor& tensor) const override {
+    return tensor.shape.size() == 2 ? panel_bytes(tensor) : sizeof(float) * tensor.elements();
+  }
+  std::optional<quant::Type> converted_type(const formats::Tensor& tensor) const override {
+    const auto type = panel_type(tensor.type);
+    return tensor.shape.size() != 2 || type == tensor.type ? std::nullopt : std::optional(type);
   }
   std::string panel_layout() const override { return std::string(kernels_.panels) + "-" + kernels_.version; }
 
   Result<Weight> prepare(const formats::Tensor& tensor, Panels& panels) const override {
-    if (!kernels_.supports(static_cast<std::uint32_t>(tensor.type))) {
-      return fail(ErrorCode::kUnsupported, "The kernel pack cannot run tensor " + std::string(tensor.name) + " of type " +
-                                               std::string(quant::traits(tensor.type).name) + "; set MLXR_KERNELS=mlx to run without it.");
-    }
     auto memory = panels.find(tensor);
     if (!panels.cached()) {
-      if (auto ok = make_panels(tensor, memory.get(), panels); !ok) return fail(ok.error());
+      if (auto ok = make_panels(tensor, panels); !ok) return fail(ok.error());
     }
-    return Weight{
-        .type = tensor.type, .n = static_cast<int>(tensor.shape[0]), .k = static_cast<int>(tensor.shape[1]), .panels = std::move(memory)};
+    return Weight{.type = panel_type(tensor.type),
+                  .n = static_cast<int>(tensor.shape[0]),
+                  .k = static_cast<int>(tensor.shape[1]),
+                  .panels = std::move(memory)};
   }
 
   mx::array embed(const BatchPtr& batch, const Weight& table, float scale) const override {
@@ -83,9 +94,14 @@ class PackOps final : public Ops {
 
   mx::array gated_mlp(const mx::array& x, const Weight& gate, const Weight& up, Activation activation) const override {
     auto y = fresh(x.shape(0), gate.n);
-    const mlxr_gated_args args{
-        floats(x),      x.shape(0), matrix(gate), matrix(up), activation == Activation::kSilu ? MLXR_ACT_SILU : MLXR_ACT_GELU_TANH,
-        y.data<float>()};
+    const mlxr_gated_args args{floats(x),
+                               x.shape(0),
+                               matrix(gate),
+                               matrix(up),
+                               bias_of(gate),
+                               bias_of(up),
+                               activation == Activation::kSilu ? MLXR_ACT_SILU : MLXR_ACT_GELU_TANH,
+                               y.data<float>()};
     kernels_.gated_mlp(pool_, &args);
     return y;
   }
@@ -116,16 +132,16 @@ class PackOps final : public Ops {
   LayerCache make_cache(const CacheShape& shape) const override {
     const int page = static_cast<int>(kernels_.page_bytes(static_cast<std::uint32_t>(shape.type), shape.block_tokens, shape.head_dim));
     const auto half = [&] {
-      return mx::array(mx::allocator::malloc(cache_bytes(shape) / 2), mx::Shape{shape.blocks, shape.kv_heads, page}, mx::uint8);
+      return mx::array(mx::allocator::malloc(cache_bytes(shape) / 2), mx::Shape{shape.kv_heads, shape.blocks, page}, mx::uint8);
     };
     return {shape, half(), half()};
   }
 
-  LayerCache kv_store(LayerCache cache, const mx::array& k, const mx::array& v, const BatchPtr& batch) const override {
+  void kv_store(LayerCache& cache, const mx::array& k, const mx::array& v, const BatchPtr& batch) const override {
     const mlxr_kv_store_args args{arena(cache), floats(k), floats(v), batch->slots.data(), static_cast<std::int64_t>(batch->slots.size())};
     kernels_.kv_store(pool_, &args);
-    return cache;
   }
+  bool computes_at_once() const override { return true; }
 
   mx::array attention(const mx::array& q, const LayerCache& cache, const BatchPtr& batch, const AttentionOptions& options) const override {
     auto y = fresh(q.shape(0), q.shape(1));
@@ -152,24 +168,49 @@ class PackOps final : public Ops {
   }
 
  private:
+  // The type of a matrix's panels. What the pack has no kernel for (Q2_K, Q3_K) becomes Q8_0, whose rounding, 1/254 of the largest of 32
+  // values, is far below that of the types with fewer bits.
+  quant::Type panel_type(quant::Type type) const { return kernels_.supports(number(type)) ? type : quant::Type::kQ8_0; }
+  static std::uint32_t number(quant::Type type) { return static_cast<std::uint32_t>(type); }
+
+  // Some rows of a tensor as the pack takes them.
+  static Result<void> read_rows(const formats::Tensor& tensor, quant::Type type, std::int64_t first, std::int64_t count,
+                                std::vector<std::byte>& rows) {
+    const auto k = static_cast<std::size_t>(tensor.shape[1]), values = static_cast<std::size_t>(count) * k;
+    rows.resize(quant::row_bytes(tensor.type, values));
+    if (auto ok = tensor.read(static_cast<std::uint64_t>(first) * quant::row_bytes(tensor.type, k), rows); !ok) return ok;
+    if (type == tensor.type) return {};
+    std::vector<float> decoded(values);
+    quant::dequantize_row(tensor.type, rows.data(), decoded.data(), values);
+    if (!std::ranges::all_of(decoded, [](float value) { return std::isfinite(value); })) {
+      return fail(ErrorCode::kCorrupt, "The model is damaged: tensor " + formats::printable(tensor.name) +
+                                           " holds values that are not numbers. Download or copy it again.");
+    }
+    rows.resize(quant::row_bytes(type, values));
+    quant::quantize_row(type, decoded.data(), rows.data(), values);
+    return {};
+  }
+
   // Some rows at a time, so that they are still in the processor's cache when they are written.
-  Result<void> make_panels(const formats::Tensor& tensor, const std::byte* at, Panels& panels) const {
+  Result<void> make_panels(const formats::Tensor& tensor, Panels& panels) const {
     constexpr std::int64_t kPieceBytes = 1 << 20;
     struct alignas(64) Line {
       std::byte bytes[64];
     };
-    const auto type = static_cast<std::uint32_t>(tensor.type);
+    const auto panels_type = panel_type(tensor.type);
+    const auto type = number(panels_type);
     const auto n = tensor.shape[0], k = tensor.shape[1];
-    const auto row_bytes = tensor.data.size() / static_cast<std::size_t>(n);
     const auto rows = std::max<std::int64_t>(1, kPieceBytes / kernels_.panel_bytes(type, MLXR_PANEL_ROWS, k)) * MLXR_PANEL_ROWS;
     const auto scratch =
         std::make_unique_for_overwrite<Line[]>(static_cast<std::size_t>(kernels_.panel_bytes(type, rows, k)) / sizeof(Line));
+    std::vector<std::byte> packed;
     for (std::int64_t row = 0; row < n; row += rows) {
-      const mlxr_rows piece{type, std::min(rows, n - row), k, tensor.data.data() + static_cast<std::size_t>(row) * row_bytes};
+      const auto count = std::min(rows, n - row);
+      if (auto ok = read_rows(tensor, panels_type, row, count, packed); !ok) return ok;
+      const mlxr_rows piece{type, count, k, packed.data()};
       kernels_.make_panels(pack_->loading_pool(), &piece, scratch.get());
       const std::span made(scratch[0].bytes, static_cast<std::size_t>(kernels_.panel_bytes(type, piece.n, k)));
-      if (auto ok = panels.write(at, made); !ok) return ok;
-      at += made.size();
+      if (auto ok = panels.append(tensor, made); !ok) return ok;
     }
     return {};
   }
@@ -179,7 +220,7 @@ class PackOps final : public Ops {
     std::vector<mlxr_gemm_output> outputs;
     for (const Weight* w : weights) {
       y.push_back(fresh(x.shape(0), w->n));
-      outputs.push_back({matrix(*w), w->bias ? floats(*w->bias) : nullptr, residual, y.back().data<float>()});
+      outputs.push_back({matrix(*w), bias_of(*w), residual, y.back().data<float>()});
     }
     const mlxr_gemm_args args{floats(x), x.shape(0), x.shape(1), static_cast<std::int32_t>(outputs.size()), outputs.data()};
     kernels_.q_gemm(pool_, &args);

@@ -14,6 +14,8 @@
 #include <unistd.h>
 
 #include "core/ops/ops.h"
+#include "platform/crc32c.h"
+#include "platform/mapping_guard.h"
 
 namespace mlxr::ops {
 namespace {
@@ -22,18 +24,24 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kSuffix = ".panels", kTemporary = ".panels-part-";
 
-// The first page of a file; the panels follow.
+// The first page of a file. The panels follow, and after them the checksums of the matrices, a uint32 for each.
 struct Header {
   std::array<char, 8> magic;
-  std::uint64_t size;  // of the panels
+  std::uint64_t size;      // of the panels
+  std::uint64_t matrices;  // how many there are
 };
-constexpr std::array<char, 8> kMagic = {'M', 'L', 'X', 'R', 'P', 'N', 'L', '1'};
+constexpr std::array<char, 8> kMagic = {'M', 'L', 'X', 'R', 'P', 'N', 'L', '2'};
 constexpr std::uint64_t kHeaderBytes = 4096;
 
 std::shared_ptr<std::byte> map(std::uint64_t bytes, int protection, int flags, int fd) {
   void* start = ::mmap(nullptr, bytes, protection, flags, fd, 0);
   if (start == MAP_FAILED) return nullptr;
-  return {static_cast<std::byte*>(start), [bytes](std::byte* p) { ::munmap(p, bytes); }};
+  // A file may be cut short while it is mapped, and its disk may fail.
+  auto guard = fd < 0 ? nullptr : std::make_unique<platform::MappingGuard>(start, bytes);
+  return {static_cast<std::byte*>(start), [bytes, guard = std::shared_ptr(std::move(guard))](std::byte* p) mutable {
+            guard.reset();
+            ::munmap(p, bytes);
+          }};
 }
 
 // The panels in a mapped file: they keep all of it.
@@ -51,13 +59,34 @@ int take_room(int fd, std::uint64_t bytes) {
 
 std::string_view text(std::span<const std::byte> bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 
+// Calls use(entry) for each entry of a folder, as far as it can be read.
+template <class Use>
+void each_entry(const fs::path& folder, Use use) {
+  std::error_code ec;
+  for (fs::directory_iterator it(folder, ec); !ec && it != fs::directory_iterator(); it.increment(ec)) use(*it);
+}
+
 // Files that a crash left: their lock is free.
 void remove_abandoned(const fs::path& folder) {
-  std::error_code ec;
-  for (const auto& entry : fs::directory_iterator(folder, ec)) {
-    if (entry.path().filename().string().find(kTemporary) == std::string::npos) continue;
+  each_entry(folder, [](const fs::directory_entry& entry) {
+    if (entry.path().filename().string().find(kTemporary) == std::string::npos) return;
     if (platform::FileLock::acquire(entry.path())) ::unlink(entry.path().c_str());
+  });
+}
+
+// A new file under a temporary name, locked. Another process may take it for an abandoned one, and remove it, before the lock is there.
+platform::FileDescriptor create_locked(const fs::path& name, fs::path& temporary) {
+  for (int attempt = 0; attempt < 10; ++attempt) {
+    std::string pattern = name.string() + "-part-XXXXXX";
+    platform::FileDescriptor fd(::mkstemp(pattern.data()));
+    if (!fd) return fd;
+    temporary = pattern;
+    struct stat info{};
+    if (::flock(fd.get(), LOCK_EX | LOCK_NB) == 0 && ::fstat(fd.get(), &info) == 0 && info.st_nlink > 0) return fd;
+    ::unlink(pattern.c_str());
   }
+  errno = EBUSY;
+  return {};
 }
 
 }  // namespace
@@ -67,7 +96,8 @@ Result<std::unique_ptr<Panels>> Panels::open(std::span<const formats::Tensor> te
   for (const auto& tensor : tensors) {
     const auto bytes = ops.panel_bytes(tensor);
     if (bytes == 0) continue;
-    panels->offsets_.emplace(tensor.name, panels->size_);
+    panels->index_.emplace(tensor.name, panels->matrices_.size());
+    panels->matrices_.push_back({.offset = panels->size_, .bytes = bytes});
     panels->size_ += bytes;
   }
   if (panels->size_ == 0) return panels;
@@ -95,31 +125,44 @@ bool Panels::map_kept() {
   struct stat info{};
   if (!fd || ::fstat(fd.get(), &info) != 0 || info.st_uid != ::geteuid()) return false;
   Header header{};
-  if (static_cast<std::uint64_t>(info.st_size) != kHeaderBytes + size_ || ::pread(fd.get(), &header, sizeof header, 0) != sizeof header ||
-      header.magic != kMagic || header.size != size_)
+  std::vector<std::uint32_t> checksums(matrices_.size());
+  const auto end = kHeaderBytes + size_, table = sizeof(std::uint32_t) * checksums.size();
+  if (static_cast<std::uint64_t>(info.st_size) != end + table || ::pread(fd.get(), &header, sizeof header, 0) != sizeof header ||
+      header.magic != kMagic || header.size != size_ || header.matrices != checksums.size() ||
+      ::pread(fd.get(), checksums.data(), table, static_cast<off_t>(end)) != static_cast<ssize_t>(table))
     return false;
-  const auto file = map(kHeaderBytes + size_, PROT_READ, MAP_SHARED, fd.get());
+  const auto file = map(end, PROT_READ, MAP_SHARED, fd.get());
   if (!file) return false;
-  ::utimensat(AT_FDCWD, name_.c_str(), nullptr, 0);  // used now, for trim()
+  ::posix_madvise(file.get(), end, POSIX_MADV_WILLNEED);
   memory_ = after_header(file);
+  if (!matches(checksums)) {
+    memory_.reset();
+    return false;
+  }
+  ::utimensat(AT_FDCWD, name_.c_str(), nullptr, 0);  // used now, for trim()
   cached_ = true;
   return true;
 }
 
+bool Panels::matches(const std::vector<std::uint32_t>& checksums) const {
+  for (std::size_t i = 0; i < matrices_.size(); ++i) {
+    const std::span panels(memory_.get() + matrices_[i].offset, static_cast<std::size_t>(matrices_[i].bytes));
+    if (platform::crc32c(panels) != checksums[i]) return false;
+  }
+  return true;
+}
+
 bool Panels::map_new() {
-  std::string temporary = name_.string() + "-part-XXXXXX";
-  fd_ = platform::FileDescriptor(::mkstemp(temporary.data()));
+  fd_ = create_locked(name_, temporary_);
   if (!fd_) return not_kept(std::strerror(errno)), false;
-  temporary_ = temporary;
-  ::flock(fd_.get(), LOCK_EX | LOCK_NB);
-  const int refused = take_room(fd_.get(), kHeaderBytes + size_);
-  const Header header{kMagic, size_};
+  const int refused = take_room(fd_.get(), kHeaderBytes + size_ + sizeof(std::uint32_t) * matrices_.size());
+  const Header header{kMagic, size_, matrices_.size()};
   const auto file = refused == 0 && platform::write_all(fd_.get(), text(std::as_bytes(std::span(&header, 1))), temporary_)
                         ? map(kHeaderBytes + size_, PROT_READ, MAP_SHARED, fd_.get())
                         : nullptr;
   if (!file) {
     not_kept(std::strerror(refused != 0 ? refused : errno));
-    ::unlink(temporary.c_str());
+    ::unlink(temporary_.c_str());
     fd_.reset();
     return false;
   }
@@ -133,23 +176,35 @@ void Panels::not_kept(std::string_view why) {
 }
 
 std::shared_ptr<const std::byte> Panels::find(const formats::Tensor& tensor) const {
-  const auto found = offsets_.find(tensor.name);
-  return found == offsets_.end() ? nullptr : std::shared_ptr<const std::byte>(memory_, memory_.get() + found->second);
+  const auto found = index_.find(std::string(tensor.name));
+  return found == index_.end() ? nullptr : std::shared_ptr<const std::byte>(memory_, memory_.get() + matrices_[found->second].offset);
 }
 
-Result<void> Panels::write(const std::byte* at, std::span<const std::byte> piece) {
-  const auto offset = at - memory_.get();
+Result<void> Panels::append(const formats::Tensor& tensor, std::span<const std::byte> piece) {
+  Matrix& matrix = matrices_[index_.find(std::string(tensor.name))->second];
+  const auto at = matrix.offset + matrix.written;
   if (fd_) {
-    if (::lseek(fd_.get(), static_cast<off_t>(kHeaderBytes) + offset, SEEK_SET) < 0)
-      return fail(platform::os_error(errno, "Cannot write " + temporary_.string()));
-    return platform::write_all(fd_.get(), text(piece), temporary_);
+    auto written = ::lseek(fd_.get(), static_cast<off_t>(kHeaderBytes + at), SEEK_SET) < 0
+                       ? fail(platform::os_error(errno, "Cannot write " + temporary_.string()))
+                       : platform::write_all(fd_.get(), text(piece), temporary_);
+    write_failed_ |= !written;
+    if (!written) return written;
+    matrix.crc = platform::crc32c(piece, matrix.crc);
+  } else {
+    std::memcpy(memory_.get() + at, piece.data(), piece.size());
   }
-  std::memcpy(memory_.get() + offset, piece.data(), piece.size());
+  matrix.written += piece.size();
   return {};
 }
 
 void Panels::keep() {
-  if (fd_) publisher_ = std::thread([this] { publish(); });
+  if (!fd_ || !std::ranges::all_of(matrices_, [](const Matrix& one) { return one.written == one.bytes; })) return;
+  std::vector<std::uint32_t> checksums;
+  for (const Matrix& one : matrices_) checksums.push_back(one.crc);
+  if (::lseek(fd_.get(), static_cast<off_t>(kHeaderBytes + size_), SEEK_SET) < 0 ||
+      !platform::write_all(fd_.get(), text(std::as_bytes(std::span(checksums))), temporary_))
+    return not_kept("the disk refuses to write");
+  publisher_ = std::thread([this] { publish(); });
 }
 
 void Panels::publish() const {
@@ -168,10 +223,10 @@ void Panels::trim() const {
     fs::path file;
   };
   std::vector<Kept> kept;
-  std::error_code ec;
-  for (const auto& entry : fs::directory_iterator(options_.folder, ec)) {
+  each_entry(options_.folder, [&](const fs::directory_entry& entry) {
+    std::error_code ec;
     if (entry.path().extension() == kSuffix) kept.push_back({entry.last_write_time(ec), entry.file_size(ec), entry.path()});
-  }
+  });
   std::sort(kept.begin(), kept.end(), [](const Kept& a, const Kept& b) { return a.used > b.used; });
   std::uint64_t total = 0;
   for (const auto& one : kept) {

@@ -6,9 +6,12 @@
 //   panels->keep();                                // all are made: puts the file into the cache, in the background
 //
 // A file that is being made has a temporary name and gets its own by a rename, when all of it is on the disk: a crash leaves only a
-// temporary file, which the next open() removes, and two processes may make the same file. The format: docs/files.md. It is written
-// piece by piece, not through the mapping: every page would be cleared first, and the processor stopped for each one that goes to the
-// disk (docs/performance.md). Where nothing can be kept (no folder, no digest, a full disk) the memory is anonymous. Belongs to one thread.
+// temporary file, which the next open() removes, and two processes may make the same file. Each matrix has a CRC-32C, which is checked
+// before a kept file is used; a file that does not match is made again. The format: docs/files.md.
+//
+// The file is written with write(), not through the mapping. A page that is written through a mapping is first cleared by the kernel, and
+// the writing thread is stopped at each page that the kernel is just writing back (measured: docs/performance.md). Where nothing can be
+// kept (no folder, no digest, a full disk) the memory is anonymous. A Panels belongs to one thread.
 #pragma once
 
 #include <cstdint>
@@ -19,6 +22,7 @@
 #include <string_view>
 #include <thread>
 #include <unordered_map>
+#include <vector>
 
 #include <mlxrunner/result.h>
 
@@ -37,30 +41,42 @@ struct PanelOptions {
 
 class Panels {
  public:
-  // For `tensors`, whose names outlive the panels. Errors: kOverloaded (no memory).
+  // Errors: kOverloaded (no memory).
   static Result<std::unique_ptr<Panels>> open(std::span<const formats::Tensor> tensors, const Ops& ops, PanelOptions options);
   ~Panels();  // returns when keep() is done
 
-  // Where those of a tensor are, or will be when they are written. Null: it has none.
+  // Where the panels of a tensor are, or will be when they are written. Null: the tensor has none.
   std::shared_ptr<const std::byte> find(const formats::Tensor& tensor) const;
   bool cached() const { return cached_; }  // an earlier run made them: all can be read
-  // Writes a piece of them to `at`, an address behind find(). Errors: kNoSpace, kIo.
-  Result<void> write(const std::byte* at, std::span<const std::byte> piece);
+  // Writes the next piece of a tensor's panels. Errors: kNoSpace, kIo.
+  Result<void> append(const formats::Tensor& tensor, std::span<const std::byte> piece);
+  bool write_failed() const { return write_failed_; }
+  // Puts the file into the cache once it is on the disk. A file in which panels are missing is not kept.
   void keep();
   const std::string& problem() const { return problem_; }  // why they will not be kept though they should; empty: nothing is wrong
 
  private:
+  struct Matrix {
+    std::uint64_t offset = 0;  // from the beginning of the memory
+    std::uint64_t bytes = 0;
+    std::uint64_t written = 0;
+    std::uint32_t crc = 0;  // of what was written
+  };
+
   Panels() = default;
   bool map_kept();
   bool map_new();
+  bool matches(const std::vector<std::uint32_t>& checksums) const;
   void not_kept(std::string_view why);
   void publish() const;
   void trim() const;
 
-  std::unordered_map<std::string_view, std::uint64_t> offsets_;  // of each matrix, from the beginning of the memory
-  std::uint64_t size_ = 0;
+  std::vector<Matrix> matrices_;                        // in the order of the file
+  std::unordered_map<std::string, std::size_t> index_;  // of each, by name
+  std::uint64_t size_ = 0;                              // of all panels
   std::shared_ptr<std::byte> memory_;
   bool cached_ = false;
+  bool write_failed_ = false;
   std::string problem_;
 
   PanelOptions options_;

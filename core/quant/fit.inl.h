@@ -2,10 +2,10 @@
 // least squared error:
 //   symmetric  x = scale * q                  Q4_0, Q5_0, groups of Q6_K
 //   affine     x = scale * q + min            Q4_1, Q5_1, groups of Q4_K and Q5_K (these with min <= 0)
-// For fixed q the best scale and min follow by least squares; for a fixed scale and min the best q is the nearest. Neither leads far from
-// where it begins, so the search begins at several places: steps that let the outermost values reach beyond the last integer, or fall short
-// of it. Each candidate is judged by the error that its stored (rounded) form leaves. The first is the plain choice, which spans the range
-// exactly.
+// For fixed q the best scale and min follow by least squares; for a fixed scale and min the best q is the nearest. Alternating between the
+// two finds only the local optimum next to the starting point, so the search starts from several scales: the first maps the outermost
+// values exactly to lo and hi, the others map them a little beyond or a little inside. Each candidate is judged by the error that remains
+// after its scale was rounded as it is stored.
 #pragma once
 
 #include "core/quant/lanes.inl.h"

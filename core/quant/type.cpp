@@ -39,7 +39,7 @@ const Traits& traits(Type type) { return kTypes[static_cast<std::size_t>(type)].
 
 std::string name_of_number(std::uint32_t number) {
   if (number < kTypes.size()) return std::string(kTypes[number].traits.name);
-  return "type " + std::to_string(number);
+  return std::to_string(number);
 }
 
 std::optional<Type> from_number(std::uint32_t number) {

@@ -35,7 +35,7 @@ struct Traits {
 // Traits of a type that MLXR can decode.
 const Traits& traits(Type type);
 
-// Name of any GGUF type number, decodable or not ("IQ2_XXS"), or "type 99" for a number that GGUF does not define.
+// Name of any GGUF type number, decodable or not ("IQ2_XXS"), or "99" for a number that GGUF does not define.
 std::string name_of_number(std::uint32_t number);
 
 // The type with this GGUF number, if MLXR can decode it.

@@ -67,19 +67,20 @@ Result<std::unique_ptr<ModelHost::Lease>> ModelHost::acquire(const std::string& 
 
 Result<std::shared_ptr<Model>> ModelHost::load_with_room(const store::ModelRecord& record, int context) {
   for (;;) {
-    auto model = engine_.load(
-        record.file,
-        {.panel_folder = options_.panel_folder, .digest = record.sha256, .panel_limit = options_.panel_limit, .context = context});
+    auto model = engine_.load(record.file, {.panel_folder = options_.panel_folder,
+                                            .digest = record.sha256,
+                                            .panel_limit = options_.panel_limit,
+                                            .context = context,
+                                            .admit = [this](const ModelInfo& info) { return make_room(info); }});
     if (model) {
       if (const auto& warning = (*model)->info().warning; !warning.empty()) spdlog::warn("{}", warning);
-      if (auto room = make_room((*model)->info()); !room) return fail(room.error());
       return model;
     }
     if (model.error().code != ErrorCode::kOverloaded || !unload_longest_idle()) return model;
   }
 }
 
-// A model that was just loaded is mapped and has touched little memory yet, so this is early enough.
+// Called before the weights of a model are read.
 Result<void> ModelHost::make_room(const ModelInfo& info) {
   const auto mib = [](std::uint64_t bytes) { return std::to_string(bytes >> 20) + " MiB"; };
   const auto needs = info.file.filename().string() + " needs " + mib(info.memory_bytes()) + " with a context of " +

@@ -3,7 +3,8 @@
 
 namespace mlxr::kernels::MLXR_ISA {
 
-// 32 values as int8: x ≈ d * q, q in [-127, 127]. A block whose d would be below `least` is zero: its inverse would overflow.
+// 32 values as int8: x ≈ d * q, q in [-127, 127]. A block whose d would be below `least` is zero: its inverse would overflow. Of a block
+// with a NaN or an infinity d is NaN, so that every product with it is, too, and damaged weights do not become an answer.
 struct ByteBlock {
   float d;
   int sums[2];  // of each half of q
@@ -11,12 +12,18 @@ struct ByteBlock {
 inline ByteBlock quantize_block(const float* x, float least, int8_t* q) {
   constexpr int kVectors = 32 / kLanes;
   F v[kVectors];
-  F top{};
+  I top{};  // magnitudes as integers are ordered as the floats are, with infinity and NaN at the end
   for (int i = 0; i < kVectors; ++i) {
     v[i] = load<F>(x + i * kLanes);
-    top = vmax(top, vabs(v[i]));
+    const I magnitude = reinterpret_cast<I>(v[i]) & 0x7fffffff;
+    top = magnitude > top ? magnitude : top;
   }
-  const float largest = max_of(top);
+  const int32_t largest_bits = max_of(top);
+  if (largest_bits >= 0x7f800000) {
+    std::memset(q, 0, 32);
+    return {__builtin_nanf(""), {}};
+  }
+  const float largest = __builtin_bit_cast(float, largest_bits);
   const float d = largest / 127.0f;
   const float inverse = d >= least ? 127.0f / largest : 0.0f;
   I total[2] = {};
@@ -45,8 +52,9 @@ struct ActivationForms {
 
 struct Activations {
   int64_t n_tokens = 0, k = 0, n_blocks = 0;  // n_blocks of 32: 0 without bytes
-  // As int8, per token and block of 32: x ≈ dx * q, symmetric, q in [-127, 127]. What goes with a block lies beside that of the same block
-  // of the tokens that are multiplied together: groups of at most kGroup, whose first token is a multiple of it.
+  // As int8, per token and block of 32: x ≈ dx * q, symmetric, q in [-127, 127]. Scales and sums are stored in groups of at most kGroup
+  // tokens (the first token of a group is a multiple of kGroup), block by block: the values of one block for all tokens of a group are
+  // neighbours, because they are used together.
   static constexpr int64_t kGroup = 16;
   int64_t group = 0;           // kGroup, or n_tokens where that is less
   int8_t* q = nullptr;         // (n_tokens, k)

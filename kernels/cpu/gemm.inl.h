@@ -148,10 +148,14 @@ inline void gated_mlp(mlxr_pool* pool, const mlxr_gated_args* args) {
     const int64_t chunk = chunk_of(claim, j.chunks, pool_threads(j.pool));
     // The one matrix and then the other: each is a stream of its own.
     const int64_t begin = chunk * j.per_chunk, end = imin(begin + j.per_chunk, j.panels);
-    each_product({j.pool, thread}, j.gate, begin, end, g.x, j.a, g.n_tokens,
-                 [&](F gate, int64_t at, int64_t, int count) { store_some(g.y + at, activate(gate, g.activation), count); });
-    each_product({j.pool, thread}, j.up, begin, end, g.x, j.a, g.n_tokens,
-                 [&](F up, int64_t at, int64_t, int count) { store_some(g.y + at, load_some(g.y + at, count) * up, count); });
+    each_product({j.pool, thread}, j.gate, begin, end, g.x, j.a, g.n_tokens, [&](F gate, int64_t at, int64_t row, int count) {
+      if (g.gate_bias) gate += load_some(g.gate_bias + row, count);
+      store_some(g.y + at, activate(gate, g.activation), count);
+    });
+    each_product({j.pool, thread}, j.up, begin, end, g.x, j.a, g.n_tokens, [&](F up, int64_t at, int64_t row, int count) {
+      if (g.up_bias) up += load_some(g.up_bias + row, count);
+      store_some(g.y + at, load_some(g.y + at, count) * up, count);
+    });
   };
   pool_run(pool, job.chunks, task, &job);
 }

@@ -7,9 +7,9 @@ inline constexpr int kTileTokens = 8;                    // more sums than that 
 inline constexpr int kPairTokens = kLanes == 8 ? 6 : 8;  // of two panels at once: AVX2 has 16 registers
 inline constexpr bool kTakesPairs = kLanes < 16;         // AVX-512 broadcasts as it multiplies: two panels were 10 % slower there
 
-// Fetches what lies some way behind p: an instruction per line of the cache, which processors that fetch ahead themselves do not mind and
-// which is 20 to 30 % of a token's products on those that fall behind (Xeons of the fourth generation). Of products with so many tokens
-// that the panel stays in the cache it would be a waste.
+// Prefetches the bytes 4 KiB ahead of p, one instruction for each cache line. It makes the products of a single token 20 to 30 % faster on
+// processors whose own prefetcher falls behind (fourth-generation Xeons) and costs nothing measurable on others. With kTileTokens tokens
+// the panel is read from the cache anyway, so nothing is prefetched.
 template <int T>
 inline void fetch_ahead(const uint8_t* p, int64_t bytes) {
   constexpr int64_t kAhead = 4096;

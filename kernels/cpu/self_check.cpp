@@ -87,18 +87,22 @@ const char* check(const Operations& tested, mlxr_pool* pool) {
     const auto rows = packed_rows(random, type, n, k);
     const Matrix w(tested, pool, {type, n, k, rows.data()});
     for (const int64_t tokens : {1, 3, 9, 21}) {
-      if (!agree(tested, size_t(n * tokens), [&](const Operations& o, float* y) {
-            const mlxr_gemm_output output{w.of(o), nullptr, nullptr, y};
-            const mlxr_gemm_args args{x.data(), tokens, k, 1, &output};
-            o.q_gemm(pool, &args);
-          }))
-        return "q_gemm";
+      for (const float* bias : {static_cast<const float*>(nullptr), x.data() + 100}) {
+        const float* residual = bias ? x.data() + 300 : nullptr;
+        if (!agree(tested, size_t(n * tokens), [&](const Operations& o, float* y) {
+              const mlxr_gemm_output output{w.of(o), bias, residual, y};
+              const mlxr_gemm_args args{x.data(), tokens, k, 1, &output};
+              o.q_gemm(pool, &args);
+            }))
+          return "q_gemm";
+        if (!agree(tested, size_t(n * tokens), [&](const Operations& o, float* y) {
+              const auto activation = bias ? MLXR_ACT_GELU_TANH : MLXR_ACT_SILU;
+              const mlxr_gated_args args{x.data(), tokens, w.of(o), w.of(o), bias, residual, activation, y};
+              o.gated_mlp(pool, &args);
+            }))
+          return "gated_mlp";
+      }
     }
-    if (!agree(tested, size_t(n), [&](const Operations& o, float* y) {
-          const mlxr_gated_args args{x.data(), 1, w.of(o), w.of(o), MLXR_ACT_SILU, y};
-          o.gated_mlp(pool, &args);
-        }))
-      return "gated_mlp";
     const int32_t ids[] = {3, 18};
     if (!agree(tested, size_t(2 * k), [&](const Operations& o, float* y) {
           const mlxr_get_rows_args args{w.of(o), ids, 2, 0.5f, y};

@@ -60,6 +60,15 @@ inline float max_of(F v) {
   return m;
 #endif
 }
+inline int32_t max_of(I v) {
+#if defined(MLXR_NEON)
+  return vmaxvq_s32((int32x4_t)v);
+#else
+  int32_t m = v[0];
+  for (int i = 1; i < kLanes; ++i) m = v[i] > m ? v[i] : m;
+  return m;
+#endif
+}
 
 // Nearest integer, ties to even, for |x| < 2^22. The empty assembly keeps the compiler from fusing the product that made x with the
 // addition, which would round other numbers up in one variant than in another.

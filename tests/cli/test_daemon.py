@@ -74,7 +74,7 @@ def test_a_daemon_that_cannot_start_says_why(own):
 def test_ps_and_unloading(own):
     own(*ASK)
     (model,) = own.json("ps")["models"]
-    assert model["name"] == MODEL and model["weights"] == MODEL_FILE.stat().st_size and 0 < model["unloads_in_s"] <= 300
+    assert model["name"] == MODEL and abs(model["weights"] / MODEL_FILE.stat().st_size - 1) < 0.2 and 0 < model["unloads_in_s"] <= 300
     head, row = own("ps").stdout.splitlines()
     assert head.split() == ["NAME", "WEIGHTS", "CACHE", "CONTEXT", "UNLOADS"]
     assert re.fullmatch(rf"{MODEL}  98\.4 MB  up to \S+ MB +8192  in \S+ \S+", row)

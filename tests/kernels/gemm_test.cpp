@@ -171,19 +171,52 @@ TEST_P(Gemm, SeveralOutputsAndGatedMlp) {
         }
       }
       for (const auto activation : {MLXR_ACT_NONE, MLXR_ACT_SILU, MLXR_ACT_GELU_TANH}) {
-        const mlxr_gated_args gated{x.data(), tokens, left.matrix(), right.matrix(), activation, y0.data()};
-        pack->gated_mlp(pool, &gated);
-        for (size_t i = 0; i < y0.size(); ++i) {
-          const double v = a.value[i];
-          const double act = activation == MLXR_ACT_NONE   ? v
-                             : activation == MLXR_ACT_SILU ? v / (1 + std::exp(-v))
-                                                           : 0.5 * v * (1 + std::tanh(0.7978845608 * (v + 0.044715 * v * v * v)));
-          const double bound =
-              9 * kGemmTolerance * (1.2 * a.magnitude[i] * (std::fabs(b.value[i]) + 1) + b.magnitude[i] * (std::fabs(act) + 1));
-          ASSERT_NEAR(y0[i], act * b.value[i], bound + 1e-5) << pack->variant << " activation " << activation;
+        for (const int biases : {0, 1, 2, 3}) {  // of gate, up, both
+          const auto gate_bias = reals(size_t(n), random), up_bias = reals(size_t(n), random);
+          const mlxr_gated_args gated{x.data(),
+                                      tokens,
+                                      left.matrix(),
+                                      right.matrix(),
+                                      biases & 1 ? gate_bias.data() : nullptr,
+                                      biases & 2 ? up_bias.data() : nullptr,
+                                      activation,
+                                      y0.data()};
+          pack->gated_mlp(pool, &gated);
+          for (size_t i = 0; i < y0.size(); ++i) {
+            const double v = a.value[i] + (biases & 1 ? gate_bias[i % size_t(n)] : 0);
+            const double up = b.value[i] + (biases & 2 ? up_bias[i % size_t(n)] : 0);
+            const double act = activation == MLXR_ACT_NONE   ? v
+                               : activation == MLXR_ACT_SILU ? v / (1 + std::exp(-v))
+                                                             : 0.5 * v * (1 + std::tanh(0.7978845608 * (v + 0.044715 * v * v * v)));
+            const double bound = 9 * kGemmTolerance * (1.2 * a.magnitude[i] * (std::fabs(up) + 1) + b.magnitude[i] * (std::fabs(act) + 1));
+            ASSERT_NEAR(y0[i], act * up, bound + 1e-5) << pack->variant << " activation " << activation << " biases " << biases;
+          }
         }
       }
       pack->pool_destroy(pool);
+    }
+  }
+}
+
+// What is no number stays none: damage must not become an answer. One bad value of x spoils its own row and no other.
+TEST_P(Gemm, NanAndInfinityComeThrough) {
+  const TypeInfo& type = GetParam();
+  const int64_t k = 256, n = 19, tokens = 5;
+  const auto rows = packed_rows(type, n, k, Fill::kOnes, 0.5, random);
+  for (const float bad : {NAN, -NAN, INFINITY, -INFINITY}) {
+    for (const int64_t at : {0, 31, 100, 255}) {
+      auto x = reals(size_t(tokens * k), random);
+      x[size_t(2 * k + at)] = bad;
+      for (const auto* pack : available()) {
+        mlxr_pool* pool = pack->pool_create(1);
+        const Panels panels(*pack, pool, {type.number, n, k, rows.data()});
+        std::vector<float> y(size_t(tokens * n));
+        const mlxr_gemm_output output{panels.matrix(), nullptr, nullptr, y.data()};
+        const mlxr_gemm_args args{x.data(), tokens, k, 1, &output};
+        pack->q_gemm(pool, &args);
+        pack->pool_destroy(pool);
+        for (size_t i = 0; i < y.size(); ++i) ASSERT_EQ(std::isfinite(y[i]), i / size_t(n) != 2) << pack->variant << " at " << at;
+      }
     }
   }
 }

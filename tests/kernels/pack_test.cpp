@@ -34,31 +34,57 @@ TEST(Pack, SelfCheckPasses) {
   for (const auto* pack : available()) EXPECT_STREQ(pack->self_check(), nullptr) << pack->variant;
 }
 
+using Product = std::vector<double>;
+
+// Of F32 rows with one x, in double.
+Product product(const std::vector<uint8_t>& rows, int64_t n, int64_t k, const std::vector<float>& x) {
+  Product y;
+  for (int64_t r = 0; r < n; ++r) {
+    double sum = 0;
+    for (int64_t i = 0; i < k; ++i) sum += weight(types()[0], rows.data() + r * k * 4, i) * x[size_t(i)];
+    y.push_back(sum);
+  }
+  return y;
+}
+
 TEST(Pool, RefusesUselessCounts) {
   const auto* pack = open_function()(MLXR_KERNEL_ABI, "auto");
   EXPECT_EQ(pack->pool_create(0), nullptr);
   EXPECT_EQ(pack->pool_create(-1), nullptr);
 }
 
-// Thousands of operations back to back, with more threads than cores: each result is checked, so that a chunk which is lost, run twice at
-// the wrong time or taken from a finished operation shows.
+// Thousands of operations back to back, with more threads than cores. Each has an input of its own and is compared with what one thread
+// makes of it, so that a chunk which is lost, run twice at the wrong time or taken from a finished operation shows.
 TEST(Pool, ManySmallOperations) {
   const auto* pack = open_function()(MLXR_KERNEL_ABI, "auto");
   const int64_t n = 384, k = 256;
+  constexpr int kInputs = 7;  // no divisor of how often memory comes back at the same address
   std::mt19937 random(3);
   const TypeInfo& type = types()[0];
   const auto rows = packed_rows(type, n, k, Fill::kRandom, 1, random);
-  const auto x = reals(size_t(k), random);
-  for (int threads : {1, 2, 5}) {
+  mlxr_pool* single = pack->pool_create(1);
+  const Panels panels(*pack, single, {type.number, n, k, rows.data()});
+  const auto multiply = [&](mlxr_pool* pool, const std::vector<float>& x, std::vector<float>& y) {
+    const mlxr_gemm_output output{panels.matrix(), nullptr, nullptr, y.data()};
+    const mlxr_gemm_args args{x.data(), 1, k, 1, &output};
+    pack->q_gemm(pool, &args);
+  };
+  std::vector<std::vector<float>> inputs, wanted;
+  for (int i = 0; i < kInputs; ++i) {
+    inputs.push_back(reals(size_t(k), random));
+    wanted.emplace_back(size_t(n));
+    multiply(single, inputs.back(), wanted.back());
+    const Product expected = product(rows, n, k, inputs.back());
+    for (size_t at = 0; at < wanted.back().size(); ++at) ASSERT_NEAR(wanted.back()[at], expected[at], 1e-4);
+  }
+  pack->pool_destroy(single);
+  for (int threads : {2, 5}) {
     mlxr_pool* pool = pack->pool_create(threads);
-    std::vector<float> first(static_cast<size_t>(n));
+    std::vector<float> y(static_cast<size_t>(n));
     for (int round = 0; round < 3000; ++round) {
-      std::vector<float> y(static_cast<size_t>(n), NAN);
-      const mlxr_gemm_output output{{type.number, n, k, rows.data()}, nullptr, nullptr, y.data()};
-      const mlxr_gemm_args args{x.data(), 1, k, 1, &output};
-      pack->q_gemm(pool, &args);
-      if (round == 0) first = y;
-      ASSERT_EQ(y, first) << threads << " threads, round " << round;
+      std::fill(y.begin(), y.end(), NAN);
+      multiply(pool, inputs[size_t(round % kInputs)], y);
+      ASSERT_EQ(y, wanted[size_t(round % kInputs)]) << threads << " threads, round " << round;
     }
     pack->pool_destroy(pool);
   }

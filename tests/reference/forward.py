@@ -69,7 +69,7 @@ def gelu_tanh(x):
 
 
 def rope(x, base, factors, interleaved):
-    """Rotates pairs of x (n_tokens, n_heads, head_dim) by position * base^(-2i / head_dim) / factors[i]."""
+    """Rotates pairs of x (n_tokens, n_heads, head_dim) by position * base^(-2i / head_dim) / factors[i] (or by one factor for all pairs)."""
     n_tokens, _, dim = x.shape
     frequency = base ** (-np.arange(0, dim, 2, dtype=np.float64) / dim) / factors
     angle = np.arange(n_tokens)[:, None] * frequency  # (n_tokens, head_dim / 2)
@@ -100,12 +100,18 @@ class Model:
         self.eps = np.float32(self._hyper("attention.layer_norm_rms_epsilon"))
         self.rope_base = self._hyper("rope.freq_base", 10000.0)
         self.window = self._hyper("attention.sliding_window", 0)
+        # Position interpolation (arXiv 2306.15595): the model was tuned with positions divided by this.
+        unscaled = self._field(f"{self.arch}.rope.scaling.type") == "none"
+        self.stretch = 1.0 if unscaled else self._hyper("rope.scaling.factor", self._hyper("rope.scale_linear", 1.0))
 
     def _field(self, key, default=None):
         return self._fields[key].contents() if key in self._fields else default
 
     def _hyper(self, key, default=None):
         value = self._field(f"{self.arch}.{key}", default)
+        if isinstance(value, list):  # one for each layer
+            assert len(set(value)) == 1
+            value = value[0]
         if value is None:
             raise ValueError(f"the file has no {self.arch}.{key}")
         return value
@@ -141,7 +147,9 @@ class Model:
         k = self._norm_if_there(k, block + "attn_k_norm")
         local = self._is_local(layer)
         base = self.family.local_rope_base if local else self.rope_base
-        factors = self._weight("rope_freqs.weight") if "rope_freqs.weight" in self._tensors else 1
+        factors = 1 if local else self.stretch  # Gemma 3 stretches the positions of its global layers only
+        if not local and "rope_freqs.weight" in self._tensors:
+            factors = factors * self._weight("rope_freqs.weight")
         q, k = (rope(a, base, factors, self.family.interleaved_rope) for a in (q, k))
         if self.rounding >= Rounding.CACHE:
             k, v = (a.astype(np.float16).astype(np.float32) for a in (k, v))

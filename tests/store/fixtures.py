@@ -4,19 +4,28 @@ import hashlib, http.server, json, os, pathlib, re, ssl, struct, subprocess, sys
 folder = pathlib.Path(sys.argv[1])
 
 
-def text(s):
-    return struct.pack("<Q", len(s)) + s.encode()
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "core" / "formats"))
+import hostile_gguf as make
 
 
 def gguf():
-    values = [text("general.architecture") + struct.pack("<I", 8) + text("llama"),
-              text("llama.context_length") + struct.pack("<II", 4, 128),
-              text("llama.embedding_length") + struct.pack("<II", 4, 64)]
-    count = 1 << 18
-    head = b"GGUF" + struct.pack("<IQQ", 3, 1, len(values)) + b"".join(values)
-    head += text("token_embd.weight") + struct.pack("<IQQIQ", 2, 64, count // 64, 0, 0)
-    head += b"\0" * (-len(head) % 32)
-    return head + struct.pack("<" + "I" * count, *(i & 0xFFFF for i in range(count)))
+    """A model that can be run, of 262144 parameters, most of them rows of the embeddings that no token uses."""
+    dim, hidden, rows = 64, 32, 3741
+    shapes = {"token_embd.weight": [dim, rows], "output_norm.weight": [dim], "blk.0.attn_norm.weight": [dim], "blk.0.ffn_norm.weight": [dim]}
+    shapes |= {f"blk.0.attn_{name}.weight": [dim, dim] for name in ("q", "k", "v", "output")}
+    shapes |= {"blk.0.ffn_gate.weight": [dim, hidden], "blk.0.ffn_up.weight": [dim, hidden], "blk.0.ffn_down.weight": [hidden, dim]}
+    counts = [a * b for a, b in (dims if len(dims) == 2 else (*dims, 1) for dims in shapes.values())]
+    offsets = [4 * sum(counts[:i]) for i in range(len(counts))]
+    keys = {
+        "general.architecture": (make.STRING, "llama"), "llama.block_count": (make.U32, 1), "llama.context_length": (make.U32, 128),
+        "llama.embedding_length": (make.U32, dim), "llama.feed_forward_length": (make.U32, hidden), "llama.attention.head_count": (make.U32, 1),
+        "llama.attention.layer_norm_rms_epsilon": (make.F32, 1e-5), "tokenizer.ggml.model": (make.STRING, "gpt2"),
+        "tokenizer.ggml.pre": (make.STRING, "default"), "tokenizer.ggml.tokens": (make.ARRAY, (make.STRING, make.letters() + [make.MERGED, make.EOS])),
+        "tokenizer.ggml.token_type": (make.ARRAY, (make.I32, [1] * 257 + [3])), "tokenizer.ggml.merges": (make.ARRAY, (make.STRING, ["a b"])),
+        "tokenizer.ggml.eos_token_id": (make.U32, 257),
+    }
+    tensors = [(name, dims, make.TYPE_F32, offset) for (name, dims), offset in zip(shapes.items(), offsets)]
+    return make.Gguf(keys=keys, tensors=tensors, data=struct.pack("<" + "I" * sum(counts), *(i & 0xFFFF for i in range(sum(counts))))).bytes()
 
 
 MODEL = gguf()

@@ -131,7 +131,7 @@ TEST_F(PullTest, AFullDiskIsSaidBeforeAndDuring) {
     std::ofstream(disk / "filler") << std::string(free > leave ? free - leave : 0, 'x');
   };
   fill(500'000);
-  expect_error(store_->pull("test:full"), ErrorCode::kNoSpace, "1048");  // the model's size begins with these digits
+  expect_error(store_->pull("test:full"), ErrorCode::kNoSpace, "1053");  // the model's size begins with these digits
   fs::remove(disk / "filler");
   expect_error(store_->pull("test:full", {.progress = [&](const Progress&) { fill(0); }}), ErrorCode::kNoSpace, "");
   fs::remove(disk / "filler");

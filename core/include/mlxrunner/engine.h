@@ -47,6 +47,9 @@ struct LoadOptions {
   std::string digest;
   std::uint64_t panel_limit = 0;  // bytes; 0: no limit
   int context = 0;  // tokens of context to serve; 0: what the model was trained for, limited by kv_bytes. More than the model's is an error
+  // Called with all that is known of the model, its memory included, before the weights are read. An error ends the load and is returned.
+  // Empty: a model whose weights do not fit this machine's memory is refused with kOverloaded.
+  std::function<Result<void>(const ModelInfo&)> admit;
 };
 
 // How the next token is chosen. The order is: penalties, temperature, top_k, top_p, min_p, draw.
@@ -150,10 +153,15 @@ class MLXR_API Engine {
   static Result<std::unique_ptr<Engine>> open(EngineOptions options);
   ~Engine();  // cancels what is in flight and waits for the step to end
 
-  // Maps a model file and makes it ready. The weights are released when the last pointer goes.
+  // Reads a model file and makes it ready. The file is not used any more when load() has returned. The weights are released when the last
+  // pointer goes.
   // Errors: those of formats::Checkpoint::open; kUnsupported (architecture or tensor type, by name); kInvalidArgument (context);
   // kOverloaded (not enough memory).
   Result<std::shared_ptr<Model>> load(const std::filesystem::path& file, LoadOptions options = {});
+
+  // The same for a file that the caller has open for reading, so that what it has checked (the SHA-256, for example) is what is loaded.
+  // `name` is used in messages and ModelInfo::file. The caller keeps the descriptor, whose position does not move.
+  Result<std::shared_ptr<Model>> load(int descriptor, const std::filesystem::path& name, LoadOptions options = {});
 
   // Queues a request. Returns at once; never waits for the model.
   // Errors: kInvalidArgument (a field out of its range, by name), kContextExceeded (prompt, or prompt plus max_tokens, is longer than the

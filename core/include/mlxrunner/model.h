@@ -23,15 +23,16 @@ struct ModelInfo {
   std::string warning;        // what makes it slower than it could be, a sentence; empty: nothing
   std::string chat_template;  // Jinja source; empty when the file has none
   std::uint64_t parameters = 0;
-  std::uint64_t file_bytes = 0;  // the weights, which are mapped
-  std::uint64_t kv_bytes = 0;    // the KV arena when it is full; it takes memory as tokens are stored in it
-  int context_length = 0;        // tokens served
-  int trained_context = 0;       // tokens the model was trained for
+  std::uint64_t file_bytes = 0;    // of the model file
+  std::uint64_t weight_bytes = 0;  // memory of the weights as the kernels read them; without a kernel pack several times file_bytes
+  std::uint64_t kv_bytes = 0;      // the KV arena when it is full; it takes memory as tokens are stored in it
+  int context_length = 0;          // tokens served
+  int trained_context = 0;         // tokens the model was trained for
   int embedding_length = 0;
   int layers = 0;
   int vocabulary = 0;
 
-  std::uint64_t memory_bytes() const { return file_bytes + kv_bytes; }  // what the model takes at most
+  std::uint64_t memory_bytes() const { return weight_bytes + kv_bytes; }  // what the model takes at most
 };
 
 struct TokenizeOptions {

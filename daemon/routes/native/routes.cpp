@@ -48,7 +48,7 @@ json status(ModelHost& host, const DaemonInfo& info) {
   for (const auto& one : host.loaded())
     models.push_back({{"name", one.record.name},
                       {"context_length", one.model->info().context_length},
-                      {"weights", one.model->info().file_bytes},
+                      {"weights", one.model->info().weight_bytes},
                       {"cache_limit", one.model->info().kv_bytes},
                       {"in_use", one.in_use},
                       {"unloads_in_s", seconds_left(one)}});

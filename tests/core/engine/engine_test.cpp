@@ -6,10 +6,16 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdlib>
+#include <fstream>
 #include <future>
 #include <mutex>
 #include <thread>
 #include <utility>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "tests/platform/temporary_folder.h"
 
 namespace mlxr {
 namespace {
@@ -228,6 +234,36 @@ TEST_F(EngineTest, AFullQueueIsRefused) {
   }
   ASSERT_TRUE(refused);
   EXPECT_EQ(refused->code, ErrorCode::kOverloaded);
+}
+
+// A caller that hashed a file loads the file that it hashed, whatever has become of its name.
+TEST_F(EngineTest, LoadsAFileThatTheCallerHasOpen) {
+  const platform::TemporaryFolder folder;
+  const auto file = folder.path / "model.gguf";
+  std::filesystem::copy_file(model_->info().file, file);
+  const int fd = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
+  std::ofstream(file.string() + ".other") << "another file";
+  std::filesystem::rename(file.string() + ".other", file);
+  const auto loaded = engine_->load(fd, file, {.context = 256});
+  ::close(fd);
+  ASSERT_TRUE(loaded) << loaded.error().message;
+  EXPECT_EQ((*loaded)->info().file, file);
+  EXPECT_EQ((*loaded)->info().parameters, model_->info().parameters);
+}
+
+// Its weights were repacked and its texts copied: nothing is read from the file any more.
+TEST_F(EngineTest, AFileThatIsCutDuringAnAnswerChangesNothing) {
+  const platform::TemporaryFolder folder;
+  const auto file = folder.path / "model.gguf";
+  std::filesystem::copy_file(model_->info().file, file);
+  const auto model = engine_->load(file, {.context = 256}).value();
+  Request request{.prompt = chat("Tell me everything."), .max_tokens = 60, .sampling = kGreedy, .ignore_end = true};
+  const auto alone = answer(request);
+  auto reply = engine_->submit(model, request).value();
+  auto first = reply.next();
+  ASSERT_TRUE(first);
+  std::filesystem::resize_file(file, 4096);
+  EXPECT_EQ(first->text + text(reply), alone);
 }
 
 TEST_F(EngineTest, RefusesAContextTheModelWasNotTrainedFor) {

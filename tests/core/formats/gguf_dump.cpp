@@ -9,9 +9,14 @@ namespace {
 
 // The sum makes the reads happen.
 unsigned touch(const mlxr::formats::Tensor& tensor) {
-  constexpr std::size_t kPage = 4096;
-  unsigned sum = std::to_integer<unsigned>(tensor.data.back());
-  for (std::size_t i = 0; i < tensor.data.size(); i += kPage) sum += std::to_integer<unsigned>(tensor.data[i]);
+  constexpr std::uint64_t kPage = 4096;
+  unsigned sum = 0;
+  const auto add = [&](std::uint64_t at) {
+    std::byte byte{};
+    if (tensor.read(at, {&byte, 1})) sum += std::to_integer<unsigned>(byte);
+  };
+  add(tensor.bytes - 1);
+  for (std::uint64_t i = 0; i < tensor.bytes; i += kPage) add(i);
   return sum;
 }
 

@@ -18,12 +18,19 @@ constexpr std::uint32_t kTypeF32 = 0;
 constexpr std::uint32_t kTypeQ4_0 = 2;
 constexpr std::uint32_t kTypeIQ2_XXS = 16;
 
-// Keeps the bytes that the contents point into.
+// Keeps the bytes that the tensors are read from.
 struct Parsed {
   std::string bytes;
+  MemorySource source;
   Result<GgufContents> contents;
 
-  explicit Parsed(std::string file) : bytes(std::move(file)), contents(parse_gguf(std::as_bytes(std::span(bytes)), "m.gguf")) {}
+  explicit Parsed(std::string file)
+      : bytes(std::move(file)), source(std::as_bytes(std::span(bytes))), contents(parse_gguf(source, "m.gguf")) {}
+  std::byte first_byte(int tensor) const {
+    std::byte byte{};
+    EXPECT_TRUE(contents->tensors[static_cast<std::size_t>(tensor)].read(0, {&byte, 1}));
+    return byte;
+  }
 };
 
 void expect_error(const std::string& file, ErrorCode code, const std::string& sentence) {
@@ -43,12 +50,12 @@ TEST(Gguf, ReadsTensorsWithRowMajorShapesAndTheirBytes) {
     ASSERT_THAT(tensors, SizeIs(2));
     EXPECT_EQ(tensors[0].name, "b");
     EXPECT_THAT(tensors[0].shape, ElementsAre(3));
-    EXPECT_THAT(tensors[0].data, SizeIs(12));
-    EXPECT_EQ(tensors[0].data.front(), std::byte{64});
+    EXPECT_EQ(tensors[0].bytes, 12u);
+    EXPECT_EQ(parsed.first_byte(0), std::byte{64});
     EXPECT_THAT(tensors[1].shape, ElementsAre(2, 32));
     EXPECT_EQ(tensors[1].type, quant::Type::kQ4_0);
-    EXPECT_THAT(tensors[1].data, SizeIs(36));
-    EXPECT_EQ(tensors[1].data.front(), std::byte{0});
+    EXPECT_EQ(tensors[1].bytes, 36u);
+    EXPECT_EQ(parsed.first_byte(1), std::byte{0});
   }
 }
 
@@ -69,8 +76,9 @@ TEST(Gguf, WidensNumbersAndKeepsStringsAsViews) {
   EXPECT_EQ(m.number("f64"), 1e300);
   EXPECT_EQ(m.boolean("yes"), true);
   ASSERT_EQ(m.string("name"), "tiny");
-  EXPECT_GE(m.string("name")->data(), parsed.bytes.data());
-  EXPECT_LT(m.string("name")->data(), parsed.bytes.data() + parsed.bytes.size());
+  const auto* head = reinterpret_cast<const char*>(parsed.contents->head.data());
+  EXPECT_GE(m.string("name")->data(), head);
+  EXPECT_LT(m.string("name")->data(), head + parsed.contents->head.size());
 }
 
 TEST(Gguf, ReadsArrays) {
@@ -95,7 +103,7 @@ TEST(Gguf, HonoursTheAlignmentOfTheFile) {
   const Parsed parsed(
       GgufBuilder().key("general.alignment", kU32, std::uint32_t{128}).alignment(128).tensor("a", {1}, kTypeF32, 128).data(132).bytes());
   ASSERT_TRUE(parsed.contents) << parsed.contents.error().message;
-  EXPECT_EQ(parsed.contents->tensors[0].data.front(), std::byte{128});
+  EXPECT_EQ(parsed.first_byte(0), std::byte{128});
 }
 
 TEST(Gguf, RefusesWhatIsNotALittleEndianGgufOfVersion2Or3) {
@@ -108,7 +116,7 @@ TEST(Gguf, RefusesWhatIsNotALittleEndianGgufOfVersion2Or3) {
 TEST(Gguf, NamesTheFirstTensorThatCannotBeRunAndItsType) {
   const auto file = GgufBuilder().tensor("a", {4}, kTypeF32, 0).tensor("blk.0.up", {256}, kTypeIQ2_XXS, 32).data(128);
   expect_error(file.bytes(), ErrorCode::kUnsupported, "tensor 'blk.0.up' has the type IQ2_XXS");
-  expect_error(GgufBuilder().tensor("a", {4}, 77, 0).data(16).bytes(), ErrorCode::kUnsupported, "'a' has the type type 77");
+  expect_error(GgufBuilder().tensor("a", {4}, 77, 0).data(16).bytes(), ErrorCode::kUnsupported, "'a' has the type 77.");
 }
 
 TEST(Gguf, RefusesShapesThatCannotBe) {
@@ -176,6 +184,43 @@ TEST(Gguf, RefusesEveryTruncation) {
   for (std::size_t size = 0; size < whole.size(); ++size) {
     EXPECT_FALSE(Parsed(whole.substr(0, size)).contents) << "accepted the first " << size << " bytes";
   }
+}
+
+// While a file is downloaded, its beginning tells what is in it as soon as all of that is there, and never something else.
+TEST(Gguf, ReadsTheHeadOfAFileThatIsNotAllThere) {
+  const std::string whole = GgufBuilder().key("general.name", "tiny").tensor("w", {32, 2}, kTypeQ4_0, 0).data(36).bytes();
+  const auto head_of = [&](std::size_t size) {
+    const auto bytes = std::as_bytes(std::span(whole)).first(size);
+    return parse_gguf_head({bytes.begin(), bytes.end()}, whole.size(), "m.gguf");
+  };
+  const std::size_t described = whole.size() - 36 - 31;  // at most 31 bytes of padding
+  for (std::size_t size = 0; size < whole.size(); ++size) {
+    const auto parsed = head_of(size);
+    if (parsed) {
+      EXPECT_TRUE(*parsed) << (*parsed).error().message;
+      EXPECT_GE(size, described);
+    }
+  }
+  const auto parsed = head_of(whole.size() - 36);
+  ASSERT_TRUE(parsed && *parsed);
+  EXPECT_EQ((*parsed)->metadata.string("general.name"), "tiny");
+  EXPECT_EQ((*parsed)->tensors[0].bytes, 36u);
+}
+
+TEST(Gguf, AHeadThatIsDamagedIsRefusedAtOnce) {
+  const std::string bytes = GgufBuilder().version(1).bytes();
+  const auto parsed = parse_gguf_head({std::as_bytes(std::span(bytes)).begin(), std::as_bytes(std::span(bytes)).end()}, 1 << 20, "m.gguf");
+  ASSERT_TRUE(parsed);
+  EXPECT_FALSE(*parsed);
+}
+
+// A vocabulary is longer than what is read first.
+TEST(Gguf, ReadsAHeadOfManyMegabytes) {
+  const Parsed parsed(GgufBuilder().key("a", std::string(5 << 20, 'x')).key("z", "last").tensor("w", {3}, kTypeF32, 0).data(12).bytes());
+  ASSERT_TRUE(parsed.contents) << parsed.contents.error().message;
+  EXPECT_EQ(parsed.contents->metadata.string("a")->size(), 5u << 20);
+  EXPECT_EQ(parsed.contents->metadata.string("z"), "last");
+  EXPECT_EQ(parsed.first_byte(0), std::byte{0});
 }
 
 TEST(Gguf, ShowsHostileNamesHarmlessly) {

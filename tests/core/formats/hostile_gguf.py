@@ -13,7 +13,8 @@ import sys
 
 U8, I8, U16, I16, U32, I32, F32, BOOL, STRING, ARRAY, U64, I64, F64 = range(13)
 FORMATS = dict(zip(range(13), "B b H h I i f B - - Q q d".split(), strict=True))
-TYPE_F32, TYPE_Q4_0, TYPE_IQ2_XXS = 0, 2, 16
+TYPE_F32, TYPE_Q4_0, TYPE_Q8_0, TYPE_IQ2_XXS = 0, 2, 8, 16
+NAN_BLOCK, ONES_BLOCK = struct.pack("<H", 0x7E00) + b"\1" * 32, struct.pack("<H", 0x3C00) + b"\1" * 32  # of Q8_0
 
 CORRUPT, UNSUPPORTED = "corrupt", "unsupported"  # names of ErrorCode
 
@@ -141,8 +142,8 @@ def damaged():
         Case("product_2_63", one(f32("a", [2**63])), CORRUPT, "'a' has more elements than 2^63 - 1"),
         Case("bytes_that_wrap_to_0", one(f32("a", [2**62])), CORRUPT, "'a' has more bytes than 2^64 - 1"),
         Case("broken_block", one(("a", [33], TYPE_Q4_0, 0)), CORRUPT, "'a' has rows of 33 values; Q4_0 needs a multiple of 32"),
-        Case("type_99", one(("a", [4], 99, 0)), UNSUPPORTED, "tensor 'a' has the type type 99"),
-        Case("type_2_32", one(("a", [4], 2**32 - 1, 0)), UNSUPPORTED, "tensor 'a' has the type type 4294967295"),
+        Case("type_99", one(("a", [4], 99, 0)), UNSUPPORTED, "tensor 'a' has the type 99."),
+        Case("type_2_32", one(("a", [4], 2**32 - 1, 0)), UNSUPPORTED, "tensor 'a' has the type 4294967295."),
         Case("type_iq2_xxs", one(("a", [256], TYPE_IQ2_XXS, 0)), UNSUPPORTED, "tensor 'a' has the type IQ2_XXS"),
         Case("offset_misaligned", one(f32("a", [4], 4)), CORRUPT, "'a' starts at offset 4, which is not a multiple of 32"),
         Case("offset_past_the_end", one(f32("a", [4], 1 << 40)), CORRUPT, "'a' starts 1099511627776 bytes after byte"),
@@ -161,6 +162,19 @@ def damaged():
 # A model of one layer that runs: 2 heads of 16, a vocabulary of the 256 letters of byte-level BPE and a few more.
 DIM, HIDDEN, HEADS, KV_HEADS = 32, 32, 2, 1
 EOS, MERGED = "<|end|>", "ab"
+WEIGHTS = {
+    "token_embd.weight": [DIM, 258],
+    "output_norm.weight": [DIM],
+    "blk.0.attn_norm.weight": [DIM],
+    "blk.0.ffn_norm.weight": [DIM],
+    "blk.0.attn_q.weight": [DIM, DIM],
+    "blk.0.attn_k.weight": [DIM, DIM // HEADS * KV_HEADS],
+    "blk.0.attn_v.weight": [DIM, DIM // HEADS * KV_HEADS],
+    "blk.0.attn_output.weight": [DIM, DIM],
+    "blk.0.ffn_gate.weight": [DIM, HIDDEN],
+    "blk.0.ffn_up.weight": [DIM, HIDDEN],
+    "blk.0.ffn_down.weight": [HIDDEN, DIM],
+}
 
 
 def letters():
@@ -171,7 +185,7 @@ def letters():
 
 
 def model(keys=(), tensors=(), seed=1, without=()):
-    """The bytes of the small model with some keys and tensors replaced or added. A tensor is name -> (dimensions, values or None)."""
+    """The bytes of the small model with some keys and tensors replaced or added. A tensor is name -> (dimensions, values or None), or (dimensions, type, bytes)."""
     tokens = [*letters(), MERGED, EOS]
     all_keys = {
         "general.architecture": (STRING, "llama"),
@@ -192,26 +206,18 @@ def model(keys=(), tensors=(), seed=1, without=()):
         "tokenizer.chat_template": (STRING, "{% for m in messages %}{{ m.content }}{% endfor %}"),
         **dict(keys),
     }
-    head_dim = DIM // HEADS
-    shapes = {
-        "token_embd.weight": [DIM, len(tokens)],
-        "output_norm.weight": [DIM],
-        "blk.0.attn_norm.weight": [DIM],
-        "blk.0.ffn_norm.weight": [DIM],
-        "blk.0.attn_q.weight": [DIM, HEADS * head_dim],
-        "blk.0.attn_k.weight": [DIM, KV_HEADS * head_dim],
-        "blk.0.attn_v.weight": [DIM, KV_HEADS * head_dim],
-        "blk.0.attn_output.weight": [HEADS * head_dim, DIM],
-        "blk.0.ffn_gate.weight": [DIM, HIDDEN],
-        "blk.0.ffn_up.weight": [DIM, HIDDEN],
-        "blk.0.ffn_down.weight": [HIDDEN, DIM],
-    }
-    all_tensors = {name: (dims, None) for name, dims in shapes.items()} | dict(tensors)
+    all_tensors = {name: (dims, None) for name, dims in WEIGHTS.items()} | dict(tensors)
     for name in without:
         all_keys.pop(name, None)
         all_tensors.pop(name, None)
     directory, data = [], b""
-    for name, (dims, values) in all_tensors.items():
+    for name, (dims, *content) in all_tensors.items():
+        data += b"\0" * (-len(data) % 32)
+        if len(content) == 2:
+            directory.append((name, dims, content[0], len(data)))
+            data += content[1]
+            continue
+        (values,) = content
         count = 1
         for dim in dims:
             count *= dim
@@ -220,7 +226,6 @@ def model(keys=(), tensors=(), seed=1, without=()):
             for _ in range(count):
                 seed = seed * 16807 % 2147483647
                 values.append(seed / 2147483647 - 0.5)
-        data += b"\0" * (-len(data) % 32)
         directory.append((name, dims, TYPE_F32, len(data)))
         data += struct.pack(f"<{count}f", *values)
     return Gguf(keys=all_keys, tensors=directory, data=data).bytes()
@@ -290,14 +295,14 @@ def impossible():
         key("llama.embedding_length", U32, 2**31, "the key llama.embedding_length is 2147483648"),
         key("llama.embedding_length", U32, 64, "token_embd.weight has the shape (258, 32); the model's description asks for (258, 64)"),
         key("llama.feed_forward_length", I64, -(2**63), "the key llama.feed_forward_length is -9223372036854775808"),
-        key("llama.context_length", U32, 0, "the key llama.context_length is 0"),
-        key("llama.context_length", U64, 2**40, "the key llama.context_length is 1099511627776"),
+        key("llama.context_length", I64, -1, "the key llama.context_length is -1"),
         key("llama.attention.head_count", U32, 0, "the key llama.attention.head_count is 0"),
         key("llama.attention.head_count", U32, 3, "the key llama.attention.key_length is missing"),
         key("llama.attention.head_count", U32, 64, "the key llama.attention.key_length is missing"),
         key("llama.attention.head_count_kv", U32, 3, "cannot run this shape: 2 heads, 3 KV heads", UNSUPPORTED),
         key("llama.attention.head_count_kv", U32, 0, "the key llama.attention.head_count_kv is 0"),
-        key("llama.attention.head_count_kv", ARRAY, (U32, [1]), "the key llama.attention.head_count_kv is not an integer"),
+        key("llama.attention.head_count_kv", ARRAY, (U32, [1, 2]), "the key llama.attention.head_count_kv is not the same for all layers", UNSUPPORTED),
+        key("llama.attention.head_count_kv", ARRAY, (STRING, ["1"]), "the key llama.attention.head_count_kv is not an integer"),
         key("llama.attention.key_length", U32, 17, "cannot run this shape: 2 heads, 1 KV heads, key length 17", UNSUPPORTED),
         key("llama.attention.value_length", U32, 8, "cannot run this shape: 2 heads, 1 KV heads, key length 16, value length 8", UNSUPPORTED),
         key("llama.rope.dimension_count", U32, 2, "cannot run this shape", UNSUPPORTED),
@@ -305,15 +310,33 @@ def impossible():
         key("llama.rope.freq_base", F32, nan, "the key llama.rope.freq_base is nan"),
         key("llama.rope.freq_base", BOOL, 1, "the key llama.rope.freq_base is not a number"),
         key("llama.rope.scaling.type", STRING, "yarn\x1b[2J", "RoPE scaling 'yarn?[2J'", UNSUPPORTED),
+        Case("yarn", model(keys={"llama.rope.scaling.type": (STRING, "yarn"), "llama.rope.scaling.factor": (F32, 4.0)}), UNSUPPORTED, "RoPE scaling 'yarn'"),
+        key("llama.rope.scale_linear", F32, -4.0, "the key llama.rope.scale_linear is -4"),
         key("llama.attention.layer_norm_rms_epsilon", F32, nan, "the key llama.attention.layer_norm_rms_epsilon is nan"),
-        key("llama.expert_count", U32, 8, "mixture-of-experts", UNSUPPORTED),
+        # what changes the numbers and is not understood
+        key("llama.expert_count", U32, 8, "a mixture of experts", UNSUPPORTED),
+        key("llama.attention.causal", BOOL, 0, "attention that is not causal", UNSUPPORTED),
+        key("llama.attn_logit_softcapping", F32, 50.0, "attention soft-capping", UNSUPPORTED),
+        key("llama.final_logit_softcapping", F32, 30.0, "soft-capping of logits", UNSUPPORTED),
+        key("llama.logit_scale", F32, 0.5, "scaled logits", UNSUPPORTED),
+        key("llama.rope.scaling.attn_factor", F32, 1.2, "a RoPE attention factor", UNSUPPORTED),
+        key("llama.brand_new", STRING, "\x1b[2J", "does not know the key 'llama.brand_new'", UNSUPPORTED),
+        Case("norm_of_queries", model(tensors={"blk.0.attn_q_norm.weight": ([DIM // HEADS], None)}), UNSUPPORTED, "does not know the tensor 'blk.0.attn_q_norm.weight'"),
+        Case("one_layer_more", model(tensors={"blk.1.ffn_up.weight": ([DIM, HIDDEN], None)}), UNSUPPORTED, "does not know the tensor 'blk.1.ffn_up.weight'"),
+        Case("bias_of_the_embeddings", model(tensors={"token_embd.bias": ([258], None)}), UNSUPPORTED, "does not know the tensor 'token_embd.bias'"),
+        # files that are no whole model
+        key("general.type", STRING, "adapter", "is an adapter (LoRA)", UNSUPPORTED),
+        key("general.type", STRING, "mmproj", "(mmproj), not a model", UNSUPPORTED),
+        key("general.architecture", STRING, "clip", "(mmproj), not a model", UNSUPPORTED),
+        key("split.count", U16, 2, "is part 1 of 2 of a model", UNSUPPORTED),
+        Case("vocabulary", model(without=WEIGHTS), UNSUPPORTED, "holds a vocabulary and no weights"),
         absent("token_embd.weight", "has no tensor token_embd.weight"),
         absent("output_norm.weight", "has no tensor output_norm.weight"),
         absent("blk.0.ffn_down.weight", "has no tensor blk.0.ffn_down.weight"),
         Case("embeddings_in_one_dimension", model(tensors={"token_embd.weight": ([DIM], None)}), CORRUPT, "token_embd.weight should be a matrix"),
         Case("norm_in_two_dimensions", model(tensors={"output_norm.weight": ([DIM, 1], None)}), CORRUPT, "output_norm.weight has the shape (1, 32)"),
         Case("bias_too_short", model(tensors={"blk.0.attn_q.bias": ([8], None)}), CORRUPT, "attn_q.bias has the shape (8)"),
-        Case("rope_factors_too_many", model(tensors={"rope_freqs.weight": ([9], None)}), CORRUPT, "rope_freqs.weight should be 8 values"),
+        Case("rope_factors_too_many", model(tensors={"rope_freqs.weight": ([9], None)}), CORRUPT, "rope_freqs.weight has the shape (9)"),
         Case("rope_factors_of_zero", model(tensors={"rope_freqs.weight": ([8], [0.0] * 8)}), CORRUPT, "rope_freqs.weight holds a factor that is not a positive number"),
         # the vocabulary
         absent("tokenizer.ggml.model", "tokenizer.ggml.model is missing"),
@@ -354,6 +377,8 @@ def impossible():
         # weights
         Case("weights_nan", model(tensors={"token_embd.weight": ([DIM, 258], [nan] * (DIM * 258))}), CORRUPT, "what it computes are not numbers"),
         Case("weights_some_nan", model(tensors={"blk.0.ffn_up.weight": ([DIM, HIDDEN], [nan, *[0.5] * (DIM * HIDDEN - 1)])}), CORRUPT, "are not numbers"),
+        # packed weights multiply activations of 8 bits, in which there is no NaN
+        Case("weights_nan_packed", model(tensors={"blk.0.ffn_up.weight": ([DIM, HIDDEN], TYPE_Q8_0, NAN_BLOCK * HIDDEN), "blk.0.ffn_down.weight": ([HIDDEN, DIM], TYPE_Q8_0, ONES_BLOCK * DIM)}), CORRUPT, "are not numbers"),
         Case("weights_infinite", model(tensors={"output_norm.weight": ([DIM], [float("inf")] * DIM)}), CORRUPT, "are not numbers"),
     ]
 

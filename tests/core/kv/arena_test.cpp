@@ -35,10 +35,22 @@ TEST(Arena, ReleasedBlocksCanBeReservedAgain) {
   EXPECT_EQ(arena.reserve(2 * kBlockTokens), pages);
 }
 
+TEST(Arena, ExtendsASessionsPagesAsItGrows) {
+  Arena arena(kLayout, 3, *kOps);
+  auto pages = *arena.reserve(1);
+  ASSERT_TRUE(arena.extend(pages, kBlockTokens));  // fits what is there
+  EXPECT_EQ(pages.size(), 1u);
+  ASSERT_TRUE(arena.extend(pages, 2 * kBlockTokens + 1));
+  EXPECT_EQ(pages.size(), 3u);
+  EXPECT_FALSE(arena.extend(pages, 3 * kBlockTokens + 1));
+  EXPECT_EQ(pages.size(), 3u);
+  EXPECT_EQ(arena.free_blocks(), 0);
+}
+
 TEST(Arena, HasOneKeyAndOneValueArrayPerLayer) {
   Arena arena(kLayout, 4, *kOps);
   EXPECT_EQ(arena.arrays().size(), 4u);
-  EXPECT_EQ(arena.layer(1).k.shape(), (mlx::core::Shape{4, 3, kBlockTokens, 64}));
+  EXPECT_EQ(arena.layers()[1].k.shape(), (mlx::core::Shape{4, 3, kBlockTokens, 64}));
   EXPECT_EQ(kLayout.block_bytes(*kOps), 2u * 2 * 2 * 3 * 64 * kBlockTokens);
 }
 

@@ -33,7 +33,8 @@ int main(int argc, char** argv) {
   if (!model) return std::fprintf(stderr, "%s\n", model.error().message.c_str()), 1;
 
   const int total = static_cast<int>(tokens.size());
-  kv::Arena arena((*model)->kv_layout(), kv::blocks_for(total) + 2, *ops);
+  const auto& c = (*model)->config();
+  kv::Arena arena({c.layers, c.kv_heads, c.head_dim}, kv::blocks_for(total) + 2, *ops);
   const auto skipped = arena.reserve(kv::kBlockTokens);  // so that pages do not begin at block 0
   const auto pages = *arena.reserve(total);
   for (int first = 0; first < total; first += chunk) {
@@ -45,7 +46,7 @@ int main(int argc, char** argv) {
       batch->slots.push_back(pages[p / kv::kBlockTokens] * kv::kBlockTokens + p % kv::kBlockTokens);
     }
     batch->sequences.push_back({0, count, first + count, pages});
-    const auto logits = (*model)->forward(batch, arena, models::Transformer::Logits::kAll);
+    const auto logits = (*model)->forward(batch, arena.layers(), models::Transformer::Logits::kAll);
     auto results = arena.arrays();
     results.push_back(*logits);
     mlx::core::eval(results);

@@ -17,7 +17,38 @@ import random_models
 
 QWEN2 = random_models.Shape("qwen2", "qwen2", layers=4, dim=128, heads=4, kv_heads=2, head_dim=32, hidden=320, vocabulary=512, rope_base=1e6, biases=True, eps=1e-6)
 LLAMA3 = random_models.Shape("llama", "llama-bpe", layers=4, dim=192, heads=6, kv_heads=2, head_dim=32, hidden=320, vocabulary=512, rope_base=5e5, rope_factors=True)
-FAMILIES = {"qwen2": QWEN2, "qwen2-own-head": dataclasses.replace(QWEN2, tied=False), "llama3": LLAMA3}
+LLAMA = dataclasses.replace(LLAMA3, rope_factors=False)
+# A window shorter than the text, and a global layer among the local ones.
+GEMMA3 = random_models.Shape("gemma3", "default", layers=7, dim=128, heads=4, kv_heads=1, head_dim=64, hidden=256, vocabulary=512, rope_base=1e6, window=16, eps=1e-6)
+
+
+def keyed(shape, *keys, without=()):
+    return dataclasses.replace(shape, keys=keys, without=without)
+
+
+FAMILIES = {
+    "qwen2": QWEN2,
+    "qwen2-own-head": dataclasses.replace(QWEN2, tied=False),
+    "llama3": LLAMA3,
+    "llama-biases": dataclasses.replace(LLAMA, all_biases=True),  # as Granite Code and Bielik have them
+    "gemma3": GEMMA3,
+    "gemma3-scaled": keyed(GEMMA3, ("rope.scaling.type", "add_string", "linear"), ("rope.scaling.factor", "add_float32", 8.0)),
+    # RoPE scaling in all its spellings
+    "linear": keyed(LLAMA, ("rope.scaling.type", "add_string", "linear"), ("rope.scaling.factor", "add_float32", 4.0)),
+    "linear-by-default": keyed(LLAMA, ("rope.scaling.factor", "add_float32", 4.0)),
+    "linear-the-old-way": keyed(LLAMA, ("rope.scale_linear", "add_float32", 4.0)),
+    "none": keyed(LLAMA, ("rope.scaling.type", "add_string", "none"), ("rope.scaling.factor", "add_float32", 4.0)),
+    "factor-1": keyed(LLAMA, ("rope.scaling.type", "add_string", "yarn"), ("rope.scaling.factor", "add_float32", 1.0)),
+    # one number for each layer
+    "arrays": keyed(
+        LLAMA,
+        ("attention.head_count", "add_array", [LLAMA.heads] * LLAMA.layers),
+        ("attention.head_count_kv", "add_array", [LLAMA.kv_heads] * LLAMA.layers),
+        ("feed_forward_length", "add_array", [LLAMA.hidden] * LLAMA.layers),
+    ),
+    # features by name, switched off
+    "off": keyed(LLAMA, ("attention.causal", "add_bool", True), ("final_logit_softcapping", "add_float32", 0.0), ("expert_count", "add_uint32", 0), ("tensor_data_layout", "add_string", "Meta AI original pth")),
+}
 
 TOKENS = [int(token) for token in np.random.default_rng(1).integers(0, 500, 90)]
 ARITHMETIC = 0.003  # of the logits' standard deviation, as for the real models; measured below 0.0006

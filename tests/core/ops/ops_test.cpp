@@ -4,55 +4,32 @@
 #include <gtest/gtest.h>
 #include <mlx/allocator.h>
 #include <mlx/ops.h>
-#include <mlx/random.h>
 #include <mlx/transforms.h>
 
 #include <cmath>
 #include <cstdlib>
 
 #include "core/ops/pack.h"
+#include "tests/core/ops/arrays.h"
 
 namespace mlxr::ops {
 namespace {
 
 using quant::Type;
 
-std::vector<float> values(mx::array x) {
-  x = mx::contiguous(x);
-  x.eval();
-  return {x.data<float>(), x.data<float>() + x.size()};
-}
-
-// Largest difference, relative to the largest value.
-double error(const mx::array& got, const mx::array& want) {
-  const auto a = values(got), b = values(want);
-  EXPECT_EQ(a.size(), b.size());
-  double worst = 0, largest = 1e-6;
-  for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
-    EXPECT_TRUE(std::isfinite(a[i]));
-    worst = std::max(worst, std::abs(static_cast<double>(a[i]) - b[i]));
-    largest = std::max(largest, std::abs(static_cast<double>(b[i])));
-  }
-  return worst / largest;
-}
-
-mx::array random(mx::Shape shape, std::uint64_t seed) {
-  auto x = mx::random::normal(shape, mx::float32, 0, 1, mx::random::key(seed));
-  x.eval();
-  return x;
-}
-
 // A matrix of F32 rows, as a checkpoint would hold it.
 struct Matrix {
-  Matrix(int n, int k, std::uint64_t seed) : data(values(random({n, k}, seed))) {
-    tensor = {"w", Type::kF32, {n, k}, std::as_bytes(std::span(data))};
-  }
+  Matrix(int n, int k, std::uint64_t seed)
+      : data(values(random({n, k}, seed))),
+        source(std::as_bytes(std::span(data))),
+        tensor{"w", Type::kF32, {n, k}, 0, sizeof(float) * data.size(), &source} {}
   // As the operations want it.
   Weight prepare(const Ops& ops) const {
     const auto panels = Panels::open({&tensor, 1}, ops, {}).value();
     return ops.prepare(tensor, *panels).value();
   }
   std::vector<float> data;
+  formats::MemorySource source;
   formats::Tensor tensor;
 };
 
@@ -69,6 +46,24 @@ BatchPtr batch_of(int count, int length, int block_tokens) {
     batch->slots.push_back(sequence.pages[position / block_tokens] * block_tokens + position % block_tokens);
   }
   batch->sequences.push_back(sequence);
+  return batch;
+}
+
+// Several sequences of new tokens, some of them a prompt and some in the middle of an answer, on pages that no other one has.
+BatchPtr batch_of_sequences(const std::vector<std::pair<int, int>>& counts_and_lengths, int block_tokens) {
+  auto batch = std::make_shared<Batch>();
+  int page = 0;
+  for (const auto& [count, length] : counts_and_lengths) {
+    Sequence sequence{static_cast<int>(batch->tokens.size()), count, length, {}};
+    for (int p = 0; p < (length + block_tokens - 1) / block_tokens; ++p) sequence.pages.push_back(page++);
+    for (int i = 0; i < count; ++i) {
+      const int position = length - count + i;
+      batch->tokens.push_back(i % 5);
+      batch->positions.push_back(position);
+      batch->slots.push_back(sequence.pages[position / block_tokens] * block_tokens + position % block_tokens);
+    }
+    batch->sequences.push_back(sequence);
+  }
   return batch;
 }
 
@@ -126,11 +121,11 @@ TEST_P(OpsAgree, RopeInBothPairings) {
 std::vector<mx::array> attention_in_two_steps(const Ops& ops, quant::Type type, int window) {
   auto cache = ops.make_cache({type, 5, 2, 16, 32});
   const auto first = batch_of(20, 20, 16), second = batch_of(3, 23, 16);
-  cache = ops.kv_store(std::move(cache), random({20, 2 * 32}, 1), random({20, 2 * 32}, 2), first);
+  ops.kv_store(cache, random({20, 2 * 32}, 1), random({20, 2 * 32}, 2), first);
   const AttentionOptions options{0.2f, window};
   auto prompt = ops.attention(random({20, 6 * 32}, 3), cache, first, options);
   prompt.eval();
-  cache = ops.kv_store(std::move(cache), random({3, 2 * 32}, 4), random({3, 2 * 32}, 5), second);
+  ops.kv_store(cache, random({3, 2 * 32}, 4), random({3, 2 * 32}, 5), second);
   return {prompt, ops.attention(random({3, 6 * 32}, 6), cache, second, options)};
 }
 
@@ -143,6 +138,52 @@ TEST_P(OpsAgree, AttentionOverPagesThatWereStoredInTwoSteps) {
       EXPECT_LT(error(got[0], want[0]), bound) << window;
       EXPECT_LT(error(got[1], want[1]), bound) << window;
     }
+  }
+}
+
+// Each sequence of a batch sees its own tokens only, and its own rows come out.
+TEST_P(OpsAgree, ABatchOfSequencesIsEachOfThemAlone) {
+  const std::vector<std::pair<int, int>> shapes = {{3, 3}, {1, 20}, {7, 23}};
+  for (const Ops* ops : {mlx_.get(), pack_.get()}) {
+    auto cache = ops->make_cache({Type::kF16, 8, 2, 16, 32});
+    std::vector<std::pair<int, int>> all;
+    for (const auto& [count, length] : shapes) all.emplace_back(length, length);
+    const auto history = batch_of_sequences(all, 16);
+    const int stored = static_cast<int>(history->tokens.size());
+    ops->kv_store(cache, random({stored, 2 * 32}, 1), random({stored, 2 * 32}, 2), history);
+    const auto batch = batch_of_sequences(shapes, 16);
+    const auto q = random({static_cast<int>(batch->tokens.size()), 6 * 32}, 3);
+    const auto together = ops->attention(q, cache, batch, {0.2f, 0});
+    const auto last = ops->last_rows(together, batch);
+    for (std::size_t i = 0; i < shapes.size(); ++i) {
+      auto one = std::make_shared<Batch>();
+      const auto& s = batch->sequences[i];
+      one->sequences.push_back({0, s.count, s.length, s.pages});
+      const auto rows = mx::contiguous(mx::slice(q, {s.first, 0}, {s.first + s.count, 6 * 32}));
+      const auto alone = ops->attention(rows, cache, one, {0.2f, 0});
+      EXPECT_LT(error(mx::slice(together, {s.first, 0}, {s.first + s.count, 6 * 32}), alone), 1e-6) << i;
+      EXPECT_EQ(error(mx::slice(last, {static_cast<int>(i), 0}, {static_cast<int>(i) + 1, 6 * 32}), ops->last_rows(alone, one)), 0) << i;
+    }
+  }
+}
+
+// A slot of -1 is a token that is not kept: padding of a batch.
+TEST_P(OpsAgree, ATokenWithoutASlotIsNotStored) {
+  for (const Ops* ops : {mlx_.get(), pack_.get()}) {
+    const auto whole = batch_of(20, 20, 16);
+    const auto k = random({20, 2 * 32}, 1), v = random({20, 2 * 32}, 2), q = random({20, 6 * 32}, 3);
+    const auto attend = [&](const BatchPtr& stored, const mx::array& keys, const mx::array& values) {
+      auto cache = ops->make_cache({Type::kF16, 5, 2, 16, 32});
+      ops->kv_store(cache, keys, values, stored);
+      return ops->attention(q, cache, whole, {0.2f, 0});
+    };
+    auto padded = std::make_shared<Batch>(*whole);
+    padded->slots.insert(padded->slots.begin() + 7, {-1, -1});
+    const auto with_two = [](const mx::array& x) {
+      const auto two = mx::full({2, x.shape(1)}, 1e4f);
+      return mx::contiguous(mx::concatenate({mx::slice(x, {0, 0}, {7, x.shape(1)}), two, mx::slice(x, {7, 0}, {20, x.shape(1)})}, 0));
+    };
+    EXPECT_EQ(error(attend(padded, with_two(k), with_two(v)), attend(whole, k, v)), 0);
   }
 }
 

@@ -4,8 +4,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <csignal>
 #include <cstdlib>
 #include <fstream>
+
+#include <sys/resource.h>
 
 #include "core/ops/ops.h"
 #include "core/ops/pack.h"
@@ -23,12 +26,12 @@ using ::testing::IsEmpty;
 struct TwoMatrices {
   TwoMatrices() {
     for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i % 97) - 48;
-    const auto bytes = std::as_bytes(std::span(values));
-    tensors.push_back({"a", quant::Type::kF32, {40, 32}, bytes.first(40 * 32 * 4)});
-    tensors.push_back({"norm", quant::Type::kF32, {32}, bytes.first(32 * 4)});
-    tensors.push_back({"b", quant::Type::kF32, {5, 64}, bytes.subspan(32, 5 * 64 * 4)});
+    tensors.push_back({"a", quant::Type::kF32, {40, 32}, 0, 40 * 32 * 4, &source});
+    tensors.push_back({"norm", quant::Type::kF32, {32}, 0, 32 * 4, &source});
+    tensors.push_back({"b", quant::Type::kF32, {5, 64}, 32, 5 * 64 * 4, &source});
   }
   std::vector<float> values = std::vector<float>(2000);
+  formats::MemorySource source{std::as_bytes(std::span(values))};
   std::vector<formats::Tensor> tensors;
 };
 
@@ -87,7 +90,8 @@ TEST_F(PanelsTest, AMatrixThatIsMadeInPiecesIsWhole) {
   constexpr int kRows = 150, kColumns = 4096;
   std::vector<float> values(kRows * kColumns);
   for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i);
-  const formats::Tensor tensor{"w", quant::Type::kF32, {kRows, kColumns}, std::as_bytes(std::span(values))};
+  const formats::MemorySource source(std::as_bytes(std::span(values)));
+  const formats::Tensor tensor{"w", quant::Type::kF32, {kRows, kColumns}, 0, sizeof(float) * values.size(), &source};
   const auto panels = Panels::open({&tensor, 1}, *ops_, {.folder = folder_, .digest = "abc"}).value();
   const auto weight = ops_->prepare(tensor, *panels).value();
 
@@ -119,6 +123,71 @@ TEST_F(PanelsTest, AKeptFileOfAnotherSizeOrKindIsMadeAgain) {
   std::fstream(folder_ / name_of("abc"), std::ios::in | std::ios::out) << "something else";
   EXPECT_FALSE(load("abc"));
   EXPECT_TRUE(load("abc"));
+}
+
+// A bit that flipped on the disk would be a wrong answer for as long as the file is there.
+TEST_F(PanelsTest, AKeptFileWithAFlippedBitIsMadeAgain) {
+  load("abc");
+  const auto file = folder_ / name_of("abc");
+  const auto size = static_cast<std::streamoff>(fs::file_size(file));
+  for (const std::streamoff at : {std::streamoff{4096}, std::streamoff{4096} + 5000, size - 1}) {
+    std::fstream bytes(file, std::ios::in | std::ios::out | std::ios::binary);
+    bytes.seekg(at);
+    const char byte = static_cast<char>(bytes.get() ^ 0x10);
+    bytes.seekp(at);
+    bytes.put(byte);
+    bytes.close();
+    EXPECT_FALSE(load("abc")) << at;
+    EXPECT_TRUE(load("abc")) << at;
+  }
+}
+
+// The largest file that this process may write, for the time of a test: how a disk that is full behaves, without one.
+class FileSizeLimit {
+ public:
+  explicit FileSizeLimit(rlim_t bytes) {
+    std::signal(SIGXFSZ, SIG_IGN);
+    ::getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit limit{bytes, before_.rlim_max};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  ~FileSizeLimit() { ::setrlimit(RLIMIT_FSIZE, &before_); }
+
+ private:
+  rlimit before_{};
+};
+
+TEST_F(PanelsTest, WhereThereIsNoRoomTheyAreInMemory) {
+  const FileSizeLimit limit(6000);
+  const auto panels = open("abc");
+  EXPECT_THAT(panels->problem(), HasSubstr("cannot be kept"));
+  EXPECT_EQ(fill(*panels).size(), 2);
+  panels->keep();
+  EXPECT_THAT(files(), IsEmpty());
+}
+
+TEST_F(PanelsTest, AWriteThatFailsIsSaidAndLeavesNothing) {
+  {
+    const auto panels = open("abc");
+    const FileSizeLimit limit(6000);
+    const auto weight = ops_->prepare(file_.tensors[0], *panels);
+    ASSERT_FALSE(weight);
+    EXPECT_THAT(weight.error().message, HasSubstr("Cannot write"));
+    EXPECT_TRUE(panels->write_failed());
+    panels->keep();
+  }
+  EXPECT_THAT(files(), IsEmpty());
+}
+
+TEST_F(PanelsTest, AFullDiskAtTheEndLeavesNothing) {
+  {
+    const auto panels = open("abc");
+    fill(*panels);
+    const FileSizeLimit limit(6000);
+    panels->keep();
+    EXPECT_THAT(panels->problem(), HasSubstr("cannot be kept"));
+  }
+  EXPECT_THAT(files(), IsEmpty());
 }
 
 TEST_F(PanelsTest, OverTheLimitTheLeastRecentlyUsedGo) {

@@ -14,7 +14,7 @@ TEST(Type, NamesEveryNumberOfGguf) {
   EXPECT_EQ(name_of_number(12), "Q4_K");
   EXPECT_EQ(name_of_number(16), "IQ2_XXS");
   EXPECT_EQ(name_of_number(39), "MXFP4");
-  EXPECT_EQ(name_of_number(99), "type 99");
+  EXPECT_EQ(name_of_number(99), "99");
 }
 
 TEST(Type, IsFoundByNumberOnlyWhenItCanBeDecoded) {

@@ -1,0 +1,25 @@
+// What a family of models has that its files do not say. A family is an architecture by GGUF's name, "llama".
+#pragma once
+
+#include <string_view>
+
+#include "core/ops/ops.h"
+
+namespace mlxr::models {
+
+struct Family {
+  std::string_view name;
+  bool rope_interleaved;
+  ops::Activation activation;
+  bool scale_embeddings;  // by sqrt(dim)
+  bool head_norms;        // queries and keys are normalised, head by head
+  bool post_norms;        // what attention and MLP add is normalised
+  bool rope_factors;      // a file may have rope_freqs.weight (Llama 3.1 and later)
+  int global_every;       // with a sliding window: every n-th layer is global
+  float local_rope_base;  // of the layers with a window; 0: the same as the global one
+};
+
+// Null when MLXR does not run the architecture.
+const Family* find_family(std::string_view architecture);
+
+}  // namespace mlxr::models

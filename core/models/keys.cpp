@@ -1,0 +1,98 @@
+#include "core/models/keys.h"
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "core/formats/printable.h"
+
+namespace mlxr::models {
+namespace {
+
+// read_config() reads these and acts on them.
+constexpr std::string_view kRead[] = {
+    "attention.head_count",   "attention.head_count_kv",
+    "attention.key_length",   "attention.layer_norm_rms_epsilon",
+    "attention.value_length", "block_count",
+    "context_length",         "embedding_length",
+    "feed_forward_length",    "rope.dimension_count",
+    "rope.freq_base",         "rope.scale_linear",
+    "rope.scaling.factor",    "rope.scaling.type",
+};
+
+// The same for families with a sliding window.
+constexpr std::string_view kReadForWindows[] = {
+    "attention.sliding_window",
+    "attention.sliding_window_pattern",
+    "rope.freq_base_swa",
+};
+
+// These change nothing in a forward pass: notes of the converter, or what only a RoPE scaling that is refused uses.
+constexpr std::string_view kHarmless[] = {
+    "rope.scaling.finetuned",
+    "rope.scaling.original_context_length",
+    "tensor_data_layout",
+    "vocab_size",
+};
+
+// Mistral 7B v0.1 and some Qwen2 files name a window. llama.cpp runs them without one, and so does MLXR.
+constexpr std::string_view kIgnoredWithoutWindows = "attention.sliding_window";
+
+// Features that MLXR does not have, and the value that says that a model does not use them. Booleans are 0 and 1.
+struct Feature {
+  std::string_view key;
+  double off;
+  std::string_view name;
+};
+constexpr Feature kFeatures[] = {
+    {"attention.causal", 1, "attention that is not causal"},
+    {"attention.clamp_kqv", 0, "clamped queries, keys and values"},
+    {"attention.max_alibi_bias", 0, "ALiBi"},
+    {"attn_logit_softcapping", 0, "attention soft-capping"},
+    {"embedding_scale", 1, "scaled embeddings"},
+    {"expert_count", 0, "a mixture of experts"},
+    {"expert_used_count", 0, "a mixture of experts"},
+    {"final_logit_softcapping", 0, "soft-capping of logits"},
+    {"leading_dense_block_count", 0, "a mixture of experts"},
+    {"logit_scale", 1, "scaled logits"},
+    {"nextn_predict_layers", 0, "layers that predict several tokens"},
+    {"pooling_type", 0, "pooled embeddings"},
+    {"residual_scale", 1, "scaled residuals"},
+    {"rope.scaling.attn_factor", 1, "a RoPE attention factor"},
+    {"use_parallel_residual", 0, "parallel residuals"},
+};
+
+bool contains(std::span<const std::string_view> keys, std::string_view key) { return std::ranges::find(keys, key) != keys.end(); }
+
+// The value of a key that is a number or a boolean.
+std::optional<double> value_of(const formats::Metadata& metadata, std::string_view key) {
+  if (const auto truth = metadata.boolean(key)) return *truth ? 1 : 0;
+  return metadata.number(key);
+}
+
+Result<void> check_key(const formats::Metadata& metadata, const Family& family, std::string_view full_key, std::string_view key) {
+  const bool windows = family.global_every > 1;
+  if (contains(kRead, key) || contains(kHarmless, key)) return {};
+  if (windows ? contains(kReadForWindows, key) : key == kIgnoredWithoutWindows) return {};
+  const auto* feature = std::ranges::find(kFeatures, key, &Feature::key);
+  if (feature == std::end(kFeatures)) {
+    return fail(ErrorCode::kUnsupported, "MLXR does not know the key " + formats::printable(full_key) +
+                                             ", which may change what the model computes, so it does not run the model.");
+  }
+  if (value_of(metadata, full_key) == feature->off) return {};
+  return fail(ErrorCode::kUnsupported,
+              "MLXR cannot run models with " + std::string(feature->name) + " yet (the key " + formats::harmless(full_key) + ").");
+}
+
+}  // namespace
+
+Result<void> check_keys(const formats::Metadata& metadata, const Family& family) {
+  const std::string prefix = std::string(family.name) + ".";
+  for (auto it = metadata.all().lower_bound(prefix); it != metadata.all().end() && it->first.starts_with(prefix); ++it) {
+    if (auto known = check_key(metadata, family, it->first, std::string_view(it->first).substr(prefix.size())); !known) return known;
+  }
+  return {};
+}
+
+}  // namespace mlxr::models

@@ -1,0 +1,337 @@
+// How requests share the engine: turns, pages, several models, failures. With tiny models, whose answers mean nothing and are always the
+// same.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <mlxrunner/engine.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <future>
+#include <latch>
+#include <stdexcept>
+
+#include "core/engine/disposer.h"
+#include "core/engine/loaded_model.h"
+#include "core/engine/pace.h"
+#include "core/engine/scheduler.h"
+#include "core/ops/mlx_ops.h"
+#include "tests/core/engine/tiny_model.h"
+#include "tests/platform/temporary_folder.h"
+
+namespace mlxr {
+namespace {
+
+using ::testing::HasSubstr;
+using namespace std::chrono_literals;
+
+constexpr Sampling kGreedy{.temperature = 0};
+
+std::vector<TokenId> prompt(int length, int seed = 0) {
+  std::vector<TokenId> tokens;
+  for (int i = 0; i < length; ++i) tokens.push_back((seed + 31 * i) % 250);
+  return tokens;
+}
+
+Request request(std::vector<TokenId> tokens, int max_tokens) {
+  return {.prompt = std::move(tokens), .max_tokens = max_tokens, .sampling = kGreedy, .ignore_end = true};
+}
+
+struct Answer {
+  std::vector<TokenId> tokens;
+  Event last;
+};
+Answer read(Reply& reply) {
+  Answer answer;
+  while (auto event = reply.next()) {
+    for (const auto& token : event->tokens) answer.tokens.push_back(token.id);
+    answer.last = std::move(*event);
+  }
+  return answer;
+}
+
+class SchedulingTest : public ::testing::Test {
+ protected:
+  // A model that has room for `tokens` tokens in all sequences together.
+  std::shared_ptr<Model> load(Engine& engine, int context, std::uint32_t seed = 1) {
+    const auto file = folder_.path / (std::to_string(seed) + ".gguf");
+    write_tiny_model(file, {.context = static_cast<std::uint32_t>(context), .seed = seed});
+    return engine.load(file).value();
+  }
+  // On an arena of this many blocks of 32 tokens: 2 layers, keys and values, a head of 16, float16.
+  static std::unique_ptr<Engine> open(int blocks, EngineOptions options = {}) {
+    options.threads = 2;
+    options.kernels = "mlx";
+    options.kv_bytes = static_cast<std::uint64_t>(blocks) * 32 * 2 * 2 * 16 * 2;
+    return Engine::open(options).value();
+  }
+  static Answer alone(Engine& engine, const std::shared_ptr<Model>& model, const Request& request) {
+    auto reply = engine.submit(model, request).value();
+    return read(reply);
+  }
+
+  platform::TemporaryFolder folder_;
+};
+
+// Holds the engine's thread at a request's first event, so that a test can say what is queued behind it.
+class Pause {
+ public:
+  explicit Pause(Reply& reply) : reply_(reply) {
+    reply.on_ready([this, first = true]() mutable {
+      if (!std::exchange(first, false)) return;
+      reached_.count_down();
+      go_.wait();
+    });
+    reached_.wait();
+  }
+  void end() {
+    go_.count_down();
+    reply_.on_ready(nullptr);
+  }
+
+ private:
+  Reply& reply_;
+  std::latch reached_{1}, go_{1};
+};
+
+TEST_F(SchedulingTest, AFullModelHoldsUpNoOtherModel) {
+  const auto engine = open(4);
+  const auto full = load(*engine, 128), idle = load(*engine, 128, 2);
+  auto running = engine->submit(full, request(prompt(90), 30)).value();
+  Pause pause(running);
+  auto waiting = engine->submit(full, request(prompt(90), 30)).value();
+  auto other = engine->submit(idle, request(prompt(5), 1)).value();
+  std::vector<std::string> order;
+  const auto note = [&](Reply& reply, const char* name) {
+    reply.on_ready([&, name] {
+      if (order.empty() || order.back() != name) order.push_back(name);
+    });
+  };
+  note(waiting, "waiting");
+  note(other, "other");
+  pause.end();
+  read(other);
+  read(running);
+  read(waiting);
+  waiting.on_ready(nullptr);
+  other.on_ready(nullptr);
+  EXPECT_THAT(order, ::testing::ElementsAre("other", "waiting"));
+}
+
+// Three answers that need nine blocks together, in four: the younger ones give theirs back and read their text again later.
+TEST_F(SchedulingTest, AnswersThatOutgrowTheirArenaAreThoseTheyWouldBeAlone) {
+  const auto engine = open(4, {.max_batch_tokens = 16});
+  const auto model = load(*engine, 128);
+  std::vector<Answer> want;
+  for (int i = 0; i < 3; ++i) want.push_back(alone(*engine, model, request(prompt(20, i), 60)));
+  std::vector<Reply> replies;
+  for (int i = 0; i < 3; ++i) replies.push_back(engine->submit(model, request(prompt(20, i), 60)).value());
+  for (int i = 0; i < 3; ++i) {
+    const auto got = read(replies[static_cast<std::size_t>(i)]);
+    EXPECT_EQ(got.tokens, want[static_cast<std::size_t>(i)].tokens) << i;
+    EXPECT_EQ(got.last.finish, FinishReason::kLength);
+    EXPECT_EQ(got.last.usage.completion_tokens, 60);
+  }
+}
+
+// A chat that may use the whole context takes what it uses: a short one beside it does not wait.
+TEST_F(SchedulingTest, ManyShortChatsWithoutALimitRunBesideEachOther) {
+  const auto engine = open(8);
+  const auto model = load(*engine, 256);
+  auto first = engine->submit(model, request(prompt(10), -1)).value();
+  Pause pause(first);
+  std::vector<Reply> others;
+  for (int i = 0; i < 3; ++i) others.push_back(engine->submit(model, request(prompt(10, i), -1)).value());
+  pause.end();
+  for (auto& other : others) ASSERT_TRUE(other.next());  // while the first is still at it
+  EXPECT_EQ(engine->status().running + engine->status().waiting, 4);
+  first.cancel();
+}
+
+TEST_F(SchedulingTest, ARequestThatIsCancelledInTheQueueCountsNoPromptTokens) {
+  const auto engine = open(4);
+  const auto model = load(*engine, 128);
+  auto running = engine->submit(model, request(prompt(100), 20)).value();
+  Pause pause(running);
+  {
+    auto waiting = engine->submit(model, request(prompt(100), 20)).value();
+    waiting.cancel();
+  }
+  pause.end();
+  read(running);
+  while (engine->status().running + engine->status().waiting > 0) std::this_thread::yield();
+  EXPECT_EQ(engine->status().prompt_tokens, 100u);
+}
+
+TEST_F(SchedulingTest, AModelOfAnotherEngineIsRefused) {
+  const auto engine = open(4), other = open(4);
+  const auto model = load(*other, 128);
+  const auto refused = engine->submit(model, request(prompt(3), 1));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kInvalidArgument);
+  EXPECT_THAT(refused.error().message, HasSubstr("was not loaded by this engine"));
+}
+
+TEST_F(SchedulingTest, AModelThatDoesNotFitIsRefusedBeforeItsWeightsAreRead) {
+  const auto engine = open(4);
+  write_tiny_model(folder_.path / "m.gguf");
+  ModelInfo seen;
+  const auto refused = engine->load(folder_.path / "m.gguf", {.admit = [&](const ModelInfo& info) -> Result<void> {
+                                      seen = info;
+                                      return fail(ErrorCode::kOverloaded, "no room");
+                                    }});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().message, "no room");
+  EXPECT_EQ(seen.weight_bytes, 4 * seen.parameters);  // MLX expressions take float32
+  EXPECT_EQ(seen.memory_bytes(), seen.weight_bytes + seen.kv_bytes);
+}
+
+// Another program writes to the file while it is loaded: between the look at its description and the reading of its weights.
+TEST_F(SchedulingTest, AFileThatChangesWhileItIsLoadedIsRefused) {
+  const auto engine = open(4);
+  const auto file = folder_.path / "m.gguf";
+  const auto load_while = [&](const std::function<void()>& change) {
+    write_tiny_model(file);
+    const auto loaded = engine->load(file, {.admit = [&](const ModelInfo&) -> Result<void> {
+                                       change();
+                                       return {};
+                                     }});
+    EXPECT_FALSE(loaded);
+    return loaded ? Error{} : loaded.error();
+  };
+  const auto cut = load_while([&] { std::filesystem::resize_file(file, 4096); });
+  EXPECT_EQ(cut.code, ErrorCode::kCorrupt);
+  EXPECT_THAT(cut.message, HasSubstr("became shorter while it was read"));
+  const auto changed = load_while([&] {
+    std::filesystem::last_write_time(file, std::filesystem::file_time_type::clock::now() - std::chrono::hours(1));
+  });
+  EXPECT_EQ(changed.code, ErrorCode::kCorrupt);
+  EXPECT_THAT(changed.message, HasSubstr("was changed by another program"));
+}
+
+// Somebody clears the cache with a program that cuts files instead of deleting them.
+TEST_F(SchedulingTest, ACacheThatIsCutDuringAnAnswerEndsTheAnswerAlone) {
+  const auto engine = Engine::open({.threads = 2, .kernels = "scalar", .kernel_pack = std::getenv("MLXR_KERNEL_PACK")}).value();
+  ASSERT_EQ(engine->status().kernels.variant, "scalar") << engine->status().kernels.warning;
+  const auto file = folder_.path / "m.gguf", cache = folder_.path / "cache";
+  write_tiny_model(file, {.layers = 4, .dim = 64, .hidden = 256});
+  const LoadOptions options{.panel_folder = cache, .digest = std::string(64, 'a')};
+  engine->load(file, options).value();
+  const auto kept = [&] {
+    for (const auto& entry : std::filesystem::directory_iterator(cache))
+      if (entry.path().extension() == ".panels") return entry.path();
+    return std::filesystem::path();
+  };
+  while (kept().empty()) std::this_thread::yield();
+  auto model = engine->load(file, options).value();
+  const auto want = alone(*engine, model, request(prompt(10), 20));
+  auto reply = engine->submit(model, request(prompt(10), 100)).value();
+  Pause pause(reply);
+  std::filesystem::resize_file(kept(), 4096);
+  pause.end();
+  const auto got = read(reply);
+  ASSERT_EQ(got.last.finish, FinishReason::kError);
+  EXPECT_EQ(got.last.error->code, ErrorCode::kIo);
+  EXPECT_THAT(got.last.error->message, HasSubstr("cut short"));
+  model = engine->load(file, options).value();
+  EXPECT_EQ(alone(*engine, model, request(prompt(10), 20)).tokens, want.tokens);
+}
+
+// MLX expressions that throw when they meet one token.
+class Fragile final : public ops::MlxOps {
+ public:
+  static constexpr TokenId kPoison = 251;
+  explicit Fragile(bool at_once) : at_once_(at_once) {}
+  ops::mx::array embed(const ops::BatchPtr& batch, const ops::Weight& table, float scale) const override {
+    if (std::ranges::find(batch->tokens, kPoison) != batch->tokens.end()) throw std::runtime_error("a kernel failed");
+    return MlxOps::embed(batch, table, scale);
+  }
+  bool computes_at_once() const override { return at_once_; }
+
+ private:
+  bool at_once_;
+};
+
+TEST_F(SchedulingTest, AnExceptionInAStepEndsThatRequestAlone) {
+  for (const bool at_once : {true, false}) {
+    write_tiny_model(folder_.path / "m.gguf");
+    auto loaded = engine::LoadedModel::load(platform::OpenFile::open(folder_.path / "m.gguf").value(), {},
+                                            {.bytes = 1 << 20, .type = quant::Type::kF16}, std::make_shared<const Fragile>(at_once));
+    ASSERT_TRUE(loaded) << loaded.error().message;
+    const std::shared_ptr<engine::LoadedModel> model = *std::move(loaded);
+    engine::Scheduler scheduler({.max_batch_tokens = 8});
+    const auto submit = [&](Request one) {
+      auto reply = std::make_shared<Reply::State>();
+      const int most = one.max_tokens;
+      EXPECT_TRUE(scheduler.submit(std::make_unique<engine::Session>(model, std::move(one), most, reply)));
+      return Reply(reply);
+    };
+    auto good = submit(request(prompt(30), 20));
+    const auto want = read(good);
+    auto again = submit(request(prompt(30), 20));
+    auto poisoned_prompt = prompt(12);
+    poisoned_prompt.push_back(Fragile::kPoison);
+    auto bad = submit(request(poisoned_prompt, 20));
+    const auto failed = read(bad);
+    ASSERT_EQ(failed.last.finish, FinishReason::kError);
+    EXPECT_EQ(failed.last.error->code, ErrorCode::kInternal);
+    EXPECT_THAT(failed.last.error->message, HasSubstr("a kernel failed"));
+    EXPECT_EQ(read(again).tokens, want.tokens);
+    auto after = submit(request(prompt(30), 20));
+    EXPECT_EQ(read(after).tokens, want.tokens);
+  }
+}
+
+TEST(DisposerTest, TheLastOwnerReturnsBeforeTheObjectIsDestroyed) {
+  struct Heavy {
+    std::latch& may_go;
+    std::promise<std::thread::id>& gone;
+    ~Heavy() {
+      may_go.wait();
+      gone.set_value(std::this_thread::get_id());
+    }
+  };
+  std::latch may_go(1);
+  std::promise<std::thread::id> gone;
+  auto disposer = engine::Disposer::make();
+  auto object = disposer->watch(std::unique_ptr<Heavy>(new Heavy{may_go, gone}));
+  object.reset();  // returns though the destructor waits
+  may_go.count_down();
+  EXPECT_NE(gone.get_future().get(), std::this_thread::get_id());
+}
+
+TEST(DisposerTest, DestroysWhatItHasBeforeItGoes) {
+  bool destroyed = false;
+  struct Flag {
+    bool& set;
+    ~Flag() { set = true; }
+  };
+  auto disposer = engine::Disposer::make();
+  auto object = disposer->watch(std::unique_ptr<Flag>(new Flag{destroyed}));
+  disposer.reset();  // the object keeps it
+  object.reset();
+  EXPECT_TRUE(destroyed);
+}
+
+TEST(PromptPaceTest, AShortLastPartDoesNotCountAsFast) {
+  engine::PromptPace pace;
+  EXPECT_EQ(pace.part_within(50ms, 512), 512) << "nothing is known yet";
+  pace.measured(512, 750ms);
+  const int part = pace.part_within(50ms, 512);
+  EXPECT_NEAR(part, 34, 1);
+  pace.measured(1, 1.5ms);  // the end of a prompt
+  EXPECT_EQ(pace.part_within(50ms, 512), part);
+  pace.measured(0, 1ms);
+  EXPECT_EQ(pace.part_within(50ms, 512), part);
+}
+
+TEST(PromptPaceTest, PartsHaveALeastAndAMostSize) {
+  engine::PromptPace pace;
+  pace.measured(100, 100s);
+  EXPECT_EQ(pace.part_within(50ms, 512), engine::PromptPace::kSmallestPart);
+  EXPECT_EQ(pace.part_within(50ms, 8), 8);
+  pace.measured(100, 1us);
+  EXPECT_EQ(pace.part_within(60000ms, 512), 512);
+}
+
+}  // namespace
+}  // namespace mlxr

@@ -1,0 +1,102 @@
+// Writes a model file that runs and says nothing: random weights in float32, a vocabulary of the 256 bytes and an end. For tests that need
+// a model, and no answer of sense.
+#pragma once
+
+#include <filesystem>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "core/formats/gguf_writer.h"
+#include "tests/core/formats/gguf_builder.h"
+
+namespace mlxr {
+
+struct TinyShape {
+  std::string architecture = "llama";
+  std::uint32_t layers = 2, dim = 32, heads = 2, kv_heads = 1, hidden = 64, context = 256;
+  std::uint32_t seed = 1;
+};
+
+inline constexpr int kTinyVocabulary = 258;
+
+namespace tiny {
+
+inline std::string utf8(unsigned code) {
+  if (code < 0x80) return std::string(1, static_cast<char>(code));
+  return {static_cast<char>(0xc0 | code >> 6), static_cast<char>(0x80 | (code & 0x3f))};
+}
+
+// The letters in which byte-level BPE spells bytes, "ab" and "<end>".
+inline std::string tokens() {
+  formats::Bytes all;
+  all.add(std::uint32_t{formats::kString}).add(std::uint64_t{kTinyVocabulary});
+  unsigned hidden = 256;
+  for (unsigned byte = 0; byte < 256; ++byte) {
+    const bool shown = (byte >= 33 && byte < 127) || (byte >= 161 && byte < 173) || byte >= 174;
+    all.text(utf8(shown ? byte : hidden++));
+  }
+  return all.text("ab").text("<end>").str();
+}
+
+inline std::string token_types() {
+  formats::Bytes all;
+  all.add(std::uint32_t{formats::kI32}).add(std::uint64_t{kTinyVocabulary});
+  for (int i = 0; i < 257; ++i) all.add(std::int32_t{1});
+  return all.add(std::int32_t{3}).str();
+}
+
+}  // namespace tiny
+
+inline void write_tiny_model(const std::filesystem::path& file, const TinyShape& s = {}) {
+  using namespace formats;
+  const auto a = s.architecture + ".";
+  const std::string description =
+      GgufBuilder()
+          .key("general.architecture", s.architecture)
+          .key(a + "block_count", kU32, s.layers)
+          .key(a + "context_length", kU32, s.context)
+          .key(a + "embedding_length", kU32, s.dim)
+          .key(a + "feed_forward_length", kU32, s.hidden)
+          .key(a + "attention.head_count", kU32, s.heads)
+          .key(a + "attention.head_count_kv", kU32, s.kv_heads)
+          .key(a + "attention.layer_norm_rms_epsilon", kF32, 1e-5f)
+          .key("tokenizer.ggml.model", "gpt2")
+          .key("tokenizer.ggml.pre", "default")
+          .raw_key("tokenizer.ggml.tokens", kArray, tiny::tokens())
+          .raw_key("tokenizer.ggml.token_type", kArray, tiny::token_types())
+          .raw_key("tokenizer.ggml.merges", kArray, Bytes().add(std::uint32_t{kString}).add(std::uint64_t{1}).text("a b").str())
+          .key("tokenizer.ggml.eos_token_id", kU32, std::uint32_t{257})
+          .bytes();
+  const std::int64_t dim = s.dim, kv = s.dim / s.heads * s.kv_heads, hidden = s.hidden;
+  std::vector<std::string> names = {"token_embd.weight", "output_norm.weight"};
+  std::vector<std::vector<std::int64_t>> shapes = {{kTinyVocabulary, dim}, {dim}};
+  for (std::uint32_t i = 0; i < s.layers; ++i) {
+    const auto add = [&](const std::string& name, std::vector<std::int64_t> shape) {
+      names.push_back("blk." + std::to_string(i) + "." + name + ".weight");
+      shapes.push_back(std::move(shape));
+    };
+    add("attn_norm", {dim});
+    add("ffn_norm", {dim});
+    add("attn_q", {dim, dim});
+    add("attn_k", {kv, dim});
+    add("attn_v", {kv, dim});
+    add("attn_output", {dim, dim});
+    add("ffn_gate", {hidden, dim});
+    add("ffn_up", {hidden, dim});
+    add("ffn_down", {dim, hidden});
+  }
+  std::vector<TensorPlan> plans;
+  for (std::size_t i = 0; i < names.size(); ++i) plans.push_back({names[i], quant::Type::kF32, shapes[i]});
+  auto writer = GgufWriter::create(file, gguf_pairs(std::as_bytes(std::span(description))), plans, 32).value();
+  std::mt19937 random(s.seed);
+  std::uniform_real_distribution<float> real(-1, 1);
+  for (const auto& plan : plans) {
+    std::vector<float> values(static_cast<std::size_t>(plan.bytes() / sizeof(float)));
+    for (float& value : values) value = plan.shape.size() == 1 ? 1.0f : real(random) * 0.5f;
+    writer.append(std::as_bytes(std::span(values))).value();
+  }
+  writer.finish().value();
+}
+
+}  // namespace mlxr

@@ -1,0 +1,149 @@
+// Every type of weights, with and without bias and residual, for one token and for many: MLX expressions, which decode the weights and
+// multiply in float32, beside every variant of the kernel pack that this machine runs.
+#include <gtest/gtest.h>
+#include <mlx/ops.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <random>
+
+#include "core/ops/ops.h"
+#include "core/ops/pack.h"
+#include "core/quant/quantize.h"
+#include "tests/core/ops/arrays.h"
+
+namespace mlxr::ops {
+namespace {
+
+using quant::Type;
+
+constexpr Type kTypes[] = {Type::kF32,  Type::kF16,  Type::kBF16, Type::kQ4_0, Type::kQ4_1, Type::kQ5_0, Type::kQ5_1,
+                           Type::kQ8_0, Type::kQ2_K, Type::kQ3_K, Type::kQ4_K, Type::kQ5_K, Type::kQ6_K};
+
+// Rows of a type, as a file has them.
+std::vector<std::byte> packed(Type type, int n, int k, unsigned seed) {
+  std::vector<std::byte> rows(quant::row_bytes(type, static_cast<std::size_t>(n) * static_cast<std::size_t>(k)));
+  if (type != Type::kQ2_K && type != Type::kQ3_K) {
+    const auto floats = values(random({n, k}, seed));
+    quant::quantize_row(type, floats.data(), rows.data(), floats.size());
+    return rows;
+  }
+  // There is no encoder for these: any bytes are weights, but for the float16 scales.
+  std::mt19937 generator(seed);
+  for (auto& byte : rows) byte = static_cast<std::byte>(generator());
+  const auto block = quant::traits(type).block_bytes;
+  constexpr std::uint16_t kSixteenth = 0x2c00;
+  for (std::size_t at = 0; at < rows.size(); at += block) {
+    for (const std::size_t half : type == Type::kQ2_K ? std::vector<std::size_t>{80, 82} : std::vector<std::size_t>{108})
+      std::memcpy(&rows[at + half], &kSixteenth, sizeof kSixteenth);
+  }
+  return rows;
+}
+
+struct Matrix {
+  Matrix(Type type, int n, int k, unsigned seed) : rows(packed(type, n, k, seed)), tensor{"w", type, {n, k}, 0, rows.size(), &source} {}
+  Weight prepare(const Ops& ops, bool with_bias) const {
+    const auto panels = Panels::open({&tensor, 1}, ops, {}).value();
+    auto weight = ops.prepare(tensor, *panels).value();
+    if (with_bias) weight.bias = mx::multiply(random({weight.n}, 77), mx::array(20.0f));  // as large as the products
+    if (with_bias) weight.bias->eval();
+    return weight;
+  }
+  std::vector<std::byte> rows;
+  formats::MemorySource source{rows};
+  formats::Tensor tensor;
+};
+
+// Activations that the pack's rounding (8 bits in blocks of 32, or bfloat16) leaves as they are: multiples of 1/128, and a largest of
+// 127/128 in each block. What is left between the implementations is the order of float32 sums.
+mx::array exact_activations(int tokens, int k) {
+  std::mt19937 generator(5);
+  std::vector<float> x;
+  for (int i = 0; i < tokens * k; ++i)
+    x.push_back(i % 32 == 7 ? 127 / 128.0f : static_cast<float>(static_cast<int>(generator() % 255) - 127) / 128);
+  return mx::array(x.data(), mx::Shape{tokens, k}, mx::float32);
+}
+
+class PackedTypes : public ::testing::TestWithParam<std::tuple<const char*, Type>> {
+ protected:
+  void SetUp() override {
+    auto pack = KernelPack::load(std::getenv("MLXR_KERNEL_PACK"), std::get<0>(GetParam()), 2);
+    if (!pack && pack.error().code == ErrorCode::kUnsupported) GTEST_SKIP() << "this processor cannot run " << std::get<0>(GetParam());
+    ASSERT_TRUE(pack) << pack.error().message;
+    pack_ = make_pack_ops(*pack);
+  }
+  Type type() const { return std::get<1>(GetParam()); }
+  // Weights that the pack has in another type are rounded to it, by 1/254 of the largest of 32.
+  double tolerance() const { return type() == Type::kQ2_K || type() == Type::kQ3_K ? 1e-2 : 2e-5; }
+
+  std::unique_ptr<const Ops> mlx_ = make_mlx_ops(), pack_;
+};
+
+TEST_P(PackedTypes, ProductsWithAndWithoutBiasAndResidual) {
+  for (const auto& [n, k] : {std::pair{1, 256}, {33, 512}, {130, 256}}) {
+    const Matrix matrix(type(), n, k, 3);
+    for (const bool bias : {false, true}) {
+      const auto wanted = matrix.prepare(*mlx_, bias), got = matrix.prepare(*pack_, bias);
+      for (const int tokens : {1, 5, 17, 40}) {
+        const auto x = exact_activations(tokens, k), residual = random({tokens, n}, 9);
+        EXPECT_LT(error(pack_->q_gemm(x, got), mlx_->q_gemm(x, wanted)), tolerance()) << n << " " << tokens << " " << bias;
+        EXPECT_LT(error(pack_->q_gemm(x, got, residual), mlx_->q_gemm(x, wanted, residual)), tolerance())
+            << n << " " << tokens << " " << bias;
+      }
+    }
+  }
+}
+
+TEST_P(PackedTypes, SeveralMatricesThatShareTheirInput) {
+  const Matrix a(type(), 33, 256, 1), b(type(), 7, 256, 2);
+  for (const int tokens : {1, 19}) {
+    const auto run = [&](const Ops& ops) {
+      const auto wa = a.prepare(ops, true), wb = b.prepare(ops, false);
+      return ops.q_gemm(exact_activations(tokens, 256), {&wa, &wb});
+    };
+    const auto got = run(*pack_), want = run(*mlx_);
+    for (int i = 0; i < 2; ++i) EXPECT_LT(error(got[static_cast<std::size_t>(i)], want[static_cast<std::size_t>(i)]), tolerance());
+  }
+}
+
+TEST_P(PackedTypes, GatedMlpWithAndWithoutBiases) {
+  const Matrix gate(type(), 50, 256, 1), up(type(), 50, 256, 2);
+  for (const bool gate_bias : {false, true}) {
+    for (const bool up_bias : {false, true}) {
+      for (const auto activation : {Activation::kSilu, Activation::kGeluTanh}) {
+        for (const int tokens : {1, 6, 33}) {
+          const auto run = [&](const Ops& ops) {
+            return ops.gated_mlp(exact_activations(tokens, 256), gate.prepare(ops, gate_bias), up.prepare(ops, up_bias), activation);
+          };
+          EXPECT_LT(error(run(*pack_), run(*mlx_)), 2 * tolerance()) << gate_bias << up_bias << " " << tokens;
+        }
+      }
+    }
+  }
+}
+
+TEST_P(PackedTypes, RowsOfATable) {
+  const Matrix table(type(), 40, 512, 4);
+  auto batch = std::make_shared<Batch>();
+  batch->tokens = {39, 0, 17, 17};
+  EXPECT_LT(error(pack_->embed(batch, table.prepare(*pack_, false), 2.5f), mlx_->embed(batch, table.prepare(*mlx_, false), 2.5f)),
+            tolerance());
+}
+
+TEST_P(PackedTypes, MemoryIsKnownBeforehand) {
+  const Matrix matrix(type(), 64, 512, 4);
+  EXPECT_EQ(mlx_->weight_bytes(matrix.tensor), 4u * 64 * 512);
+  EXPECT_EQ(pack_->weight_bytes(matrix.tensor), pack_->panel_bytes(matrix.tensor));
+  EXPECT_GE(pack_->weight_bytes(matrix.tensor), matrix.rows.size());
+  const bool converted = type() == Type::kQ2_K || type() == Type::kQ3_K;
+  EXPECT_EQ(pack_->converted_type(matrix.tensor), converted ? std::optional(Type::kQ8_0) : std::nullopt);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, PackedTypes,
+                         ::testing::Combine(::testing::Values("scalar", "avx2", "avx512", "amx", "neon"), ::testing::ValuesIn(kTypes)),
+                         [](const auto& test) {
+                           return std::string(std::get<0>(test.param)) + "_" + std::string(quant::traits(std::get<1>(test.param)).name);
+                         });
+
+}  // namespace
+}  // namespace mlxr::ops

@@ -27,7 +27,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (parsed.error().message.empty()) std::abort();
     return 0;
   }
-  const auto output = parsed->render(end == std::string_view::npos ? kConversation : input.substr(end + 1), kLimits);
-  if (output ? output->size() > kLimits.output_bytes || !utf8_valid(*output) : output.error().message.empty()) std::abort();
+  const auto output = parsed->render(end == std::string_view::npos ? kConversation : input.substr(end + 1), {.limits = kLimits});
+  if (output ? output->size() > kLimits.output_bytes || !utf8_valid(output->bytes()) : output.error().message.empty()) std::abort();
   return 0;
 }

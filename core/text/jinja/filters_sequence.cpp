@@ -44,20 +44,15 @@ struct Key {
   }
 };
 
-std::vector<Value> sorted(In& in, std::vector<Value> items, bool reverse, const auto& keys_of) {
-  std::vector<std::pair<std::vector<Value>, Value>> keyed;
+// Sorts by one key for each item.
+std::vector<Value> sorted(In& in, std::vector<Value> items, bool reverse, const auto& key_of) {
+  std::vector<std::pair<Value, Value>> keyed;
   keyed.reserve(items.size());
   for (Value& v : items) {
     in.spend(1);
-    keyed.emplace_back(keys_of(v), std::move(v));
+    keyed.emplace_back(key_of(v), std::move(v));
   }
-  const auto before = [&](const auto& a, const auto& b) {
-    for (std::size_t i = 0; i < a.first.size(); ++i) {
-      if (equal(a.first[i], b.first[i])) continue;
-      return compare(a.first[i], b.first[i], "<") < 0;
-    }
-    return false;
-  };
+  const auto before = [](const auto& a, const auto& b) { return compare(a.first, b.first, "<") < 0; };
   if (reverse) {
     std::stable_sort(keyed.begin(), keyed.end(), [&](const auto& a, const auto& b) { return before(b, a); });
   } else {
@@ -82,10 +77,10 @@ Value sort(In& in, const Value& v, const Arguments& args) {
   }
   const bool case_sensitive = b.flag(1, false);
   return Value(sorted(in, iterate(v), b.flag(0, false), [&](const Value& item) {
-    std::vector<Value> keys;
+    std::vector<Value> keys;  // a list, as in jinja2: equal items need no order of their own
     for (const Value& a : attributes) keys.push_back(Key{&a, case_sensitive}(in, item));
     if (attributes.empty()) keys.push_back(folded(item, case_sensitive));
-    return keys;
+    return Value(std::move(keys));
   }));
 }
 
@@ -96,9 +91,8 @@ Value dictsort(In& in, const Value& v, const Arguments& args) {
   if (by != "key" && by != "value") raise("dictsort sorts by 'key' or 'value'");
   std::vector<Value> pairs;
   for (const auto& [key, value] : v.dict()->entries) pairs.emplace_back(std::vector<Value>{key, value}, SequenceKind::kTuple);
-  return Value(sorted(in, std::move(pairs), b.flag(2, false), [&](const Value& pair) {
-    return std::vector<Value>{folded(pair.list()->items[by == "key" ? 0 : 1], b.flag(0, false))};
-  }));
+  return Value(sorted(in, std::move(pairs), b.flag(2, false),
+                      [&](const Value& pair) { return folded(pair.list()->items[by == "key" ? 0 : 1], b.flag(0, false)); }));
 }
 
 Value groupby(In& in, const Value& v, const Arguments& args) {
@@ -106,7 +100,7 @@ Value groupby(In& in, const Value& v, const Arguments& args) {
   const Key key{b[0], b.flag(2, false), b[1]};
   const Key plain{b[0], true, b[1]};
   std::vector<Value> out, group;
-  const std::vector<Value> items = sorted(in, iterate(v), false, [&](const Value& item) { return std::vector<Value>{key(in, item)}; });
+  const std::vector<Value> items = sorted(in, iterate(v), false, [&](const Value& item) { return key(in, item); });
   for (std::size_t i = 0; i < items.size(); ++i) {
     group.push_back(items[i]);
     if (i + 1 < items.size() && equal(key(in, items[i]), key(in, items[i + 1]))) continue;

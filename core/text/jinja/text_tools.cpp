@@ -192,6 +192,7 @@ MarkedText brace_format(const MarkedText& text, const Arguments& arguments) {
   const std::string_view s = text.bytes();
   MarkedText out;
   std::size_t automatic = 0;
+  bool numbered = false;
   for (std::size_t i = 0; i < s.size(); ++i) {
     if ((s[i] == '{' || s[i] == '}') && i + 1 < s.size() && s[i + 1] == s[i]) {
       out.append_part(text, s.substr(i++, 1));
@@ -214,6 +215,8 @@ MarkedText brace_format(const MarkedText& text, const Arguments& arguments) {
     const bool is_number =
         !field.empty() && std::from_chars(field.data(), field.data() + field.size(), index).ptr == field.data() + field.size();
     if (field.empty() || is_number) {
+      if (field.empty() ? numbered : automatic > 0) raise("a format numbers either all of its fields or none");
+      numbered |= is_number;
       automatic += field.empty();
       if (index < arguments.positional.size()) v = &arguments.positional[index];
     } else {

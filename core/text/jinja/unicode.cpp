@@ -122,8 +122,8 @@ bool all_of_class(std::string_view s, CharacterClass wanted) {
                                compile("^\\p{N}++\\z"),
                                compile("^\\p{L}++\\z"),
                                compile("^[\\p{L}\\p{N}]++\\z"),
-                               compile("^[\\p{L}\\p{Nl}_]++\\z"),
-                               compile("^[\\p{L}\\p{Nl}\\p{Mn}\\p{Mc}\\p{Nd}\\p{Pc}]++\\z")};
+                               compile("^[\\p{L}\\p{Nl}_\\x{2118}\\x{212E}\\x{309B}\\x{309C}]++\\z"),
+                               compile("^[\\p{L}\\p{Nl}\\p{Mn}\\p{Mc}\\p{Nd}\\p{Pc}\\x{B7}\\x{387}\\x{1369}-\\x{1371}\\x{19DA}]++\\z")};
   const std::unique_ptr<pcre2_match_data, MatchFree> match(pcre2_match_data_create(1, nullptr));
   return pcre2_match(codes[static_cast<std::size_t>(wanted)].get(), reinterpret_cast<PCRE2_SPTR>(s.data()), s.size(), 0, PCRE2_NO_UTF_CHECK,
                      match.get(), nullptr) >= 0;

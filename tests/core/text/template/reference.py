@@ -40,9 +40,19 @@ def environment():
     return env
 
 
+@functools.cache
+def compiled(template):
+    return environment().from_string(template)
+
+
+def value(expression):
+    """What an expression without variables is worth; for a name that does not exist, an undefined value."""
+    return environment().compile_expression(expression, undefined_to_none=False)()
+
+
 def render(template, context):
     """{"output": text}, or {"error": sentence} whatever went wrong."""
     try:
-        return {"output": environment().from_string(template).render(**context)}
+        return {"output": compiled(template).render(**context)}
     except Exception as error:
         return {"error": f"{type(error).__name__}: {error}"}

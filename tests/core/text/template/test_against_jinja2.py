@@ -27,7 +27,7 @@ def ours(jobs):
     program = shlex.split(os.environ["MLXR_RENDER_LINES"])
     stdin = "".join(json.dumps(job) + "\n" for job in jobs)
     done = subprocess.run(program, input=stdin, capture_output=True, text=True, encoding="utf-8", check=True)
-    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    answers = [json.loads(line) for line in done.stdout.split("\n")[:-1]]  # splitlines() would cut at U+2028 as well
     assert len(answers) == len(jobs)
     return answers
 
@@ -66,7 +66,7 @@ def test_statements():
 VALUES = ["0", "1", "-1", "2.5", "true", "false", "none", "''", "'a'", "'b'", "'abc'", "'B'", "'2024'", "'2026'", "'é'", "[]", "[1]",
           "[1, 2]", "['a', 'b']", "(1,)", "(1, 2)", "{}", "{'a': 1}", "nosuch"]
 OPERATORS = ["==", "!=", "<", "<=", ">", ">=", "in", "not in", "and", "or", "+", "-", "*", "/", "//", "%", "**", "~"]
-TESTS = ["eq", "ne", "lt", "le", "gt", "ge", "in", "sameas", "lessthan", "greaterthan", "equalto"]
+TESTS = ["eq", "ne", "lt", "le", "gt", "ge", "in", "lessthan", "greaterthan", "equalto"]
 OF_TWO = ["[a, b] | min", "[a, b] | max", "[a, b] | sort", "[a, b] | sort(reverse=true)", "[a, b] | unique | list", "[a, b] | sum", "[a, b] == [b, a]",
           "[a, b] < [b, a]", "[a, b] >= (b, a)", "{'k': a} == {'k': b}", "[a, b].index(b)", "[a, b].count(a)", "(a, b) | select('gt', a) | list", "a < b < a",
           "[[a, b], [b, a]] | groupby(0) | map('first') | list", "{a: 1, b: 2} | length", "[a, b] | join(a)", "a | default(b, true)"]
@@ -76,37 +76,35 @@ OF_STRINGS = ["a.split(b)", "a.rsplit(b, 1)", "a.split(none, 1)", "a.rsplit(none
               "b.join(a)", "a.removeprefix(b)", "a.removesuffix(b)", "a.splitlines()", "a.splitlines(true)", "(a ~ b)[1:3]", "(a ~ b)[::-2]", "(a ~ b) | reverse",
               "(a ~ b) | upper, (a ~ b) | lower, (a ~ b) | title, (a ~ b) | capitalize, (a ~ b).title(), (a ~ b).swapcase()",
               "(a ~ b).isupper(), (a ~ b).islower(), (a ~ b).isspace(), (a ~ b).isalpha(), (a ~ b).isalnum(), (a ~ b).isdigit()",
-              "(a ~ b) | wordcount, (a ~ b) | length, (a ~ b) | tojson, (a ~ b) | tojson(ensure_ascii=true), (a ~ b) | escape, [a, b] | string",
+              "(a ~ b) | wordcount, (a ~ b) | length, (a ~ b) | tojson, (a ~ b) | tojson(ensure_ascii=true), [a, b] | string", "(a ~ b ~ '<&') | escape",
               "(a ~ b).center(7), (a ~ b).ljust(7), (a ~ b).rjust(7), (a ~ b).zfill(7)", "(a ~ b) | truncate(3, true, '!', 0)", "(a ~ b) | indent(2, true)",
-              "'%s-%5s|%-5s|%.2s' % (a, b, a, b)", "'{} {0}'.format(a), '{}{}'.format(a, b)"]
+              "'%s-%5s|%-5s|%.2s' % (a, b, a, b)", "'{} {}'.format(a, b), '{1}{0}{{}}'.format(a, b)", "'{} {0}'.format(a, b)", "'{0} {}'.format(a, b)"]
 
 
-def of_each_pair(values, expressions):
-    for a, b in itertools.product(values, repeat=2):
-        for expression in expressions:
-            yield {"template": "{% set a = " + a + " %}{% set b = " + b + " %}{{ " + expression + " }}", "context": {}}
-
-
-def assert_same_but_for_complex_numbers(jobs):
-    jobs = list(jobs)
+def assert_same_on_each_pair(values, expressions):
+    """Ours gets the values as literals; jinja2 as variables, so that it compiles each expression once."""
+    cases = list(itertools.product(expressions, values, values))
+    jobs = [{"template": "{% set a = " + a + " %}{% set b = " + b + " %}{{ " + e + " }}", "context": {}} for e, a, b in cases]
+    variables = {text: reference.value(text) for text in values}
     different = []
-    for job, mine in zip(jobs, ours(jobs)):
-        theirs = reference.render(**job)
-        if mine != theirs and (mine.get("output") != theirs.get("output") or mine.keys() != theirs.keys()) and "j)" not in theirs.get("output", ""):
+    for (expression, a, b), job, mine in zip(cases, jobs, ours(jobs)):
+        theirs = reference.render("{{ " + expression + " }}", {"a": variables[a], "b": variables[b]})
+        same = mine.keys() == theirs.keys() and mine.get("output") == theirs.get("output")
+        if not same and "j)" not in theirs.get("output", ""):  # Python has complex numbers
             different.append((job["template"], mine, theirs))
-    assert not different, f"{len(different)} of {len(jobs)} differ; the first: {different[:5]}"
+    assert not different, f"{len(different)} of {len(jobs)} differ; some: {different[::max(1, len(different) // 12)]}"
 
 
 def test_every_operator_on_every_pair_of_values():
-    assert_same_but_for_complex_numbers(of_each_pair(VALUES, [f"a {op} b" for op in OPERATORS]))
+    assert_same_on_each_pair(VALUES, [f"a {op} b" for op in OPERATORS])
 
 
 def test_every_comparing_test_and_filter_on_every_pair_of_values():
-    assert_same_but_for_complex_numbers(of_each_pair(VALUES, [f"a is {test}(b)" for test in TESTS] + OF_TWO))
+    assert_same_on_each_pair(VALUES, [f"a is {test}(b)" for test in TESTS] + OF_TWO)
 
 
 def test_every_operation_on_every_pair_of_strings():
-    assert_same_but_for_complex_numbers(of_each_pair(STRINGS, OF_STRINGS))
+    assert_same_on_each_pair(STRINGS, OF_STRINGS)
 
 
 # Space as Unicode has it, at every place where a template may have space.

@@ -63,14 +63,13 @@ def test_statements():
 
 
 # Generated input, as RE2's exhaustive tester has it: every pair of small values, every operation on two.
-VALUES = ["0", "1", "-1", "2.5", "true", "false", "none", "''", "'a'", "'b'", "'abc'", "'B'", "'2024'", "'2026'", "'é'", "[]", "[1]",
-          "[1, 2]", "['a', 'b']", "(1,)", "(1, 2)", "{}", "{'a': 1}", "nosuch"]
+VALUES = ["0", "1", "2.5", "true", "none", "''", "'a'", "'abc'", "'B'", "'2024'", "'2026'", "[]", "[1]", "[1, 2]", "(1, 2)", "{}", "{'a': 1}", "nosuch"]
 OPERATORS = ["==", "!=", "<", "<=", ">", ">=", "in", "not in", "and", "or", "+", "-", "*", "/", "//", "%", "**", "~"]
 TESTS = ["eq", "ne", "lt", "le", "gt", "ge", "in", "lessthan", "greaterthan", "equalto"]
 OF_TWO = ["[a, b] | min", "[a, b] | max", "[a, b] | sort", "[a, b] | sort(reverse=true)", "[a, b] | unique | list", "[a, b] | sum", "[a, b] == [b, a]",
           "[a, b] < [b, a]", "[a, b] >= (b, a)", "{'k': a} == {'k': b}", "[a, b].index(b)", "[a, b].count(a)", "(a, b) | select('gt', a) | list", "a < b < a",
           "[[a, b], [b, a]] | groupby(0) | map('first') | list", "{a: 1, b: 2} | length", "[a, b] | join(a)", "a | default(b, true)"]
-STRINGS = ["''", "'a'", "'aa'", "'ab'", "'ba'", "'aXbXa'", "' a  b '", "'a\\n\\r\\nb'", "'éa'", "'\\u3000'", "'\\u00a0x\\u2009'", "'Ab cD-e'", "'12'", "'_'"]
+STRINGS = ["''", "'a'", "'ab'", "'aXbXa'", "' a  b '", "'a\\n\\r\\nb'", "'éa'", "'\\u3000'", "'\\u00a0x\\u2009'", "'Ab cD-e_1'"]
 OF_STRINGS = ["a.split(b)", "a.rsplit(b, 1)", "a.split(none, 1)", "a.rsplit(none, 1)", "a.partition(b)", "a.rpartition(b)", "a.find(b)", "a.rfind(b)", "a.find(b, 1)",
               "a.count(b)", "a.replace(b, '-')", "a.replace(b, '-', 1)", "a.startswith(b)", "a.endswith(b)", "a.strip(b)", "a.lstrip(b)", "a.rstrip(b)", "a in b",
               "b.join(a)", "a.removeprefix(b)", "a.removesuffix(b)", "a.splitlines()", "a.splitlines(true)", "(a ~ b)[1:3]", "(a ~ b)[::-2]", "(a ~ b) | reverse",

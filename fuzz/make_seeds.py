@@ -1,4 +1,4 @@
-"""Writes what the fuzzers start from: `python make_seeds.py FOLDER` makes FOLDER/{gguf,chat_template,tokenizer}."""
+"""Writes what the fuzzers start from: `python make_seeds.py FOLDER` makes FOLDER/{gguf,chat_template,tokenizer,stop_matcher}."""
 
 import pathlib
 import sys
@@ -37,3 +37,4 @@ if __name__ == "__main__":
     hostile_gguf.main(folder / "gguf")
     write(folder / "chat_template", templates())
     write(folder / "tokenizer", texts())
+    write(folder / "stop_matcher", (b"one ## two ### three <|im_end|> \\\\ \\ abcdef\\ cd\\" * n for n in range(1, 5)))

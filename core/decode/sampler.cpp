@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
-#include <unordered_map>
 
 namespace mlxr::decode {
 namespace {
@@ -16,6 +16,13 @@ std::uint64_t seed_from_system() {
 // A uniform number in [0, 1) from the upper 53 bits: the same on every platform, unlike std::uniform_real_distribution.
 double uniform(std::mt19937_64& random) { return static_cast<double>(random() >> 11) * 0x1.0p-53; }
 
+// No NaN and no plus infinity.
+bool are_numbers(std::span<const float> logits) {
+  bool good = true;
+  for (const float l : logits) good &= l <= std::numeric_limits<float>::max();
+  return good;
+}
+
 }  // namespace
 
 Sampler::Sampler(const Sampling& options) : options_(options), random_(options.seed ? *options.seed : seed_from_system()) {}
@@ -24,49 +31,89 @@ std::optional<TokenId> Sampler::sample(std::span<const float> logits, std::span<
   const bool penalised =
       options_.repeat_last_n != 0 && (options_.repeat_penalty != 1 || options_.presence_penalty != 0 || options_.frequency_penalty != 0);
   if (penalised) {
-    penalised_.assign(logits.begin(), logits.end());
-    penalise(penalised_, history);
+    if (!are_numbers(logits)) return std::nullopt;
+    count(history);
+    penalise(logits);
     logits = penalised_;
   }
   const bool greedy = options_.temperature <= 0;
-  top_k(logits, greedy ? 1 : options_.top_k > 0 ? static_cast<std::size_t>(options_.top_k) : logits.size(), candidates_);
+  if (!greedy && options_.top_k <= 0) return draw_from_all(logits);
+  top_k(logits, greedy ? 1 : static_cast<std::size_t>(options_.top_k), candidates_);
   if (candidates_.empty()) return std::nullopt;
   if (candidates_.size() == 1) return candidates_[0].id;
-  for (auto& candidate : candidates_) candidate.logit /= options_.temperature;
-  return draw();
+  double mass = 0;
+  for (const Candidate& c : candidates_) mass += weight(c.logit, candidates_[0].logit);
+  return draw_from_candidates(mass);
 }
 
-void Sampler::penalise(std::vector<float>& logits, std::span<const TokenId> history) const {
-  if (options_.repeat_last_n > 0 && history.size() > static_cast<std::size_t>(options_.repeat_last_n)) {
-    history = history.last(options_.repeat_last_n);
+void Sampler::count(std::span<const TokenId> history) {
+  const std::size_t window = options_.repeat_last_n > 0 ? static_cast<std::size_t>(options_.repeat_last_n) : history.size();
+  for (; counted_to_ < history.size(); ++counted_to_) ++counts_[history[counted_to_]];
+  for (; counted_from_ + window < counted_to_; ++counted_from_) {
+    const auto at = counts_.find(history[counted_from_]);
+    if (--at->second == 0) counts_.erase(at);
   }
-  std::unordered_map<TokenId, int> counts;
-  for (TokenId id : history) ++counts[id];
-  for (const auto& [id, count] : counts) {
+}
+
+void Sampler::penalise(std::span<const float> logits) {
+  constexpr float kLargest = std::numeric_limits<float>::max();
+  penalised_.assign(logits.begin(), logits.end());
+  for (const auto& [id, count] : counts_) {
     if (id < 0 || id >= static_cast<TokenId>(logits.size())) continue;
-    float& logit = logits[id];
+    float logit = logits[id];
+    if (logit < -kLargest) continue;  // a token that cannot come stays so
     logit = logit > 0 ? logit / options_.repeat_penalty : logit * options_.repeat_penalty;
     logit -= options_.presence_penalty + options_.frequency_penalty * static_cast<float>(count);
+    penalised_[id] = std::clamp(logit, -kLargest, kLargest);
   }
 }
 
-TokenId Sampler::draw() {
-  // Probabilities of the candidates, relative to the most likely one.
-  std::vector<double> p(candidates_.size());
-  double sum = 0;
-  for (std::size_t i = 0; i < p.size(); ++i) sum += p[i] = std::exp(static_cast<double>(candidates_[i].logit) - candidates_[0].logit);
-  std::size_t kept = p.size();
+double Sampler::weight(float logit, float most) const {
+  return std::exp((static_cast<double>(logit) - most) / static_cast<double>(options_.temperature));
+}
+
+std::optional<TokenId> Sampler::draw_from_all(std::span<const float> logits) {
+  top_k(logits, 1, candidates_);
+  if (candidates_.empty()) return std::nullopt;
+  const auto [best, most] = candidates_[0];
+  weights_.clear();
+  for (const float logit : logits) weights_.push_back(weight(logit, most));
+  const auto sum = [](const std::vector<double>& w) { return std::accumulate(w.begin(), w.end(), 0.0); };
+  if (options_.top_p < 1) {  // a sorted list is needed, but nearly always a short one
+    const double all = sum(weights_), wanted = options_.top_p * all;
+    double reached = 0;
+    for (std::size_t k = 64; reached < wanted; k *= 8) {
+      top_k(logits, k, candidates_);
+      reached = 0;
+      for (const Candidate& c : candidates_) reached += weight(c.logit, most);
+      if (k >= logits.size()) break;  // tokens of minus infinity are never candidates
+    }
+    return draw_from_candidates(all);
+  }
+  for (double& w : weights_) w = w < options_.min_p ? 0 : w;
+  double left = uniform(random_) * sum(weights_);
+  for (std::size_t i = 0; i < weights_.size(); ++i) {
+    left -= weights_[i];
+    if (left < 0) return static_cast<TokenId>(i);
+  }
+  return best;  // rounding left a rest
+}
+
+TokenId Sampler::draw_from_candidates(double mass_of_all) {
+  weights_.clear();
+  for (const Candidate& c : candidates_) weights_.push_back(weight(c.logit, candidates_[0].logit));
+  std::size_t kept = weights_.size();
   if (options_.top_p < 1) {
     double reached = 0;
-    for (kept = 0; kept < p.size() && reached < options_.top_p * sum; ++kept) reached += p[kept];
+    for (kept = 0; kept < weights_.size() && reached < options_.top_p * mass_of_all; ++kept) reached += weights_[kept];
   }
-  while (kept > 1 && p[kept - 1] < options_.min_p) --kept;
+  while (kept > 1 && weights_[kept - 1] < options_.min_p) --kept;
   kept = std::max<std::size_t>(kept, 1);
 
-  const double mass = std::accumulate(p.begin(), p.begin() + static_cast<std::ptrdiff_t>(kept), 0.0);
+  const double mass = std::accumulate(weights_.begin(), weights_.begin() + static_cast<std::ptrdiff_t>(kept), 0.0);
   double left = uniform(random_) * mass;
   for (std::size_t i = 0; i < kept; ++i) {
-    left -= p[i];
+    left -= weights_[i];
     if (left < 0) return candidates_[i].id;
   }
   return candidates_[kept - 1].id;
@@ -79,12 +126,9 @@ Logprobs logprobs(std::span<const float> logits, TokenId chosen, int n_top) {
   const float norm = most + static_cast<float>(std::log(sum));
 
   Logprobs result{logits[chosen] - norm, {}};
-  std::vector<TokenId> ids(logits.size());
-  std::iota(ids.begin(), ids.end(), 0);
-  const auto n = std::min<std::size_t>(std::max(n_top, 0), ids.size());
-  std::partial_sort(ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(n), ids.end(),
-                    [&](TokenId a, TokenId b) { return logits[a] > logits[b] || (logits[a] == logits[b] && a < b); });
-  for (std::size_t i = 0; i < n; ++i) result.top.emplace_back(ids[i], logits[ids[i]] - norm);
+  std::vector<Candidate> best;
+  top_k(logits, static_cast<std::size_t>(std::max(n_top, 0)), best);
+  for (const Candidate& c : best) result.top.emplace_back(c.id, c.logit - norm);
   return result;
 }
 
@@ -94,7 +138,7 @@ std::string problem_with(const Sampling& o) {
   if (o.top_k < 0) return "top_k must be 0 (all) or more";
   if (outside(o.top_p, 0, 1)) return "top_p must be between 0 and 1";
   if (outside(o.min_p, 0, 1)) return "min_p must be between 0 and 1";
-  if (!(o.repeat_penalty > 0) || o.repeat_penalty > 100) return "repeat_penalty must be above 0 and at most 100";
+  if (outside(o.repeat_penalty, 0.01f, 100)) return "repeat_penalty must be between 0.01 and 100";
   if (o.repeat_last_n < -1) return "repeat_last_n must be -1 (the whole context), 0 (off) or more";
   if (outside(o.presence_penalty, -100, 100)) return "presence_penalty must be between -100 and 100";
   if (outside(o.frequency_penalty, -100, 100)) return "frequency_penalty must be between -100 and 100";

@@ -5,6 +5,7 @@
 #include <optional>
 #include <random>
 #include <span>
+#include <unordered_map>
 #include <vector>
 
 #include <mlxrunner/engine.h>
@@ -13,23 +14,29 @@
 
 namespace mlxr::decode {
 
-// The order is: penalties over the recent tokens, temperature, top-k, top-p, min-p, draw. Belongs to one request.
+// Works in this order: penalties over the recent tokens, temperature, top-k, top-p, min-p, draw. Belongs to one request.
 class Sampler {
  public:
   explicit Sampler(const Sampling& options);
 
-  // logits (vocabulary). `history` is the prompt and what was generated, oldest first. Nothing when one cannot choose from these logits
-  // (see top_k).
+  // logits (vocabulary). `history` is the prompt and what was generated, oldest first; from call to call it may only grow. Returns nothing
+  // when the model's logits are no basis for a choice (see top_k), whatever the options are.
   std::optional<TokenId> sample(std::span<const float> logits, std::span<const TokenId> history);
 
  private:
-  void penalise(std::vector<float>& logits, std::span<const TokenId> history) const;
-  TokenId draw();
+  void count(std::span<const TokenId> history);
+  void penalise(std::span<const float> logits);
+  std::optional<TokenId> draw_from_all(std::span<const float> logits);
+  TokenId draw_from_candidates(double mass_of_all);
+  double weight(float logit, float most) const;  // exp((logit - most) / temperature)
 
   Sampling options_;
   std::mt19937_64 random_;
+  std::unordered_map<TokenId, int> counts_;  // of history[counted_from_, counted_to_)
+  std::size_t counted_from_ = 0, counted_to_ = 0;
   std::vector<float> penalised_;
   std::vector<Candidate> candidates_;
+  std::vector<double> weights_;
 };
 
 // Log-probabilities under softmax(logits): of `chosen`, and of the `n_top` most likely, most likely first. Ties: the lower id first.

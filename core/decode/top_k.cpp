@@ -28,6 +28,7 @@ Found look(const float* logits, float threshold) {
 
 void top_k(std::span<const float> logits, std::size_t k, std::vector<Candidate>& result) {
   result.clear();
+  if (k == 0) return;
   k = std::min(k, logits.size());
   float threshold = -std::numeric_limits<float>::infinity();  // what a logit must exceed; the least of `result` once that is full
   for (std::size_t begin = 0; begin < logits.size(); begin += kBlock) {

@@ -14,8 +14,8 @@ struct Candidate {
 };
 
 // The k largest logits, the largest first, of equal ones the lower id first. Tokens of logit minus infinity are never among them.
-// Empty when one cannot choose from these logits: a NaN or plus infinity is among them, or all are minus infinity. Damaged weights make
-// such.
+// The result is empty when these logits are no basis for a choice: one of them is NaN or plus infinity, or all are minus infinity. A
+// model whose weights are damaged computes such logits.
 void top_k(std::span<const float> logits, std::size_t k, std::vector<Candidate>& result);
 
 }  // namespace mlxr::decode

@@ -1,21 +1,14 @@
 #include "core/engine/loaded_model.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "core/formats/file_type.h"
 #include "core/models/config.h"
 #include "core/models/runnable.h"
-#include "core/text/utf8.h"
 #include "platform/cpu.h"
 
 namespace mlxr::engine {
 namespace {
-
-// Where a file has no template: plain turns, as base models have seen them in text.
-constexpr std::string_view kPlainTemplate =
-    "{% for m in messages %}{% if m.role == 'system' %}{{ m.content }}\n\n{% elif m.role == 'user' %}User: {{ m.content }}\n"
-    "{% else %}Assistant: {{ m.content }}\n{% endif %}{% endfor %}{% if add_generation_prompt %}Assistant:{% endif %}";
 
 // How many contexts' worth of blocks an arena has at most: that many long requests can be in flight at once.
 constexpr int kContextsInArena = 4;
@@ -133,6 +126,7 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(platform::OpenFile opened
   if (!(*file)->unchanged())
     return fail(ErrorCode::kCorrupt, path.string() + " was changed by another program while it was loaded. Load it again.");
   add_warning(info, (*panels)->problem());
+  for (const auto& warning : (*tokenizer)->warnings()) add_warning(info, warning);
 
   model->metadata_ = (*file)->share_metadata();
   model->panels_ = std::move(*panels);
@@ -140,15 +134,8 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(platform::OpenFile opened
   model->panels_->keep();
   model->tokenizer_ = std::move(*tokenizer);
   model->transformer_ = std::move(*transformer);
-  model->ops_ = ops;
   model->arena_ = std::make_unique<kv::Arena>(cache->layout, cache->blocks, *ops);
-  const auto& t = *model->tokenizer_;
-  if (t.bos()) model->bos_ = text::utf8_repair(t.piece(*t.bos(), true));  // it goes into JSON, which is UTF-8
-  if (t.eos()) model->eos_ = text::utf8_repair(t.piece(*t.eos(), true));
-  model->template_ = text::ChatTemplate::parse(info.chat_template.empty() ? kPlainTemplate : std::string_view(info.chat_template));
-  if (!model->template_) {  // the file's fault or MLXR's, never the request's
-    model->template_ = fail(ErrorCode::kUnsupported, "MLXR cannot use this model's " + model->template_.error().message);
-  }
+  model->chat_ = text::ChatFormat::make(info.chat_template, *model->tokenizer_);
   return model;
 }
 
@@ -169,23 +156,16 @@ std::string LoadedModel::detokenize(const std::vector<TokenId>& tokens, bool spe
   return result + out.finish();
 }
 
-Result<std::string> LoadedModel::render_chat_text(std::string_view context_json) const {
-  if (!template_) return fail(template_.error());
-  auto context = nlohmann::ordered_json::parse(context_json, nullptr, false);
-  if (!context.is_object()) return fail(ErrorCode::kInvalidArgument, "The template's context is not a JSON object.");
-  if (!context.contains("bos_token")) context["bos_token"] = bos_;
-  if (!context.contains("eos_token")) context["eos_token"] = eos_;
-  return template_->render(context.dump());
+Result<std::string> LoadedModel::render_chat_text(std::string_view context_json, ChatOptions options) const {
+  if (!chat_) return fail(chat_.error());
+  auto prompt = chat_->text(context_json, options.continue_final_message);
+  if (!prompt) return fail(prompt.error());
+  return prompt->bytes();
 }
 
-Result<std::vector<TokenId>> LoadedModel::render_chat(std::string_view context_json) const {
-  const auto prompt = render_chat_text(context_json);
-  if (!prompt) return fail(prompt.error());
-  // Templates write BOS themselves where the model wants one; where they do not, the tokenizer's rule holds.
-  const bool has_bos = !bos_.empty() && prompt->starts_with(bos_);
-  auto tokens = tokenizer_->encode(*prompt, {.add_special = !has_bos, .parse_special = true});
-  if (tokens.empty()) return fail(ErrorCode::kInvalidArgument, "The chat template made an empty prompt.");
-  return tokens;
+Result<std::vector<TokenId>> LoadedModel::render_chat(std::string_view context_json, ChatOptions options) const {
+  if (!chat_) return fail(chat_.error());
+  return chat_->tokens(context_json, options.continue_final_message);
 }
 
 }  // namespace mlxr::engine

@@ -11,7 +11,7 @@
 #include "core/formats/checkpoint.h"
 #include "core/kv/arena.h"
 #include "core/models/transformer.h"
-#include "core/text/chat_template.h"
+#include "core/text/chat_format.h"
 #include "core/text/tokenizer.h"
 #include "platform/mapping_guard.h"
 
@@ -32,8 +32,8 @@ class LoadedModel final : public Model {
   const ModelInfo& info() const override { return info_; }
   std::vector<TokenId> tokenize(std::string_view text, TokenizeOptions options) const override;
   std::string detokenize(const std::vector<TokenId>& tokens, bool special) const override;
-  Result<std::vector<TokenId>> render_chat(std::string_view context_json) const override;
-  Result<std::string> render_chat_text(std::string_view context_json) const override;
+  Result<std::vector<TokenId>> render_chat(std::string_view context_json, ChatOptions options) const override;
+  Result<std::string> render_chat_text(std::string_view context_json, ChatOptions options) const override;
 
   const models::Transformer& transformer() const { return *transformer_; }
   const text::Tokenizer& tokenizer() const { return *tokenizer_; }
@@ -58,8 +58,7 @@ class LoadedModel final : public Model {
   std::unique_ptr<const models::Transformer> transformer_;
   std::unique_ptr<kv::Arena> arena_;
   PromptPace pace_;
-  std::string bos_, eos_;
-  Result<text::ChatTemplate> template_ = fail(ErrorCode::kNotFound, "The model has no chat template.");
+  Result<text::ChatFormat> chat_ = fail(ErrorCode::kNotFound, "The model has no chat template.");
 };
 
 }  // namespace mlxr::engine

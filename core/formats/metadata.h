@@ -19,6 +19,9 @@ namespace mlxr::formats {
 using Value = std::variant<std::monostate, bool, std::int64_t, double, std::string_view, std::vector<bool>, std::vector<std::int64_t>,
                            std::vector<float>, std::vector<std::string_view>>;
 
+// What a value is, for a message: "an integer", "a list of strings".
+std::string_view kind_of(const Value& value);
+
 class Metadata {
  public:
   const Value* find(std::string_view key) const;
@@ -26,11 +29,12 @@ class Metadata {
   // The value, or nothing when the key is absent or of another type.
   std::optional<std::int64_t> integer(std::string_view key) const;
   std::optional<double> number(std::string_view key) const;  // an integer counts as a number
-  std::optional<bool> boolean(std::string_view key) const;
+  std::optional<bool> boolean(std::string_view key) const;   // so do the integers 0 and 1
   std::optional<std::string_view> string(std::string_view key) const;
   std::span<const std::string_view> strings(std::string_view key) const;  // empty when absent
   std::span<const float> floats(std::string_view key) const;
   std::span<const std::int64_t> integers(std::string_view key) const;
+  std::optional<std::vector<float>> numbers(std::string_view key) const;  // of floats or of integers
 
   // Adds a value. False when the key is there already.
   bool insert(std::string key, Value value);

@@ -5,6 +5,7 @@
 
 #include "core/formats/printable.h"
 #include "core/text/bpe_merges.h"
+#include "core/text/normalize.h"
 #include "core/text/pretokenizer.h"
 #include "core/text/tokenizer_vocabulary.h"
 #include "core/text/utf8.h"
@@ -59,11 +60,12 @@ const Alphabet& alphabet() {
 
 class ByteLevelBpe final : public VocabularyTokenizer {
  public:
-  ByteLevelBpe(Vocabulary vocabulary, Pretokenizer pretokenizer, MergeTable merges, bool ignore_merges)
+  ByteLevelBpe(Vocabulary vocabulary, Pretokenizer pretokenizer, MergeTable merges, const PretokenizerRules& rules)
       : VocabularyTokenizer(std::move(vocabulary)),
         pretokenizer_(std::move(pretokenizer)),
         merges_(std::move(merges)),
-        ignore_merges_(ignore_merges) {
+        ignore_merges_(rules.ignore_merges),
+        nfc_(rules.nfc) {
     for (std::size_t byte = 0; byte < 256; ++byte) byte_ids_[byte] = vocab_.find(alphabet().letter[byte]).value_or(-1);
   }
 
@@ -71,7 +73,8 @@ class ByteLevelBpe final : public VocabularyTokenizer {
   void encode_plain(std::string_view text, bool, std::vector<TokenId>& out) const override {
     std::vector<BpeSymbol> symbols;
     std::vector<BpeCandidate> heap;
-    std::string spelled;
+    std::string spelled, normal;
+    if (nfc_ && !plainly_nfc(text)) text = normal = to_nfc(text);
     for (const auto word : pretokenizer_.split(text)) {
       if (ignore_merges_) {
         spelled.clear();
@@ -147,11 +150,12 @@ class ByteLevelBpe final : public VocabularyTokenizer {
 
   Pretokenizer pretokenizer_;
   MergeTable merges_;
-  bool ignore_merges_;
+  bool ignore_merges_, nfc_;
   std::array<TokenId, 256> byte_ids_;
 };
 
-Result<MergeTable> read_merges(std::span<const std::string_view> merges, const Vocabulary& vocabulary) {
+// Merges whose two tokens or whose result the vocabulary lacks are left out, with a warning: nothing could ever apply them.
+Result<MergeTable> read_merges(std::span<const std::string_view> merges, Vocabulary& vocabulary) {
   std::vector<std::string_view> halves(merges.size() * 2);
   for (std::size_t rank = 0; rank < merges.size(); ++rank) {
     const std::size_t space = std::min(merges[rank].find(' ', 1), merges[rank].size());  // a letter of the alphabet is never a space
@@ -164,29 +168,42 @@ Result<MergeTable> read_merges(std::span<const std::string_view> merges, const V
   MergeTable table(merges.size());
   std::string joined;
   TokenId expected = -1;
+  std::size_t left_out = 0, first_left_out = 0;
   for (std::size_t rank = 0; rank < merges.size(); ++rank) {
     const TokenId left = ids[rank * 2], right = ids[rank * 2 + 1];
     joined.assign(halves[rank * 2]).append(halves[rank * 2 + 1]);
     // Most vocabularies list merged tokens in the order of their merges: look there before searching.
     const bool in_order = vocabulary.contains(expected) && vocabulary.text(expected) == joined;
     const TokenId merged = in_order ? expected : vocabulary.find(joined).value_or(-1);
-    if (left < 0 || right < 0 || merged < 0 || halves[rank * 2 + 1].empty())
-      return fail(ErrorCode::kCorrupt, "The model file is damaged: merge " + std::to_string(rank) + " (" +
-                                           formats::printable(merges[rank]) +
-                                           ") does not join two tokens of the vocabulary to a third. Download it again.");
+    if (left < 0 || right < 0 || merged < 0 || halves[rank * 2 + 1].empty()) {
+      if (left_out++ == 0) first_left_out = rank;
+      continue;
+    }
     table.insert(left, right, {static_cast<std::uint32_t>(rank), merged});
     expected = merged + 1;
   }
+  if (left_out == 0) return table;
+  const std::string first = "merge " + std::to_string(first_left_out) + " (" + formats::printable(merges[first_left_out]) + ")";
+  if (left_out == merges.size())
+    return fail(ErrorCode::kCorrupt, "The model file is damaged: none of its merges joins two tokens of its vocabulary to a third, as " +
+                                         first + " should. Download it again.");
+  vocabulary.warn(std::to_string(left_out) + " of " + std::to_string(merges.size()) +
+                  " merges name tokens that the vocabulary lacks, the first is " + first + "; they are ignored.");
   return table;
 }
 
 }  // namespace
 
 Result<std::unique_ptr<const Tokenizer>> make_byte_level_bpe(const formats::Metadata& metadata) {
-  const auto rules = pretokenizer_rules(metadata.string("tokenizer.ggml.pre").value_or("default"));
+  const auto pre = metadata.string("tokenizer.ggml.pre");
+  const auto rules = pretokenizer_rules(pre.value_or("default"));
   if (!rules) return fail(rules.error());
   auto vocabulary = Vocabulary::from_metadata(metadata, {.bos = {}, .eos = {}, .add_bos = rules->add_bos, .add_eos = false});
   if (!vocabulary) return fail(vocabulary.error());
+  if (!pre)
+    vocabulary->warn(
+        "The model file does not name its pre-tokenizer (tokenizer.ggml.pre). MLXR uses the default one; if it is the wrong one, answers "
+        "get worse.");
   const auto list = metadata.strings("tokenizer.ggml.merges");
   if (list.empty())
     return fail(ErrorCode::kCorrupt, "The model file has no merges: tokenizer.ggml.merges is missing or empty. Use a complete file.");
@@ -194,7 +211,7 @@ Result<std::unique_ptr<const Tokenizer>> make_byte_level_bpe(const formats::Meta
   if (!merges) return fail(merges.error());
   auto pretokenizer = Pretokenizer::compile(rules->patterns);
   if (!pretokenizer) return fail(pretokenizer.error());
-  return std::make_unique<const ByteLevelBpe>(std::move(*vocabulary), std::move(*pretokenizer), std::move(*merges), rules->ignore_merges);
+  return std::make_unique<const ByteLevelBpe>(std::move(*vocabulary), std::move(*pretokenizer), std::move(*merges), *rules);
 }
 
 }  // namespace mlxr::text

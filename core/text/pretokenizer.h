@@ -14,6 +14,7 @@ struct PretokenizerRules {
   std::vector<std::string_view> patterns;  // applied in turn, each to the pieces that the one before left
   bool ignore_merges = false;              // a word that is a token is taken whole, whatever the merges say
   bool add_bos = false;                    // when the file does not say
+  bool nfc = false;                        // text is brought into the normal form NFC first
 };
 
 // Errors: kUnsupported, naming the name.

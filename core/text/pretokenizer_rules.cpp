@@ -63,6 +63,7 @@ struct Family {
   std::array<std::string_view, 6> patterns;
   bool ignore_merges = false;
   bool add_bos = false;
+  bool nfc = false;
 };
 
 const Family kFamilies[] = {
@@ -78,9 +79,9 @@ const Family kFamilies[] = {
      .add_bos = true},
     {.names = {"dbrx", "smaug-bpe", "chatglm-bpe"}, .patterns = {kLlama3}},
     {.names = {"glm4", "glm5"}, .patterns = {kLlama3}, .ignore_merges = true},
-    {.names = {"qwen2", "deepseek-r1-qwen", "kormo", "f2llmv2", "stablelm2", "hunyuan", "solar-open", "megrez", "grok-2"},
-     .patterns = {kQwen2}},
-    {.names = {"qwen35"}, .patterns = {kQwen35}},
+    {.names = {"qwen2", "deepseek-r1-qwen"}, .patterns = {kQwen2}, .nfc = true},
+    {.names = {"kormo", "f2llmv2", "stablelm2", "hunyuan", "solar-open", "megrez", "grok-2"}, .patterns = {kQwen2}},
+    {.names = {"qwen35"}, .patterns = {kQwen35}, .nfc = true},
     {.names = {"gpt-4o", "llama4", "kanana2", "talkie", "minimax-m2"}, .patterns = {kGpt4o}},
     {.names = {"tekken"}, .patterns = {kTekken}, .ignore_merges = true, .add_bos = true},
     {.names = {"deepseek-llm"}, .patterns = {kNewline, kDeepseekLetters, kDeepseekPunctuation, kTrailingSpace, kDeepseekCjk, R"(\p{N}+)"}},
@@ -98,7 +99,7 @@ const Family kFamilies[] = {
 Result<PretokenizerRules> pretokenizer_rules(std::string_view name) {
   for (const Family& family : kFamilies) {
     if (name.empty() || std::ranges::find(family.names, name) == family.names.end()) continue;
-    PretokenizerRules rules{.patterns = {}, .ignore_merges = family.ignore_merges, .add_bos = family.add_bos};
+    PretokenizerRules rules{.patterns = {}, .ignore_merges = family.ignore_merges, .add_bos = family.add_bos, .nfc = family.nfc};
     for (const auto pattern : family.patterns)
       if (!pattern.empty()) rules.patterns.push_back(pattern);
     return rules;

@@ -46,14 +46,14 @@ std::optional<std::uint8_t> byte_named(std::string_view text) {
 
 class SentencePieceBpe final : public VocabularyTokenizer {
  public:
-  SentencePieceBpe(Vocabulary vocabulary, std::span<const float> scores, std::array<TokenId, 256> byte_ids, std::optional<TokenId> unknown,
+  SentencePieceBpe(Vocabulary vocabulary, std::vector<float> scores, std::array<TokenId, 256> byte_ids, std::optional<TokenId> unknown,
                    bool add_space_prefix)
       : VocabularyTokenizer(std::move(vocabulary)),
-        scores_(scores),
+        scores_(std::move(scores)),
         byte_ids_(byte_ids),
         unknown_(unknown),
         add_space_prefix_(add_space_prefix) {
-    for (const auto text : vocab_.texts()) longest_ = std::max(longest_, text.size());
+    for (const auto text : vocab_.texts()) longest_ = std::max(longest_, std::min(text.size(), kLongestSearched));
   }
 
  protected:
@@ -115,11 +115,11 @@ class SentencePieceBpe final : public VocabularyTokenizer {
     }
   }
 
-  std::span<const float> scores_;
+  std::vector<float> scores_;
   std::array<TokenId, 256> byte_ids_;  // -1 where the vocabulary has none
   std::optional<TokenId> unknown_;
   bool add_space_prefix_;
-  std::size_t longest_ = 0;  // bytes of the longest token
+  std::size_t longest_ = 0;  // bytes of the longest token that is searched for
 };
 
 }  // namespace
@@ -127,13 +127,17 @@ class SentencePieceBpe final : public VocabularyTokenizer {
 Result<std::unique_ptr<const Tokenizer>> make_sentencepiece_bpe(const formats::Metadata& metadata) {
   auto vocabulary = Vocabulary::from_metadata(metadata, {.bos = 1, .eos = 2, .add_bos = true, .add_eos = false});
   if (!vocabulary) return fail(vocabulary.error());
-  const auto scores = metadata.floats("tokenizer.ggml.scores");
+  constexpr std::string_view kScores = "tokenizer.ggml.scores";
+  const auto numbers = metadata.numbers(kScores);
+  if (const auto* value = metadata.find(kScores); value && !numbers)
+    return fail(ErrorCode::kUnsupported, "MLXR cannot read this model file: " + std::string(kScores) + " is " +
+                                             std::string(formats::kind_of(*value)) + ", not a list of numbers.");
+  auto scores = numbers.value_or(std::vector<float>());
   const auto count = static_cast<std::size_t>(vocabulary->size());
   if (scores.size() != count)
     return fail(ErrorCode::kCorrupt, "The model file is damaged: tokenizer.ggml.scores has " + std::to_string(scores.size()) +
                                          " numbers for " + std::to_string(count) + " tokens. Download it again.");
-  const auto unknown = special_id(metadata, "tokenizer.ggml.unknown_token_id", count);
-  if (!unknown) return fail(unknown.error());
+  const auto unknown = vocabulary->special_id(metadata, "tokenizer.ggml.unknown_token_id");
 
   std::array<TokenId, 256> byte_ids;
   byte_ids.fill(-1);
@@ -148,7 +152,7 @@ Result<std::unique_ptr<const Tokenizer>> make_sentencepiece_bpe(const formats::M
     byte_ids[*byte] = id;
   }
   const bool add_space_prefix = metadata.boolean("tokenizer.ggml.add_space_prefix").value_or(true);
-  return std::make_unique<const SentencePieceBpe>(std::move(*vocabulary), scores, byte_ids, *unknown, add_space_prefix);
+  return std::make_unique<const SentencePieceBpe>(std::move(*vocabulary), std::move(scores), byte_ids, unknown, add_space_prefix);
 }
 
 }  // namespace mlxr::text

@@ -21,18 +21,29 @@ Result<std::unique_ptr<const Tokenizer>> Tokenizer::from_metadata(const formats:
 }
 
 std::vector<TokenId> VocabularyTokenizer::encode(std::string_view text, EncodeOptions options) const {
-  std::string repaired;
-  if (!utf8_valid(text)) text = repaired = utf8_repair(text);
+  return utf8_valid(text) ? encode(text, {}, options) : encode(utf8_repair(text), {}, options);
+}
 
+std::vector<TokenId> VocabularyTokenizer::encode(const MarkedText& text, EncodeOptions options) const {
+  return encode(text.bytes(), text.content(), options);
+}
+
+std::vector<TokenId> VocabularyTokenizer::encode(std::string_view text, std::span<const Span> content, EncodeOptions options) const {
   const BosEos& ends = vocab_.bos_eos();
   std::vector<TokenId> out;
   out.reserve(text.size() / 3 + 2);
   if (options.add_special && ends.add_bos && ends.bos) out.push_back(*ends.bos);
 
+  // Control tokens are the template's alone. `content` shrinks as the scan passes its spans.
+  const auto counts = [&](const SpecialTokens::Match& match) {
+    if (!vocab_.is_control(match.id)) return true;
+    while (!content.empty() && content.front().end <= match.offset) content = content.subspan(1);
+    return content.empty() || content.front().begin >= match.offset + match.length;
+  };
   const SpecialTokens& specials = vocab_.specials(options.parse_special);
   bool after_special = true;
   for (std::size_t at = 0; at < text.size();) {
-    const auto match = specials.next(text, at);
+    const auto match = specials.next(text, at, counts);
     const std::size_t end = match ? match->offset : text.size();
     if (end > at) {
       encode_plain(text.substr(at, end - at), after_special, out);
@@ -45,7 +56,7 @@ std::vector<TokenId> VocabularyTokenizer::encode(std::string_view text, EncodeOp
     at = match ? end + match->length : end;
   }
 
-  if (options.add_special && ends.add_eos && ends.eos) out.push_back(*ends.eos);
+  if (options.add_special && options.add_eos && ends.add_eos && ends.eos) out.push_back(*ends.eos);
   return out;
 }
 

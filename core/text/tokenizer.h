@@ -19,6 +19,7 @@
 #include <mlxrunner/result.h>
 
 #include "core/formats/metadata.h"
+#include "core/text/marked_text.h"
 
 namespace mlxr::text {
 
@@ -26,6 +27,7 @@ using TokenId = std::int32_t;
 
 struct EncodeOptions {
   bool add_special = false;    // put BOS before and EOS after where the file asks for them
+  bool add_eos = true;         // false: add_special means BOS alone, because the text is to go on
   bool parse_special = false;  // "<|im_end|>" in the text becomes the control token; user-defined tokens are always recognised
 };
 
@@ -39,6 +41,9 @@ class Tokenizer {
 
   // Never fails: bytes that are not UTF-8 are encoded as the reference implementation encodes them.
   virtual std::vector<TokenId> encode(std::string_view text, EncodeOptions options = {}) const = 0;
+  // The same, but with parse_special a control token counts only where the template wrote all of it. In everything else the spans change
+  // nothing: words and merges run across their borders. The text must be valid UTF-8.
+  virtual std::vector<TokenId> encode(const MarkedText& text, EncodeOptions options = {}) const = 0;
 
   // The bytes that a token stands for; may be part of a UTF-8 character. Control tokens: "" unless `special` is true, then their name.
   virtual std::string piece(TokenId id, bool special = false) const = 0;
@@ -49,8 +54,8 @@ class Tokenizer {
   virtual bool is_control(TokenId id) const = 0;
   // True for every token that ends an answer (EOS, <|im_end|>, <end_of_turn>, <|eot_id|>, ...).
   virtual bool ends_generation(TokenId id) const = 0;
-  // The id of a token by its exact text in the vocabulary.
-  virtual std::optional<TokenId> find(std::string_view token_text) const = 0;
+  // Sentences about what is odd in the file and was worked around; usually none.
+  virtual const std::vector<std::string>& warnings() const = 0;
 };
 
 // Turns a stream of tokens into text. Never emits half a UTF-8 character: incomplete bytes wait for the next token;

@@ -1,6 +1,7 @@
 // Finds special tokens ("<|im_end|>", "<table>") in running text.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
@@ -24,10 +25,43 @@ class SpecialTokens {
   SpecialTokens(std::span<const std::string_view> texts, std::vector<std::int32_t> ids);
 
   // The leftmost match at or after `from`, the longest one at its position.
-  std::optional<Match> next(std::string_view text, std::size_t from) const;
+  std::optional<Match> next(std::string_view text, std::size_t from) const {
+    return next(text, from, [](const Match&) { return true; });
+  }
+  // The same among the matches for which accept(match) is true.
+  template <typename Accept>
+  std::optional<Match> next(std::string_view text, std::size_t from, Accept accept) const {
+    for (std::size_t at = from; at < text.size() && !sorted_.empty(); ++at) {
+      std::optional<Match> best;
+      each_at(text, at, [&](const Match& match) {
+        if (accept(match)) best = match;
+      });
+      if (best) return best;
+    }
+    return std::nullopt;
+  }
 
  private:
-  std::optional<Match> longest_at(std::string_view text, std::size_t at) const;
+  // Calls f(match) for every match at a position, from the shortest to the longest. Narrows the range of candidates byte by byte; a
+  // candidate that ends where we stand is the shortest of the range and so its first.
+  template <typename F>
+  void each_at(std::string_view text, std::size_t at, F f) const {
+    const auto first = static_cast<unsigned char>(text[at]);
+    auto low = sorted_.begin() + first_byte_[first];
+    auto high = sorted_.begin() + first_byte_[first + 1u];
+    const auto text_of = [&](std::int32_t id) { return texts_[static_cast<std::size_t>(id)]; };
+    for (std::size_t depth = 1; low != high; ++depth) {
+      if (text_of(*low).size() == depth) {
+        f(Match{at, depth, *low});
+        while (low != high && text_of(*low).size() == depth) ++low;
+      }
+      if (at + depth == text.size()) break;
+      const auto byte_at_depth = [&](std::int32_t id) { return static_cast<unsigned char>(text_of(id)[depth]); };
+      const auto range = std::ranges::equal_range(low, high, static_cast<unsigned char>(text[at + depth]), {}, byte_at_depth);
+      low = range.begin();
+      high = range.end();
+    }
+  }
 
   std::span<const std::string_view> texts_;
   std::vector<std::int32_t> sorted_;             // ids ordered by their texts

@@ -27,19 +27,85 @@ std::uint32_t hash_of(std::string_view text, std::uint64_t key) {
   return static_cast<std::uint32_t>(hash >> 32);
 }
 
+// In vocabularies with HTML tags it is strikethrough, not an end: there it is not a control token.
+constexpr std::string_view kStrikethrough = "</s>";
+
 // Names under which the families in use end an answer. The file's EOS, EOT and EOM ids count as well.
 constexpr std::array<std::string_view, 22> kEndNames = {
-    "<|im_end|>", "<end_of_turn>", "<|eot_id|>", "<|eom_id|>",         "<|end|>",   "<|endoftext|>",    "<|end_of_text|>",
-    "</s>",       "<eos>",         "<|return|>", "<|call|>",           "<|calls|>", "<|flush|>",        "<EOT>",
-    "_<EOT>",     "[EOT]",         "[EOS]",      "<end_of_utterance>", "<turn|>",   "<|tool_response>", "<｜end▁of▁sentence｜>",
+    "<|im_end|>",   "<end_of_turn>", "<|eot_id|>", "<|eom_id|>",         "<|end|>",   "<|endoftext|>",    "<|end_of_text|>",
+    kStrikethrough, "<eos>",         "<|return|>", "<|call|>",           "<|calls|>", "<|flush|>",        "<EOT>",
+    "_<EOT>",       "[EOT]",         "[EOS]",      "<end_of_utterance>", "<turn|>",   "<|tool_response>", "<｜end▁of▁sentence｜>",
     "[e~["};
 
-std::vector<TokenId> ids_of_kind(const std::vector<TokenKind>& kinds, bool with_control) {
+// Names under which they begin a turn or part its pieces. Files made from fine-tunes often mark these, and those above, as words.
+constexpr std::array<std::string_view, 22> kTurnNames = {"<start_of_turn>",
+                                                         "<|im_start|>",
+                                                         "<|im_sep|>",
+                                                         "<|start_header_id|>",
+                                                         "<|end_header_id|>",
+                                                         "<|begin_of_text|>",
+                                                         "<|start_of_role|>",
+                                                         "<|end_of_role|>",
+                                                         "<|START_OF_TURN_TOKEN|>",
+                                                         "<|END_OF_TURN_TOKEN|>",
+                                                         "<|SYSTEM_TOKEN|>",
+                                                         "<|USER_TOKEN|>",
+                                                         "<|CHATBOT_TOKEN|>",
+                                                         "<|system|>",
+                                                         "<|user|>",
+                                                         "<|assistant|>",
+                                                         "<｜begin▁of▁sentence｜>",
+                                                         "<｜User｜>",
+                                                         "<｜Assistant｜>",
+                                                         "<|start|>",
+                                                         "<|channel|>",
+                                                         "<|message|>"};
+
+void mark_turn_tokens(const TokenTable& table, std::vector<TokenKind>& kinds) {
+  const auto mark = [&](std::string_view name) {
+    const auto id = table.find(name);
+    if (!id) return;
+    TokenKind& kind = kinds[static_cast<std::size_t>(*id)];
+    if (kind == TokenKind::kNormal || kind == TokenKind::kUserDefined) kind = TokenKind::kControl;
+  };
+  for (const auto name : kTurnNames) mark(name);
+  for (const auto name : kEndNames)
+    if (name != kStrikethrough) mark(name);
+}
+
+std::vector<TokenId> ids_of_kind(std::span<const std::string_view> texts, const std::vector<TokenKind>& kinds, bool with_control) {
   std::vector<TokenId> ids;
-  for (std::size_t i = 0; i < kinds.size(); ++i)
-    if (kinds[i] == TokenKind::kUserDefined || (with_control && (kinds[i] == TokenKind::kControl || kinds[i] == TokenKind::kUnknown)))
+  for (std::size_t i = 0; i < kinds.size(); ++i) {
+    const bool control = kinds[i] == TokenKind::kControl || kinds[i] == TokenKind::kUnknown;
+    if ((kinds[i] == TokenKind::kUserDefined || (with_control && control)) && texts[i].size() <= kLongestSearched)
       ids.push_back(static_cast<TokenId>(i));
+  }
   return ids;
+}
+
+std::string of_another_kind(const formats::Metadata& metadata, std::string_view key, std::string_view wanted) {
+  const formats::Value* value = metadata.find(key);
+  return "MLXR cannot read this model file: " + std::string(key) + " is " + std::string(formats::kind_of(*value)) + ", not " +
+         std::string(wanted) + ".";
+}
+
+Result<std::vector<TokenKind>> read_kinds(const formats::Metadata& metadata, std::size_t count, std::vector<std::string>& warnings) {
+  constexpr std::string_view kKey = "tokenizer.ggml.token_type";
+  std::vector<TokenKind> kinds(count, TokenKind::kNormal);
+  if (!metadata.find(kKey)) return kinds;
+  const auto types = metadata.numbers(kKey);
+  if (!types) return fail(ErrorCode::kUnsupported, of_another_kind(metadata, kKey, "a list of integers"));
+  if (types->size() != count)
+    return fail(ErrorCode::kCorrupt, "The model file is damaged: " + std::string(kKey) + " has " + std::to_string(types->size()) +
+                                         " integers for " + std::to_string(count) + " tokens. Download it again.");
+  std::size_t unknown = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const float type = (*types)[i];
+    if (type >= 1 && type <= 6) kinds[i] = static_cast<TokenKind>(type);
+    unknown += !(type >= 0 && type <= 6);  // 0 is "undefined"
+  }
+  if (unknown > 0) warnings.push_back(std::to_string(unknown) + " tokens have a type that MLXR does not know; they count as words.");
+  return kinds;
 }
 
 }  // namespace
@@ -95,62 +161,50 @@ void TokenTable::find_all(std::span<const std::string_view> texts, std::span<Tok
   }
 }
 
-Result<std::optional<TokenId>> special_id(const formats::Metadata& metadata, std::string_view key, std::size_t vocab_size) {
+std::optional<TokenId> Vocabulary::special_id(const formats::Metadata& metadata, std::string_view key) {
   const auto id = metadata.integer(key);
   if (!id) return std::nullopt;
-  if (*id < 0 || static_cast<std::uint64_t>(*id) >= vocab_size)
-    return fail(ErrorCode::kCorrupt, "The model file is damaged: " + std::string(key) + " is " + std::to_string(*id) +
-                                         ", but its vocabulary has " + std::to_string(vocab_size) + " tokens. Download it again.");
-  return static_cast<TokenId>(*id);
+  if (*id >= 0 && *id < size()) return static_cast<TokenId>(*id);
+  if (*id != -1 && *id != std::numeric_limits<std::uint32_t>::max())  // which say "none"
+    warn(std::string(key) + " is " + std::to_string(*id) + ", but the vocabulary has " + std::to_string(size()) +
+         " tokens; the key is ignored.");
+  return std::nullopt;
 }
 
-Vocabulary::Vocabulary(std::span<const std::string_view> texts, std::vector<TokenKind> kinds, BosEos bos_eos)
+Vocabulary::Vocabulary(std::span<const std::string_view> texts, std::vector<TokenKind> kinds, TokenTable table)
     : texts_(texts),
       kinds_(std::move(kinds)),
-      bos_eos_(bos_eos),
-      table_(texts),
-      user_specials_(texts, ids_of_kind(kinds_, false)),
-      all_specials_(texts, ids_of_kind(kinds_, true)) {}
+      table_(std::move(table)),
+      user_specials_(texts, ids_of_kind(texts, kinds_, false)),
+      all_specials_(texts, ids_of_kind(texts, kinds_, true)) {}
 
 Result<Vocabulary> Vocabulary::from_metadata(const formats::Metadata& metadata, const BosEos& defaults) {
-  const auto texts = metadata.strings("tokenizer.ggml.tokens");
+  constexpr std::string_view kTokens = "tokenizer.ggml.tokens";
+  const auto texts = metadata.strings(kTokens);
+  if (texts.empty() && metadata.find(kTokens) && !std::holds_alternative<std::vector<std::string_view>>(*metadata.find(kTokens)))
+    return fail(ErrorCode::kUnsupported, of_another_kind(metadata, kTokens, "a list of strings"));
   if (texts.empty())
     return fail(ErrorCode::kCorrupt, "The model file has no vocabulary: tokenizer.ggml.tokens is missing or empty. Use a complete file.");
   if (texts.size() > static_cast<std::size_t>(std::numeric_limits<TokenId>::max() / 4))
     return fail(ErrorCode::kCorrupt, "The model file is damaged: its vocabulary claims " + std::to_string(texts.size()) + " tokens.");
 
-  std::vector<TokenKind> kinds(texts.size(), TokenKind::kNormal);
-  if (metadata.find("tokenizer.ggml.token_type")) {
-    const auto types = metadata.integers("tokenizer.ggml.token_type");
-    if (types.size() != texts.size())
-      return fail(ErrorCode::kCorrupt, "The model file is damaged: tokenizer.ggml.token_type has " + std::to_string(types.size()) +
-                                           " integers for " + std::to_string(texts.size()) + " tokens. Download it again.");
-    for (std::size_t i = 0; i < types.size(); ++i) {
-      if (types[i] < 0 || types[i] > 6)
-        return fail(ErrorCode::kCorrupt, "The model file is damaged: token " + std::to_string(i) + " has the type " +
-                                             std::to_string(types[i]) + "; types go from 1 to 6. Download it again.");
-      kinds[i] = types[i] == 0 ? TokenKind::kNormal : static_cast<TokenKind>(types[i]);  // 0 is "undefined"
-    }
-  }
+  std::vector<std::string> warnings;
+  auto kinds = read_kinds(metadata, texts.size(), warnings);
+  if (!kinds) return fail(kinds.error());
+  TokenTable table(texts);
+  mark_turn_tokens(table, *kinds);
 
-  BosEos ends = defaults;
-  if (ends.bos && static_cast<std::size_t>(*ends.bos) >= texts.size()) ends.bos.reset();
-  if (ends.eos && static_cast<std::size_t>(*ends.eos) >= texts.size()) ends.eos.reset();
-  const auto bos = special_id(metadata, "tokenizer.ggml.bos_token_id", texts.size());
-  if (!bos) return fail(bos.error());
-  const auto eos = special_id(metadata, "tokenizer.ggml.eos_token_id", texts.size());
-  if (!eos) return fail(eos.error());
-  if (*bos) ends.bos = *bos;
-  if (*eos) ends.eos = *eos;
+  Vocabulary vocabulary(texts, std::move(*kinds), std::move(table));
+  vocabulary.warnings_ = std::move(warnings);
+  BosEos& ends = vocabulary.bos_eos_ = defaults;
+  if (ends.bos && !vocabulary.contains(*ends.bos)) ends.bos.reset();
+  if (ends.eos && !vocabulary.contains(*ends.eos)) ends.eos.reset();
+  if (const auto bos = vocabulary.special_id(metadata, "tokenizer.ggml.bos_token_id")) ends.bos = bos;
+  if (const auto eos = vocabulary.special_id(metadata, "tokenizer.ggml.eos_token_id")) ends.eos = eos;
   ends.add_bos = metadata.boolean("tokenizer.ggml.add_bos_token").value_or(defaults.add_bos);
   ends.add_eos = metadata.boolean("tokenizer.ggml.add_eos_token").value_or(defaults.add_eos);
-
-  Vocabulary vocabulary(texts, std::move(kinds), ends);
-  for (const auto key : {"tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"}) {
-    const auto id = special_id(metadata, key, texts.size());
-    if (!id) return fail(id.error());
-    if (const auto& end = *id) vocabulary.ends_.push_back(*end);
-  }
+  for (const auto key : {"tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"})
+    if (const auto end = vocabulary.special_id(metadata, key)) vocabulary.ends_.push_back(*end);
   vocabulary.find_ends();
   return vocabulary;
 }
@@ -160,8 +214,7 @@ void Vocabulary::find_ends() {
   if (bos_eos_.eos) ends_.push_back(*bos_eos_.eos);
   for (const auto name : kEndNames) {
     const auto id = find(name);
-    // In vocabularies with HTML tags "</s>" is strikethrough, not an end: there it is not a control token.
-    if (id && (name != "</s>" || kind(*id) == TokenKind::kControl)) ends_.push_back(*id);
+    if (id && (name != kStrikethrough || kind(*id) == TokenKind::kControl)) ends_.push_back(*id);
   }
   // The harmony format ends with <|return|> or <|call|>; <|end|> only closes one of several messages.
   if ((is_end("<|return|>") && is_end("<|call|>")) || (is_end("<|calls|>") && is_end("<|flush|>")))

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -48,7 +49,8 @@ struct BosEos {
 // Immutable; borrows the metadata's strings.
 class Vocabulary {
  public:
-  // `defaults` hold where the file says nothing. Errors: kCorrupt.
+  // `defaults` hold where the file says nothing, or names a token that the vocabulary lacks. Tokens that begin or end a turn are control
+  // tokens whatever the file says. Errors: kCorrupt.
   static Result<Vocabulary> from_metadata(const formats::Metadata& metadata, const BosEos& defaults);
 
   std::span<const std::string_view> texts() const { return texts_; }
@@ -62,11 +64,16 @@ class Vocabulary {
   std::optional<TokenId> find(std::string_view text) const { return table_.find(text); }
   void find_all(std::span<const std::string_view> texts, std::span<TokenId> ids) const { table_.find_all(texts, ids); }
   const BosEos& bos_eos() const { return bos_eos_; }
-  // The tokens to look for in a text.
+  // Sentences about what is odd in the file and was worked around.
+  const std::vector<std::string>& warnings() const { return warnings_; }
+  void warn(std::string sentence) { warnings_.push_back(std::move(sentence)); }
+  // A token id in the metadata; nothing when the key is absent or no token has that id, of which the latter is a warning.
+  std::optional<TokenId> special_id(const formats::Metadata& metadata, std::string_view key);
+  // The tokens to look for in a text: the user-defined ones, and the control tokens with them.
   const SpecialTokens& specials(bool with_control) const { return with_control ? all_specials_ : user_specials_; }
 
  private:
-  Vocabulary(std::span<const std::string_view> texts, std::vector<TokenKind> kinds, BosEos bos_eos);
+  Vocabulary(std::span<const std::string_view> texts, std::vector<TokenKind> kinds, TokenTable table);
   void find_ends();
 
   std::span<const std::string_view> texts_;
@@ -75,10 +82,12 @@ class Vocabulary {
   TokenTable table_;
   SpecialTokens user_specials_, all_specials_;
   std::vector<TokenId> ends_;  // sorted
+  std::vector<std::string> warnings_;
 };
 
-// A token id in the metadata. Nothing when the key is absent; kCorrupt when no token has that id.
-Result<std::optional<TokenId>> special_id(const formats::Metadata& metadata, std::string_view key, std::size_t vocab_size);
+// The longest token, in bytes, that is searched for in text: special tokens, and SentencePiece's merges. Searching costs up to this much
+// for every byte of a text, and a file decides how long its tokens are; the longest in use have some hundred bytes.
+inline constexpr std::size_t kLongestSearched = 1024;
 
 // The methods that do not depend on the algorithm, and the partition of a text by special tokens.
 class VocabularyTokenizer : public Tokenizer {
@@ -86,13 +95,14 @@ class VocabularyTokenizer : public Tokenizer {
   explicit VocabularyTokenizer(Vocabulary vocabulary) : vocab_(std::move(vocabulary)) {}
 
   std::vector<TokenId> encode(std::string_view text, EncodeOptions options) const final;
+  std::vector<TokenId> encode(const MarkedText& text, EncodeOptions options) const final;
   std::string piece(TokenId id, bool special) const final;
   std::int32_t vocab_size() const final { return vocab_.size(); }
   std::optional<TokenId> bos() const final { return vocab_.bos_eos().bos; }
   std::optional<TokenId> eos() const final { return vocab_.bos_eos().eos; }
   bool is_control(TokenId id) const final { return vocab_.contains(id) && vocab_.is_control(id); }
   bool ends_generation(TokenId id) const final { return vocab_.ends_generation(id); }
-  std::optional<TokenId> find(std::string_view token_text) const final { return vocab_.find(token_text); }
+  const std::vector<std::string>& warnings() const final { return vocab_.warnings(); }
 
  protected:
   // Appends the ids of a text without special tokens: valid UTF-8, not empty. `after_special`: it starts the input or follows one.
@@ -101,6 +111,9 @@ class VocabularyTokenizer : public Tokenizer {
   virtual std::string plain_piece(TokenId id) const = 0;
 
   const Vocabulary vocab_;
+
+ private:
+  std::vector<TokenId> encode(std::string_view text, std::span<const Span> content, EncodeOptions options) const;
 };
 
 // The two algorithms. Errors: kCorrupt, kUnsupported.

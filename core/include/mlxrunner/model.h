@@ -20,7 +20,7 @@ struct ModelInfo {
   std::string architecture;   // "llama", "gemma3"
   std::string name;           // the file's own name for itself; may be empty
   std::string quantization;   // "Q4_1", "Q4_K_M", ...
-  std::string warning;        // what makes it slower than it could be, a sentence; empty: nothing
+  std::string warning;        // what is odd in the file, or makes the model slower than it could be: sentences; empty: nothing
   std::string chat_template;  // Jinja source; empty when the file has none
   std::uint64_t parameters = 0;
   std::uint64_t file_bytes = 0;    // of the model file
@@ -40,6 +40,13 @@ struct TokenizeOptions {
   bool parse_special = false;  // control tokens written in the text become tokens
 };
 
+struct ChatOptions {
+  // The last message must be the assistant's, and the answer goes on where its content ends: the prompt has nothing after that content,
+  // neither the end of the turn nor a new one. A last message without text is left out, and the answer begins as usual.
+  // `add_generation_prompt` in the context is ignored.
+  bool continue_final_message = false;
+};
+
 // Immutable; may be used from any thread.
 class MLXR_API Model {
  public:
@@ -52,10 +59,12 @@ class MLXR_API Model {
 
   // The prompt for a chat, as the model's template writes it, tokenized. `context_json` is a JSON object with at least `messages`
   // (and optionally tools, add_generation_prompt, ...). A model without a template uses a plain one: "User: ...\nAssistant:".
-  // Errors: those of text::ChatTemplate.
-  virtual Result<std::vector<TokenId>> render_chat(std::string_view context_json) const = 0;
+  // Control tokens come from the template alone: what the messages say stays text, also where it looks like "<|im_end|>".
+  // Errors: kInvalidArgument (the template refuses these messages, or the last one cannot be continued), kUnsupported (the template cannot
+  // be used, or takes more time or memory than it may).
+  virtual Result<std::vector<TokenId>> render_chat(std::string_view context_json, ChatOptions options = {}) const = 0;
   // The same as text, before it is tokenized.
-  virtual Result<std::string> render_chat_text(std::string_view context_json) const = 0;
+  virtual Result<std::string> render_chat_text(std::string_view context_json, ChatOptions options = {}) const = 0;
 };
 
 }  // namespace mlxr

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "core/text/jinja/budget.h"
 #include "core/text/jinja/raise.h"
 #include "core/text/jinja/unicode.h"
 
@@ -70,9 +71,9 @@ Value repeat(const Value& sequence, std::int64_t times) {
     if (__builtin_mul_overflow(each, n, &total)) raise_limit("a repeated string or list is larger than memory");
     ensure_room(total);
   };
-  if (const auto* s = sequence.string()) {
+  if (const MarkedText* s = sequence.text()) {
     check(s->size());
-    std::string out;
+    MarkedText out;
     out.reserve(s->size() * n);
     for (std::size_t i = 0; i < n && !s->empty(); ++i) out += *s;
     return Value(std::move(out));
@@ -96,10 +97,14 @@ struct Spec {
   bool has(char flag) const { return flags.find(flag) != std::string::npos; }
 };
 
-std::string padded(std::string text, const Spec& spec) {
-  const std::size_t have = count_code_points(text), want = static_cast<std::size_t>(spec.width);
-  if (have < want) text.insert(spec.has('-') ? text.size() : 0, want - have, ' ');
-  return text;
+MarkedText padded(const MarkedText& text, const Spec& spec) {
+  const std::size_t have = count_code_points(text.bytes()), want = static_cast<std::size_t>(spec.width);
+  const std::string spaces(have < want ? want - have : 0, ' ');
+  MarkedText out;
+  if (!spec.has('-')) out += spaces;
+  out += text;
+  if (spec.has('-')) out += spaces;
+  return out;
 }
 
 std::string formatted_number(const Value& v, char conversion, const Spec& spec) {
@@ -128,7 +133,7 @@ Value negate(const Value& a) {
 }
 
 Value arithmetic(std::string_view op, const Value& a, const Value& b) {
-  if (op == "%" && a.string() != nullptr) return Value(percent_format(*a.string(), b));
+  if (op == "%" && a.string() != nullptr) return Value(percent_format(*a.text(), b));
   a.require();
   b.require();
   if (a.is_integral() && b.is_integral()) return integer_arithmetic(op, a.integer(), b.integer());
@@ -137,7 +142,9 @@ Value arithmetic(std::string_view op, const Value& a, const Value& b) {
   if (op == "*" && repeatable(b) && a.is_integral()) return repeat(b, a.integer());
   if (op == "+" && a.string() != nullptr && b.string() != nullptr) {
     ensure_room(a.string()->size() + b.string()->size());
-    return Value(*a.string() + *b.string());
+    MarkedText out = *a.text();
+    out += *b.text();
+    return Value(std::move(out));
   }
   if (op == "+" && repeatable(a) && repeatable(b) && a.list() != nullptr && b.list() != nullptr && a.list()->kind == b.list()->kind) {
     ensure_room((a.list()->items.size() + b.list()->items.size()) * sizeof(Value));
@@ -149,16 +156,17 @@ Value arithmetic(std::string_view op, const Value& a, const Value& b) {
   raise("unsupported operand type(s) for " + std::string(op) + ": '" + a.type_name() + "' and '" + b.type_name() + "'");
 }
 
-std::string percent_format(std::string_view format, const Value& arguments) {
+MarkedText percent_format(const MarkedText& text, const Value& arguments) {
+  const std::string_view format = text.bytes();
   const List* tuple = arguments.list();
   if (tuple != nullptr && tuple->kind != SequenceKind::kTuple) tuple = nullptr;
   const std::size_t available = tuple != nullptr ? tuple->items.size() : 1;
   std::size_t used = 0;
   bool by_name = false;
-  std::string out;
+  MarkedText out;
   for (std::size_t i = 0; i < format.size(); ++i) {
     if (format[i] != '%') {
-      out += format[i];
+      out.append_part(text, format.substr(i, 1));
       continue;
     }
     const auto peek = [&] {
@@ -200,9 +208,9 @@ std::string percent_format(std::string_view format, const Value& arguments) {
     const Value& v = named != nullptr ? *named : tuple != nullptr ? tuple->items[used] : arguments;
     used += named == nullptr;
     if (conversion == 's' || conversion == 'r') {
-      std::string text = conversion == 's' ? v.print() : v.repr();
-      if (spec.precision >= 0) text = encode_utf8(decode_utf8(text).substr(0, static_cast<std::size_t>(spec.precision)));
-      out += padded(std::move(text), spec);
+      MarkedText printed = conversion == 's' ? v.print() : v.repr();
+      if (spec.precision >= 0) printed.truncate(bytes_of(printed.bytes(), static_cast<std::size_t>(spec.precision)));
+      out += padded(printed, spec);
     } else if (std::string_view("diuoxXeEfFgG").find(conversion) != std::string_view::npos) {
       out += formatted_number(v, conversion == 'i' || conversion == 'u' ? 'd' : conversion, spec);
     } else {
@@ -210,7 +218,10 @@ std::string percent_format(std::string_view format, const Value& arguments) {
     }
     ensure_room(out.size());
   }
-  if (!by_name && used < available && arguments.dict() == nullptr) raise("not all arguments converted during string formatting");
+  // Python lets whatever has elements stand for a mapping that the format may not look into.
+  const bool has_elements = arguments.dict() != nullptr || arguments.is_undefined() ||
+                            (arguments.list() != nullptr && tuple == nullptr && arguments.list()->kind <= SequenceKind::kRange);
+  if (!by_name && used < available && !has_elements) raise("not all arguments converted during string formatting");
   return out;
 }
 

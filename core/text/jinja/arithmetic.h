@@ -12,6 +12,6 @@ Value arithmetic(std::string_view op, const Value& a, const Value& b);
 Value negate(const Value& a);
 
 // "%s is %d" % arguments. `arguments` is a tuple for several, a dict for "%(name)s", or the one value.
-std::string percent_format(std::string_view format, const Value& arguments);
+MarkedText percent_format(const MarkedText& format, const Value& arguments);
 
 }  // namespace mlxr::text::jinja

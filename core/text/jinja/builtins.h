@@ -39,7 +39,8 @@ class Bound {
   const Value* operator[](std::size_t i) const { return values_[i]; }
   bool flag(std::size_t i, bool otherwise) const { return values_[i] == nullptr ? otherwise : values_[i]->truthy(); }
   std::int64_t integer(std::size_t i, std::int64_t otherwise) const;
-  std::string text(std::size_t i, std::string_view otherwise) const;  // printed, whatever it is
+  std::string text(std::size_t i, std::string_view otherwise) const;        // printed, whatever it is
+  MarkedText marked_text(std::size_t i, std::string_view otherwise) const;  // the same with its origins
   bool none(std::size_t i) const { return values_[i] == nullptr || values_[i]->is_none(); }
 
  private:

@@ -11,7 +11,7 @@ namespace mlxr::text::jinja {
 namespace {
 
 std::string missing(const Value& object, const Value& key) {
-  return object.describe() + (key.string() != nullptr ? " has no attribute " : " has no element ") + key.repr();
+  return object.describe() + (key.string() != nullptr ? " has no attribute " : " has no element ") + key.repr().bytes();
 }
 
 // The positions that Python's slice picks from `size` elements.
@@ -42,21 +42,14 @@ bool compare_op(std::string_view op, const Value& a, const Value& b) {
   if (op == "!=") return !equal(a, b);
   if (op == "in") return contains(b, a);
   if (op == "not in") return !contains(b, a);
-  const int c = compare(a, b, op);
-  if (c == 2) return false;  // NaN
-  return op == "<" ? c < 0 : op == "<=" ? c <= 0 : op == ">" ? c > 0 : c >= 0;
+  const std::partial_ordering order = compare(a, b, op);
+  return op == "<" ? order < 0 : op == "<=" ? order <= 0 : op == ">" ? order > 0 : order >= 0;
 }
 
 }  // namespace
 
 Value Interpreter::evaluate(const Expr& e) {
-  struct Nest {
-    explicit Nest(int& n) : depth(n) { ++depth; }
-    ~Nest() { --depth; }
-    int& depth;
-  } const nest(nesting_);
-  if (nesting_ > 600) raise_limit("expressions and calls are nested too deeply; does a macro call itself without end?");
-  spend(1);
+  const Deeper deeper(*this);
   line_ = e.line;
   switch (e.kind) {
     case Expr::Kind::kConst: return e.value;
@@ -124,12 +117,14 @@ Value Interpreter::slice(const Expr& e) {
   const Value object = evaluate(*e.parts[0]).require();
   const auto bound = [&](std::size_t i) { return e.parts[i] ? evaluate(*e.parts[i]) : Value(None{}); };
   const Value start = bound(1), stop = bound(2), step = bound(3);
-  if (const auto* s = object.string()) {
-    ensure_room(s->size() * 12);
-    const std::u32string text = decode_utf8(*s);
-    std::u32string out;
-    for (std::size_t i : slice_positions(static_cast<std::int64_t>(text.size()), start, stop, step)) out += text[i];
-    return Value(encode_utf8(out));
+  if (const MarkedText* s = object.text()) {
+    ensure_room(s->size() * 2 * sizeof(std::string_view));
+    std::vector<std::string_view> characters;
+    each_character(s->bytes(), [&](char32_t, std::string_view bytes) { characters.push_back(bytes); });
+    MarkedText out;
+    for (std::size_t i : slice_positions(static_cast<std::int64_t>(characters.size()), start, stop, step))
+      out.append_part(*s, characters[i]);
+    return Value(std::move(out));
   }
   const List* list = object.list();
   if (list == nullptr || (list->kind != SequenceKind::kList && list->kind != SequenceKind::kTuple && list->kind != SequenceKind::kRange))
@@ -167,9 +162,9 @@ Value Interpreter::item(const Value& object, const Value& key) {
     if (i >= 0 && i < size) {
       if (const List* list = object.list(); list != nullptr && list->kind <= SequenceKind::kRange)
         return list->items[static_cast<std::size_t>(i)];
-      if (const auto* s = object.string()) {
-        if (static_cast<std::size_t>(size) == s->size()) return Value(s->substr(static_cast<std::size_t>(i), 1));
-        return Value(encode_utf8(decode_utf8(*s).substr(static_cast<std::size_t>(i), 1)));
+      if (const MarkedText* s = object.text()) {
+        const std::string_view rest = std::string_view(s->bytes()).substr(bytes_of(s->bytes(), static_cast<std::size_t>(i)));
+        return Value(s->part(first_character(rest).bytes));
       }
     }
   }
@@ -232,7 +227,7 @@ bool Interpreter::test(std::string_view name, const Value& input, const Argument
 }
 
 Value Interpreter::concat(const Expr& e) {
-  std::string out;
+  MarkedText out;
   for (const ExprPtr& part : e.parts) {
     out += evaluate(*part).print();
     ensure_room(out.size());

@@ -44,20 +44,15 @@ struct Key {
   }
 };
 
-std::vector<Value> sorted(In& in, std::vector<Value> items, bool reverse, const auto& keys_of) {
-  std::vector<std::pair<std::vector<Value>, Value>> keyed;
+// Sorts by one key for each item.
+std::vector<Value> sorted(In& in, std::vector<Value> items, bool reverse, const auto& key_of) {
+  std::vector<std::pair<Value, Value>> keyed;
   keyed.reserve(items.size());
   for (Value& v : items) {
     in.spend(1);
-    keyed.emplace_back(keys_of(v), std::move(v));
+    keyed.emplace_back(key_of(v), std::move(v));
   }
-  const auto before = [&](const auto& a, const auto& b) {
-    for (std::size_t i = 0; i < a.first.size(); ++i) {
-      if (equal(a.first[i], b.first[i])) continue;
-      return compare(a.first[i], b.first[i], "<") < 0;
-    }
-    return false;
-  };
+  const auto before = [](const auto& a, const auto& b) { return compare(a.first, b.first, "<") < 0; };
   if (reverse) {
     std::stable_sort(keyed.begin(), keyed.end(), [&](const auto& a, const auto& b) { return before(b, a); });
   } else {
@@ -82,10 +77,10 @@ Value sort(In& in, const Value& v, const Arguments& args) {
   }
   const bool case_sensitive = b.flag(1, false);
   return Value(sorted(in, iterate(v), b.flag(0, false), [&](const Value& item) {
-    std::vector<Value> keys;
+    std::vector<Value> keys;  // a list, as in jinja2: equal items need no order of their own
     for (const Value& a : attributes) keys.push_back(Key{&a, case_sensitive}(in, item));
     if (attributes.empty()) keys.push_back(folded(item, case_sensitive));
-    return keys;
+    return Value(std::move(keys));
   }));
 }
 
@@ -96,9 +91,8 @@ Value dictsort(In& in, const Value& v, const Arguments& args) {
   if (by != "key" && by != "value") raise("dictsort sorts by 'key' or 'value'");
   std::vector<Value> pairs;
   for (const auto& [key, value] : v.dict()->entries) pairs.emplace_back(std::vector<Value>{key, value}, SequenceKind::kTuple);
-  return Value(sorted(in, std::move(pairs), b.flag(2, false), [&](const Value& pair) {
-    return std::vector<Value>{folded(pair.list()->items[by == "key" ? 0 : 1], b.flag(0, false))};
-  }));
+  return Value(sorted(in, std::move(pairs), b.flag(2, false),
+                      [&](const Value& pair) { return folded(pair.list()->items[by == "key" ? 0 : 1], b.flag(0, false)); }));
 }
 
 Value groupby(In& in, const Value& v, const Arguments& args) {
@@ -106,7 +100,7 @@ Value groupby(In& in, const Value& v, const Arguments& args) {
   const Key key{b[0], b.flag(2, false), b[1]};
   const Key plain{b[0], true, b[1]};
   std::vector<Value> out, group;
-  const std::vector<Value> items = sorted(in, iterate(v), false, [&](const Value& item) { return std::vector<Value>{key(in, item)}; });
+  const std::vector<Value> items = sorted(in, iterate(v), false, [&](const Value& item) { return key(in, item); });
   for (std::size_t i = 0; i < items.size(); ++i) {
     group.push_back(items[i]);
     if (i + 1 < items.size() && equal(key(in, items[i]), key(in, items[i + 1]))) continue;
@@ -136,8 +130,8 @@ Value extreme(In& in, const Value& v, const Arguments& args) {
   if (items.empty()) return Value::undefined("no aggregated item, the sequence was empty");
   std::size_t best = 0;
   for (std::size_t i = 1; i < items.size(); ++i) {
-    const int c = compare(key(in, items[i]), key(in, items[best]), kMax ? ">" : "<");
-    if (c != 2 && (kMax ? c > 0 : c < 0)) best = i;
+    const auto order = compare(key(in, items[i]), key(in, items[best]), kMax ? ">" : "<");
+    if (kMax ? order > 0 : order < 0) best = i;
   }
   return items[best];
 }
@@ -155,8 +149,8 @@ Value sum(In& in, const Value& v, const Arguments& args) {
 
 Value join(In& in, const Value& v, const Arguments& args) {
   const Bound b("join", args, {"d", "attribute"});
-  const std::string separator = b.text(0, "");
-  std::string out;
+  const MarkedText separator = b.marked_text(0, "");
+  MarkedText out;
   bool first = true;
   for (const Value& item : iterate(v)) {
     if (!first) out += separator;
@@ -174,18 +168,22 @@ Arguments without_first(const Arguments& args, std::size_t n) {
   return rest;
 }
 
+// What map and select go through: nothing for whatever is false, as in jinja2, which tests the input before it iterates.
+std::vector<Value> items_if_any(const Value& v) { return v.truthy() ? iterate(v) : std::vector<Value>(); }
+
 Value map(In& in, const Value& v, const Arguments& args) {
   std::vector<Value> out;
   if (args.positional.empty()) {
     const Bound b("map", args, {"attribute", "default"}, 1);
-    for (const Value& item : iterate(v)) {
+    for (const Value& item : items_if_any(v)) {
+      in.spend(1);
       Value found = dig(in, item, *b[0]);
       out.push_back(found.is_undefined() && b[1] != nullptr ? *b[1] : std::move(found));
     }
   } else {
     if (args.positional[0].string() == nullptr) raise("map needs the name of a filter");
     const Arguments rest = without_first(args, 1);
-    for (const Value& item : iterate(v)) {
+    for (const Value& item : items_if_any(v)) {
       in.spend(1);
       out.push_back(in.filter(*args.positional[0].string(), item, rest));
     }
@@ -205,7 +203,7 @@ Value choose(In& in, const Value& v, const Arguments& args) {
   }
   const Arguments rest = without_first(args, used + 1);
   std::vector<Value> out;
-  for (const Value& item : iterate(v)) {
+  for (const Value& item : items_if_any(v)) {
     in.spend(1);
     const Value subject = kAttribute ? dig(in, item, args.positional[0]) : item;
     if ((test == nullptr ? subject.truthy() : in.test(*test, subject, rest)) == kKeep) out.push_back(item);
@@ -226,10 +224,13 @@ Value last(In&, const Value& v, const Arguments&) {
 }
 
 Value reverse(In&, const Value& v, const Arguments&) {
-  if (const auto* s = v.string()) {
-    std::u32string text = decode_utf8(*s);
-    std::reverse(text.begin(), text.end());
-    return Value(encode_utf8(text));
+  if (const MarkedText* s = v.text()) {
+    std::vector<std::string_view> characters;
+    ensure_room(s->size() * 2 * sizeof(std::string_view));
+    each_character(s->bytes(), [&](char32_t, std::string_view bytes) { characters.push_back(bytes); });
+    MarkedText out;
+    for (auto c = characters.rbegin(); c != characters.rend(); ++c) out.append_part(*s, *c);
+    return Value(std::move(out));
   }
   std::vector<Value> items = iterate(v);
   std::reverse(items.begin(), items.end());
@@ -269,7 +270,7 @@ Value attr(In& in, const Value& v, const Arguments& args) {
   const Bound b("attr", args, {"name"}, 1);
   // only what Python's getattr finds: never a dict's key
   if (v.dict() != nullptr && find_method(v, b.text(0, "")) == Method::kNone)
-    return Value::undefined(v.describe() + " has no attribute " + b[0]->repr());
+    return Value::undefined(v.describe() + " has no attribute " + b[0]->repr().bytes());
   return in.attribute(v, b.text(0, ""));
 }
 

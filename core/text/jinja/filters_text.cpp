@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "core/text/jinja/arithmetic.h"
+#include "core/text/jinja/budget.h"
 #include "core/text/jinja/builtins.h"
 #include "core/text/jinja/json.h"
 #include "core/text/jinja/raise.h"
@@ -17,8 +18,8 @@ using In = Interpreter;
 
 Value tojson(In&, const Value& v, const Arguments& args) {
   const Bound b("tojson", args, {"ensure_ascii", "indent", "separators", "sort_keys"});
-  if (b.flag(0, false)) raise_limit("tojson with ensure_ascii=true");
   JsonStyle style;
+  style.ascii = b.flag(0, false);
   if (!b.none(1)) {
     style.item_separator = ",";
     if (b[1]->string() != nullptr) {
@@ -41,46 +42,46 @@ Value tojson(In&, const Value& v, const Arguments& args) {
 
 Value trim(In&, const Value& v, const Arguments& args) {
   const Bound b("trim", args, {"chars"});
-  const std::string s = v.print();
-  return Value(b.none(0) ? strip(s, Side::kBoth) : strip(s, Side::kBoth, b.text(0, "")));
+  const MarkedText s = v.print();
+  return Value(s.part(b.none(0) ? strip(s.bytes(), Side::kBoth) : strip(s.bytes(), Side::kBoth, b.text(0, ""))));
 }
 
 Value replace(In&, const Value& v, const Arguments& args) {
   const Bound b("replace", args, {"old", "new", "count"}, 2);
-  return Value(replace_text(v.print(), b.text(0, ""), b.text(1, ""), b.none(2) ? -1 : b.integer(2, -1)));
+  return Value(replace_text(v.print(), b.text(0, ""), b.marked_text(1, ""), b.none(2) ? -1 : b.integer(2, -1)));
 }
 
-std::string escaped(const std::string& s) {
-  std::string out;
-  for (char c : s) {
+MarkedText escaped(const MarkedText& s) {
+  return rewritten(s, [](char32_t c, std::string_view bytes) -> std::string_view {
     switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&#34;"; break;
-      case '\'': out += "&#39;"; break;
-      default: out += c;
+      case '&': return "&amp;";
+      case '<': return "&lt;";
+      case '>': return "&gt;";
+      case '"': return "&#34;";
+      case '\'': return "&#39;";
+      default: return bytes;
     }
-  }
-  return out;
+  });
 }
 
 Value indent(In&, const Value& v, const Arguments& args) {
   const Bound b("indent", args, {"width", "first", "blank"});
-  std::string space;
-  if (b[0] != nullptr && b[0]->string() != nullptr) {
-    space = *b[0]->string();
+  MarkedText space;
+  if (b[0] != nullptr && b[0]->text() != nullptr) {
+    space = *b[0]->text();
   } else {
     const std::int64_t width = b.integer(0, 4);
     if (width > 10000) raise_limit("indent by more than 10000");
-    space.assign(static_cast<std::size_t>(width > 0 ? width : 0), ' ');
+    space += std::string(static_cast<std::size_t>(width > 0 ? width : 0), ' ');
   }
   if (v.require().string() == nullptr) raise("indent needs a string, not " + std::string(v.type_name()));
   const bool blank = b.flag(2, false);
-  const std::vector<Value> lines = split_lines(*v.string() + "\n", false);  // a last, empty line counts
-  std::string out = b.flag(1, false) ? space : "";
+  MarkedText closed = *v.text();
+  closed += '\n';  // a last, empty line counts
+  const std::vector<Value> lines = split_lines(closed, false);
+  MarkedText out = b.flag(1, false) ? space : MarkedText();
   for (std::size_t i = 0; i < lines.size(); ++i) {
-    const std::string& line = *lines[i].string();
+    const MarkedText& line = *lines[i].text();
     if (i > 0) out += '\n';
     if (i > 0 && (blank || !line.empty())) out += space;
     out += line;
@@ -187,35 +188,38 @@ Value format(In&, const Value& v, const Arguments& args) {
 
 Value truncate(In&, const Value& v, const Arguments& args) {
   const Bound b("truncate", args, {"length", "killwords", "end", "leeway"});
-  const std::u32string text = decode_utf8(v.print()), end = decode_utf8(b.text(2, "..."));
+  MarkedText text = v.print();
+  const MarkedText end = b.marked_text(2, "...");
+  const auto characters = [](const MarkedText& t) { return static_cast<std::int64_t>(count_code_points(t.bytes())); };
   const std::int64_t most = b.integer(0, 255), leeway = b.none(3) ? 5 : b.integer(3, 5);
-  if (most < static_cast<std::int64_t>(end.size()) || leeway < 0)
-    raise("truncate needs a length of at least its ending's, and no negative leeway");
-  if (static_cast<std::int64_t>(text.size()) - leeway <= most) return Value(encode_utf8(text));
-  std::u32string kept = text.substr(0, static_cast<std::size_t>(most) - end.size());
-  if (!b.flag(1, false)) kept = kept.substr(0, kept.rfind(U' '));  // npos keeps all
-  return Value(encode_utf8(kept + end));
+  if (most < characters(end) || leeway < 0) raise("truncate needs a length of at least its ending's, and no negative leeway");
+  if (characters(text) - leeway <= most) return Value(std::move(text));
+  text.truncate(bytes_of(text.bytes(), static_cast<std::size_t>(most - characters(end))));
+  if (!b.flag(1, false)) text.truncate(std::min(text.bytes().rfind(' '), text.size()));
+  text += end;
+  return Value(std::move(text));
 }
 
-std::string title_filter(std::string_view s) {  // unlike str.title, a letter after an apostrophe stays small
-  std::string out;
+MarkedText title_filter(const MarkedText& text) {  // unlike str.title, a letter after an apostrophe stays small
+  const std::string up = upper(text.bytes());
+  std::string_view rest = up;
   bool starts = true;
-  for (char32_t c : decode_utf8(s)) {
-    const std::string one = encode_utf8({&c, 1});
-    out += starts ? upper(one) : lower(one);
-    starts = is_space(c) || c == '-' || c == '(' || c == '{' || c == '[' || c == '<';
-  }
-  return out;
+  return rewritten(lower_case(text), [&](char32_t c, std::string_view low) {
+    const std::string_view high = first_character(rest).bytes;
+    rest.remove_prefix(high.size());
+    return std::exchange(starts, is_space(c) || c == '-' || c == '(' || c == '{' || c == '[' || c == '<') ? high : low;
+  });
 }
 
 std::int64_t word_count(std::string_view s) {
+  touch(s.size());
   std::int64_t n = 0;
   bool inside = false;
-  for (char32_t c : decode_utf8(s)) {
-    const bool word = (c >= '0' && c <= '9') || c == '_' || (c >= 0x80 && !is_space(c)) || is_cased(c);
+  each_character(s, [&](char32_t, std::string_view c) {
+    const bool word = c == "_" || all_of_class(c, CharacterClass::kAlphanumeric);
     n += word && !inside;
     inside = word;
-  }
+  });
   return n;
 }
 
@@ -234,11 +238,11 @@ constexpr std::pair<std::string_view, Filter> kFilters[] = {
     {"safe", [](In&, const Value& v, const Arguments&) { return Value(v.print()); }},
     {"escape", [](In&, const Value& v, const Arguments&) { return Value(escaped(v.print())); }},
     {"e", [](In&, const Value& v, const Arguments&) { return Value(escaped(v.print())); }},
-    {"upper", [](In&, const Value& v, const Arguments&) { return Value(upper(v.print())); }},
-    {"lower", [](In&, const Value& v, const Arguments&) { return Value(lower(v.print())); }},
+    {"upper", [](In&, const Value& v, const Arguments&) { return Value(upper_case(v.print())); }},
+    {"lower", [](In&, const Value& v, const Arguments&) { return Value(lower_case(v.print())); }},
     {"title", [](In&, const Value& v, const Arguments&) { return Value(title_filter(v.print())); }},
     {"capitalize", [](In&, const Value& v, const Arguments&) { return Value(capitalize(v.print())); }},
-    {"wordcount", [](In&, const Value& v, const Arguments&) { return Value(word_count(v.print())); }},
+    {"wordcount", [](In&, const Value& v, const Arguments&) { return Value(word_count(v.print().bytes())); }},
     {"center",
      [](In&, const Value& v, const Arguments& args) {
        return Value(pad_text(v.print(), Bound("center", args, {"width"}).integer(0, 80), "center", " "));

@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::int64_t kMaxRange = 100000;  // as jinja2's sandbox has it
 
-Value raise_exception(Interpreter&, const Arguments& args) { raise(Bound("raise_exception", args, {"message"}, 1)[0]->print()); }
+Value raise_exception(Interpreter&, const Arguments& args) { raise(Bound("raise_exception", args, {"message"}, 1)[0]->print().bytes()); }
 
 Value strftime_now(Interpreter&, const Arguments& args) {
   const Bound b("strftime_now", args, {"format"}, 1);
@@ -96,19 +96,19 @@ Value cycler(Interpreter&, const Arguments& args) {
 
 class Joiner : public Object {
  public:
-  explicit Joiner(std::string separator) : separator_(std::move(separator)) {}
+  explicit Joiner(MarkedText separator) : separator_(std::move(separator)) {}
   std::string type_name() const override { return "Joiner"; }
   bool callable() const override { return true; }
-  Value call(Interpreter&, Arguments) override { return Value(std::exchange(used_, true) ? separator_ : std::string()); }
+  Value call(Interpreter&, Arguments) override { return Value(std::exchange(used_, true) ? separator_ : MarkedText()); }
 
  private:
-  std::string separator_;
+  MarkedText separator_;
   bool used_ = false;
   Metered metered_{128};
 };
 
 Value joiner(Interpreter&, const Arguments& args) {
-  return Value(std::static_pointer_cast<Object>(std::make_shared<Joiner>(Bound("joiner", args, {"sep"}).text(0, ", "))));
+  return Value(std::static_pointer_cast<Object>(std::make_shared<Joiner>(Bound("joiner", args, {"sep"}).marked_text(0, ", "))));
 }
 
 }  // namespace
@@ -164,7 +164,11 @@ std::int64_t Bound::integer(std::size_t i, std::int64_t otherwise) const {
 }
 
 std::string Bound::text(std::size_t i, std::string_view otherwise) const {
-  return values_[i] == nullptr ? std::string(otherwise) : values_[i]->print();
+  return values_[i] == nullptr ? std::string(otherwise) : values_[i]->print().bytes();
+}
+
+MarkedText Bound::marked_text(std::size_t i, std::string_view otherwise) const {
+  return values_[i] == nullptr ? MarkedText(std::string(otherwise)) : values_[i]->print();
 }
 
 }  // namespace mlxr::text::jinja

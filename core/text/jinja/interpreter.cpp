@@ -7,23 +7,12 @@
 
 namespace mlxr::text::jinja {
 
-namespace {
-constexpr int kMaxNesting = 400;  // of evaluation: expressions, blocks and macro calls together
+Interpreter::Deeper::Deeper(Interpreter& in) : in_(in) {
+  if (in_.nesting_ >= kMaxNesting)
+    raise_limit("expressions, blocks and calls are nested too deeply; does a macro call itself without end?");
+  ++in_.nesting_;
+  in_.spend(1);
 }
-
-class Interpreter::Deeper {
- public:
-  explicit Deeper(Interpreter& in) : in_(in) {
-    if (in_.nesting_ >= kMaxNesting) raise_limit("calls and blocks are nested too deeply; does a macro call itself without end?");
-    ++in_.nesting_;
-    in_.spend(1);
-  }
-  ~Deeper() { --in_.nesting_; }
-  Deeper(const Deeper&) = delete;
-
- private:
-  Interpreter& in_;
-};
 
 class Interpreter::NewFrame {
  public:
@@ -42,14 +31,20 @@ class Interpreter::NewFrame {
 
 class Interpreter::Capture {
  public:
-  explicit Capture(Interpreter& in) : in_(in) { before_.swap(in_.output_); }
-  ~Capture() { in_.output_.swap(before_); }
+  explicit Capture(Interpreter& in) : in_(in), memory_(std::make_unique<Metered>(0)) { swap(); }
+  ~Capture() { swap(); }
   Capture(const Capture&) = delete;
-  std::string take() { return std::move(in_.output_); }
+  MarkedText take() { return std::move(in_.output_); }
 
  private:
+  void swap() {
+    std::swap(before_, in_.output_);
+    std::swap(memory_, in_.output_memory_);
+  }
+
   Interpreter& in_;
-  std::string before_;
+  MarkedText before_;
+  std::unique_ptr<Metered> memory_;
 };
 
 const Value* Frame::find(std::string_view name) const {
@@ -66,35 +61,24 @@ void Frame::set(std::string_view name, Value value) {
   }
 }
 
-Interpreter::Interpreter(const RenderLimits& limits, Value context)
-    : limits_(limits),
-      deadline_(std::chrono::steady_clock::now() + limits.time),
-      context_(std::move(context)),
-      frame_(std::make_shared<Frame>()) {}
+Interpreter::Interpreter(Budget& budget, std::size_t output_limit, Value context)
+    : budget_(budget), output_limit_(output_limit), context_(std::move(context)), frame_(std::make_shared<Frame>()) {}
 
 Interpreter::~Interpreter() {
   for (const auto& ns : namespaces_) static_cast<Namespace&>(*ns).clear();
   for (const FramePtr& frame : kept_frames_) frame->variables.clear();
 }
 
-std::string Interpreter::render(const Body& body) {
+MarkedText Interpreter::render(const Body& body) {
   run(body);
   return std::move(output_);
 }
 
-void Interpreter::spend(std::size_t steps) {
-  steps_ += steps;
-  if (steps_ > limits_.steps) raise_limit("the template takes more than " + std::to_string(limits_.steps) + " steps");
-  if (steps_ < next_look_) return;
-  next_look_ = steps_ + 16;
-  if (std::chrono::steady_clock::now() > deadline_)
-    raise_limit("the template takes longer than " + std::to_string(limits_.time.count()) + " ms");
-}
-
-void Interpreter::write(std::string_view text) {
-  if (text.size() > limits_.output_bytes || output_.size() > limits_.output_bytes - text.size())
-    raise_limit("the template's output is longer than " + std::to_string(limits_.output_bytes) + " bytes");
-  output_.append(text);
+void Interpreter::write(const MarkedText& text) {
+  if (text.size() > output_limit_ || output_.size() > output_limit_ - text.size())
+    raise_limit("the template's output is longer than " + std::to_string(output_limit_) + " bytes");
+  output_memory_->grow(text.size());
+  output_ += text;
 }
 
 Interpreter::Flow Interpreter::run(const Body& body) {
@@ -109,7 +93,7 @@ Interpreter::Flow Interpreter::run(const Stmt& stmt) {
   const Deeper deeper(*this);
   line_ = stmt.line;
   switch (stmt.kind) {
-    case Stmt::Kind::kText: write(stmt.text); break;
+    case Stmt::Kind::kText: write(MarkedText(stmt.text)); break;
     case Stmt::Kind::kOutput: write(evaluate(*stmt.expr).print()); break;
     case Stmt::Kind::kFor: run_for(stmt, evaluate(*stmt.expr), 0); break;
     case Stmt::Kind::kIf: return run_if(stmt);
@@ -167,7 +151,7 @@ void Interpreter::run_for(const Stmt& stmt, const Value& iterable, int depth) {
   }
 }
 
-std::string Interpreter::loop_recursion(const Stmt& loop, const Value& items, const FramePtr& outer, int depth) {
+MarkedText Interpreter::loop_recursion(const Stmt& loop, const Value& items, const FramePtr& outer, int depth) {
   const Deeper deeper(*this);
   const NewFrame scope(*this, outer);
   Capture capture(*this);
@@ -175,7 +159,7 @@ std::string Interpreter::loop_recursion(const Stmt& loop, const Value& items, co
   return capture.take();
 }
 
-std::string Interpreter::captured(const Body& body) {
+MarkedText Interpreter::captured(const Body& body) {
   const NewFrame scope(*this);
   Capture capture(*this);
   run(body);
@@ -230,7 +214,7 @@ Value Interpreter::make_namespace(const Arguments& arguments) {
   if (!arguments.positional.empty()) {
     const Dict* dict = arguments.positional[0].require().dict();
     if (dict == nullptr) raise("namespace() takes a dict, not " + arguments.positional[0].describe());
-    for (const auto& [key, value] : dict->entries) ns->set(key.print(), value);
+    for (const auto& [key, value] : dict->entries) ns->set(key.print().bytes(), value);
   }
   for (const auto& [key, value] : arguments.named) ns->set(key, value);
   return Value(std::static_pointer_cast<Object>(ns));

@@ -1,14 +1,13 @@
 // Runs a parsed template. One Interpreter serves one rendering; it is single-threaded and owns everything that the template makes.
 #pragma once
 
-#include <chrono>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "core/text/chat_template.h"
 #include "core/text/jinja/ast.h"
+#include "core/text/jinja/budget.h"
 #include "core/text/jinja/value.h"
 
 namespace mlxr::text::jinja {
@@ -25,13 +24,13 @@ using FramePtr = std::shared_ptr<Frame>;
 
 class Interpreter {
  public:
-  // The current Meter must outlive the Interpreter.
-  Interpreter(const RenderLimits& limits, Value context);
+  // The budget must be the current one, and outlive the Interpreter.
+  Interpreter(Budget& budget, std::size_t output_limit, Value context);
   ~Interpreter();
   Interpreter(const Interpreter&) = delete;
   Interpreter& operator=(const Interpreter&) = delete;
 
-  std::string render(const Body& body);
+  MarkedText render(const Body& body);
   int line() const { return line_; }
 
   // For builtins.
@@ -40,17 +39,28 @@ class Interpreter {
   Value item(const Value& object, const Value& key);            // object[key]
   Value filter(std::string_view name, const Value& input, const Arguments& arguments);
   bool test(std::string_view name, const Value& input, const Arguments& arguments);
-  void spend(std::size_t steps);  // raises when steps or time have run out
+  void spend(std::size_t steps) { budget_.spend(steps); }
   void keep(FramePtr frame) { kept_frames_.push_back(std::move(frame)); }
   Value make_namespace(const Arguments& arguments);
 
   // For macros and loops.
   Value call_macro(const MacroCode& code, const FramePtr& definition, const Arguments& arguments);
-  std::string loop_recursion(const Stmt& loop, const Value& items, const FramePtr& outer, int depth);
+  MarkedText loop_recursion(const Stmt& loop, const Value& items, const FramePtr& outer, int depth);
 
  private:
   enum class Flow { kNext, kBreak, kContinue };
-  class Deeper;    // counts nested evaluation
+  // Counts nested evaluation: expressions, blocks and calls, all against one limit, which keeps within half of the 512 KB of stack that
+  // a thread has on macOS.
+  class Deeper {
+   public:
+    explicit Deeper(Interpreter& in);
+    ~Deeper() { --in_.nesting_; }
+    Deeper(const Deeper&) = delete;
+
+   private:
+    static constexpr int kMaxNesting = 250;
+    Interpreter& in_;
+  };
   class NewFrame;  // a scope for as long as it lives
   class Capture;   // collects output
 
@@ -61,8 +71,8 @@ class Interpreter {
   void run_set_block(const Stmt& stmt);
   void run_scope(const Stmt& stmt);
   void run_call_block(const Stmt& stmt);
-  std::string captured(const Body& body);
-  void write(std::string_view text);
+  MarkedText captured(const Body& body);
+  void write(const MarkedText& text);
   void assign(const Expr& target, const Value& value);
   void assign_namespace(const Expr& target, const Value& value);
 
@@ -77,13 +87,13 @@ class Interpreter {
   Value concat(const Expr& e);
   Arguments arguments(const CallArguments& call);
 
-  RenderLimits limits_;
-  std::chrono::steady_clock::time_point deadline_;
-  std::size_t steps_ = 0;
-  std::size_t next_look_ = 0;  // at the clock, in steps
+  Budget& budget_;
+  std::size_t output_limit_;
   int nesting_ = 0;
   int line_ = 0;
-  std::string output_;  // of the innermost block whose output is collected
+  // Of the innermost block whose output is collected. All that are being collected count as memory.
+  MarkedText output_;
+  std::unique_ptr<Metered> output_memory_ = std::make_unique<Metered>(0);
   Value context_;
   FramePtr frame_;
   // Macros close over the scope that holds them: such cycles, and chains through namespaces, are taken apart at the end.

@@ -4,74 +4,118 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "core/text/jinja/budget.h"
 #include "core/text/jinja/raise.h"
+#include "core/text/jinja/unicode.h"
 
 namespace mlxr::text::jinja {
 namespace {
 
-using Json = nlohmann::ordered_json;
+constexpr std::size_t kMaxNesting = 90;
 
-Value from_json(const Json& j, int depth) {
-  if (depth > 90) raise("the JSON is nested deeper than 90 levels");
-  switch (j.type()) {
-    case Json::value_t::boolean: return Value(j.get<bool>());
-    case Json::value_t::number_integer: return Value(j.get<std::int64_t>());
-    case Json::value_t::number_unsigned:
-      if (j.get<std::uint64_t>() > static_cast<std::uint64_t>(INT64_MAX)) raise("an integer in the JSON does not fit 64 bits");
-      return Value(j.get<std::int64_t>());
-    case Json::value_t::number_float: return Value(j.get<double>());
-    case Json::value_t::string: return Value(j.get_ref<const std::string&>());
-    case Json::value_t::array: {
-      std::vector<Value> items;
-      items.reserve(j.size());
-      for (const Json& v : j) items.push_back(from_json(v, depth + 1));
-      return Value(std::move(items));
-    }
-    case Json::value_t::object: {
-      Dict::Entries entries;
-      for (const auto& [key, v] : j.items()) entries.emplace_back(Value(key), from_json(v, depth + 1));
-      return Value(std::move(entries));
-    }
-    default: return Value(None{});
+// Builds the value while the parser reads, which keeps no tree of its own and needs no recursion. (nlohmann's ordered_json searches an
+// object's keys one by one for each key that it adds.)
+class Builder : public nlohmann::json_sax<nlohmann::json> {
+ public:
+  explicit Builder(Origin origin) : origin_(origin) {}
+  Value take() { return std::move(done_); }
+
+  bool null() override { return add(Value(None{})); }
+  bool boolean(bool b) override { return add(Value(b)); }
+  bool number_integer(number_integer_t i) override { return add(Value(static_cast<std::int64_t>(i))); }
+  bool number_unsigned(number_unsigned_t i) override {
+    if (i > static_cast<std::uint64_t>(INT64_MAX)) raise("an integer in the JSON does not fit 64 bits");
+    return add(Value(static_cast<std::int64_t>(i)));
   }
-}
+  bool number_float(number_float_t d, const string_t&) override { return add(Value(d)); }
+  bool string(string_t& s) override { return add(text(s)); }
+  bool binary(binary_t&) override { return false; }
 
-void write_string(std::string& out, std::string_view s) {
-  out += '"';
-  for (char c : s) {
+  bool start_object(std::size_t) override { return open(); }
+  bool key(string_t& s) override {
+    levels_.back().keys.push_back(text(s));
+    return true;
+  }
+  bool end_object() override {
+    Level level = close();
+    Dict::Entries entries;
+    entries.reserve(level.values.size());
+    for (std::size_t i = 0; i < level.values.size(); ++i) entries.emplace_back(std::move(level.keys[i]), std::move(level.values[i]));
+    return add(Value(std::move(entries)));
+  }
+  bool start_array(std::size_t) override { return open(); }
+  bool end_array() override { return add(Value(close().values)); }
+  bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception&) override { return false; }
+
+ private:
+  struct Level {
+    std::vector<Value> keys, values;
+  };
+
+  Value text(const std::string& s) const { return Value(MarkedText(s, origin_)); }
+  bool open() {
+    if (levels_.size() == kMaxNesting) raise("the JSON is nested deeper than " + std::to_string(kMaxNesting) + " levels");
+    levels_.emplace_back();
+    return true;
+  }
+  Level close() {
+    Level level = std::move(levels_.back());
+    levels_.pop_back();
+    return level;
+  }
+  bool add(Value v) {
+    spend(1);
+    if (levels_.empty()) {
+      done_ = std::move(v);
+    } else {
+      levels_.back().values.push_back(std::move(v));
+    }
+    return true;
+  }
+
+  Origin origin_;
+  std::vector<Level> levels_;
+  Value done_;
+};
+
+MarkedText quoted(const MarkedText& s, bool ascii) {
+  const auto hex = [](char32_t unit) {
+    std::string out = "\\u";
+    for (int shift = 12; shift >= 0; shift -= 4) out += "0123456789abcdef"[(unit >> shift) & 15];
+    return out;
+  };
+  MarkedText out("\"");
+  out += rewritten(s, [&](char32_t c, std::string_view bytes) -> std::string {
     switch (c) {
-      case '"': out += "\\\""; break;
-      case '\\': out += "\\\\"; break;
-      case '\n': out += "\\n"; break;
-      case '\r': out += "\\r"; break;
-      case '\t': out += "\\t"; break;
-      case '\b': out += "\\b"; break;
-      case '\f': out += "\\f"; break;
-      default:
-        if (static_cast<unsigned char>(c) < 0x20) {
-          out += "\\u00";
-          out += "0123456789abcdef"[(c >> 4) & 15];
-          out += "0123456789abcdef"[c & 15];
-        } else {
-          out += c;
-        }
+      case '"': return "\\\"";
+      case '\\': return "\\\\";
+      case '\n': return "\\n";
+      case '\r': return "\\r";
+      case '\t': return "\\t";
+      case '\b': return "\\b";
+      case '\f': return "\\f";
+      default: break;
     }
-  }
+    if (c < 0x20 || (ascii && c >= 0x7F && c < 0x10000)) return hex(c);
+    if (ascii && c >= 0x10000) return hex(0xD800 + ((c - 0x10000) >> 10)) + hex(0xDC00 + ((c - 0x10000) & 0x3FF));
+    return std::string(bytes);
+  });
   out += '"';
+  return out;
 }
 
 std::string scalar(const Value& v) {
   if (v.is_none()) return "null";
   if (v.is_bool()) return v.truthy() ? "true" : "false";
-  if (!v.is_float()) return v.repr();
+  if (!v.is_float()) return v.repr().bytes();
   if (std::isnan(v.real())) return "NaN";
   if (std::isinf(v.real())) return v.real() < 0 ? "-Infinity" : "Infinity";
-  return v.repr();
+  return v.repr().bytes();
 }
 
-std::string key_text(const Value& key) {
-  if (key.string() != nullptr) return *key.string();
-  if (key.is_number() || key.is_none()) return scalar(key);
+MarkedText key_text(const Value& key) {
+  if (key.text() != nullptr) return *key.text();
+  if (key.is_number() || key.is_none()) return MarkedText(scalar(key));
   raise("keys must be str, int, float, bool or None, not " + std::string(key.type_name()));
 }
 
@@ -80,11 +124,12 @@ class Writer {
   explicit Writer(const JsonStyle& style) : style_(style) {}
 
   void write(const Value& v) {
+    spend(1);
     ensure_room(out_.size());
     if (v.is_none() || v.is_number()) {
       out_ += scalar(v);
-    } else if (const auto* s = v.string()) {
-      write_string(out_, *s);
+    } else if (const MarkedText* s = v.text()) {
+      out_ += quoted(*s, style_.ascii);
     } else if (const List* list = v.list(); list != nullptr && list->kind <= SequenceKind::kTuple) {
       open('[');
       for (std::size_t i = 0; i < list->items.size(); ++i) {
@@ -98,7 +143,7 @@ class Writer {
       raise("Object of type " + std::string(v.type_name()) + " is not JSON serializable");
     }
   }
-  std::string take() { return std::move(out_); }
+  MarkedText take() { return std::move(out_); }
 
  private:
   void write(const Dict& dict) {
@@ -109,7 +154,7 @@ class Writer {
     open('{');
     for (std::size_t i = 0; i < entries.size(); ++i) {
       separate(i == 0);
-      write_string(out_, key_text(entries[i]->first));
+      out_ += quoted(key_text(entries[i]->first), style_.ascii);
       out_ += style_.key_separator;
       write(entries[i]->second);
     }
@@ -136,19 +181,20 @@ class Writer {
   }
 
   const JsonStyle& style_;
-  std::string out_;
+  MarkedText out_;
   int level_ = 0;
 };
 
 }  // namespace
 
-Value parse_json(std::string_view text) {
-  const Json j = Json::parse(text, nullptr, false);
-  if (j.is_discarded()) raise("the context is not valid JSON");
-  return from_json(j, 0);
+Value parse_json(std::string_view text, Origin origin) {
+  touch(text.size());
+  Builder builder(origin);
+  if (!nlohmann::json::sax_parse(text, &builder)) raise("the context is not valid JSON");
+  return builder.take();
 }
 
-std::string to_json(const Value& value, const JsonStyle& style) {
+MarkedText to_json(const Value& value, const JsonStyle& style) {
   Writer writer(style);
   writer.write(value);
   return writer.take();

@@ -9,16 +9,18 @@
 
 namespace mlxr::text::jinja {
 
-// Raises for text that is not JSON, for integers past 64 bits and for deep nesting. Keys keep their order.
-Value parse_json(std::string_view text);
+// Strings, keys among them, get the origin. Keys keep their order. Raises for text that is not JSON, for integers past 64 bits and for
+// deep nesting. Takes time in proportion to the text.
+Value parse_json(std::string_view text, Origin origin);
 
-// Python's json.dumps(value, ensure_ascii=False, ...).
+// Python's json.dumps().
 struct JsonStyle {
   std::optional<std::string> indent;  // one level's text; without it all stands in one line
   std::string item_separator = ", ";
   std::string key_separator = ": ";
   bool sort_keys = false;
+  bool ascii = false;  // other characters as \uXXXX
 };
-std::string to_json(const Value& value, const JsonStyle& style);
+MarkedText to_json(const Value& value, const JsonStyle& style);
 
 }  // namespace mlxr::text::jinja

@@ -11,7 +11,24 @@ namespace mlxr::text::jinja {
 namespace {
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_name_start(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || static_cast<unsigned char>(c) >= 0x80; }
+
+// Bytes of the name that s begins with: letters, digits and what else Unicode lets names be made of. 0: s begins with no name.
+std::size_t name_length(std::string_view s) {
+  const auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; };
+  std::size_t length = 0;
+  while (length < s.size()) {
+    const char c = s[length];
+    if (plain(c) || (length > 0 && is_digit(c))) {
+      ++length;
+      continue;
+    }
+    if (static_cast<unsigned char>(c) < 0x80) break;
+    const std::string_view character = first_character(s.substr(length)).bytes;
+    if (!all_of_class(character, length > 0 ? CharacterClass::kNamePart : CharacterClass::kNameStart)) break;
+    length += character.size();
+  }
+  return length;
+}
 
 // "\r\n" and "\r" become "\n"; one newline at the very end is dropped.
 std::string normalize_newlines(std::string_view source) {
@@ -98,9 +115,9 @@ class Lexer {
 
   std::size_t skip_space(std::size_t i) const {
     while (i < source_.size()) {
-      const std::string_view stripped = strip(rest(i).substr(0, 1), Side::kLeft);
-      if (!stripped.empty()) break;
-      ++i;
+      const Character c = first_character(rest(i));
+      if (!is_space(c.code)) break;
+      i += c.bytes.size();
     }
     return i;
   }
@@ -197,11 +214,9 @@ class Lexer {
       const char c = source_[at_];
       if (is_digit(c)) {
         number();
-      } else if (is_name_start(c)) {
-        std::size_t end = at_;
-        while (end < source_.size() && (is_name_start(source_[end]) || is_digit(source_[end]))) ++end;
-        add(Token::Kind::kName, std::string(rest(at_).substr(0, end - at_)));
-        advance(end);
+      } else if (const std::size_t length = name_length(rest(at_)); length > 0) {
+        add(Token::Kind::kName, std::string(rest(at_).substr(0, length)));
+        advance(at_ + length);
       } else if (c == '\'' || c == '"') {
         string(c);
       } else {
@@ -256,7 +271,7 @@ class Lexer {
     }
     const char c = source_[at_];
     if (std::string_view("+-/*%~[](){}><=.:|,").find(c) == std::string_view::npos)
-      raise("unexpected character '" + std::string(1, c) + "'", line_);
+      raise("unexpected character '" + std::string(first_character(rest(at_)).bytes) + "'", line_);
     if (c == '(' || c == '[' || c == '{') open_brackets.push_back(c == '(' ? ')' : c == '[' ? ']' : '}');
     if (c == ')' || c == ']' || c == '}') {
       if (open_brackets.empty() || open_brackets.back() != c) raise("unexpected '" + std::string(1, c) + "'", line_);

@@ -1,8 +1,10 @@
 // The methods of str, dict and list, and what the sandbox lets a template reach of them.
 #include <algorithm>
 
+#include "core/text/jinja/budget.h"
 #include "core/text/jinja/builtins.h"
 #include "core/text/jinja/raise.h"
+#include "core/text/jinja/search.h"
 #include "core/text/jinja/text_tools.h"
 #include "core/text/jinja/unicode.h"
 
@@ -13,15 +15,17 @@ namespace {
 using Names = std::initializer_list<std::string_view>;
 bool one_of(std::string_view name, Names names) { return std::find(names.begin(), names.end(), name) != names.end(); }
 
-const std::string& string_argument(const Bound& b, std::size_t i, std::string_view method) {
+const MarkedText& text_argument(const Bound& b, std::size_t i, std::string_view method) {
   if (b[i] == nullptr || b[i]->require().string() == nullptr)
     raise(std::string(method) + "() needs a string, not " + (b[i] ? b[i]->type_name() : "nothing"));
-  return *b[i]->string();
+  return *b[i]->text();
 }
 
-Value strip_method(const std::string& s, Side side, std::string_view name, const Arguments& args) {
+const std::string& string_argument(const Bound& b, std::size_t i, std::string_view method) { return text_argument(b, i, method).bytes(); }
+
+Value strip_method(const MarkedText& s, Side side, std::string_view name, const Arguments& args) {
   const Bound b(name, args, {"chars"});
-  return Value(b.none(0) ? strip(s, side) : strip(s, side, string_argument(b, 0, name)));
+  return Value(s.part(b.none(0) ? strip(s.bytes(), side) : strip(s.bytes(), side, string_argument(b, 0, name))));
 }
 
 // startswith and endswith take a string or a tuple of them.
@@ -42,31 +46,25 @@ Value find_in(const std::string& s, std::string_view name, const Arguments& args
   const auto size = static_cast<std::int64_t>(count_code_points(s));
   const auto clamp = [&](std::int64_t i) { return std::clamp<std::int64_t>(i < 0 ? i + size : i, 0, size); };
   const std::int64_t start = b.none(1) ? 0 : b.integer(1, 0), end = clamp(b.none(2) ? size : b.integer(2, size));
-  std::string part = s;
+  std::string_view part = s;
   const std::int64_t from = clamp(start);
   if (start > size || from > end) {
-    part.clear();
+    part = {};
     if (name != "count" || !needle.empty() || start > size) return name == "count" ? Value(0) : Value(-1);
   }
-  if (from != 0 || end != size)
-    part = encode_utf8(decode_utf8(s).substr(static_cast<std::size_t>(from), static_cast<std::size_t>(end - from)));
+  if (!part.empty()) {
+    part.remove_prefix(bytes_of(part, static_cast<std::size_t>(from)));
+    part = part.substr(0, bytes_of(part, static_cast<std::size_t>(end - from)));
+  }
   if (name == "count") return Value(count_text(part, needle));
-  const std::size_t at = name == "find" || name == "index" ? part.find(needle) : part.rfind(needle);
+  const Searcher searcher(needle);
+  const std::size_t at = name == "find" || name == "index" ? searcher.first_in(part) : searcher.last_in(part);
   if (at == std::string::npos) {
     if (name == "index" || name == "rindex") raise("substring not found");
     return Value(-1);
   }
-  return Value(from + static_cast<std::int64_t>(count_code_points(std::string_view(part).substr(0, at))));
+  return Value(from + static_cast<std::int64_t>(count_code_points(part.substr(0, at))));
 }
-
-template <typename Accept>
-Value all_characters(const std::string& s, Accept accept) {
-  const std::u32string text = decode_utf8(s);
-  return Value(!text.empty() && std::all_of(text.begin(), text.end(), accept));
-}
-
-bool is_letter(char32_t c) { return is_cased(c) || (c >= 0x80 && !is_space(c) && c >= 0xC0); }
-bool is_decimal(char32_t c) { return c >= '0' && c <= '9'; }
 
 constexpr std::string_view kStringMethods[] = {
     "strip",    "lstrip",  "rstrip",  "split",     "rsplit",     "splitlines", "upper",      "lower",        "title",        "capitalize",
@@ -74,32 +72,34 @@ constexpr std::string_view kStringMethods[] = {
     "format",   "isdigit", "isalpha", "isalnum",   "isspace",    "isupper",    "islower",    "removeprefix", "removesuffix", "zfill",
     "center",   "ljust",   "rjust",   "partition", "rpartition", "casefold",   "isnumeric",  "isdecimal"};
 
-Value string_method(const std::string& s, std::string_view name, const Arguments& args) {
-  if (name == "strip") return strip_method(s, Side::kBoth, name, args);
-  if (name == "lstrip") return strip_method(s, Side::kLeft, name, args);
-  if (name == "rstrip") return strip_method(s, Side::kRight, name, args);
+Value string_method(const MarkedText& text, std::string_view name, const Arguments& args) {
+  const std::string& s = text.bytes();
+  if (name == "strip") return strip_method(text, Side::kBoth, name, args);
+  if (name == "lstrip") return strip_method(text, Side::kLeft, name, args);
+  if (name == "rstrip") return strip_method(text, Side::kRight, name, args);
   if (name == "startswith" || name == "endswith") return affix_method(s, name, args);
   if (one_of(name, {"find", "rfind", "index", "rindex", "count"})) return find_in(s, name, args);
-  if (name == "format") return Value(brace_format(s, args));
+  if (name == "format") return Value(brace_format(text, args));
   if (name == "split" || name == "rsplit") {
     const Bound b(name, args, {"sep", "maxsplit"});
     const std::int64_t most = b.integer(1, -1);
-    return Value(b.none(0) ? split_space(s, most, name == "rsplit") : split_text(s, string_argument(b, 0, name), most, name == "rsplit"));
+    return Value(b.none(0) ? split_space(text, most, name == "rsplit")
+                           : split_text(text, string_argument(b, 0, name), most, name == "rsplit"));
   }
-  if (name == "splitlines") return Value(split_lines(s, Bound(name, args, {"keepends"}).flag(0, false)));
+  if (name == "splitlines") return Value(split_lines(text, Bound(name, args, {"keepends"}).flag(0, false)));
   if (name == "replace") {
     const Bound b(name, args, {"old", "new", "count"}, 2);
-    return Value(replace_text(s, string_argument(b, 0, name), string_argument(b, 1, name), b.integer(2, -1)));
+    return Value(replace_text(text, string_argument(b, 0, name), text_argument(b, 1, name), b.integer(2, -1)));
   }
   if (name == "join") {
     const Bound b(name, args, {"iterable"}, 1);
-    std::string out;
+    MarkedText out;
     bool first = true;
     for (const Value& v : iterate(b[0]->require())) {
       if (v.string() == nullptr) raise("join() needs strings, found " + std::string(v.type_name()));
-      if (!first) out += s;
+      if (!first) out += text;
       first = false;
-      out += *v.string();
+      out += *v.text();
       ensure_room(out.size());
     }
     return Value(std::move(out));
@@ -107,38 +107,32 @@ Value string_method(const std::string& s, std::string_view name, const Arguments
   if (name == "removeprefix" || name == "removesuffix") {
     const Bound b(name, args, {"affix"}, 1);
     const std::string& affix = string_argument(b, 0, name);
-    if (name == "removeprefix") return Value(s.starts_with(affix) ? s.substr(affix.size()) : s);
-    return Value(s.ends_with(affix) ? s.substr(0, s.size() - affix.size()) : s);
+    std::string_view rest = s;
+    if (name == "removeprefix" && s.starts_with(affix)) rest.remove_prefix(affix.size());
+    if (name == "removesuffix" && s.ends_with(affix)) rest.remove_suffix(affix.size());
+    return Value(text.part(rest));
   }
   if (name == "zfill" || name == "center" || name == "ljust" || name == "rjust") {
     const Bound b(name, args, {"width", "fillchar"}, 1);
-    return Value(pad_text(s, b.integer(0, 0), name, b.text(1, " ")));
+    return Value(pad_text(text, b.integer(0, 0), name, b.text(1, " ")));
   }
   if (name == "partition" || name == "rpartition") {
     const Bound b(name, args, {"sep"}, 1);
-    const std::string& sep = string_argument(b, 0, name);
-    if (sep.empty()) raise("empty separator");
-    const std::size_t at = name == "partition" ? s.find(sep) : s.rfind(sep);
-    std::vector<Value> parts;
-    if (at == std::string::npos) {
-      parts = name == "partition" ? std::vector<Value>{Value(s), Value(""), Value("")} : std::vector<Value>{Value(""), Value(""), Value(s)};
-    } else {
-      parts = {Value(s.substr(0, at)), Value(sep), Value(s.substr(at + sep.size()))};
-    }
-    return Value(std::move(parts), SequenceKind::kTuple);
+    return Value(partition_text(text, text_argument(b, 0, name), name == "rpartition"), SequenceKind::kTuple);
   }
   const Bound none(name, args, {});
-  if (name == "upper") return Value(upper(s));
-  if (name == "lower" || name == "casefold") return Value(lower(s));
-  if (name == "title") return Value(title_case(s));
-  if (name == "capitalize") return Value(capitalize(s));
-  if (name == "swapcase") return Value(swap_case(s));
-  if (name == "isspace") return all_characters(s, is_space);
-  if (name == "isdigit" || name == "isnumeric" || name == "isdecimal") return all_characters(s, is_decimal);
-  if (name == "isalpha") return all_characters(s, is_letter);
-  if (name == "isalnum") return all_characters(s, [](char32_t c) { return is_letter(c) || is_decimal(c); });
-  const std::u32string text = decode_utf8(s);
-  return Value((name == "isupper" ? upper(s) : lower(s)) == s && std::any_of(text.begin(), text.end(), is_cased));
+  if (name == "upper") return Value(upper_case(text));
+  if (name == "lower" || name == "casefold") return Value(lower_case(text));
+  if (name == "title") return Value(title_case(text));
+  if (name == "capitalize") return Value(capitalize(text));
+  if (name == "swapcase") return Value(swap_case(text));
+  if (name == "isspace") return Value(!s.empty() && strip(s, Side::kLeft).empty());
+  if (name == "isdecimal") return Value(all_of_class(s, CharacterClass::kDecimal));
+  if (name == "isdigit") return Value(all_of_class(s, CharacterClass::kDigit));
+  if (name == "isnumeric") return Value(all_of_class(s, CharacterClass::kNumeric));
+  if (name == "isalpha") return Value(all_of_class(s, CharacterClass::kLetter));
+  if (name == "isalnum") return Value(all_of_class(s, CharacterClass::kAlphanumeric));
+  return Value((name == "isupper" ? upper(s) : lower(s)) == s && has_cased(s));
 }
 
 Value dict_method(const Value& self, std::string_view name, const Arguments& args) {
@@ -169,7 +163,7 @@ Value list_method(const Value& self, std::string_view name, const Arguments& arg
   if (name == "count")
     return Value(static_cast<std::size_t>(std::count_if(items.begin(), items.end(), [&](const Value& v) { return equal(v, *b[0]); })));
   const auto at = std::find_if(items.begin(), items.end(), [&](const Value& v) { return equal(v, *b[0]); });
-  if (at == items.end()) raise(b[0]->repr() + " is not in list");
+  if (at == items.end()) raise(b[0]->repr().bytes() + " is not in list");
   return Value(static_cast<std::size_t>(at - items.begin()));
 }
 
@@ -193,7 +187,7 @@ Method find_method(const Value& self, std::string_view name) {
 }
 
 Value call_method(Interpreter&, const Value& self, std::string_view name, const Arguments& args) {
-  if (const auto* s = self.string()) return string_method(*s, name, args);
+  if (const MarkedText* s = self.text()) return string_method(*s, name, args);
   if (self.dict() != nullptr) return dict_method(self, name, args);
   if (self.list() != nullptr) return list_method(self, name, args);
   return call_object_method(*self.object(), name, args);

@@ -3,6 +3,7 @@
 
 #include "core/text/jinja/objects.h"
 #include "core/text/jinja/raise.h"
+#include "core/text/jinja/text_tools.h"
 #include "core/text/jinja/unicode.h"
 
 namespace mlxr::text::jinja {
@@ -12,11 +13,7 @@ using In = Interpreter;
 
 const Value& operand(const Arguments& args) { return *Bound("test", args, {"other"}, 1)[0]; }
 
-template <int... kSigns>
-bool ordered(In&, const Value& v, const Arguments& args) {
-  const int c = compare(v, operand(args), "<");
-  return c != 2 && (((c > 0) - (c < 0) == kSigns) || ...);
-}
+std::partial_ordering order(const Value& v, const Arguments& args, std::string_view op) { return compare(v, operand(args), op); }
 
 std::int64_t integer_of(const Value& v) {
   if (!v.require().is_integral()) raise("an integer is needed, not " + std::string(v.type_name()));
@@ -35,11 +32,8 @@ bool same(const Value& a, const Value& b) {
 }
 
 bool is_case(const Value& v, std::string (*change)(std::string_view)) {
-  const std::string s = v.print();
-  if (change(s) != s) return false;
-  for (char32_t c : decode_utf8(s))
-    if (is_cased(c)) return true;
-  return false;
+  const MarkedText text = v.print();
+  return change(text.bytes()) == text.bytes() && has_cased(text.bytes());
 }
 
 constexpr std::pair<std::string_view, Test> kTests[] = {
@@ -75,10 +69,10 @@ constexpr std::pair<std::string_view, Test> kTests[] = {
     {"escaped", [](In&, const Value&, const Arguments&) { return false; }},
     {"eq", [](In&, const Value& v, const Arguments& args) { return equal(v, operand(args)); }},
     {"ne", [](In&, const Value& v, const Arguments& args) { return !equal(v, operand(args)); }},
-    {"lt", ordered<-1>},
-    {"le", ordered<-1, 0>},
-    {"gt", ordered<1>},
-    {"ge", ordered<0, 1>},
+    {"lt", [](In&, const Value& v, const Arguments& args) { return order(v, args, "<") < 0; }},
+    {"le", [](In&, const Value& v, const Arguments& args) { return order(v, args, "<=") <= 0; }},
+    {"gt", [](In&, const Value& v, const Arguments& args) { return order(v, args, ">") > 0; }},
+    {"ge", [](In&, const Value& v, const Arguments& args) { return order(v, args, ">=") >= 0; }},
 };
 
 constexpr std::pair<std::string_view, std::string_view> kAliases[] = {

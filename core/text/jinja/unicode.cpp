@@ -6,30 +6,18 @@
 #include <algorithm>
 #include <memory>
 
+#include "core/text/jinja/budget.h"
+
 namespace mlxr::text::jinja {
 namespace {
-
-// Length of the sequence that a lead byte opens, 0 for a byte that opens none.
-int sequence_length(unsigned char lead) {
-  if (lead < 0x80) return 1;
-  if (lead >= 0xC2 && lead <= 0xDF) return 2;
-  if (lead >= 0xE0 && lead <= 0xEF) return 3;
-  if (lead >= 0xF0 && lead <= 0xF4) return 4;
-  return 0;
-}
-
-char32_t decode_at(std::string_view s, std::size_t at, int length) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(s[at + i]); };
-  if (length == 1) return byte(0);
-  char32_t c = byte(0) & (0xFFu >> (length + 1));
-  for (int i = 1; i < length; ++i) c = (c << 6) | (byte(static_cast<std::size_t>(i)) & 0x3Fu);
-  return c;
-}
 
 struct CodeFree {
   void operator()(pcre2_code* code) const { pcre2_code_free(code); }
 };
 using Code = std::unique_ptr<pcre2_code, CodeFree>;
+struct MatchFree {
+  void operator()(pcre2_match_data* match) const { pcre2_match_data_free(match); }
+};
 
 Code compile(const char* pattern) {
   int error = 0;
@@ -53,72 +41,48 @@ std::string change_case(std::string_view s, const char* replacement) {
 
 template <typename Drop>
 std::string_view strip_if(std::string_view s, Side side, Drop drop) {
-  std::size_t begin = 0, end = s.size();
-  while (side != Side::kRight && begin < end) {
-    const int n = sequence_length(static_cast<unsigned char>(s[begin]));
-    if (!drop(decode_at(s, begin, n))) break;
-    begin += static_cast<std::size_t>(n);
+  const std::size_t before = s.size();
+  while (side != Side::kRight && !s.empty()) {
+    const Character c = first_character(s);
+    if (!drop(c.code)) break;
+    s.remove_prefix(c.bytes.size());
   }
-  while (side != Side::kLeft && end > begin) {
-    std::size_t at = end - 1;
-    while (at > begin && (static_cast<unsigned char>(s[at]) & 0xC0) == 0x80) --at;
-    if (!drop(decode_at(s, at, static_cast<int>(end - at)))) break;
-    end = at;
+  while (side != Side::kLeft && !s.empty()) {
+    std::size_t at = s.size() - 1;
+    while (at > 0 && (static_cast<unsigned char>(s[at]) & 0xC0) == 0x80) --at;
+    if (!drop(first_character(s.substr(at)).code)) break;
+    s.remove_suffix(s.size() - at);
   }
-  return s.substr(begin, end - begin);
+  touch(before - s.size());
+  return s;
 }
 
 }  // namespace
 
-bool valid_utf8(std::string_view s) {
-  for (std::size_t i = 0; i < s.size();) {
-    const int n = sequence_length(static_cast<unsigned char>(s[i]));
-    if (n == 0 || i + static_cast<std::size_t>(n) > s.size()) return false;
-    for (int k = 1; k < n; ++k)
-      if ((static_cast<unsigned char>(s[i + static_cast<std::size_t>(k)]) & 0xC0) != 0x80) return false;
-    const char32_t c = decode_at(s, i, n);
-    if ((n == 3 && c < 0x800) || (n == 4 && (c < 0x10000 || c > 0x10FFFF)) || (c >= 0xD800 && c <= 0xDFFF)) return false;
-    i += static_cast<std::size_t>(n);
-  }
-  return true;
-}
+Character first_character(std::string_view s) { return {utf8_code_point(s), s.substr(0, utf8_step(s).length)}; }
 
 bool is_ascii(std::string_view s) {
   return std::all_of(s.begin(), s.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
 }
 
 std::size_t count_code_points(std::string_view s) {
+  touch(s.size());
   return static_cast<std::size_t>(std::count_if(s.begin(), s.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
 }
 
 std::u32string decode_utf8(std::string_view s) {
+  touch(s.size());
   std::u32string out;
   out.reserve(s.size());
-  for (std::size_t i = 0; i < s.size();) {
-    const int n = sequence_length(static_cast<unsigned char>(s[i]));
-    out += decode_at(s, i, n);
-    i += static_cast<std::size_t>(n);
-  }
+  each_character(s, [&](char32_t c, std::string_view) { out += c; });
   return out;
 }
 
-void append_utf8(std::string& out, char32_t c) {
-  if (c > 0x10FFFF || (c >= 0xD800 && c <= 0xDFFF)) c = 0xFFFD;
-  if (c < 0x80) {
-    out += static_cast<char>(c);
-  } else if (c < 0x800) {
-    out += static_cast<char>(0xC0 | (c >> 6));
-    out += static_cast<char>(0x80 | (c & 0x3F));
-  } else if (c < 0x10000) {
-    out += static_cast<char>(0xE0 | (c >> 12));
-    out += static_cast<char>(0x80 | ((c >> 6) & 0x3F));
-    out += static_cast<char>(0x80 | (c & 0x3F));
-  } else {
-    out += static_cast<char>(0xF0 | (c >> 18));
-    out += static_cast<char>(0x80 | ((c >> 12) & 0x3F));
-    out += static_cast<char>(0x80 | ((c >> 6) & 0x3F));
-    out += static_cast<char>(0x80 | (c & 0x3F));
-  }
+std::size_t bytes_of(std::string_view s, std::size_t n) {
+  touch(std::min(s.size(), n));
+  std::size_t at = 0;
+  for (; n > 0 && at < s.size(); --n) at += utf8_step(s.substr(at)).length;
+  return at;
 }
 
 std::string encode_utf8(std::u32string_view s) {
@@ -134,6 +98,7 @@ bool is_space(char32_t c) {
 }
 
 std::string upper(std::string_view s) {
+  touch(s.size());
   if (!is_ascii(s)) return change_case(s, "\\U$0");
   std::string out(s);
   for (char& c : out)
@@ -142,6 +107,7 @@ std::string upper(std::string_view s) {
 }
 
 std::string lower(std::string_view s) {
+  touch(s.size());
   if (!is_ascii(s)) return change_case(s, "\\L$0");
   std::string out(s);
   for (char& c : out)
@@ -149,17 +115,34 @@ std::string lower(std::string_view s) {
   return out;
 }
 
-bool is_cased(char32_t c) {
-  if (c < 0x80) return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-  const std::string s = encode_utf8({&c, 1});
-  return upper(s) != s || lower(s) != s;
+bool all_of_class(std::string_view s, CharacterClass wanted) {
+  touch(s.size());
+  static const Code codes[] = {compile("^\\p{Nd}++\\z"),
+                               compile("^[\\p{Nd}\\x{B2}\\x{B3}\\x{B9}\\x{2070}\\x{2074}-\\x{2079}\\x{2080}-\\x{2089}]++\\z"),
+                               compile("^\\p{N}++\\z"),
+                               compile("^\\p{L}++\\z"),
+                               compile("^[\\p{L}\\p{N}]++\\z"),
+                               compile("^[\\p{L}\\p{Nl}_\\x{2118}\\x{212E}\\x{309B}\\x{309C}]++\\z"),
+                               compile("^[\\p{L}\\p{Nl}\\p{Mn}\\p{Mc}\\p{Nd}\\p{Pc}\\x{B7}\\x{387}\\x{1369}-\\x{1371}\\x{19DA}]++\\z")};
+  const std::unique_ptr<pcre2_match_data, MatchFree> match(pcre2_match_data_create(1, nullptr));
+  return pcre2_match(codes[static_cast<std::size_t>(wanted)].get(), reinterpret_cast<PCRE2_SPTR>(s.data()), s.size(), 0, PCRE2_NO_UTF_CHECK,
+                     match.get(), nullptr) >= 0;
+}
+
+MarkedText with_origins_of(const MarkedText& s, std::string_view mapped) {
+  return rewritten(s, [&](char32_t, std::string_view) {
+    const std::string_view c = first_character(mapped).bytes;
+    mapped.remove_prefix(c.size());
+    return c;
+  });
 }
 
 std::string_view strip(std::string_view s, Side side) { return strip_if(s, side, is_space); }
 
 std::string_view strip(std::string_view s, Side side, std::string_view chars) {
-  const std::u32string set = decode_utf8(chars);
-  return strip_if(s, side, [&](char32_t c) { return set.find(c) != std::u32string::npos; });
+  std::u32string set = decode_utf8(chars);
+  std::ranges::sort(set);
+  return strip_if(s, side, [&](char32_t c) { return std::ranges::binary_search(set, c); });
 }
 
 }  // namespace mlxr::text::jinja

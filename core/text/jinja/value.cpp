@@ -4,14 +4,13 @@
 #include <charconv>
 #include <cmath>
 
+#include "core/text/jinja/search.h"
 #include "core/text/jinja/unicode.h"
 
 namespace mlxr::text::jinja {
 namespace {
 
 constexpr int kMaxDepth = 100;
-
-thread_local Meter* current_meter = nullptr;
 
 int depth_of(const Value& v) {
   if (const List* list = v.list()) return list->depth;
@@ -36,32 +35,37 @@ int depth_of_all(const Dict::Entries& entries) {
   return checked_depth(deepest);
 }
 
-std::string join_repr(const std::vector<Value>& items, std::string_view open, std::string_view close) {
-  std::string out(open);
+MarkedText join_repr(const std::vector<Value>& items, std::string_view open, std::string_view close) {
+  MarkedText out;
+  out += open;
   for (std::size_t i = 0; i < items.size(); ++i) {
+    spend(1);
+    const std::size_t before = out.size();
     if (i > 0) out += ", ";
     out += items[i].repr();
+    touch(out.size() - before);
     ensure_room(out.size());
   }
-  return out.append(close);
+  out += close;
+  return out;
 }
 
-std::string list_repr(const List& list) {
+MarkedText list_repr(const List& list) {
   switch (list.kind) {
     case SequenceKind::kList: return join_repr(list.items, "[", "]");
     case SequenceKind::kTuple: return join_repr(list.items, "(", list.items.size() == 1 ? ",)" : ")");
     case SequenceKind::kKeys: return join_repr(list.items, "dict_keys([", "])");
     case SequenceKind::kValues: return join_repr(list.items, "dict_values([", "])");
     case SequenceKind::kItems: return join_repr(list.items, "dict_items([", "])");
-    case SequenceKind::kGenerator: return "<generator object>";
+    case SequenceKind::kGenerator: return MarkedText("<generator object>");
     case SequenceKind::kRange: break;
   }
-  if (list.items.empty()) return "range(0, 0)";
+  if (list.items.empty()) return MarkedText("range(0, 0)");
   const std::int64_t first = list.items.front().integer();
   const std::int64_t step = list.items.size() > 1 ? list.items[1].integer() - first : 1;
   std::string out = "range(" + std::to_string(first) + ", " + std::to_string(list.items.back().integer() + (step > 0 ? 1 : -1));
   if (step != 1) out += ", " + std::to_string(step);
-  return out + ")";
+  return MarkedText(out + ")");
 }
 
 bool same_items(const List& a, const List& b) {
@@ -69,30 +73,6 @@ bool same_items(const List& a, const List& b) {
 }
 
 }  // namespace
-
-Meter* Meter::current() { return current_meter; }
-
-void Meter::take(std::size_t bytes) {
-  if (bytes > limit_ || live_ > limit_ - bytes)
-    raise_limit("the template needs more than the " + std::to_string(limit_) + " bytes of memory it may use");
-  live_ += bytes;
-}
-
-Meter::Scope::Scope(Meter& meter) : before_(current_meter) { current_meter = &meter; }
-Meter::Scope::~Scope() { current_meter = before_; }
-
-void ensure_room(std::size_t bytes) {
-  if (current_meter == nullptr) return;
-  current_meter->take(bytes);
-  current_meter->release(bytes);
-}
-
-Metered::Metered(std::size_t bytes) : meter_(current_meter), bytes_(bytes) {
-  if (meter_ != nullptr) meter_->take(bytes_);
-}
-Metered::~Metered() {
-  if (meter_ != nullptr) meter_->release(bytes_);
-}
 
 List::List(std::vector<Value> values, SequenceKind sequence_kind)
     : items(std::move(values)), kind(sequence_kind), depth(depth_of_all(items)), metered(items.size() * sizeof(Value) + 64) {}
@@ -130,9 +110,13 @@ Value Value::undefined(std::string why) {
   return v;
 }
 
-const std::string* Value::string() const {
+const MarkedText* Value::text() const {
   const auto* p = std::get_if<std::shared_ptr<const Str>>(&data_);
   return p == nullptr ? nullptr : &(*p)->text;
+}
+const std::string* Value::string() const {
+  const MarkedText* t = text();
+  return t == nullptr ? nullptr : &t->bytes();
 }
 const List* Value::list() const {
   const auto* p = std::get_if<std::shared_ptr<const List>>(&data_);
@@ -191,33 +175,43 @@ const Value& Value::require() const {
   return *this;
 }
 
-std::string Value::print() const {
-  if (const auto* s = string()) return *s;
-  return is_undefined() ? "" : repr();
+MarkedText Value::print() const {
+  if (const MarkedText* t = text()) return *t;
+  return is_undefined() ? MarkedText() : repr();
 }
 
-std::string Value::repr() const {
-  if (is_undefined()) return "Undefined";
-  if (is_none()) return "None";
-  if (is_bool()) return integer() != 0 ? "True" : "False";
-  if (is_int()) return std::to_string(integer());
-  if (is_float()) return float_repr(real());
-  if (const auto* s = string()) return string_repr(*s);
+MarkedText Value::repr() const {
+  if (is_undefined()) return MarkedText("Undefined");
+  if (is_none()) return MarkedText("None");
+  if (is_bool()) return MarkedText(integer() != 0 ? "True" : "False");
+  if (is_int()) return MarkedText(std::to_string(integer()));
+  if (is_float()) return MarkedText(float_repr(real()));
+  if (const MarkedText* t = text()) return string_repr(*t);
   if (const List* l = list()) return list_repr(*l);
-  if (Object* o = object()) return o->print();
-  std::string out = "{";
+  if (Object* o = object()) return MarkedText(o->print());
+  MarkedText out("{");
   for (const auto& [key, value] : dict()->entries) {
-    if (out.size() > 1) out += ", ";
-    out += key.repr() + ": " + value.repr();
+    spend(1);
+    const std::size_t before = out.size();
+    if (before > 1) out += ", ";
+    out += key.repr();
+    out += ": ";
+    out += value.repr();
+    touch(out.size() - before);
     ensure_room(out.size());
   }
-  return out + "}";
+  out += '}';
+  return out;
 }
 
 bool equal(const Value& a, const Value& b) {
+  spend(1);
   if (a.is_integral() && b.is_integral()) return a.integer() == b.integer();
   if (a.is_number() && b.is_number()) return a.real() == b.real();
-  if (a.string() != nullptr && b.string() != nullptr) return *a.string() == *b.string();
+  if (a.string() != nullptr && b.string() != nullptr) {
+    touch(std::min(a.string()->size(), b.string()->size()));
+    return *a.string() == *b.string();
+  }
   if (a.list() != nullptr && b.list() != nullptr) {
     if (a.list() == b.list()) return true;
     const SequenceKind kind = a.list()->kind;
@@ -235,27 +229,31 @@ bool equal(const Value& a, const Value& b) {
   return (a.is_none() && b.is_none()) || (a.is_undefined() && b.is_undefined());
 }
 
-int compare(const Value& a, const Value& b, std::string_view op) {
+std::partial_ordering compare(const Value& a, const Value& b, std::string_view op) {
+  spend(1);
   a.require();
   b.require();
-  if (a.is_integral() && b.is_integral()) return a.integer() < b.integer() ? -1 : a.integer() > b.integer();
-  if (a.is_number() && b.is_number()) {
-    const double x = a.real(), y = b.real();
-    if (std::isnan(x) || std::isnan(y)) return 2;
-    return x < y ? -1 : x > y;
+  if (a.is_integral() && b.is_integral()) return a.integer() <=> b.integer();
+  if (a.is_number() && b.is_number()) return a.real() <=> b.real();
+  if (a.string() != nullptr && b.string() != nullptr) {
+    touch(std::min(a.string()->size(), b.string()->size()));
+    return *a.string() <=> *b.string();  // UTF-8 keeps the order of code points
   }
-  if (a.string() != nullptr && b.string() != nullptr) return a.string()->compare(*b.string());  // UTF-8 keeps the order of code points
   const List *x = a.list(), *y = b.list();
   if (x != nullptr && y != nullptr && x->kind == y->kind && (x->kind == SequenceKind::kList || x->kind == SequenceKind::kTuple)) {
     for (std::size_t i = 0; i < std::min(x->items.size(), y->items.size()); ++i)
       if (!equal(x->items[i], y->items[i])) return compare(x->items[i], y->items[i], op);
-    return x->items.size() < y->items.size() ? -1 : x->items.size() > y->items.size();
+    return x->items.size() <=> y->items.size();
   }
   raise("'" + std::string(op) + "' not supported between instances of '" + a.type_name() + "' and '" + b.type_name() + "'");
 }
 
 std::string hash_key(const Value& key) {
-  if (const auto* s = key.string()) return "s" + *s;
+  spend(1);
+  if (const auto* s = key.string()) {
+    touch(s->size());
+    return "s" + *s;
+  }
   if (key.is_integral()) return "n" + std::to_string(key.integer());
   if (key.is_float()) {
     const double d = key.real();
@@ -270,6 +268,7 @@ std::string hash_key(const Value& key) {
     for (const Value& v : l->items) {
       const std::string k = hash_key(v);
       out += std::to_string(k.size()) + ":" + k;
+      touch(k.size());
       ensure_room(out.size());
     }
     return out;
@@ -279,7 +278,7 @@ std::string hash_key(const Value& key) {
 
 bool contains(const Value& container, const Value& item) {
   if (const auto* s = container.string()) {
-    if (const auto* needle = item.string()) return s->find(*needle) != std::string::npos;
+    if (const auto* needle = item.string()) return Searcher(*needle).first_in(*s) != std::string::npos;
     raise("'in <string>' requires string as left operand, not " + std::string(item.type_name()));
   }
   if (const Dict* d = container.dict()) return d->find(item) != nullptr;
@@ -291,9 +290,9 @@ bool iterable(const Value& v) { return v.string() != nullptr || v.list() != null
 
 std::vector<Value> iterate(const Value& v) {
   std::vector<Value> out;
-  if (const auto* s = v.string()) {
-    ensure_room(s->size() * (sizeof(Value) + sizeof(Str)));
-    for (char32_t c : decode_utf8(*s)) out.emplace_back(encode_utf8({&c, 1}));
+  if (const MarkedText* t = v.text()) {
+    ensure_room(t->size() * (sizeof(Value) + sizeof(Str)));
+    each_character(t->bytes(), [&](char32_t, std::string_view bytes) { out.emplace_back(t->part(bytes)); });
   } else if (const List* l = v.list()) {
     ensure_room(l->items.size() * sizeof(Value));
     out = l->items;
@@ -327,33 +326,28 @@ std::string float_repr(double d) {
   return out.find('.') == std::string::npos ? out + ".0" : out;
 }
 
-std::string string_repr(std::string_view s) {
-  const char quote = s.find('\'') != std::string_view::npos && s.find('"') == std::string_view::npos ? '"' : '\'';
-  std::string out(1, quote);
-  const auto hex = [&](const char* prefix, char32_t c, int digits) {
-    out += prefix;
+MarkedText string_repr(const MarkedText& text) {
+  const std::string& s = text.bytes();
+  const char quote = s.find('\'') != std::string::npos && s.find('"') == std::string::npos ? '"' : '\'';
+  const auto hex = [](const char* prefix, char32_t c, int digits) {
+    std::string out = prefix;
     for (int shift = (digits - 1) * 4; shift >= 0; shift -= 4) out += "0123456789abcdef"[(c >> shift) & 15];
+    return out;
   };
-  for (char32_t c : decode_utf8(s)) {
-    if (c == static_cast<char32_t>(quote) || c == '\\') {
-      out += '\\';
-      out += static_cast<char>(c);
-    } else if (c == '\n') {
-      out += "\\n";
-    } else if (c == '\r') {
-      out += "\\r";
-    } else if (c == '\t') {
-      out += "\\t";
-    } else if (c < 32 || (c >= 0x7F && c <= 0xA0) || c == 0xAD) {
-      hex("\\x", c, 2);
-    } else if ((is_space(c) && c != ' ') || (c >= 0x200B && c <= 0x200F) || (c >= 0x2028 && c <= 0x202E) || (c >= 0x2060 && c <= 0x206F) ||
-               (c >= 0xE000 && c <= 0xF8FF) || c == 0xFEFF) {
-      hex("\\u", c, 4);
-    } else {
-      append_utf8(out, c);
-    }
-  }
-  return out + quote;
+  MarkedText out(std::string(1, quote));
+  out += rewritten(text, [&](char32_t c, std::string_view bytes) -> std::string {
+    if (c == static_cast<char32_t>(quote) || c == '\\') return {'\\', static_cast<char>(c)};
+    if (c == '\n') return "\\n";
+    if (c == '\r') return "\\r";
+    if (c == '\t') return "\\t";
+    if (c < 32 || (c >= 0x7F && c <= 0xA0) || c == 0xAD) return hex("\\x", c, 2);
+    if ((is_space(c) && c != ' ') || (c >= 0x200B && c <= 0x200F) || (c >= 0x2028 && c <= 0x202E) || (c >= 0x2060 && c <= 0x206F) ||
+        (c >= 0xE000 && c <= 0xF8FF) || c == 0xFEFF)
+      return hex("\\u", c, 4);
+    return std::string(bytes);
+  });
+  out += quote;
+  return out;
 }
 
 }  // namespace mlxr::text::jinja

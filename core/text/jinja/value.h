@@ -1,10 +1,11 @@
 // The values a template works with, with Python's meaning: what is true, equal, smaller, and how each one prints.
 //
 // Values are cheap to copy and never change after they were made (the sandbox refuses list.append and its like); only a namespace()
-// has state. Strings are valid UTF-8; lengths and indices count code points. Making a string or a container is charged to the
-// Meter of the current thread, so that 'a' * 10**9 is refused before it is made.
+// has state. Strings are valid UTF-8 and remember which bytes the conversation wrote (MarkedText); lengths and indices count code points.
+// Making a string or a container is charged to the Budget of the current thread, so that 'a' * 10**9 is refused before it is made.
 #pragma once
 
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -16,52 +17,14 @@
 #include <variant>
 #include <vector>
 
+#include "core/text/jinja/budget.h"
 #include "core/text/jinja/raise.h"
+#include "core/text/marked_text.h"
 
 namespace mlxr::text::jinja {
 
 class Value;
 class Interpreter;
-
-// What live strings and containers of one render hold, and how much they may. Install with Meter::Scope.
-class Meter {
- public:
-  explicit Meter(std::size_t limit) : limit_(limit) {}
-  void take(std::size_t bytes);  // raises when the limit is passed
-  void release(std::size_t bytes) { live_ -= bytes; }
-  static Meter* current();
-
-  class Scope {
-   public:
-    explicit Scope(Meter& meter);
-    ~Scope();
-    Scope(const Scope&) = delete;
-    Scope& operator=(const Scope&) = delete;
-
-   private:
-    Meter* before_;
-  };
-
- private:
-  std::size_t limit_;
-  std::size_t live_ = 0;
-};
-
-// Refuses an allocation before it is tried.
-void ensure_room(std::size_t bytes);
-
-// A piece of memory that is charged for as long as it lives.
-class Metered {
- public:
-  explicit Metered(std::size_t bytes);
-  ~Metered();
-  Metered(const Metered&) = delete;
-  Metered& operator=(const Metered&) = delete;
-
- private:
-  Meter* meter_;
-  std::size_t bytes_;
-};
 
 struct Undefined {
   std::shared_ptr<const std::string> why;  // the sentence that an operation on it raises
@@ -69,8 +32,8 @@ struct Undefined {
 struct None {};
 
 struct Str {
-  explicit Str(std::string t) : text(std::move(t)), metered(text.size() + 64) {}
-  std::string text;
+  explicit Str(MarkedText t) : text(std::move(t)), metered(text.size() + text.content().size() * sizeof(Span) + 64) {}
+  MarkedText text;
   Metered metered;
 };
 
@@ -124,7 +87,8 @@ class Value {
   Value(int i) : data_(std::int64_t{i}) {}
   Value(std::size_t i) : data_(static_cast<std::int64_t>(i)) {}
   Value(double d) : data_(d) {}
-  Value(std::string s) : data_(std::make_shared<const Str>(std::move(s))) {}
+  Value(MarkedText text) : data_(std::make_shared<const Str>(std::move(text))) {}
+  Value(std::string s) : Value(MarkedText(std::move(s))) {}
   Value(std::string_view s) : Value(std::string(s)) {}
   Value(const char* s) : Value(std::string(s)) {}
   Value(std::vector<Value> items, SequenceKind kind = SequenceKind::kList);
@@ -142,7 +106,8 @@ class Value {
   bool is_number() const { return is_integral() || is_float(); }
 
   // Null when it is something else.
-  const std::string* string() const;
+  const MarkedText* text() const;
+  const std::string* string() const;  // the bytes of text()
   const List* list() const;
   const Dict* dict() const;
   Object* object() const;
@@ -156,8 +121,8 @@ class Value {
   // Raises when an undefined value is used for more than printing or testing.
   const Value& require() const;
 
-  std::string print() const;  // str()
-  std::string repr() const;
+  MarkedText print() const;  // str()
+  MarkedText repr() const;
 
  private:
   std::variant<Undefined, None, bool, std::int64_t, double, std::shared_ptr<const Str>, std::shared_ptr<const List>,
@@ -166,8 +131,9 @@ class Value {
 };
 
 bool equal(const Value& a, const Value& b);
-int compare(const Value& a, const Value& b, std::string_view op);  // <0, 0, >0; 2 for NaN; raises for types without an order
-std::string hash_key(const Value& key);                            // equal keys, equal text; raises for what cannot be a key
+// Unordered with a NaN. Raises for types without an order, naming `op`.
+std::partial_ordering compare(const Value& a, const Value& b, std::string_view op);
+std::string hash_key(const Value& key);  // equal keys, equal text; raises for what cannot be a key
 bool contains(const Value& container, const Value& item);
 
 // What iterating yields: characters of a string, keys of a dict. Raises for what cannot be iterated.
@@ -177,6 +143,6 @@ std::int64_t length(const Value& value);
 
 // Python's text of a float and of a quoted string.
 std::string float_repr(double d);
-std::string string_repr(std::string_view s);
+MarkedText string_repr(const MarkedText& s);
 
 }  // namespace mlxr::text::jinja

@@ -91,6 +91,57 @@ TEST(Sampler, PenaltiesLookBackOnlySoFar) {
   EXPECT_EQ(drawn({.temperature = 0, .repeat_penalty = 2, .repeat_last_n = 0}, kLogits, history), std::set<TokenId>{1});
 }
 
+TEST(Sampler, TheSmallestTemperatureTakesTheMostLikely) {
+  Sampling options = kPlain;
+  options.temperature = 1e-38f;  // 3 / 1e-38 is infinite
+  EXPECT_EQ(drawn(options), std::set<TokenId>{1});
+  options.top_p = 0.9f;
+  EXPECT_EQ(drawn(options), std::set<TokenId>{1});
+  options.top_k = 3;
+  EXPECT_EQ(drawn(options), std::set<TokenId>{1});
+}
+
+TEST(Sampler, PenaltiesCannotMakeGoodLogitsLookDamaged) {
+  Sampling options{.temperature = 0, .repeat_penalty = 0.01f};
+  EXPECT_EQ(drawn(options, {1e38f, 0, -1e38f}, {0, 2}), std::set<TokenId>{0});
+  options.repeat_penalty = 100;
+  EXPECT_EQ(drawn(options, {1, 0, -1e38f}, {0, 2}), std::set<TokenId>{0});
+  EXPECT_FALSE(Sampler(options).sample(std::vector<float>{1, INFINITY}, std::vector<TokenId>{1}));
+}
+
+// All tokens, few of them, or those above a threshold: one distribution.
+TEST(Sampler, WithoutTopKDrawsAsWithTheLargest) {
+  std::vector<float> logits(300);
+  for (std::size_t i = 0; i < logits.size(); ++i) logits[i] = -0.01f * static_cast<float>((i * 7919) % logits.size());
+  const auto share_of_the_likely = [&](Sampling options) {
+    options.seed = 5;
+    Sampler sampler(options);
+    int n = 0;
+    for (int i = 0; i < 5000; ++i) n += logits[sampler.sample(logits, {}).value()] > -0.5f;
+    return n / 5000.0;
+  };
+  for (const auto& [top_p, min_p] : {std::pair{1.0f, 0.0f}, {0.8f, 0.0f}, {0.999f, 0.0f}, {1.0f, 0.3f}, {0.9f, 0.3f}}) {
+    Sampling options{.temperature = 1, .top_k = 0, .top_p = top_p, .min_p = min_p};
+    const double all = share_of_the_likely(options);
+    options.top_k = 300;
+    EXPECT_NEAR(all, share_of_the_likely(options), 0.03) << top_p << " " << min_p;
+  }
+}
+
+TEST(Sampler, CountsAGrowingHistoryAsItCountsAWholeOne) {
+  const std::vector<TokenId> history = {1, 4, 1, 2, 0, 1, 4, 4, 3, 0, 1, 2};
+  for (const int window : {-1, 1, 3, 100}) {
+    const Sampling options{.temperature = 0, .repeat_last_n = window, .frequency_penalty = 0.7f};
+    Sampler growing(options);
+    for (std::size_t n = 0; n <= history.size(); ++n) {
+      const std::span part(history.data(), n);
+      EXPECT_EQ(growing.sample(kLogits, part), Sampler(options).sample(kLogits, part)) << window << " " << n;
+    }
+  }
+}
+
+TEST(Logprobs, OfNoneButTheChosen) { EXPECT_TRUE(logprobs(kLogits, 2, 0).top.empty()); }
+
 TEST(Logprobs, AreTheLogarithmOfSoftmaxMostLikelyFirst) {
   const auto result = logprobs(kLogits, 2, 2);
   double sum = 0;
@@ -107,6 +158,7 @@ TEST(SamplingOptions, AProblemNamesTheField) {
   EXPECT_THAT(problem_with({.temperature = NAN}), HasSubstr("temperature"));
   EXPECT_THAT(problem_with({.top_p = 1.5f}), HasSubstr("top_p"));
   EXPECT_THAT(problem_with({.repeat_penalty = 0}), HasSubstr("repeat_penalty"));
+  EXPECT_THAT(problem_with({.repeat_penalty = 1e-40f}), HasSubstr("repeat_penalty"));
 }
 
 }  // namespace

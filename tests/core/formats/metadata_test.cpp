@@ -36,6 +36,25 @@ TEST(Metadata, ViewsArrays) {
   EXPECT_THAT(m.floats("words"), IsEmpty());
 }
 
+TEST(Metadata, WholeNumbersServeWhereNumbersAreWanted) {
+  Metadata m;
+  m.insert("whole", Value(std::vector<std::int64_t>{-9, 0}));
+  m.insert("broken", Value(std::vector<float>{0.5f}));
+  m.insert("words", Value(std::vector<std::string_view>{"a"}));
+  m.insert("yes", Value(std::int64_t{1}));
+  EXPECT_THAT(m.numbers("whole").value(), ElementsAre(-9.0f, 0.0f));
+  EXPECT_THAT(m.numbers("broken").value(), ElementsAre(0.5f));
+  EXPECT_EQ(m.numbers("words"), std::nullopt);
+  EXPECT_EQ(m.numbers("absent"), std::nullopt);
+  EXPECT_EQ(m.boolean("yes"), true);
+}
+
+TEST(Metadata, NamesTheKindOfAValue) {
+  EXPECT_EQ(kind_of(Value(std::vector<std::string_view>{})), "a list of strings");
+  EXPECT_EQ(kind_of(Value(std::int64_t{1})), "an integer");
+  EXPECT_EQ(kind_of(Value(std::vector<float>{})), "a list of numbers");
+}
+
 TEST(Metadata, KeepsTheFirstValueOfAKey) {
   Metadata m;
   EXPECT_TRUE(m.insert("k", Value(true)));

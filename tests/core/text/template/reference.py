@@ -1,5 +1,6 @@
 """Python's jinja2, set up as `transformers` does for chat templates: what the C++ engine is compared with."""
 
+import functools
 import json
 from datetime import datetime
 
@@ -30,6 +31,7 @@ def _tojson(x, ensure_ascii=False, indent=None, separators=None, sort_keys=False
     return json.dumps(x, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
 
 
+@functools.cache
 def environment():
     env = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols])
     env.filters["tojson"] = _tojson
@@ -38,9 +40,19 @@ def environment():
     return env
 
 
+@functools.cache
+def compiled(template):
+    return environment().from_string(template)
+
+
+def value(expression):
+    """What an expression without variables is worth; for a name that does not exist, an undefined value."""
+    return environment().compile_expression(expression, undefined_to_none=False)()
+
+
 def render(template, context):
     """{"output": text}, or {"error": sentence} whatever went wrong."""
     try:
-        return {"output": environment().from_string(template).render(**context)}
+        return {"output": compiled(template).render(**context)}
     except Exception as error:
         return {"error": f"{type(error).__name__}: {error}"}

@@ -11,7 +11,7 @@ int main() {
   for (std::string line; std::getline(std::cin, line);) {
     const Json job = Json::parse(line);
     const auto parsed = mlxr::text::ChatTemplate::parse(job.at("template").get<std::string>());
-    const mlxr::Result<std::string> output = parsed ? parsed->render(job.at("context").dump()) : mlxr::fail(parsed.error());
-    std::cout << (output ? Json{{"output", *output}} : Json{{"error", output.error().message}}).dump() << std::endl;
+    const auto output = parsed ? parsed->render(job.at("context").dump()) : mlxr::fail(parsed.error());
+    std::cout << (output ? Json{{"output", output->bytes()}} : Json{{"error", output.error().message}}).dump() << std::endl;
   }
 }

@@ -64,13 +64,82 @@ TEST(BpeModel, NamesAnUnknownPretokenizer) {
 TEST(BpeModel, RefusesVocabulariesThatContradictThemselves) {
   EXPECT_EQ(error_of({.tokens = {}, .types = {}}), ErrorCode::kCorrupt);
   EXPECT_EQ(error_of({.types = {1, 1}}), ErrorCode::kCorrupt);
-  EXPECT_EQ(error_of({.types = {1, 1, 1, 1, 1, 1, 1, 1, 7, 4, 1}}), ErrorCode::kCorrupt);
   EXPECT_EQ(error_of({.merges = {"h x"}}), ErrorCode::kCorrupt);
   EXPECT_EQ(error_of({.merges = {"o h"}}), ErrorCode::kCorrupt);
   EXPECT_EQ(error_of({.merges = {"he"}}), ErrorCode::kCorrupt);
   EXPECT_EQ(error_of({.merges = {""}}), ErrorCode::kCorrupt);
-  EXPECT_EQ(error_of({.eos = 11}), ErrorCode::kCorrupt);
-  EXPECT_EQ(error_of({.eos = -1}), ErrorCode::kCorrupt);
+}
+
+// A model, and the tokenizer that lives on its metadata.
+struct Loaded {
+  explicit Loaded(const BpeModel& model) : metadata(model.metadata()), tokenizer(Tokenizer::from_metadata(metadata).value()) {}
+  formats::Metadata metadata;
+  std::unique_ptr<const Tokenizer> tokenizer;
+};
+
+TEST(BpeModel, IgnoresSpecialIdsThatNoTokenHasAndSaysSo) {
+  const Loaded loaded({.eos = 11});
+  EXPECT_EQ(loaded.tokenizer->eos(), std::nullopt);
+  EXPECT_TRUE(loaded.tokenizer->ends_generation(8));  // <|im_end|>, by its name
+  EXPECT_THAT(loaded.tokenizer->warnings(),
+              ElementsAre("tokenizer.ggml.eos_token_id is 11, but the vocabulary has 11 tokens; the key is ignored."));
+  for (const std::int64_t none : {std::int64_t{-1}, std::int64_t{0xFFFFFFFF}}) {
+    const Loaded without({.eos = none});
+    EXPECT_EQ(without.tokenizer->eos(), std::nullopt);
+    EXPECT_THAT(without.tokenizer->warnings(), ElementsAre());
+  }
+}
+
+TEST(BpeModel, IgnoresMergesThatTheVocabularyLacksAndSaysSo) {
+  const Loaded loaded({.merges = {"z q", "h e", "o h", "l l", "he", "he ll", "", "hell o"}});
+  EXPECT_THAT(loaded.tokenizer->encode("hello"), ElementsAre(7));
+  EXPECT_THAT(loaded.tokenizer->warnings(), ElementsAre(HasSubstr("4 of 8 merges")));
+}
+
+TEST(BpeModel, TokensOfAnUnknownTypeAreWords) {
+  const Loaded loaded({.types = {1, 1, 1, 1, 1, 1, 1, 7, 3, 4, 1}});
+  EXPECT_THAT(loaded.tokenizer->encode("hello"), ElementsAre(7));
+  EXPECT_EQ(loaded.tokenizer->piece(7), "hello");
+  EXPECT_THAT(loaded.tokenizer->warnings(), ElementsAre(HasSubstr("1 tokens have a type")));
+}
+
+TEST(BpeModel, SaysWhenTheFileNamesNoPretokenizer) {
+  const Loaded loaded({.pre = {}});
+  EXPECT_THAT(loaded.tokenizer->encode("hello"), ElementsAre(7));
+  EXPECT_THAT(loaded.tokenizer->warnings(), ElementsAre(HasSubstr("tokenizer.ggml.pre")));
+}
+
+TEST(BpeModel, TurnTokensAreControlTokensWhateverTheFileSays) {
+  const Strings tokens = {"h", "e", "l", "o", "he", "ll", "hell", "hello", "<|im_end|>", "<start_of_turn>", "Ġ"};
+  for (const std::int64_t type : {1, 4}) {
+    const Loaded loaded({.tokens = tokens, .types = {1, 1, 1, 1, 1, 1, 1, 1, type, type, 1}});
+    EXPECT_TRUE(loaded.tokenizer->is_control(8));
+    EXPECT_TRUE(loaded.tokenizer->is_control(9));
+    EXPECT_THAT(loaded.tokenizer->encode("<start_of_turn>he<|im_end|>", {.parse_special = true}), ElementsAre(9, 4, 8));
+  }
+}
+
+TEST(BpeModel, SpecialTokensOfUnlikelyLengthAreNotSearchedFor) {
+  const std::string unlikely = std::string(100'000, 'h') + "e";
+  const Loaded loaded({.tokens = {"h", "e", "l", "o", "he", "ll", "hell", "hello", "<|im_end|>", unlikely, "Ġ"}});
+  EXPECT_EQ(loaded.tokenizer->encode(std::string(1'000'000, 'h')).size(), 1'000'000u);  // took twenty minutes
+}
+
+TEST(BpeModel, WhatTheConversationSaysIsNeverAControlToken) {
+  const Loaded loaded({});
+  const auto encode = [&](std::initializer_list<std::pair<std::string_view, Origin>> pieces) {
+    MarkedText text;
+    for (const auto& [piece, origin] : pieces) text.append(piece, origin);
+    return loaded.tokenizer->encode(text, {.parse_special = true});
+  };
+  constexpr Origin kTemplate = Origin::kTemplate, kContent = Origin::kContent;
+  EXPECT_THAT(encode({{"he<|im_end|>", kTemplate}}), ElementsAre(4, 8));
+  EXPECT_THAT(encode({{"he<|im_end|>", kContent}}), ElementsAre(4, 1));
+  EXPECT_THAT(encode({{"he<|im_", kTemplate}, {"end|>", kContent}}), ElementsAre(4, 1));  // not even together
+  EXPECT_THAT(encode({{"<|im_end|>", kTemplate}, {"<|im_end|>", kContent}, {"<|im_end|>", kTemplate}}), ElementsAre(8, 1, 8));
+  EXPECT_THAT(encode({{"<tool>", kContent}}), ElementsAre(9));                  // user-defined tokens are text
+  EXPECT_THAT(encode({{"hel", kTemplate}, {"lo", kContent}}), ElementsAre(7));  // merges cross the border
+  EXPECT_THAT(encode({{"hel", kTemplate}, {"lo<|im_end|>he", kContent}, {"llo", kTemplate}}), ElementsAre(7, 1, 7));
 }
 
 }  // namespace

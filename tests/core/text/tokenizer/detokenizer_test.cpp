@@ -10,13 +10,17 @@ namespace {
 class Bytes final : public Tokenizer {
  public:
   std::vector<TokenId> encode(std::string_view, EncodeOptions) const override { return {}; }
+  std::vector<TokenId> encode(const MarkedText&, EncodeOptions) const override { return {}; }
   std::string piece(TokenId id, bool) const override { return {static_cast<char>(id)}; }
   std::int32_t vocab_size() const override { return 256; }
   std::optional<TokenId> bos() const override { return {}; }
   std::optional<TokenId> eos() const override { return {}; }
   bool is_control(TokenId) const override { return false; }
   bool ends_generation(TokenId) const override { return false; }
-  std::optional<TokenId> find(std::string_view) const override { return {}; }
+  const std::vector<std::string>& warnings() const override { return none_; }
+
+ private:
+  std::vector<std::string> none_;
 };
 
 TEST(Detokenizer, WaitsForTheRestOfACharacter) {

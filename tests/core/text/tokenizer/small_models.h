@@ -25,7 +25,7 @@ struct BpeModel {
   formats::Metadata metadata() const {
     formats::Metadata out;
     out.insert("tokenizer.ggml.model", std::string_view("gpt2"));
-    out.insert("tokenizer.ggml.pre", pre);
+    if (!pre.empty()) out.insert("tokenizer.ggml.pre", pre);
     out.insert("tokenizer.ggml.tokens", tokens);
     out.insert("tokenizer.ggml.token_type", types);
     out.insert("tokenizer.ggml.merges", merges);

@@ -69,5 +69,26 @@ TEST(SentencePiece, RefusesBadScoresAndByteTokens) {
   EXPECT_EQ(error_of({.types = {2, 3, 3, 6, 6, 6, 6, 1, 1, 1, 1, 1}}), ErrorCode::kCorrupt);  // "▁" names no byte
 }
 
+formats::Metadata with_scores(formats::Value scores) {
+  const auto plain = SpmModel{}.metadata();
+  formats::Metadata out;
+  for (const auto& [key, value] : plain.all()) out.insert(key, key == "tokenizer.ggml.scores" ? scores : value);
+  return out;
+}
+
+TEST(SentencePiece, ReadsWholeNumberScores) {
+  const auto metadata = with_scores(Integers{0, 0, 0, 0, 0, 0, -9, -8, -7, -1, -2, -3});
+  EXPECT_THAT(Tokenizer::from_metadata(metadata).value()->encode(" ab"), ElementsAre(11));
+}
+
+TEST(SentencePiece, ScoresOfAnotherTypeAreNotCalledDamage) {
+  const auto metadata = with_scores(Strings{"0"});
+  const auto tokenizer = Tokenizer::from_metadata(metadata);
+  ASSERT_FALSE(tokenizer);
+  EXPECT_EQ(tokenizer.error().code, ErrorCode::kUnsupported);
+  EXPECT_EQ(tokenizer.error().message,
+            "MLXR cannot read this model file: tokenizer.ggml.scores is a list of strings, not a list of numbers.");
+}
+
 }  // namespace
 }  // namespace mlxr::text

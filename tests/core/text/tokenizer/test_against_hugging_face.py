@@ -1,15 +1,23 @@
 """Token ids equal those of Hugging Face `tokenizers`, built from the same file; and text comes back as it went in."""
+import functools
+import json
 import os
 import pathlib
 import shlex
 import struct
 import subprocess
+import sys
 
 import gguf
 import pytest
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers
 
 import mixed_text
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "template"))
+import reference  # noqa: E402
+
+CONVERSATIONS = json.loads((pathlib.Path(reference.__file__).parent / "conversations.json").read_text(encoding="utf-8"))
 
 MODELS = pathlib.Path(os.environ.get("MLXR_TEST_MODELS", ".deps/models"))
 ENCODE = shlex.split(os.environ.get("MLXR_ENCODE_TEXTS", "build/dev/tests/encode_texts"))
@@ -80,21 +88,62 @@ def gemma(file, parse_special):
     return file.add_specials(tokenizer, parse_special)
 
 
-@pytest.mark.parametrize("parse_special", [True, False], ids=["special", "plain"])
-@pytest.mark.parametrize("name, build", [("SmolLM2-135M-Instruct.Q4_1.gguf", smollm), ("gemma-3-270m-q4_k_m.gguf", gemma)])
-def test_ids_and_round_trip(name, build, parse_special):
+BUILDERS = {"SmolLM2-135M-Instruct.Q4_1.gguf": smollm, "gemma-3-270m-q4_k_m.gguf": gemma}
+
+
+@functools.cache
+def model(name, parse_special):
+    """(path, File, the reference's tokenizer)"""
     path = model_file(name)
     file = File(path)
+    return path, file, BUILDERS[name](file, parse_special)
+
+
+@pytest.mark.parametrize("parse_special", [True, False], ids=["special", "plain"])
+@pytest.mark.parametrize("name", BUILDERS)
+def test_ids_and_round_trip(name, parse_special):
+    path, file, tokenizer = model(name, parse_special)
     specials = file.of_type(CONTROL)[:30] + file.of_type(USER_DEFINED)[:300] or ["<none>"]
     texts = list(mixed_text.texts(BYTES, specials))
     decoded = [text.decode("utf-8", "replace") for text in texts]
-    expected = build(file, parse_special).encode_batch(decoded, add_special_tokens=False)
+    expected = tokenizer.encode_batch(decoded, add_special_tokens=False)
     assert sum(map(len, texts)) >= BYTES
+    # What a conversation says is tokenized as plain text is, control tokens or not.
+    for flags in [b"s-"] if parse_special else [b"--", b"c-"]:
+        assert_same(file, decoded, expected, ours(path, texts, flags), round_trip=not parse_special)
+
+
+def assert_same(file, decoded, expected, answers, round_trip):
     different = []
-    for text, want, (ids, back) in zip(decoded, expected, ours(path, texts, b"s-" if parse_special else b"--")):
+    for text, want, (ids, back) in zip(decoded, expected, answers):
         if ids != want.ids:
             at = next(i for i, (a, b) in enumerate(zip(ids + [-1], want.ids + [-1])) if a != b)
             different.append((want.ids[at - 2:at + 6], ids[at - 2:at + 6], [file.tokens[i] for i in want.ids[at - 2:at + 6]]))
-        if not parse_special:  # control tokens have no text
+        if round_trip:  # control tokens have no text
             assert back == text.encode()
-    assert not different, f"{len(different)} of {len(texts)} texts differ; the first: {different[:3]}"
+    assert not different, f"{len(different)} of {len(decoded)} texts differ; the first: {different[:3]}"
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_whole_chats(name):
+    """Prompts have the ids that jinja2 and `tokenizers` give them, as long as no message says what a control token is called."""
+    path, file, tokenizer = model(name, True)
+    source = file.fields.get("tokenizer.chat_template")
+    if source is None:
+        pytest.skip(f"{name} has no chat template")
+    special = {key: file.tokens[file.values(key.replace("_token", "_token_id"))] for key in ("bos_token", "eos_token")}
+    contexts = [conversation | {"add_generation_prompt": True} for conversation in CONVERSATIONS]
+    done = subprocess.run([*ENCODE, path, "--chats"], input="".join(json.dumps(c) + "\n" for c in contexts), capture_output=True, text=True, check=True)
+    bos = file.values("bos_token_id")
+    compared = 0
+    for context, line in zip(contexts, done.stdout.split("\n")):
+        theirs = reference.render(source.contents(), special | context)
+        if line.startswith("error: "):
+            # MLXR also refuses what loses the question, and an empty prompt
+            assert "error" in theirs or not theirs["output"] or "leaves out" in line, (context, line, theirs)
+            continue
+        want = tokenizer.encode(theirs["output"], add_special_tokens=False).ids
+        ids = [int(i) for i in line.split()]
+        assert ids in (want, [bos, *want]), (context, ids, want)
+        compared += 1
+    assert compared > len(contexts) / 2

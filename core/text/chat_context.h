@@ -1,0 +1,20 @@
+// What a template gets to see of a conversation.
+#pragma once
+
+#include "core/text/chat_template.h"
+#include "core/text/jinja/value.h"
+
+namespace mlxr::text {
+
+struct ChatContext {
+  jinja::Value value;         // a dict
+  bool has_question = false;  // a user's message with text
+  bool goes_on = false;       // the last message has text that the answer continues
+};
+
+// The context as RenderOptions ask for it, with the origin of every string (see ChatTemplate::render). A last message that is to be
+// continued but has no text yet is left out, and a new answer is begun instead.
+// Raises for a context that is no JSON object, and when the last message cannot be continued.
+ChatContext chat_context(std::string_view json, const RenderOptions& options);
+
+}  // namespace mlxr::text

@@ -1,0 +1,39 @@
+#include "core/text/normalize.h"
+
+#include <gtest/gtest.h>
+
+#include "small_models.h"
+
+namespace mlxr::text {
+namespace {
+
+TEST(Nfc, ComposesWhatBelongsTogether) {
+  EXPECT_EQ(to_nfc("plain"), "plain");
+  EXPECT_EQ(to_nfc("a\u0301"), "á");
+  EXPECT_EQ(to_nfc("a\u0323\u0302"), "ậ");
+  EXPECT_EQ(to_nfc("a\u0302\u0323"), "ậ");        // marks are put in order first
+  EXPECT_EQ(to_nfc("\u212B"), "Å");               // the Ångström sign is the letter
+  EXPECT_EQ(to_nfc("\u1100\u1161\u11A8"), "각");  // Hangul
+  EXPECT_EQ(to_nfc("\u0958"), "\u0915\u093C");    // a character that is never composed
+  EXPECT_EQ(to_nfc("\u0301a"), "\u0301a");        // a mark without a letter
+}
+
+TEST(Nfc, IsQuickToSeeOnPlainText) {
+  EXPECT_TRUE(plainly_nfc("naïve café"));
+  EXPECT_FALSE(plainly_nfc("a\u0301"));
+}
+
+TEST(Nfc, BringsTextIntoTheFormThatQwenWasTrainedOn) {
+  BpeModel model{
+      .tokens = {"Ã", "¡", "Ã¡", "a", "Ì", "ģ"}, .types = {1, 1, 1, 1, 1, 1}, .merges = {"Ã ¡"}, .eos = -1};  // á, and a with U+0301
+  const auto encode = [&](std::string_view pre) {
+    model.pre = pre;
+    const auto metadata = model.metadata();
+    return Tokenizer::from_metadata(metadata).value()->encode("a\u0301");
+  };
+  EXPECT_EQ(encode("qwen2"), std::vector<TokenId>{2});
+  EXPECT_EQ(encode("gpt-2"), (std::vector<TokenId>{3, 4, 5}));
+}
+
+}  // namespace
+}  // namespace mlxr::text

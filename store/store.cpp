@@ -18,8 +18,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool looks_like_a_path(std::string_view text) { return text.find('/') != std::string_view::npos || text.ends_with(".gguf"); }
-
 // The model file that a person means: the file itself, or the one .gguf of a folder.
 Result<fs::path> model_file(const fs::path& path) {
   std::error_code ec;
@@ -64,17 +62,34 @@ class SqliteStore final : public Store {
                     (known != nullptr ? "Get it with: mlx pull " + std::string(known->name) : "See which are with: mlx list"));
   }
 
-  Result<ModelRecord> resolve(std::string_view name_or_path) override {
-    if (!looks_like_a_path(name_or_path)) {
-      auto record = find(name_or_path);
-      return record ? verify(std::move(*record)) : record;
-    }
-    const auto file = model_file(fs::path(name_or_path));
+  Result<ModelRecord> resolve_name(std::string_view name) override {
+    auto record = find(name);
+    return record ? verify(std::move(*record)) : record;
+  }
+
+  Result<ModelRecord> resolve_path(const fs::path& path) override {
+    const auto file = model_file(path);
     if (!file) return fail(file.error());
     auto known = registry_->model_of_file(*file);
     if (!known) return fail(known.error());
     if (*known) return verify(std::move(**known));
     return describe(*file);
+  }
+
+  Result<ModelRecord> resolve(const ModelRef& ref) override {
+    switch (ref.kind) {
+      case ModelRef::Kind::kName: return resolve_name(ref.text);
+      case ModelRef::Kind::kPath: return resolve_path(ref.text);
+      case ModelRef::Kind::kHub:
+      case ModelRef::Kind::kAddress:
+      case ModelRef::Kind::kPackage: break;
+    }
+    const auto all = registry_->models();
+    if (!all) return fail(all.error());
+    const auto same = std::ranges::find(*all, ref.text, &ModelRecord::source);
+    if (same == all->end())
+      return fail(ErrorCode::kNotFound, "The model of " + ref.text + " is not installed. Get it with: mlx pull " + ref.text);
+    return verify(*same);
   }
 
   Result<ModelRecord> pull(std::string_view name, const PullOptions& options) override {

@@ -2,7 +2,7 @@
 //
 //   auto store = store::Store::open(paths);
 //   auto model = (*store)->pull("smollm2:135m", {.accept_license = true, .progress = show});
-//   auto file  = (*store)->resolve("smollm2:135m");     // a verified path for Engine::load
+//   auto file  = (*store)->resolve_name("smollm2:135m");     // a verified path for Engine::load
 //
 // The registry (registry.sqlite) is the index; the files are plain files that a person can see, models/<publisher>/<name>/<file>.
 // Several processes may use one store at a time. A Store may be used from any thread.
@@ -22,6 +22,7 @@
 
 #include "platform/paths.h"
 #include "store/catalogue.h"
+#include "store/model_ref.h"
 
 namespace mlxr::store {
 
@@ -66,9 +67,14 @@ class Store {
   virtual Result<std::vector<ModelRecord>> list() = 0;  // by name
   // "smollm2:135m", or "smollm2" when one tag only is here.  Errors: kNotFound (the sentence says how to get it when the catalogue has it).
   virtual Result<ModelRecord> find(std::string_view name) = 0;
-  // A model's name, or the path of a file. Verified: the hash is compared again when size, time or inode changed since the last time.
-  // Errors: those of find; kCorrupt (the file is not what it was).
-  virtual Result<ModelRecord> resolve(std::string_view name_or_path) = 0;
+  // The model of a name, verified: the hash is compared again when size, time or inode changed since the last time.
+  // Never opens a file that the registry does not list. Errors: those of find; kCorrupt (the file is not what it was).
+  virtual Result<ModelRecord> resolve_name(std::string_view name) = 0;
+  // The model file at a path, or the one .gguf of a folder, verified in the same way. Whether a client may name a path is
+  // ModelRef's to decide. Errors: kNotFound, kInvalidArgument (a folder with several files), kCorrupt.
+  virtual Result<ModelRecord> resolve_path(const std::filesystem::path& path) = 0;
+  // The installed model that a reference means: one of the two above, or the model that came from the address.
+  virtual Result<ModelRecord> resolve(const ModelRef& ref) = 0;
 
   // Fetches a model of the catalogue, or from an address (https://…/file.gguf) under the name of its file. What is here already is kept.
   // Resumes. Errors: kNotFound, kLicense (not accepted), kNoSpace (both numbers), kNetwork, kCorrupt (quarantined, by name), kCancelled,

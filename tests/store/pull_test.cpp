@@ -17,7 +17,7 @@ TEST_F(PullTest, FetchesVerifiesAndDescribes) {
   EXPECT_EQ(record->quantization, "F32");
   EXPECT_EQ(record->parameters, 262144u);
   EXPECT_EQ(record->context_length, 128u);
-  EXPECT_EQ(store_->resolve("test")->file, record->file);
+  EXPECT_EQ(store_->resolve_name("test")->file, record->file);
   ASSERT_TRUE(store_->remove("test:good"));
   EXPECT_FALSE(fs::exists(record->file));
   EXPECT_TRUE(store_->list()->empty());
@@ -97,7 +97,7 @@ TEST_F(PullTest, NamesThatLookAlikeHaveFoldersOfTheirOwn) {
   expect_whole(colon);
   expect_whole(dash);
   ASSERT_TRUE(store_->remove("test:good"));
-  EXPECT_TRUE(store_->resolve("test-good"));
+  EXPECT_TRUE(store_->resolve_name("test-good"));
 }
 
 TEST_F(PullTest, PartsThatAreHereAreNotFetchedAgain) {
@@ -151,10 +151,10 @@ TEST_F(PullTest, ImportsAFolderInPlaceAndNoticesAChange) {
   ASSERT_TRUE(record) << record.error().message;
   EXPECT_EQ(record->name, "mine");
   EXPECT_TRUE(record->in_place);
-  ASSERT_TRUE(store_->resolve("mine"));
-  ASSERT_TRUE(store_->resolve((fixtures / "model.gguf").string()));  // not registered
+  ASSERT_TRUE(store_->resolve_name("mine"));
+  ASSERT_TRUE(store_->resolve_path((fixtures / "model.gguf").string()));  // not registered
   std::ofstream(folder / "mine.gguf", std::ios::app) << "x";
-  expect_error(store_->resolve("mine"), ErrorCode::kCorrupt, "is not what it was");
+  expect_error(store_->resolve_name("mine"), ErrorCode::kCorrupt, "is not what it was");
   ASSERT_TRUE(store_->remove("mine"));
   EXPECT_TRUE(fs::exists(folder / "mine.gguf"));
 }

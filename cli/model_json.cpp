@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/terminal.h"
+#include "platform/cpu.h"
 
 namespace mlxr::cli {
 
@@ -40,9 +41,12 @@ ordered_json to_json(const store::CatalogueEntry& entry, bool installed) {
           {"license", entry.license},
           {"license_url", entry.license_url},
           {"license_summary", entry.license_summary},
-          {"size", entry.size},
+          {"architecture", entry.architecture},
+          {"size", entry.size == 0 ? entry.about : entry.size},
           {"memory", entry.memory},
           {"sha256", entry.sha256},
+          {"runs", entry.runs()},
+          {"fits", entry.memory <= platform::usable_memory()},
           {"installed", installed}};
 }
 

@@ -52,7 +52,7 @@ Outcome<store::ModelRecord> locate(store::Store& store, const std::string& name)
   if (!stdin_is_terminal() || !stderr_is_terminal()) {
     return give_up(ExitCode::kNotFound, name + " is not installed. Get it with: mlx pull " + name + " --accept-license");
   }
-  return pull_model(store, name, false);
+  return pull_model(store, name);
 }
 
 Outcome<Parameters> parameters_of(const Options& options) {

@@ -85,6 +85,10 @@ Result<std::shared_ptr<const std::vector<float>>> frequencies(const formats::Che
 
 }  // namespace
 
+bool is_supported_architecture(std::string_view architecture) {
+  return std::ranges::any_of(kFamilies, [&](const Family& family) { return family.name == architecture; });
+}
+
 Result<Config> read_config(const formats::Checkpoint& file) {
   const auto& metadata = file.metadata();
   const auto architecture = metadata.string("general.architecture");

@@ -35,6 +35,9 @@ struct Config {
   bool is_local(int layer) const { return window > 0 && (layer + 1) % global_every != 0; }
 };
 
+// Whether the engine has the architecture, by GGUF's name: "llama".
+bool is_supported_architecture(std::string_view architecture);
+
 // Reads and checks the description. Errors: kUnsupported (architecture or a feature, by name), kCorrupt (a key is missing or senseless).
 Result<Config> read_config(const formats::Checkpoint& file);
 

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "platform/cpu.h"
 #include "store/catalogue.h"
 #include "store/store.h"
 
@@ -33,9 +34,12 @@ ordered_json to_json(const store::CatalogueEntry& entry, bool installed) {
           {"license", entry.license},
           {"license_url", entry.license_url},
           {"license_summary", entry.license_summary},
-          {"size", entry.size},
+          {"architecture", entry.architecture},
+          {"size", entry.size == 0 ? entry.about : entry.size},
           {"memory", entry.memory},
           {"sha256", entry.sha256},
+          {"runs", entry.runs()},
+          {"fits", entry.memory <= platform::usable_memory()},
           {"installed", installed}};
 }
 

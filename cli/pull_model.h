@@ -1,4 +1,4 @@
-// Getting a model with its licence shown first; used by `mlx pull` and `mlx run`.
+// Downloading a model with its license shown first; used by `mlx pull` and `mlx run`.
 #pragma once
 
 #include <string>
@@ -9,9 +9,15 @@
 
 namespace mlxr::cli {
 
-// Shows the licence of a catalogue entry unless it was accepted before, asks on a terminal, then downloads with progress on stderr.
-// Failures: kLicense (not accepted; says how), and those of Store::pull.
-Outcome<store::ModelRecord> pull_model(store::Store& store, std::string_view name, bool accept_license);
+struct PullWishes {
+  std::string name;             // to install under; empty: the source's own
+  bool accept_license = false;  // for scripts
+  bool insecure = false;        // plain HTTP from other machines
+};
+
+// Shows the license of what would be downloaded, asks on a terminal where it must be accepted, then downloads with progress on stderr.
+// Failures: kLicense (not accepted; says how), and those of Store::offer and Store::pull.
+Outcome<store::ModelRecord> pull_model(store::Store& store, std::string_view text, const PullWishes& wishes = {});
 
 // Which models to get for real work, by memory, and how: printed after the starter model's first answer and by `mlx list --available`.
 std::string next_models_hint();

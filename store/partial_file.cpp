@@ -12,11 +12,28 @@ namespace mlxr::store {
 
 using nlohmann::json;
 
+static constexpr std::string_view kStateFile = "state.json";
+
+namespace {
+
+json read_state(const std::filesystem::path& file) {
+  const auto text = platform::read_file(file, 1 << 20);
+  auto state = text ? json::parse(*text, nullptr, false) : json::object();
+  return state.is_object() ? state : json::object();
+}
+
+}  // namespace
+
+std::string PartialFile::identity_in(const std::filesystem::path& folder) {
+  const json state = read_state(folder / kStateFile);
+  return state.contains("identity") && state["identity"].is_string() ? state["identity"].get<std::string>() : "";
+}
+
 Result<PartialFile> PartialFile::open(const std::filesystem::path& folder, std::string_view file, std::string_view identity,
                                       std::uint64_t most) {
   PartialFile p;
   p.path_ = folder / file;
-  p.state_ = folder / "state.json";
+  p.state_ = folder / kStateFile;
   p.identity_ = identity;
   p.most_ = most;
   p.fd_ = platform::FileDescriptor(::open(p.path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
@@ -24,18 +41,15 @@ Result<PartialFile> PartialFile::open(const std::filesystem::path& folder, std::
   const off_t length = ::lseek(p.fd_.get(), 0, SEEK_END);
 
   std::uint64_t keep = 0;
-  if (const auto text = platform::read_file(p.state_, 1 << 20)) {
-    const json state = json::parse(*text, nullptr, false);
-    const auto number = [&](const char* key) {
-      return state.contains(key) && state[key].is_number_unsigned() ? state[key].get<std::uint64_t>() : 0;
-    };
-    if (state.is_object() && state.contains("identity") && state["identity"] == p.identity_ &&
-        number("end") <= static_cast<std::uint64_t>(length)) {
-      p.parts_ = number("parts");
-      p.begin_ = number("end");
-      if (state.contains("validator") && state["validator"].is_string()) p.validator_ = state["validator"].get<std::string>();
-      keep = p.validator_.empty() ? p.begin_ : static_cast<std::uint64_t>(length);
-    }
+  const json state = read_state(p.state_);
+  const auto number = [&](const char* key) {
+    return state.contains(key) && state[key].is_number_unsigned() ? state[key].get<std::uint64_t>() : 0;
+  };
+  if (identity_in(folder) == identity && number("end") <= static_cast<std::uint64_t>(length)) {
+    p.parts_ = number("parts");
+    p.begin_ = number("end");
+    if (state.contains("validator") && state["validator"].is_string()) p.validator_ = state["validator"].get<std::string>();
+    keep = p.validator_.empty() ? p.begin_ : static_cast<std::uint64_t>(length);
   }
   if (auto ok = p.truncate(keep); !ok) return fail(ok.error());
   if (auto ok = p.hash_again(); !ok) return fail(ok.error());

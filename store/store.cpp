@@ -7,8 +7,10 @@
 #include "platform/files.h"
 #include "platform/sha256.h"
 #include "platform/time.h"
+#include "store/installed.h"
 #include "store/model_details.h"
 #include "store/names.h"
+#include "store/offers.h"
 #include "store/pull.h"
 #include "store/registry.h"
 #include "store/weight_cache.h"
@@ -17,8 +19,6 @@ namespace mlxr::store {
 namespace {
 
 namespace fs = std::filesystem;
-
-bool looks_like_a_path(std::string_view text) { return text.find('/') != std::string_view::npos || text.ends_with(".gguf"); }
 
 // The model file that a person means: the file itself, or the one .gguf of a folder.
 Result<fs::path> model_file(const fs::path& path) {
@@ -59,17 +59,17 @@ class SqliteStore final : public Store {
       return fail(ErrorCode::kNotFound, "'" + std::string(name) + "' could be " + names + ". Name one of them.");
     }
     const auto* known = find_in_catalogue(name);
-    return fail(ErrorCode::kNotFound,
-                "The model '" + std::string(name) + "' is not here. " +
-                    (known != nullptr ? "Get it with: mlx pull " + std::string(known->name) : "See which are with: mlx list"));
+    return fail(ErrorCode::kNotFound, "The model '" + std::string(name) + "' is not here. " +
+                                          (known != nullptr ? "Get it with: mlx pull " + known->name : "See which are with: mlx list"));
   }
 
-  Result<ModelRecord> resolve(std::string_view name_or_path) override {
-    if (!looks_like_a_path(name_or_path)) {
-      auto record = find(name_or_path);
-      return record ? verify(std::move(*record)) : record;
-    }
-    const auto file = model_file(fs::path(name_or_path));
+  Result<ModelRecord> resolve_name(std::string_view name) override {
+    auto record = find(name);
+    return record ? verify(std::move(*record)) : record;
+  }
+
+  Result<ModelRecord> resolve_path(const fs::path& path) override {
+    const auto file = model_file(path);
     if (!file) return fail(file.error());
     auto known = registry_->model_of_file(*file);
     if (!known) return fail(known.error());
@@ -77,24 +77,47 @@ class SqliteStore final : public Store {
     return describe(*file);
   }
 
-  Result<ModelRecord> pull(std::string_view name, const PullOptions& options) override {
-    const auto* entry = find_in_catalogue(name);
-    if (entry == nullptr && !is_address(name)) {
-      auto here = find(name);
-      if (here) return here;
-      return fail(ErrorCode::kNotFound, "No model '" + std::string(name) +
-                                            "' is known. Name one that `mlx list --available` lists, or the address of a .gguf file.");
+  Result<ModelRecord> resolve(const ModelRef& ref) override {
+    switch (ref.kind) {
+      case ModelRef::Kind::kName: return resolve_name(ref.text);
+      case ModelRef::Kind::kPath: return resolve_path(ref.text);
+      case ModelRef::Kind::kHub:
+      case ModelRef::Kind::kAddress:
+      case ModelRef::Kind::kPackage: break;
     }
-    const auto request = entry != nullptr ? request_for(*entry) : request_for_address(std::string(name));
-    if (!request) return fail(request.error());
-    auto here = registry_->model(request->name);
+    const auto all = registry_->models();
+    if (!all) return fail(all.error());
+    const auto same = std::ranges::find_if(*all, [&](const ModelRecord& record) { return is_of_reference(record, ref); });
+    if (same == all->end())
+      return fail(ErrorCode::kNotFound, "The model of " + without_secrets(ref) + " is not installed. Get it with mlx pull.");
+    return verify(*same);
+  }
+
+  Result<Offer> offer(const ModelRef& ref, const PullOptions& options) override {
+    auto offer = make_offer(ref, options);
+    if (!offer) return installed_offer(ref, offer.error());
+    const auto here = registry_->model(offer->name);
     if (!here) return fail(here.error());
-    std::error_code ec;
-    if (*here && fs::exists((*here)->file, ec)) return **here;
-    if (entry != nullptr && !entry->license.empty()) {
-      if (auto ok = pass_license(*entry, options.accept_license); !ok) return fail(ok.error());
-    }
-    return run_pull(paths_, *registry_, *request, options);
+    const auto state = compare_with_installed(*here, *offer);
+    if (!state) return fail(state.error());
+    if (*state == Installed::kSame) offer->installed = *here;
+    if (*state == Installed::kRenewed) offer->notices.push_back("The installed " + offer->name + " is an older file; it is replaced.");
+    return offer;
+  }
+
+  Result<ModelRecord> pull(const Offer& offer, const PullOptions& options) override {
+    if (offer.installed) return *offer.installed;
+    if (auto ok = pass_license(offer, options.accept_license); !ok) return fail(ok.error());
+    return run_pull(paths_, *registry_, offer, options);
+  }
+
+  Result<ModelRecord> pull(std::string_view text, const PullOptions& options) override {
+    const auto ref = ModelRef::parse(text, PathRule::kNever);
+    if (!ref) return fail(ref.error());
+    const auto offered = offer(*ref, options);
+    if (!offered) return fail(offered.error());
+    if (options.notice && !offered->installed) std::ranges::for_each(offered->notices, options.notice);
+    return pull(*offered, options);
   }
 
   Result<ModelRecord> import(const fs::path& path, std::string_view name) override {
@@ -134,10 +157,8 @@ class SqliteStore final : public Store {
     return {};
   }
 
-  Result<std::optional<std::string>> license_accepted_at(std::string_view name) override {
-    const auto* entry = find_in_catalogue(name);
-    if (entry == nullptr) return fail(ErrorCode::kNotFound, "The catalogue has no '" + std::string(name) + "'.");
-    return registry_->accepted_at(entry->name, entry->license);
+  Result<std::optional<std::string>> license_accepted_at(const Offer& offer) override {
+    return registry_->accepted_at(offer.name, offer.license);
   }
 
  private:
@@ -150,14 +171,29 @@ class SqliteStore final : public Store {
     return {};
   }
 
-  Result<void> pass_license(const CatalogueEntry& entry, bool accepted_now) {
-    const auto before = registry_->accepted_at(entry.name, entry.license);
+  // Where the source cannot be asked, a model that is installed from it is still an answer.
+  Result<Offer> installed_offer(const ModelRef& ref, const Error& error) {
+    if (error.code != ErrorCode::kNetwork && error.code != ErrorCode::kNotFound) return fail(error);
+    const auto all = registry_->models();
+    if (!all) return fail(all.error());
+    const auto same = std::ranges::find_if(*all, [&](const ModelRecord& record) {
+      return ref.kind == ModelRef::Kind::kName ? record.name == ref.text : is_of_reference(record, ref);
+    });
+    if (same == all->end()) return fail(error);
+    Offer offer{.name = same->name, .license = same->license, .sha256 = same->sha256, .installed = *same};
+    if (error.code == ErrorCode::kNetwork)
+      offer.notices.push_back("Whether the file at its source has changed could not be checked: " + error.message);
+    return offer;
+  }
+
+  Result<void> pass_license(const Offer& offer, bool accepted_now) {
+    if (!offer.asks_for_license) return {};
+    const auto before = registry_->accepted_at(offer.name, offer.license);
     if (!before) return fail(before.error());
     if (*before) return {};
-    if (accepted_now) return registry_->accept(entry.name, entry.license, entry.license_url);
-    return fail(ErrorCode::kLicense, std::string(entry.name) + " is under the licence " + std::string(entry.license) + " (" +
-                                         std::string(entry.license_url) + "). Read it; to accept it: mlx pull " + std::string(entry.name) +
-                                         " --accept-license");
+    if (accepted_now) return registry_->accept(offer.name, offer.license, offer.license_url);
+    return fail(ErrorCode::kLicense, offer.name + " is under the license " + offer.license + " (" + offer.license_url +
+                                         "). Read it; to accept it: mlx pull " + offer.name + " --accept-license");
   }
 
   // The hash of a file: remembered while the file looks the same.

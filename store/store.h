@@ -2,7 +2,7 @@
 //
 //   auto store = store::Store::open(paths);
 //   auto model = (*store)->pull("smollm2:135m", {.accept_license = true, .progress = show});
-//   auto file  = (*store)->resolve("smollm2:135m");     // a verified path for Engine::load
+//   auto file  = (*store)->resolve_name("smollm2:135m");     // a verified path for Engine::load
 //
 // The registry (registry.sqlite) is the index; the files are plain files that a person can see, models/<publisher>/<name>/<file>.
 // Several processes may use one store at a time. A Store may be used from any thread.
@@ -22,6 +22,7 @@
 
 #include "platform/paths.h"
 #include "store/catalogue.h"
+#include "store/model_ref.h"
 
 namespace mlxr::store {
 
@@ -43,6 +44,26 @@ struct ModelRecord {
   std::uint64_t embedding_length = 0;
 };
 
+// What a pull would fetch, known before the first byte of the model: its name, size, hash and license, and where it comes from.
+struct Offer {
+  std::string name, publisher, file;  // plain names: the model becomes models/PUBLISHER/NAME/FILE
+  std::string title, description;     // of the catalogue; may be empty
+  std::string license;                // SPDX identifier or the license's name; empty when unknown
+  std::string license_url;            // the text, or the page where it is published
+  std::string license_summary;        // a few lines for people; may be empty
+  bool asks_for_license = false;      // the license must be accepted before the download
+  std::uint64_t size = 0;             // bytes; 0 when unknown until the download begins
+  std::string sha256;                 // empty when nobody publishes it
+  std::string architecture;           // "llama"; empty when unknown
+  // Places of the same file, the best first; the parts of each are joined in order. With secrets: not for messages.
+  std::vector<std::vector<std::string>> sources;
+  std::string license_source;  // "pypi:…" of the license's text, which is kept beside the model; may be empty
+  std::string modified_at;     // when the file at its address was changed, RFC 3339; may be empty
+  bool is_from_catalogue = false;
+  std::optional<ModelRecord> installed;  // this file is installed already: nothing is left to download
+  std::vector<std::string> notices;      // sentences for people about choices that were made
+};
+
 struct Progress {
   std::string stage;        // "downloading", "verifying", "extracting"
   std::string item;         // what is being fetched
@@ -51,9 +72,12 @@ struct Progress {
 };
 
 struct PullOptions {
-  bool accept_license = false;                    // the person saw the licence (license_of) and accepts it; stored with the time
-  std::function<void(const Progress&)> progress;  // called from the pulling thread, about ten times a second
-  const std::atomic<bool>* cancelled = nullptr;   // set to true from any thread: pull returns kCancelled, what arrived is kept
+  std::string name;                                // the name to install under; empty: the offer's
+  bool accept_license = false;                     // the person saw the license of the offer and accepts it; stored with the time
+  bool allow_plain_http = false;                   // also from other machines than this one
+  std::function<void(const Progress&)> progress;   // called from the pulling thread, about ten times a second
+  std::function<void(const std::string&)> notice;  // a sentence for people: what was chosen, or went otherwise than expected
+  const std::atomic<bool>* cancelled = nullptr;    // set to true from any thread: pull returns kCancelled, what arrived is kept
 };
 
 class Store {
@@ -66,21 +90,32 @@ class Store {
   virtual Result<std::vector<ModelRecord>> list() = 0;  // by name
   // "smollm2:135m", or "smollm2" when one tag only is here.  Errors: kNotFound (the sentence says how to get it when the catalogue has it).
   virtual Result<ModelRecord> find(std::string_view name) = 0;
-  // A model's name, or the path of a file. Verified: the hash is compared again when size, time or inode changed since the last time.
-  // Errors: those of find; kCorrupt (the file is not what it was).
-  virtual Result<ModelRecord> resolve(std::string_view name_or_path) = 0;
+  // The model of a name, verified: the hash is compared again when size, time or inode changed since the last time.
+  // Never opens a file that the registry does not list. Errors: those of find; kCorrupt (the file is not what it was).
+  virtual Result<ModelRecord> resolve_name(std::string_view name) = 0;
+  // The model file at a path, or the one .gguf of a folder, verified in the same way. Whether a client may name a path is
+  // ModelRef's to decide. Errors: kNotFound, kInvalidArgument (a folder with several files), kCorrupt.
+  virtual Result<ModelRecord> resolve_path(const std::filesystem::path& path) = 0;
+  // The installed model that a reference means: one of the two above, or the model that came from the address.
+  virtual Result<ModelRecord> resolve(const ModelRef& ref) = 0;
 
-  // Fetches a model of the catalogue, or from an address (https://…/file.gguf) under the name of its file. What is here already is kept.
-  // Resumes. Errors: kNotFound, kLicense (not accepted), kNoSpace (both numbers), kNetwork, kCorrupt (quarantined, by name), kCancelled,
-  // kAlreadyExists (another process is pulling it).
-  virtual Result<ModelRecord> pull(std::string_view name, const PullOptions& options = {}) = 0;
+  // What a pull of `ref` would download, or the model that is installed already. Asks the hub or the server where that is needed.
+  // Errors: kNotFound, kInvalidArgument (a path), kAlreadyExists (the name belongs to a model from elsewhere), kUnsupported (a model that
+  // the engine does not run), kNetwork, kPermission, kCancelled.
+  virtual Result<Offer> offer(const ModelRef& ref, const PullOptions& options = {}) = 0;
+  // Downloads what was offered; continues a download that was broken off. What is installed already is returned as it is.
+  // Errors: kLicense (not accepted), kNoSpace (both numbers), kNetwork, kNotFound, kPermission, kCorrupt (quarantined, by name),
+  // kUnsupported, kCancelled, kAlreadyExists (another process is pulling it).
+  virtual Result<ModelRecord> pull(const Offer& offer, const PullOptions& options = {}) = 0;
+  // Both of the above, for text that names anything but a path.
+  virtual Result<ModelRecord> pull(std::string_view text, const PullOptions& options = {}) = 0;
   // Registers a file, or a folder with one model, where it lies. A <file>.sha256 beside it is compared.
   virtual Result<ModelRecord> import(const std::filesystem::path& path, std::string_view name = {}) = 0;
   // Forgets a model and deletes the files that the store owns.
   virtual Result<void> remove(std::string_view name) = 0;
 
-  // When the licence of a catalogue entry was accepted (RFC 3339), if it was.
-  virtual Result<std::optional<std::string>> license_accepted_at(std::string_view name) = 0;
+  // When the license of the offer was accepted (RFC 3339), if it was.
+  virtual Result<std::optional<std::string>> license_accepted_at(const Offer& offer) = 0;
 };
 
 }  // namespace mlxr::store

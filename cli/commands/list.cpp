@@ -1,4 +1,6 @@
 #include <CLI/CLI.hpp>
+#include <functional>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "cli/commands/commands.h"
@@ -9,6 +11,7 @@
 #include "cli/pull_model.h"
 #include "cli/table.h"
 #include "cli/terminal.h"
+#include "platform/cpu.h"
 
 namespace mlxr::cli {
 namespace {
@@ -34,13 +37,47 @@ Status list_installed(const std::vector<store::ModelRecord>& models, const Optio
     return {};
   }
   Table table(
-      {{"NAME"}, {"PARAMETERS", Align::kRight}, {"TYPE"}, {"SIZE", Align::kRight}, {"CONTEXT", Align::kRight}, {"LICENCE"}, {"ADDED"}});
+      {{"NAME"}, {"PARAMETERS", Align::kRight}, {"TYPE"}, {"SIZE", Align::kRight}, {"CONTEXT", Align::kRight}, {"LICENSE"}, {"ADDED"}});
   for (const auto& model : models) {
     table.add_row({model.name, format_count(model.parameters), model.quantization, format_bytes(model.size),
                    std::to_string(model.context_length), model.license.empty() ? "unknown" : model.license, format_day(model.modified_at)});
   }
   write_out(table.to_string());
   return {};
+}
+
+std::string available_table(const std::function<bool(std::string_view)>& installed) {
+  const auto memory = platform::usable_memory();
+  Table table({{"NAME"}, {"MODEL"}, {"DOWNLOAD", Align::kRight}, {"MEMORY", Align::kRight}, {"FITS"}, {"LICENSE"}, {"INSTALLED"}});
+  for (const auto& entry : store::catalogue()) {
+    if (!entry.runs()) continue;
+    table.add_row({entry.name, entry.title, format_bytes(entry.about), format_bytes(entry.memory), entry.memory <= memory ? "yes" : "no",
+                   entry.license.empty() ? "unknown" : entry.license, installed(entry.name) ? "yes" : "no"});
+  }
+  return table.to_string() + "FITS: the memory that a model needs, against the " + format_bytes(memory) + " of this machine.\n";
+}
+
+// The models whose architecture the engine does not have: named, so that nobody looks for them in vain.
+std::string known_only() {
+  std::string names;
+  for (const auto& entry : store::catalogue())
+    if (!entry.runs()) names += (names.empty() ? "" : ", ") + entry.name;
+  if (names.empty()) return "";
+  return "\n" + wrapped("Known, but of an architecture that MLXR does not run yet: " + names, text_width());
+}
+
+std::string licenses_of_catalogue() {
+  std::map<std::string, std::string> texts;
+  for (const auto& entry : store::catalogue())
+    if (entry.runs() && !entry.license.empty()) texts[entry.license] = entry.license_summary + "\n" + entry.license_url;
+  std::string out;
+  for (const auto& [license, text] : texts) {
+    const auto end = text.find('\n');
+    out += "\n" + styled(Style::kBold, license) + "\n";
+    if (end > 0) out += wrapped(text.substr(0, end), text_width(), 2);
+    out += wrapped(text.substr(end + 1), text_width(), 2);
+  }
+  return out;
 }
 
 Status list_available(const std::vector<store::ModelRecord>& models, const Options& options) {
@@ -53,19 +90,11 @@ Status list_available(const std::vector<store::ModelRecord>& models, const Optio
     return print_json({{"models", array}});
   }
   if (options.names) {
-    for (const auto& entry : store::catalogue()) write_out(std::string(entry.name) + "\n");
+    for (const auto& entry : store::catalogue())
+      if (entry.runs()) write_out(entry.name + "\n");
     return {};
   }
-  Table table({{"NAME"}, {"DOWNLOAD", Align::kRight}, {"MEMORY", Align::kRight}, {"LICENCE"}, {"HERE"}});
-  std::string descriptions;
-  for (const auto& entry : store::catalogue()) {
-    table.add_row({std::string(entry.name), format_bytes(entry.size), format_bytes(entry.memory), std::string(entry.license),
-                   installed(entry.name) ? "yes" : "no"});
-    descriptions += "\n" + styled(Style::kBold, entry.name) + "\n" + wrapped(entry.description, text_width(), 2) +
-                    wrapped(std::string(entry.license) + ": " + std::string(entry.license_summary), text_width(), 2) +
-                    wrapped(entry.license_url, text_width(), 2);
-  }
-  write_out(table.to_string() + descriptions + "\n" + next_models_hint());
+  write_out(available_table(installed) + known_only() + licenses_of_catalogue() + "\n" + next_models_hint());
   return {};
 }
 
@@ -73,9 +102,9 @@ Status list_available(const std::vector<store::ModelRecord>& models, const Optio
 
 void add_list(CLI::App& app, Action& action) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("list", "Lists the installed models, or those you can download by name.");
+  CLI::App* command = app.add_subcommand("list", "Lists the installed models, or those of the catalogue.");
   command->footer("Example: mlx list --available");
-  command->add_flag("--available", options->available, "List the models you can download, with the memory they need");
+  command->add_flag("--available", options->available, "List the catalogue, with the memory that each model needs");
   command->add_flag("-q,--quiet", options->names, "Print names only");
   command->add_flag("--json", options->json, "Print JSON");
   command->callback([&action, options] {

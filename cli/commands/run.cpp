@@ -39,28 +39,27 @@ struct Options {
   bool json = false;
 };
 
-// A file or folder where it lies, else a model that is here, else one to be fetched now.
+// A file or folder in place, an installed model, or a model of the catalogue or the hub that is downloaded now.
 Outcome<store::ModelRecord> locate(store::Store& store, const std::string& name) {
-  std::error_code failed;
-  const bool is_path = name.find('/') != std::string::npos || name.ends_with(".gguf");
-  if (is_path && fs::exists(name, failed)) {
+  const auto ref = store::ModelRef::parse(name, store::PathRule::kAny);
+  if (!ref) return give_up(ref.error());
+  using Kind = store::ModelRef::Kind;
+  if (ref->kind == Kind::kPath) {
+    std::error_code failed;
+    if (!fs::exists(name, failed)) return give_up(ExitCode::kNotFound, "There is no file " + name + ". Installed models: mlx list");
     store::ModelRecord record;
     record.name = fs::canonical(name, failed).string();
     if (failed) return give_up(ExitCode::kPermission, name + " cannot be reached: " + failed.message() + ".");
     return record;
   }
-  auto found = store.find(name);
+  auto found = ref->kind == Kind::kName ? store.find(name) : store.resolve(*ref);
   if (found) return *found;
   if (found.error().code != ErrorCode::kNotFound) return give_up(found.error());
-  if (is_path && store::find_in_catalogue(name) == nullptr) {
-    return give_up(ExitCode::kNotFound, "There is no file " + name + ". The models that are here: mlx list");
-  }
-  if (store::find_in_catalogue(name) == nullptr) return give_up(found.error());
+  if (ref->kind == Kind::kName && store::find_in_catalogue(name) == nullptr) return give_up(found.error());
   if (!stdin_is_terminal() || !stderr_is_terminal()) {
-    return give_up(ExitCode::kNotFound,
-                   name + " is not here yet. Get it with: mlx pull " + name + " --accept-license (its licence: mlx list --available)");
+    return give_up(ExitCode::kNotFound, name + " is not installed. Get it with: mlx pull " + name + " --accept-license");
   }
-  return pull_model(store, name, false);
+  return pull_model(store, name);
 }
 
 std::string option_name(std::string_view parameter) {

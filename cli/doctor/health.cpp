@@ -66,7 +66,7 @@ void check_models(store::Store& store, Findings& findings) {
   if (models->empty())
     return findings.push_back({"models", Verdict::kGood, "none installed", "Download the starter model: mlx pull smollm2:135m"});
   for (const auto& model : *models) {
-    auto checked = store.resolve(model.name);
+    auto checked = store.resolve_name(model.name);
     if (checked) {
       findings.push_back({"model " + model.name, Verdict::kGood, format_bytes(model.size) + ", unchanged", ""});
     } else {

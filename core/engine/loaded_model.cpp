@@ -134,6 +134,7 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(platform::OpenFile opened
   model->panels_->keep();
   model->tokenizer_ = std::move(*tokenizer);
   model->transformer_ = std::move(*transformer);
+  model->ops_ = ops;
   model->arena_ = std::make_unique<kv::Arena>(cache->layout, cache->blocks, *ops);
   model->chat_ = text::ChatFormat::make(info.chat_template, *model->tokenizer_);
   return model;

@@ -26,12 +26,9 @@ ModelHost::Lease::~Lease() { host_.release(loaded_); }
 
 Result<std::unique_ptr<ModelHost::Lease>> ModelHost::acquire(const std::string& name, const AcquireOptions& options) {
   const auto begin = Clock::now();
-  if (name.find('/') != std::string::npos && name.find("://") == std::string::npos) {
-    if (!options.allow_paths || !name.starts_with('/'))
-      return fail(ErrorCode::kInvalidArgument,
-                  "A file may be named as a model only by its absolute path, and over the Unix socket only: " + name);
-  }
-  auto record = store_.resolve(name);
+  const auto ref = store::ModelRef::parse(name, options.allow_paths ? store::PathRule::kAbsolute : store::PathRule::kNever);
+  if (!ref) return fail(ref.error());
+  auto record = store_.resolve(*ref);
   if (!record) return fail(record.error());
 
   const auto& key = record->sha256;

@@ -169,8 +169,11 @@ def test_tcp_needs_the_token_and_a_local_name(home):
         assert httpx.get(address, headers=good).status_code == 200
         assert httpx.get(address, headers={**good, "Host": "evil.example"}).status_code == 403
         assert httpx.get(address, headers={**good, "Origin": "https://evil.example"}).status_code == 403
-        by_path = httpx.post(f"http://127.0.0.1:{port}/api/generate", headers=good, json={"model": "/etc/hostname", "prompt": "a"})
-        assert by_path.status_code == 400
+        for path in ("/etc/hostname", "x://../../../../../../etc/hostname", "file:///etc/hostname", "x.gguf", "..", "./x", "a\u0000b"):
+            by_path = httpx.post(f"http://127.0.0.1:{port}/api/generate", headers=good, json={"model": path, "prompt": "a"})
+            assert by_path.status_code == 400 and "GGUF" not in by_path.text and "no file" not in by_path.text, (path, by_path.text)
+            shown = httpx.post(f"http://127.0.0.1:{port}/api/show", headers=good, json={"model": path})
+            assert shown.status_code == 400, (path, shown.text)
     finally:
         assert one.stop() == 0
 

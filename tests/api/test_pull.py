@@ -1,4 +1,4 @@
-"""Models come and go over the API: progress, the licence first, cancelling, kill -9 and on again. The server and the stand-in for pip are tests/store/fixtures.py."""
+"""Models come and go over the API: progress, the license first, cancelling, kill -9 and on again. The server is tests/store/fixtures.py."""
 
 import hashlib
 import json
@@ -28,7 +28,7 @@ def source():
 @pytest.fixture
 def daemon(home, source):
     one = Daemon(home)
-    one.environment |= {"MLXR_CATALOGUE": str(source / "catalogue.json"), "MLXR_PYTHON": str(source / "python"), "no_proxy": "*"}
+    one.environment |= {"MLXR_CATALOGUE": str(source / "catalogue.json"), "PIP_INDEX_URL": (source / "base").read_text() + "/simple", "HF_ENDPOINT": (source / "base").read_text() + "/hub", "no_proxy": "*"}
     one.start()
     yield one
     one.stop()
@@ -65,7 +65,7 @@ def test_without_a_stream_there_is_one_object(daemon):
         assert client.post("/api/pull", json={"model": "test:good", "stream": False}).json() == {"status": "success"}
 
 
-def test_the_licence_comes_first(daemon):
+def test_the_license_comes_first(daemon):
     with daemon.client() as client:
         status, lines = pull(client, "test:licensed")
         assert status == 403 and "Test-1.0" in lines[0]["error"] and "accept_license" in lines[0]["error"]
@@ -79,6 +79,38 @@ def test_a_corrupt_file_is_told_in_the_stream_and_quarantined(daemon):
         assert "corrupt.gguf" in lines[-1]["error"]
         assert client.get("/api/tags").json() == {"models": []}
     assert list((daemon.home / "quarantine").iterdir())
+
+
+def test_a_path_is_never_pulled(daemon):
+    with daemon.client() as client:
+        for path in ("/etc/hostname", "../x", "x.gguf", "x://../../etc/hostname", "a\u0000b"):
+            assert pull(client, path)[0] == 400, path
+
+
+def test_a_repository_of_the_hub(daemon):
+    with daemon.client() as client:
+        _, lines = pull(client, "hf:tests/tiny-gguf")
+        assert lines[-1] == {"status": "success"}, lines
+        assert any("Chose Q4_K_M" in line["status"] for line in lines)
+        assert [model["name"] for model in client.get("/api/tags").json()["models"]] == ["tiny:Q4_K_M"]
+        status, lines = pull(client, "hf:tests/split")
+        assert "is one part" in lines[-1]["error"] and status == 400, (status, lines)
+
+
+def test_a_second_address_with_the_same_file_name_is_not_taken_for_the_first(daemon, source):
+    base = (source / "base").read_text()
+    with daemon.client() as client:
+        assert pull(client, f"{base}/good/model.gguf")[1][-1] == {"status": "success"}
+        _, lines = pull(client, f"{base}/other/model.gguf")
+        assert "is taken by" in lines[-1]["error"] and f"{base}/good/model.gguf" in lines[-1]["error"], lines
+
+
+def test_plain_http_needs_a_word(daemon):
+    with daemon.client() as client:
+        status, lines = pull(client, "http://models.invalid/model.gguf")
+        assert status == 400 and "not encrypted" in lines[-1]["error"]
+        status, lines = pull(client, "http://models.invalid/model.gguf", insecure=True)
+        assert "models.invalid cannot be reached" in lines[-1]["error"]
 
 
 def begin(daemon, way):
@@ -118,7 +150,7 @@ def test_a_disk_without_room_is_said_before_a_byte_is_fetched(daemon):
         fill(disk, leave=500_000)
         status, lines = pull(client, "test:good")
         assert status == 507 and lines[-1]["code"] == "no_space"
-        assert "needs 1048800 bytes" in lines[-1]["error"] and "are free" in lines[-1]["error"]
+        assert "needs 1.0 MB" in lines[-1]["error"] and "are free" in lines[-1]["error"]
         assert partial(daemon, "good").stat().st_size == 0
         (disk / "filler").unlink()
         assert pull(client, "test:good")[1][-1] == {"status": "success"}

@@ -47,6 +47,7 @@ def sources():
 @pytest.fixture
 def pulling(home, sources):
     """`mlx` in a home of this test's own, with that catalogue."""
-    mlx = Mlx(home, MLXR_CATALOGUE=str(sources / "catalogue.json"), MLXR_PYTHON=str(sources / "python"), no_proxy="*")
+    base = (sources / "base").read_text()
+    mlx = Mlx(home, MLXR_CATALOGUE=str(sources / "catalogue.json"), PIP_INDEX_URL=f"{base}/simple", HF_ENDPOINT=f"{base}/hub", no_proxy="*")
     yield mlx
     mlx.stop()

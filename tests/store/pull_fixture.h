@@ -1,4 +1,4 @@
-// A store in a temporary folder, a local server and a stand-in for pip; nothing leaves the machine (fixtures.py says what each model's
+// A store in a temporary folder, and a local server; nothing leaves the machine (fixtures.py says what each model's
 // source does).
 #pragma once
 
@@ -12,6 +12,7 @@
 
 #include "platform/files.h"
 #include "platform/process.h"
+#include "platform/sha256.h"
 #include "store/store.h"
 
 namespace mlxr::store {
@@ -37,7 +38,11 @@ class Fixtures : public testing::Environment {
     }
     ::setenv("MLXR_CATALOGUE", (fixtures / "catalogue.json").c_str(), 1);
     ::setenv("SSL_CERT_FILE", (fixtures / "certificate.pem").c_str(), 1);
-    ::setenv("MLXR_PYTHON", (fixtures / "python").c_str(), 1);
+    const auto base = platform::read_file(fixtures / "base", 100).value();
+    ::setenv("PIP_INDEX_URL", (base + "/simple").c_str(), 1);
+    ::setenv("HF_ENDPOINT", (base + "/hub").c_str(), 1);
+    ::unsetenv("PIP_CERT");
+    ::unsetenv("HF_TOKEN");
     for (const char* proxy : {"http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"}) ::unsetenv(proxy);
   }
   void TearDown() override {
@@ -74,12 +79,14 @@ class PullTest : public testing::Test {
     EXPECT_EQ(record.error().code, code) << record.error().message;
     EXPECT_THAT(record.error().message, HasSubstr(text));
   }
-  std::string ranges_of(const std::string& way) {
+  std::string address(const std::string& path) { return platform::read_file(fixtures / "base", 100).value() + path; }
+  std::string ranges_of(const std::string& way) { return fetch("/ranges/" + way); }
+  std::string fetch(const std::string& path) {
     const auto base = platform::read_file(fixtures / "base", 100).value();
     auto ask = platform::Child::spawn(
         {.argv = {"python3", "-c",
                   "import sys, urllib.request as u; print(u.build_opener(u.ProxyHandler({})).open(sys.argv[1]).read().decode())",
-                  base + "/ranges/" + way}});
+                  base + path}});
     ask->wait();
     return ask->output();
   }

@@ -81,8 +81,11 @@ ApiResult<json> show(ModelHost& host, const Request& request) {
                                       unsupported("options")};
   const auto named = read_named(request, kFields);
   if (!named) return std::unexpected(named.error());
-  const bool is_path = named->model.starts_with('/') && request.transport == Transport::kUnixSocket;
-  const auto record = is_path ? host.store().resolve(named->model) : host.store().find(named->model);
+  const bool is_local = request.transport == Transport::kUnixSocket;
+  const auto ref = store::ModelRef::parse(named->model, is_local ? store::PathRule::kAbsolute : store::PathRule::kNever);
+  if (!ref) return std::unexpected(to_api_error(ref.error()));
+  // A name is not verified here: its file may be large, and nothing of it is loaded.
+  const auto record = ref->kind == store::ModelRef::Kind::kName ? host.store().find(ref->text) : host.store().resolve(*ref);
   if (!record) return std::unexpected(to_api_error(record.error()));
   const auto chat_template = chat_template_of(host, *record);
   if (!chat_template) return std::unexpected(to_api_error(chat_template.error()));

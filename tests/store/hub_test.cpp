@@ -1,0 +1,117 @@
+// The model hub, as fixtures.py answers for it: what is chosen, what is said, and what happens when the hub lies.
+#include "store/hub.h"
+
+#include "store/offers.h"
+#include "tests/store/pull_fixture.h"
+
+namespace mlxr::store {
+namespace {
+
+class HubTest : public PullTest {
+ protected:
+  Result<Offer> offer(const std::string& text) { return store_->offer(ModelRef::parse(text, PathRule::kNever).value()); }
+  Result<ModelRecord> as_record(const Result<Offer>& offer) { return offer ? Result<ModelRecord>(ModelRecord{}) : fail(offer.error()); }
+};
+
+TEST(Hub, ReadsTheQuantizationOfAFileName) {
+  const std::pair<const char*, const char*> names[] = {
+      {"Qwen3-8B-Q4_K_M.gguf", "Q4_K_M"},
+      {"SmolLM2-135M-Instruct.Q4_1.gguf", "Q4_1"},
+      {"model-q8_0.gguf", "Q8_0"},
+      {"Llama-UD-Q4_K_XL.gguf", "UD-Q4_K_XL"},
+      {"a-IQ3_M.gguf", "IQ3_M"},
+      {"a.F16.gguf", "F16"},
+      {"a-bf16.gguf", "BF16"},
+      {"gpt-oss-20b-mxfp4.gguf", "MXFP4"},
+      {"gemma-4-E2B_q4_0-it.gguf", "Q4_0"},
+      {"x-Q4_K_M-00001-of-00002.gguf", "Q4_K_M"},
+      {"whatever.gguf", ""},
+      {"Q4U-tips.gguf", ""},
+  };
+  for (const auto& [name, quantization] : names) EXPECT_EQ(quantization_of(name), quantization) << name;
+}
+
+TEST_F(HubTest, ChoosesASensibleQuantizationAndSaysSo) {
+  const auto chosen = offer("hf:tests/tiny-gguf");
+  ASSERT_TRUE(chosen) << chosen.error().message;
+  EXPECT_EQ(chosen->name, "tiny:Q4_K_M");
+  EXPECT_EQ(chosen->publisher, "tests");
+  EXPECT_EQ(chosen->license, "apache-2.0");
+  EXPECT_EQ(chosen->size, fs::file_size(fixtures / "model.gguf"));
+  EXPECT_EQ(chosen->sha256, platform::hash_file(fixtures / "model.gguf").value());
+  ASSERT_EQ(chosen->notices.size(), 1u);
+  EXPECT_EQ(chosen->notices.front(), "Chose Q4_K_M of hf:tests/tiny-gguf. Also there: Q8_0, F16.");
+}
+
+TEST_F(HubTest, PullsFromTheCommitThatWasRead) {
+  const auto record = store_->pull("hf:tests/tiny-gguf:q8_0");
+  expect_whole(record);
+  EXPECT_EQ(record->name, "tiny:Q8_0");
+  EXPECT_EQ(record->source, "hf:tests/tiny-gguf@c0ffee0000000000000000000000000000000000/tiny-Q8_0.gguf");
+  // What `pull` took, `run` takes too.
+  for (const char* text : {"hf:tests/tiny-gguf", "hf:tests/tiny-gguf:Q8_0", "hf.co/tests/tiny-gguf",
+                           "https://huggingface.co/tests/tiny-gguf/blob/main/tiny-Q8_0.gguf"}) {
+    const auto found = store_->resolve(ModelRef::parse(text, PathRule::kNever).value());
+    ASSERT_TRUE(found) << text << ": " << found.error().message;
+    EXPECT_EQ(found->name, "tiny:Q8_0");
+  }
+  EXPECT_FALSE(store_->resolve(ModelRef::parse("hf:tests/tiny-gguf:F16", PathRule::kNever).value()));
+}
+
+TEST_F(HubTest, ThePageOfAFileIsItsDownload) {
+  expect_whole(store_->pull(address("/hub/tests/tiny-gguf/blob/main/tiny-F16.gguf")));
+  EXPECT_TRUE(store_->find("tiny:F16"));
+}
+
+TEST_F(HubTest, ASecondRepositoryOfTheSameNameIsAnotherModel) {
+  expect_whole(store_->pull("hf:tests/tiny-gguf", {.name = "mine"}));
+  expect_error(store_->pull("hf:tests/lies-hash", {.name = "mine"}), ErrorCode::kAlreadyExists, "hf:tests/tiny-gguf@");
+}
+
+TEST_F(HubTest, SaysTheLicenseOrThatItIsUnknown) {
+  const auto named = offer("hf:tests/single");
+  ASSERT_TRUE(named) << named.error().message;
+  EXPECT_EQ(named->license, "tiny-terms");
+  EXPECT_EQ(named->license_url, address("/hub/tests/single/blob/main/LICENSE.md"));
+  const auto unknown = offer("hf:tests/unlicensed");
+  ASSERT_TRUE(unknown) << unknown.error().message;
+  EXPECT_THAT(unknown->notices.back(), HasSubstr("does not know the license"));
+  EXPECT_THAT(unknown->notices.back(), HasSubstr(address("/hub/tests/unlicensed")));
+}
+
+TEST_F(HubTest, ListsWhatThereIsWhenTheWishIsUnclear) {
+  expect_error(as_record(offer("hf:tests/tiny-gguf:Q2_K")), ErrorCode::kNotFound, "It has: Q8_0 (0.0 GB), Q4_K_M (0.0 GB), F16 (0.0 GB).");
+  expect_error(as_record(offer("hf:tests/odd")), ErrorCode::kNotFound, "It has: Q2_K");
+  expect_error(as_record(offer("hf:tests/twins")), ErrorCode::kNotFound, "hf:tests/twins/b-Q4_K_M.gguf");
+  expect_error(as_record(offer("hf:tests/weights")), ErrorCode::kNotFound, "has no .gguf file");
+  expect_error(as_record(offer("hf:tests/nothing")), ErrorCode::kPermission, "has no repository tests/nothing");
+  expect_error(as_record(offer("hf:tests/tiny-gguf@v9")), ErrorCode::kPermission, "with the revision v9");
+}
+
+TEST_F(HubTest, WhatCannotRunIsRefusedByNameBeforeTheDownload) {
+  expect_error(as_record(offer("hf:tests/split")), ErrorCode::kUnsupported, "big-Q4_K_M-00001-of-00002.gguf is one part");
+  expect_error(as_record(offer("hf:tests/foreign")), ErrorCode::kUnsupported, "architecture mamba");
+}
+
+TEST_F(HubTest, TheTokenGoesToTheHubAndNowhereElse) {
+  expect_error(store_->pull("hf:tests/gated"), ErrorCode::kPermission, "HTTP 403");
+  ::setenv("HF_TOKEN", "hf_secret", 1);
+  const auto record = store_->pull("hf:tests/gated");
+  ::unsetenv("HF_TOKEN");
+  expect_whole(record);
+  EXPECT_THAT(fetch("/authorizations/gated"), HasSubstr("Bearer hf_secret"));
+  EXPECT_EQ(fetch("/authorizations/storage"), "[null]\n");
+}
+
+TEST_F(HubTest, LiesAreNoticed) {
+  expect_error(store_->pull("hf:tests/lies-size"), ErrorCode::kCorrupt, "should have");
+  expect_error(store_->pull("hf:tests/lies-hash"), ErrorCode::kCorrupt, "its SHA-256 is");
+  expect_error(store_->pull("hf:tests/lies-page"), ErrorCode::kCorrupt, "is a web page");
+  expect_error(store_->pull("hf:tests/lies-endless"), ErrorCode::kCorrupt, "its source sends more");
+  expect_error(store_->pull("hf:tests/lies-circle"), ErrorCode::kNetwork, "redirects without end");
+  expect_error(as_record(offer("hf:tests/broken")), ErrorCode::kCorrupt, "did not answer as the model hub does");
+  EXPECT_TRUE(store_->list()->empty());
+}
+
+}  // namespace
+}  // namespace mlxr::store

@@ -3,11 +3,15 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <fstream>
+#include <optional>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #ifdef __linux__
@@ -21,14 +25,21 @@ namespace fs = std::filesystem;
 namespace {
 
 #ifdef __linux__
-// What `file` holds in this process's cgroup (version 2) and in those above it, as far as they can be seen: a limit of any of them holds.
-// A container may see its own folder at the top, under whatever path the host has for it.
-std::vector<std::string> cgroup_settings(const fs::path& root, const char* file) {
-  const fs::path top = root / "sys/fs/cgroup";
-  fs::path folder = top;
+// The first line of `file` in this process's cgroup and in each one above it that can be seen: the limit of any of them holds. A container
+// may see its own folder at the top, under whatever path the host has for it. `controller` is empty for version 2 (one hierarchy, a line
+// "0::/path" in /proc/self/cgroup), or a controller of version 1 ("4:cpu,cpuacct:/path", mounted under the name in the middle).
+std::vector<std::string> cgroup_settings(const fs::path& root, std::string_view controller, const char* file) {
+  fs::path top = root / "sys/fs/cgroup", folder = top;
   std::ifstream own(root / "proc/self/cgroup");
   for (std::string line; std::getline(own, line);) {
-    if (line.starts_with("0::/")) folder = (top / line.substr(4)).lexically_normal();
+    const auto first = line.find(':'), second = line.find(':', first + 1);
+    if (first == std::string::npos || second == std::string::npos) continue;
+    const auto names = line.substr(first + 1, second - first - 1);
+    if (controller.empty() ? !names.empty() : !("," + names + ",").contains("," + std::string(controller) + ",")) continue;
+    std::error_code unknown;
+    top = root / "sys/fs/cgroup" / (controller.empty() || fs::exists(root / "sys/fs/cgroup" / names, unknown) ? names : controller);
+    folder = (top / line.substr(std::min(second + 2, line.size()))).lexically_normal();
+    if (!folder.native().starts_with(top.native())) folder = top;
   }
   std::vector<std::string> found;
   for (;; folder = folder.parent_path()) {
@@ -37,6 +48,13 @@ std::vector<std::string> cgroup_settings(const fs::path& root, const char* file)
     if (folder == top || folder == folder.root_path()) return found;
   }
 }
+
+// A number above zero that is alone in `text`, or nothing ("max", "-1").
+std::optional<std::uint64_t> limit_in(const std::string& text) {
+  std::uint64_t limit = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), limit);
+  return error == std::errc() && end == text.data() + text.size() && limit > 0 ? std::optional(limit) : std::nullopt;
+}
 #endif
 
 }  // namespace
@@ -44,13 +62,28 @@ std::vector<std::string> cgroup_settings(const fs::path& root, const char* file)
 double cpu_quota([[maybe_unused]] const fs::path& root) {
   double cores = INFINITY;
 #ifdef __linux__
-  for (const auto& line : cgroup_settings(root, "cpu.max")) {  // "quota period" in microseconds, or "max period"
+  for (const auto& line : cgroup_settings(root, "", "cpu.max")) {  // "quota period" in microseconds, or "max period"
     std::istringstream in(line);
     double quota = 0, period = 0;
     if (in >> quota >> period && quota > 0 && period > 0) cores = std::min(cores, quota / period);
   }
+  const auto quotas = cgroup_settings(root, "cpu", "cpu.cfs_quota_us"), periods = cgroup_settings(root, "cpu", "cpu.cfs_period_us");
+  for (std::size_t i = 0; i < std::min(quotas.size(), periods.size()); ++i) {
+    const auto quota = limit_in(quotas[i]), period = limit_in(periods[i]);
+    if (quota && period) cores = std::min(cores, static_cast<double>(*quota) / static_cast<double>(*period));
+  }
 #endif
   return cores;
+}
+
+std::uint64_t memory_limit([[maybe_unused]] const fs::path& root) {
+  std::uint64_t bytes = UINT64_MAX;
+#ifdef __linux__
+  // Version 1 says "no limit" with a number near 2^63.
+  for (const auto& [controller, file] : {std::pair{"", "memory.max"}, {"memory", "memory.limit_in_bytes"}})
+    for (const auto& line : cgroup_settings(root, controller, file)) bytes = std::min(bytes, limit_in(line).value_or(UINT64_MAX));
+#endif
+  return bytes;
 }
 
 int usable_cores() {
@@ -65,15 +98,8 @@ int usable_cores() {
 }
 
 std::uint64_t usable_memory() {
-  std::uint64_t bytes = static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
-#ifdef __linux__
-  for (const auto& line : cgroup_settings("/", "memory.max")) {  // bytes, or "max"
-    std::istringstream in(line);
-    std::uint64_t limit = 0;
-    if (in >> limit && limit > 0) bytes = std::min(bytes, limit);
-  }
-#endif
-  return bytes;
+  const std::uint64_t bytes = static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  return std::min(bytes, memory_limit("/"));
 }
 
 }  // namespace mlxr::platform

@@ -13,6 +13,9 @@ double cpu_quota(const std::filesystem::path& root);
 // Cores that this process may run on: the smaller of its affinity and its cgroup's CPU quota (rounded up). At least 1.
 int usable_cores();
 
+// Bytes of memory that this process's cgroup and those above it grant; UINT64_MAX where nothing limits it. `root` as above.
+std::uint64_t memory_limit(const std::filesystem::path& root);
+
 // Bytes of memory of the machine, or of the cgroup where it has a smaller limit.
 std::uint64_t usable_memory();
 

@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 
 Result<void> sync_folder(const fs::path& folder) {
   FileDescriptor fd(::open(folder.c_str(), O_RDONLY | O_CLOEXEC | O_DIRECTORY));
-  // Some network file systems refuse fsync on folders; there is nothing better to do on those.
+  // Some network file systems refuse fsync on folders; nothing better is possible there. F_FULLFSYNC is for files.
   if (!fd || (::fsync(fd.get()) != 0 && errno != EINVAL)) return fail(os_error(errno, "Cannot sync " + folder.string()));
   return {};
 }
@@ -40,7 +40,8 @@ Error os_error(int errno_value, std::string what) {
     case EDQUOT: code = ErrorCode::kNoSpace; break;
     default: break;
   }
-  return {code, std::move(what) + ": " + std::generic_category().message(errno_value) + "."};
+  const auto reason = errno_value == ENOSPC ? "the disk is full" : std::generic_category().message(errno_value);
+  return {code, std::move(what) + ": " + reason + "."};
 }
 
 FileDescriptor& FileDescriptor::operator=(FileDescriptor&& other) noexcept {
@@ -98,28 +99,65 @@ Result<void> write_file_atomically(const fs::path& file, std::string_view text, 
 
 Result<void> move_into_place(const fs::path& from, const fs::path& to) {
   FileDescriptor fd(::open(from.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd || ::fsync(fd.get()) != 0) return fail(os_error(errno, "Cannot sync " + from.string()));
+  if (!fd) return fail(os_error(errno, "Cannot sync " + from.string()));
+  if (auto synced = sync_to_disk(fd.get(), from); !synced) return synced;
   if (::rename(from.c_str(), to.c_str()) != 0) return fail(os_error(errno, "Cannot move " + from.string() + " to " + to.string()));
   return sync_folder(folder_of(to));
 }
 
-Result<void> make_private_folder(const fs::path& folder) {
-  std::error_code ec;
-  if (folder.has_parent_path()) fs::create_directories(folder.parent_path(), ec);
-  if (ec) return fail(os_error(ec.value(), "Cannot create " + folder.parent_path().string()));
-  if (::mkdir(folder.c_str(), 0700) == 0) return {};
-  if (errno != EEXIST) return fail(os_error(errno, "Cannot create " + folder.string()));
+Result<void> sync_to_disk(int fd, const fs::path& file_for_the_error) {
+#ifdef __APPLE__
+  // macOS: fsync() hands the data to the drive, which may keep it in its cache. Some file systems do not have F_FULLFSYNC.
+  if (::fcntl(fd, F_FULLFSYNC) == 0) return {};
+#endif
+  if (::fsync(fd) != 0) return fail(os_error(errno, "Cannot sync " + file_for_the_error.string()));
+  return {};
+}
 
+Result<void> make_folders(const fs::path& folder, mode_t mode) {
   struct stat info{};
-  if (::lstat(folder.c_str(), &info) != 0) return fail(os_error(errno, "Cannot look at " + folder.string()));
-  if (!S_ISDIR(info.st_mode))
-    return fail(ErrorCode::kPermission, folder.string() + " is not a folder. Move it away, or choose another place with MLXR_HOME.");
-  if (info.st_uid != ::geteuid()) {
-    return fail(ErrorCode::kPermission, folder.string() + " belongs to user " + std::to_string(info.st_uid) + ", not to you (" +
-                                            std::to_string(::geteuid()) + "). Choose another place with MLXR_HOME.");
+  if (::stat(folder.c_str(), &info) == 0) {
+    if (S_ISDIR(info.st_mode)) return {};
+    return fail(ErrorCode::kPermission, folder.string() + " is not a folder.");
   }
-  if ((info.st_mode & 07777) != 0700 && ::chmod(folder.c_str(), 0700) != 0)
-    return fail(os_error(errno, "Cannot make " + folder.string() + " private"));
+  const auto parent = folder_of(folder);
+  if (parent != folder) {
+    if (auto made = make_folders(parent, 0755); !made) return made;
+  }
+  if (::mkdir(folder.c_str(), mode) == 0) return sync_folder(parent);
+  if (errno == EEXIST && ::stat(folder.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) return {};  // another process was faster
+  return fail(os_error(errno, "Cannot create the folder " + folder.string()));
+}
+
+Result<void> make_private_folder(const fs::path& folder, std::string_view remedy) {
+  struct stat info{};
+  if (::lstat(folder.c_str(), &info) != 0) {
+    if (errno != ENOENT) return fail(os_error(errno, "Cannot open the folder " + folder.string()));
+    if (auto made = make_folders(folder, 0700); !made) return made;
+    if (::lstat(folder.c_str(), &info) != 0) return fail(os_error(errno, "Cannot open the folder " + folder.string()));
+  }
+  const auto refuse = [&](const std::string& why) {
+    return fail(ErrorCode::kPermission, folder.string() + " " + why + " " + std::string(remedy));
+  };
+  const auto user = ::geteuid();
+  const auto belongs_to_another = [&](const std::string& what) {
+    const std::string owner = info.st_uid == 0 ? "root" : "user " + std::to_string(info.st_uid);
+    return refuse(what + owner + ", not to you (user " + std::to_string(user) + "). " +
+                  (info.st_uid == 0 ? "If you once ran MLXR with sudo, `mlx doctor` tells you how to get the folder back."
+                   : user == 0      ? "Run MLXR as that user, not as root."
+                                    : "It may be in use by that user."));
+  };
+  if (S_ISLNK(info.st_mode)) {
+    if (info.st_uid != user && info.st_uid != 0) return belongs_to_another("is a link that belongs to ");
+    if (::stat(folder.c_str(), &info) != 0)
+      return fail(os_error(errno, "Cannot open the folder that the link " + folder.string() + " leads to"));
+  }
+  if (!S_ISDIR(info.st_mode)) return refuse("is not a folder. Move it away.");
+  if (info.st_uid != user) return belongs_to_another("belongs to ");
+  if ((info.st_mode & 022) != 0) {
+    return refuse("can be changed by other users." +
+                  ((info.st_mode & S_ISVTX) != 0 ? "" : " If it is for you alone, close it: chmod go-w '" + folder.string() + "'."));
+  }
   return {};
 }
 

@@ -40,15 +40,24 @@ Result<std::string> read_file(const std::filesystem::path& file, std::uint64_t m
 // After it returns, also after a power cut, `file` holds either what it held before or all of `text`.
 Result<void> write_file_atomically(const std::filesystem::path& file, std::string_view text, mode_t mode = 0644);
 
-// Moves a finished file over `to` (same file system) and makes the move durable: fsync of the file, rename, fsync of the folder.
+// Waits until what was written to `fd` is on the disk, also after a power cut. Errors: kNoSpace, kIo.
+Result<void> sync_to_disk(int fd, const std::filesystem::path& file_for_the_error);
+
+// Moves a finished file over `to` (same file system) and makes the move durable: syncs the file, renames it, syncs the folder.
 Result<void> move_into_place(const std::filesystem::path& from, const std::filesystem::path& to);
 
 // All of `data`, however often the system call stops half-way. Errors: kNoSpace, kIo.
 Result<void> write_all(int fd, std::string_view data, const std::filesystem::path& file_for_the_error);
 
-// Creates the folder (and its parents) with mode 0700. One that exists must be ours; its mode is narrowed to 0700.
-// Errors: kPermission (it belongs to another user, or is a link to elsewhere), kIo.
-Result<void> make_private_folder(const std::filesystem::path& folder);
+// Creates the folder and the parents that are missing, and syncs the entry of each, so that a file in it cannot outlive its folder in a
+// power cut. Errors: kPermission, kNoSpace, kIo.
+Result<void> make_folders(const std::filesystem::path& folder, mode_t mode = 0755);
+
+// Creates the folder with mode 0700, and its missing parents. A folder that exists is never changed: it must belong to this user, and
+// nobody else may be able to write to it (others may read it). A link is followed when it belongs to this user or to root.
+// `remedy` ends the message of a folder that cannot be used.
+// Errors: kPermission (another user's, a link of another user, or others can write to it; not allowed to create it), kIo.
+Result<void> make_private_folder(const std::filesystem::path& folder, std::string_view remedy = "Choose another folder with MLXR_HOME.");
 
 // Bytes that this user may still write on the file system that holds `path` (or its closest parent that exists).
 Result<std::uint64_t> free_space(const std::filesystem::path& path);

@@ -3,10 +3,11 @@
 #include <cstdlib>
 #include <string>
 
+#include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 #ifdef __APPLE__
 #include <pwd.h>
-#include <unistd.h>
 
 #include "platform/mac_paths.h"
 #endif
@@ -55,6 +56,11 @@ Result<Paths> standard_paths(const fs::path& mlxr_home) {
   return mac_paths(*home, own_signature(), mlxr_home);
 }
 #else
+bool is_own_folder(const fs::path& folder) {
+  struct stat info{};
+  return ::stat(folder.c_str(), &info) == 0 && S_ISDIR(info.st_mode) && info.st_uid == ::geteuid();
+}
+
 Result<Paths> standard_paths(const fs::path& mlxr_home) {
   if (!mlxr_home.empty()) return Paths::below(mlxr_home, mlxr_home / "logs");
   // The XDG base directory specification: each variable, or its default below HOME.
@@ -77,7 +83,7 @@ Result<Paths> standard_paths(const fs::path& mlxr_home) {
   p.cache = *cache / "mlxrunner";
   p.config = *config / "mlxrunner" / "server.yaml";
   p.login_item = *config / "systemd/user/default.target.wants/mlxrunnerd.service";
-  if (!runtime->empty()) p.socket = *runtime / "mlxrunner" / "mlxrunner.sock";
+  if (is_own_folder(*runtime)) p.socket = *runtime / "mlxrunner" / "mlxrunner.sock";
   return p;
 }
 #endif
@@ -99,16 +105,15 @@ Paths Paths::below(const fs::path& support, const fs::path& logs) {
 Result<Paths> Paths::from_environment() {
   const auto own = folder_from("MLXR_HOME");
   if (!own) return fail(own.error());
-  auto paths = standard_paths(*own);
-  if (!paths) return paths;
+  return standard_paths(*own);
+}
 
-  constexpr std::size_t kLongest = sizeof(sockaddr_un::sun_path) - 1;  // 107 bytes on Linux, 103 on macOS
-  if (const auto length = paths->socket.native().size(); length > kLongest) {
-    return fail(ErrorCode::kInvalidArgument, "The socket's path " + paths->socket.string() + " has " + std::to_string(length) +
-                                                 " bytes; this platform allows " + std::to_string(kLongest) +
-                                                 ". Set MLXR_HOME to a shorter folder.");
-  }
-  return paths;
+Result<void> check_socket_path(const fs::path& socket) {
+  constexpr std::size_t kLongest = sizeof(sockaddr_un::sun_path) - 1;
+  if (socket.native().size() <= kLongest) return {};
+  return fail(ErrorCode::kInvalidArgument, "The socket's path " + socket.string() + " has " + std::to_string(socket.native().size()) +
+                                               " bytes; this system allows " + std::to_string(kLongest) +
+                                               ". Set MLXR_HOME to a shorter folder, or `uds` in server.yaml to a shorter path.");
 }
 
 }  // namespace mlxr::platform

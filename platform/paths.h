@@ -27,9 +27,13 @@ struct Paths {
   // All of it below two folders, as with MLXR_HOME.
   static Paths below(const std::filesystem::path& support, const std::filesystem::path& logs);
 
-  // Reads MLXR_HOME, the XDG variables (Linux) and HOME. Creates nothing.
-  // Errors: kInvalidArgument (a variable holds a relative path; no home folder; the socket's path is longer than the platform allows).
+  // Reads MLXR_HOME, the XDG variables (Linux) and HOME. Creates nothing. XDG_RUNTIME_DIR counts only while it is a folder that belongs to
+  // this user: `su` and `sudo` keep the variable of another user.
+  // Errors: kInvalidArgument (a variable holds a relative path; no home folder).
   static Result<Paths> from_environment();
 };
+
+// A Unix socket's path may have 107 bytes on Linux and 103 on macOS. Errors: kInvalidArgument (longer; the message says both numbers).
+Result<void> check_socket_path(const std::filesystem::path& socket);
 
 }  // namespace mlxr::platform

@@ -17,6 +17,8 @@
 #include <mach-o/dyld.h>
 #endif
 
+#include "platform/log_file.h"
+
 extern char** environ;
 
 namespace mlxr::platform {
@@ -53,6 +55,12 @@ Result<pid_t> spawn_with(const Command& command, int output, short flags) {
   posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
   posix_spawn_file_actions_adddup2(&actions, output, STDERR_FILENO);
+  posix_spawn_file_actions_addchdir_np(&actions, command.folder.c_str());
+#ifdef __APPLE__
+  flags |= POSIX_SPAWN_CLOEXEC_DEFAULT;  // closes what the actions above did not open
+#else
+  posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
+#endif
   // Signals that this process ignores or blocks would stay so in the child.
   sigset_t none, defaults;
   sigemptyset(&none);
@@ -64,6 +72,9 @@ Result<pid_t> spawn_with(const Command& command, int output, short flags) {
   posix_spawnattr_setflags(&attributes, static_cast<short>(flags | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF));
 
   auto arguments = command.argv;
+  // A relative path means a file of this process's folder, not of the child's.
+  std::error_code unknown;
+  if (arguments[0].contains('/')) arguments[0] = fs::absolute(arguments[0], unknown).string();
   auto environment = merged_environment(command);
   pid_t pid = -1;
   const int error =
@@ -131,9 +142,9 @@ std::string Child::output() const {
 }
 
 Result<pid_t> spawn_detached(const Command& command, const fs::path& log_file) {
-  FileDescriptor log(::open(log_file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
-  if (!log) return fail(os_error(errno, "Cannot write the log " + log_file.string()));
-  return spawn_with(command, log.get(), POSIX_SPAWN_SETSID);
+  const auto log = open_log(log_file);
+  if (!log) return fail(log.error());
+  return spawn_with(command, log->get(), POSIX_SPAWN_SETSID);
 }
 
 Result<fs::path> running_program() {

@@ -1,4 +1,5 @@
-// Other programs: started from an argument list, never through a shell.
+// Other programs: started from an argument list, never through a shell. A program that is started here inherits the environment and
+// nothing else: all descriptors but its stdin, stdout and stderr are closed, and signals are as the system has them.
 #pragma once
 
 #include <filesystem>
@@ -18,6 +19,7 @@ namespace mlxr::platform {
 struct Command {
   std::vector<std::string> argv;                                 // argv[0] is looked up in PATH when it has no slash
   std::vector<std::pair<std::string, std::string>> environment;  // set on top of this process's own
+  std::filesystem::path folder = "/";                            // the working folder, so that no program depends on the caller's
 };
 
 // A child that runs in a process group of its own. The destructor kills the group and waits. One thread at a time.
@@ -42,7 +44,7 @@ class Child {
   std::optional<int> status_;
 };
 
-// Starts a program that outlives this one: own session, stdin from /dev/null, output appended to log_file (0600).
+// Starts a program that outlives this one: own session, stdin from /dev/null, output appended to log_file (platform/log_file.h).
 Result<pid_t> spawn_detached(const Command& command, const std::filesystem::path& log_file);
 
 // The file of the program that is running.

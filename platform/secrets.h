@@ -11,10 +11,10 @@
 
 namespace mlxr::platform {
 
-// Where the token lies: support/capability_token.
+// The token's file: support/capability_token.
 std::filesystem::path token_file(const Paths& paths);
 
-// The token, made the first time. Two processes that ask at once get the same one.
+// The token; it is created at the first call. Two processes that call at the same time get the same one.
 // Errors: kPermission (others can read the file, or it is not ours), kCorrupt (not 64 hex digits), kIo.
 Result<std::string> capability_token(const Paths& paths);
 

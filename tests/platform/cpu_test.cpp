@@ -59,6 +59,34 @@ TEST_F(CpuQuota, NonsenseIsNoLimit) {
   }
 }
 
+// Containers of Docker on older systems; the lines are theirs.
+TEST_F(CpuQuota, OfCgroupVersion1) {
+  write("proc/self/cgroup", "5:memory:/docker/12\n4:cpu,cpuacct:/docker/12\n1:name=systemd:/docker/12\n0::/system.slice");
+  write("sys/fs/cgroup/cpu,cpuacct/docker/12/cpu.cfs_quota_us", "50000");
+  write("sys/fs/cgroup/cpu,cpuacct/docker/12/cpu.cfs_period_us", "100000");
+  write("sys/fs/cgroup/memory/docker/12/memory.limit_in_bytes", "9223372036854771712");  // no limit
+  write("sys/fs/cgroup/memory/memory.limit_in_bytes", "104857600");
+  EXPECT_EQ(quota(), 0.5);
+  EXPECT_EQ(memory_limit(root_.path), 104857600u);
+  write("sys/fs/cgroup/cpu,cpuacct/docker/12/cpu.cfs_quota_us", "-1");
+  EXPECT_EQ(quota(), INFINITY);
+}
+
+TEST_F(CpuQuota, OfCgroupVersion1MountedByTheControllersName) {
+  write("proc/self/cgroup", "4:cpuacct,cpu:/job");
+  write("sys/fs/cgroup/cpu/job/cpu.cfs_quota_us", "150000");
+  write("sys/fs/cgroup/cpu/job/cpu.cfs_period_us", "100000");
+  EXPECT_EQ(quota(), 1.5);
+}
+
+TEST_F(CpuQuota, AMemoryLimitIsTheTightestOfThoseAbove) {
+  EXPECT_EQ(memory_limit(root_.path), UINT64_MAX);
+  write("proc/self/cgroup", "0::/user.slice/run.scope");
+  write("sys/fs/cgroup/user.slice/run.scope/memory.max", "max");
+  write("sys/fs/cgroup/user.slice/memory.max", "300");
+  EXPECT_EQ(memory_limit(root_.path), 300u);
+}
+
 TEST(UsableCores, IsAtLeastOne) { EXPECT_GE(usable_cores(), 1); }
 
 }  // namespace

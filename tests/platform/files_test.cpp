@@ -4,6 +4,7 @@
 #include <optional>
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "platform/sha256.h"
 #include "platform/time.h"
@@ -38,17 +39,60 @@ TEST(Files, ALockIsHeldOnceAndReleased) {
   EXPECT_TRUE(FileLock::acquire(folder.path / "lock"));
 }
 
-TEST(Files, APrivateFolderIsNarrowedAndNeverALink) {
+TEST(Files, APrivateFolderIsMadeForItsOwnerAlone) {
   TemporaryFolder folder;
-  const auto wide = folder.path / "wide";
-  std::filesystem::create_directory(wide);
-  std::filesystem::permissions(wide, std::filesystem::perms::all);
-  ASSERT_TRUE(make_private_folder(wide));
-  EXPECT_EQ(mode_of(wide), 0700u);
   ASSERT_TRUE(make_private_folder(folder.path / "a/b"));
   EXPECT_EQ(mode_of(folder.path / "a/b"), 0700u);
-  std::filesystem::create_directory_symlink(wide, folder.path / "link");
+  EXPECT_TRUE(make_private_folder(folder.path / "a/b"));
+}
+
+// Such a folder may be /tmp, /run or the user's home.
+TEST(Files, AFolderThatExistsIsNeverChanged) {
+  TemporaryFolder folder;
+  for (const mode_t mode : {0755u, 0750u, 0777u, 0775u, 01777u}) {
+    const auto open = folder.path / "open";
+    std::filesystem::create_directory(open);
+    ::chmod(open.c_str(), mode);
+    const auto used = make_private_folder(open, "Choose another.");
+    EXPECT_EQ(used.has_value(), (mode & 022) == 0) << std::oct << mode;
+    EXPECT_EQ(mode_of(open), mode);
+    if (!used) {
+      EXPECT_EQ(used.error().code, ErrorCode::kPermission);
+      EXPECT_TRUE(used.error().message.starts_with(open.string() + " can be changed by other users.")) << used.error().message;
+      EXPECT_TRUE(used.error().message.ends_with("Choose another.")) << used.error().message;
+      EXPECT_EQ(used.error().message.contains("chmod go-w"), (mode & 01000) == 0) << "never on a folder such as /tmp";
+    }
+    std::filesystem::remove(open);
+  }
+}
+
+TEST(Files, ALinkToAFolderOnAnotherDiskIsFollowed) {
+  TemporaryFolder folder;
+  std::filesystem::create_directory(folder.path / "disk");
+  std::filesystem::create_directory_symlink(folder.path / "disk", folder.path / "link");
+  EXPECT_TRUE(make_private_folder(folder.path / "link"));
+  std::filesystem::permissions(folder.path / "disk", std::filesystem::perms::all);
   EXPECT_EQ(make_private_folder(folder.path / "link").error().code, ErrorCode::kPermission);
+
+  std::filesystem::create_symlink(folder.path / "gone", folder.path / "broken");
+  EXPECT_EQ(make_private_folder(folder.path / "broken").error().code, ErrorCode::kNotFound);
+  std::ofstream(folder.path / "file") << "precious";
+  EXPECT_EQ(make_private_folder(folder.path / "file").error().code, ErrorCode::kPermission);
+}
+
+TEST(Files, AFolderOrLinkOfAnotherUserIsRefused) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can give a folder to another user";
+  TemporaryFolder folder;
+  const auto theirs = folder.path / "theirs", link = folder.path / "link";
+  std::filesystem::create_directory(theirs);
+  std::filesystem::create_directory_symlink(folder.path, link);
+  for (const auto& path : {theirs, link}) {
+    ASSERT_EQ(::lchown(path.c_str(), 1234, 1234), 0);
+    const auto refused = make_private_folder(path);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, ErrorCode::kPermission);
+    EXPECT_NE(refused.error().message.find("user 1234"), std::string::npos) << refused.error().message;
+  }
 }
 
 TEST(Files, HaveTheHashesOfTheStandard) {  // FIPS 180-4, "abc"

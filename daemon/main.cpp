@@ -2,7 +2,6 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
-#include <fcntl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -16,6 +15,7 @@
 
 #include "daemon/config.h"
 #include "daemon/models/model_host.h"
+#include "daemon/periodic.h"
 #include "daemon/routes/api_error.h"
 #include "daemon/routes/native/native.h"
 #include "daemon/routes/ollama/ollama.h"
@@ -26,6 +26,7 @@
 #include "platform/cpu.h"
 #include "platform/files.h"
 #include "platform/links.h"
+#include "platform/log_file.h"
 #include "platform/paths.h"
 #include "platform/service.h"
 #include "platform/version.h"
@@ -57,18 +58,17 @@ Handler handler_of(const Router& router) {
 
 // launchd gives /dev/null, and one property list serves all users: it cannot name a log of each.
 Result<void> write_to_log(const std::filesystem::path& log) {
-  std::error_code failed;
-  std::filesystem::create_directories(log.parent_path(), failed);  // a failure shows in open
-  const int file = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-  if (file < 0 || ::dup2(file, STDOUT_FILENO) < 0 || ::dup2(file, STDERR_FILENO) < 0)
+  if (auto made = platform::make_folders(log.parent_path(), 0700); !made) return made;
+  const auto file = platform::open_log(log);
+  if (!file) return fail(file.error());
+  if (::dup2(file->get(), STDOUT_FILENO) < 0 || ::dup2(file->get(), STDERR_FILENO) < 0)
     return fail(platform::os_error(errno, "Cannot write the log " + log.string()));
-  ::close(file);
   return {};
 }
 
 Result<void> serve(const Config& config, const platform::Paths& paths) {
   // The place first: a second daemon must find out before it touches anything.
-  auto instance = Instance::claim(config.uds.empty() ? paths.socket : config.uds);
+  auto instance = Instance::claim(platform::daemon_lock_file(paths), config.uds.empty() ? paths.socket : config.uds);
   if (!instance) return fail(instance.error());
   for (const auto& complaint : platform::make_links(paths)) spdlog::warn("{}", complaint);
   LiveToken token(paths);
@@ -113,6 +113,13 @@ Result<void> serve(const Config& config, const platform::Paths& paths) {
   for (const auto& one : config.given)
     if (one.managed) spdlog::info("{}: {} is managed, by {}", one.name, one.value, one.origin);
   if (config.port != 0) spdlog::info("and on {} port {}, with the token that `mlx token show` prints", config.host, config.port);
+  const Periodic care(std::chrono::seconds(2), [&, gone = false]() mutable {
+    if (const auto limited = platform::limit_own_log(paths.logs / "mlxrunnerd.log"); !limited) spdlog::warn("{}", limited.error().message);
+    if (gone || instance->is_in_place()) return;
+    gone = true;
+    spdlog::warn("{} was removed or replaced, so that no client can reach this daemon", instance->socket().string());
+    server->stop();
+  });
   platform::notify_ready();
   const bool all_ended = server->run([] {
     platform::notify_stopping();
@@ -174,6 +181,7 @@ int main(int argc, char** argv) {
   std::set_terminate(log_and_abort);
   allow_many_descriptors();
 
+  bool another_runs = false;
   const auto start = [&]() -> Result<void> {
     const auto paths = platform::Paths::from_environment();
     if (!paths) return fail(paths.error());
@@ -189,7 +197,9 @@ int main(int argc, char** argv) {
       return {};
     }
     if (config->is_managed("kernels")) ::unsetenv("MLXR_KERNELS");  // it would come before the setting
-    return serve(*config, *paths);
+    auto served = serve(*config, *paths);
+    another_runs = !served && platform::running_daemon(platform::daemon_lock_file(*paths));
+    return served;
   };
   const auto done = [&]() -> Result<void> {
     try {
@@ -202,5 +212,6 @@ int main(int argc, char** argv) {
   }();
   if (done) return 0;
   std::fprintf(stderr, "mlxrunnerd: %s\n", done.error().message.c_str());
-  return 1;
+  constexpr int kAnotherRuns = 3;  // so that a service manager does not try again
+  return another_runs ? kAnotherRuns : 1;
 }

@@ -32,7 +32,7 @@ def test_the_socket_is_private(empty_daemon):
 
 def test_a_second_daemon_is_refused_with_the_pid_of_the_first(empty_daemon):
     status, said = Daemon(empty_daemon.home).run_to_end()
-    assert status == 1
+    assert status == 3
     assert f"already running (pid {empty_daemon.process.pid})" in said
     with empty_daemon.client() as client:
         assert client.get("/api/version").status_code == 200

@@ -9,6 +9,7 @@
 
 #include <cstring>
 #include <fstream>
+#include <optional>
 
 namespace mlxr::daemon {
 namespace {
@@ -26,6 +27,11 @@ class InstanceTest : public testing::Test {
   }
   void TearDown() override { fs::remove_all(home_); }
 
+  Result<Instance> claim(const fs::path& socket) { return Instance::claim(home_ / "mlxrunnerd.lock", socket); }
+
+  // A daemon of another data folder.
+  Result<Instance> claim_from_elsewhere(const fs::path& socket) { return Instance::claim(home_ / "elsewhere/mlxrunnerd.lock", socket); }
+
   static mode_t mode_of(const fs::path& path) {
     struct stat info{};
     return ::lstat(path.c_str(), &info) == 0 ? info.st_mode & 07777 : 0;
@@ -35,23 +41,73 @@ class InstanceTest : public testing::Test {
 };
 
 TEST_F(InstanceTest, TheSocketIsPrivate) {
-  const auto instance = Instance::claim(socket_);
+  const auto instance = claim(socket_);
   ASSERT_TRUE(instance) << instance.error().message;
   EXPECT_EQ(mode_of(socket_), mode_t{0600});
   EXPECT_EQ(mode_of(socket_.parent_path()), mode_t{0700});
 }
 
-TEST_F(InstanceTest, AnOpenFolderIsClosed) {
+// `uds: /run/mlxr.sock` or /tmp/mlxr.sock: the folder is not ours to close.
+TEST_F(InstanceTest, AFolderThatExistsIsUsedAsItIsOrRefused) {
   fs::create_directories(socket_.parent_path());
-  fs::permissions(socket_.parent_path(), fs::perms(0755));
-  ASSERT_TRUE(Instance::claim(socket_));
-  EXPECT_EQ(mode_of(socket_.parent_path()), mode_t{0700});
+  for (const mode_t mode : {0755u, 01777u}) {
+    ::chmod(socket_.parent_path().c_str(), mode);
+    const auto instance = claim(socket_);
+    EXPECT_EQ(instance.has_value(), mode == 0755u);
+    EXPECT_EQ(mode_of(socket_.parent_path()), mode);
+    if (instance) EXPECT_EQ(mode_of(socket_), mode_t{0600});
+    if (!instance) EXPECT_THAT(instance.error().message, HasSubstr("`uds` in server.yaml"));
+  }
+}
+
+TEST_F(InstanceTest, OneDataFolderHasOneDaemonWhereverItsSocketIs) {
+  const auto first = claim(socket_);
+  ASSERT_TRUE(first);
+  const auto second = claim(home_ / "other" / "mlxrunner.sock");
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code, ErrorCode::kAlreadyExists);
+  EXPECT_THAT(second.error().message, HasSubstr(socket_.string()));
+}
+
+TEST_F(InstanceTest, TwoDataFoldersCannotShareASocket) {
+  const auto first = claim(socket_);
+  ASSERT_TRUE(first);
+  EXPECT_EQ(claim_from_elsewhere(socket_).error().code, ErrorCode::kAlreadyExists);
+  EXPECT_TRUE(first->is_in_place());
+}
+
+TEST_F(InstanceTest, AnotherProgramsSocketIsLeftAlone) {
+  fs::create_directories(socket_.parent_path());
+  const int other = ::socket(AF_UNIX, SOCK_STREAM, 0);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::strcpy(address.sun_path, socket_.c_str());
+  ASSERT_EQ(::bind(other, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  ASSERT_EQ(::listen(other, 1), 0);
+  const auto instance = claim(socket_);
+  ASSERT_FALSE(instance);
+  EXPECT_EQ(instance.error().code, ErrorCode::kAlreadyExists);
+  EXPECT_TRUE(fs::exists(socket_));
+  ::close(other);
+}
+
+// After a logout the folder of the socket is gone, and a new daemon may be in its place when the old one ends.
+TEST_F(InstanceTest, TheEndOfOneThatLostItsSocketLeavesItsSuccessorsAlone) {
+  std::optional<Instance> old = claim(socket_).value();
+  EXPECT_TRUE(old->is_in_place());
+  fs::remove_all(socket_.parent_path());
+  EXPECT_FALSE(old->is_in_place());
+  const auto successor = claim_from_elsewhere(socket_);
+  ASSERT_TRUE(successor) << successor.error().message;
+  EXPECT_FALSE(old->is_in_place());
+  old.reset();
+  EXPECT_TRUE(successor->is_in_place());
 }
 
 TEST_F(InstanceTest, TheSecondIsToldThePidOfTheFirst) {
-  const auto first = Instance::claim(socket_);
+  const auto first = claim(socket_);
   ASSERT_TRUE(first);
-  const auto second = Instance::claim(socket_);
+  const auto second = claim(socket_);
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code, ErrorCode::kAlreadyExists);
   EXPECT_THAT(second.error().message, HasSubstr("already running (pid " + std::to_string(::getpid()) + ")"));
@@ -67,33 +123,33 @@ TEST_F(InstanceTest, ADeadDaemonsSocketIsTakenOver) {
   ASSERT_EQ(::bind(dead, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
   ::close(dead);
   ASSERT_TRUE(fs::exists(socket_));
-  EXPECT_TRUE(Instance::claim(socket_));
+  EXPECT_TRUE(claim(socket_));
 }
 
 TEST_F(InstanceTest, AFileInItsPlaceIsLeftAlone) {
   fs::create_directories(socket_.parent_path());
   std::ofstream(socket_) << "precious";
-  const auto instance = Instance::claim(socket_);
+  const auto instance = claim(socket_);
   ASSERT_FALSE(instance);
   EXPECT_THAT(instance.error().message, HasSubstr("not a socket"));
   EXPECT_EQ(fs::file_size(socket_), 8u);
 }
 
 TEST_F(InstanceTest, TheEndRemovesTheSocketAndFreesThePlace) {
-  ASSERT_TRUE(Instance::claim(socket_));  // ends at once
+  ASSERT_TRUE(claim(socket_));  // ends at once
   EXPECT_FALSE(fs::exists(socket_));
-  EXPECT_TRUE(Instance::claim(socket_));
+  EXPECT_TRUE(claim(socket_));
 }
 
 TEST_F(InstanceTest, APathThatIsTooLongIsRefusedWithBothNumbers) {
-  const auto instance = Instance::claim(home_ / std::string(200, 'x'));
+  const auto instance = claim(home_ / std::string(200, 'x'));
   ASSERT_FALSE(instance);
   EXPECT_EQ(instance.error().code, ErrorCode::kInvalidArgument);
 }
 
 TEST_F(InstanceTest, AFolderThatCannotBeMadeIsNamed) {
   std::ofstream(home_ / "run") << "in the way";
-  const auto instance = Instance::claim(socket_);
+  const auto instance = claim(socket_);
   ASSERT_FALSE(instance);
   EXPECT_THAT(instance.error().message, HasSubstr((home_ / "run").string()));
 }

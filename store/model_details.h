@@ -1,4 +1,4 @@
-// What a model file says about itself, for lists and `mlx show`.
+// Reads what a model file says about itself, for `mlx list` and `mlx show`.
 #pragma once
 
 #include <filesystem>
@@ -10,7 +10,7 @@
 
 namespace mlxr::store {
 
-// Fills architecture, quantization, parameters, context_length and embedding_length of the record from its file, and the licence if the
+// Fills architecture, quantization, parameters, context_length and embedding_length of the record from its file, and the license if the
 // record has none.
 // Errors: those of formats::Checkpoint::open; those of models::check_runnable: the engine does not run it.
 Result<void> read_details(ModelRecord& record);
@@ -18,9 +18,9 @@ Result<void> read_details(ModelRecord& record);
 // The chat template of a model file; empty when it has none. Errors: those of formats::Checkpoint::open.
 Result<std::string> read_chat_template(const std::filesystem::path& file);
 
-// Where a pull keeps the licence's text: beside the model.
+// The file in which a pull keeps the license's text: beside the model.
 std::filesystem::path license_file(const std::filesystem::path& model);
-// That text; empty when it is not here.
+// The text of that file; empty when there is none, and for imported models.
 std::string read_license(const ModelRecord& record);
 
 }  // namespace mlxr::store

@@ -13,16 +13,36 @@ bool is_plain_name(std::string_view name) {
 
 Result<void> check_model_name(std::string_view name) {
   const auto colon = name.find(':');
-  if (is_plain_name(name.substr(0, colon)) && (colon == std::string_view::npos || is_plain_name(name.substr(colon + 1)))) return {};
+  if (!name.starts_with('-') && is_plain_name(name.substr(0, colon)) &&
+      (colon == std::string_view::npos || is_plain_name(name.substr(colon + 1))))
+    return {};
   return fail(ErrorCode::kInvalidArgument,
               "'" + std::string(name) +
-                  "' cannot be a model's name. Use letters, digits and ._-+ with one colon at most, for example smollm2:135m.");
+                  "' cannot be a model's name. Use letters, digits and ._-+ with one colon at most, and a letter or digit first, for "
+                  "example smollm2:135m.");
 }
 
 std::string folder_name(std::string_view model) {
   std::string out(model);
   std::replace(out.begin(), out.end(), ':', '@');
   return out;
+}
+
+std::string model_of_folder(std::string_view folder) {
+  std::string out(folder);
+  std::replace(out.begin(), out.end(), '@', ':');
+  return out;
+}
+
+std::string name_of_file(const std::filesystem::path& file) {
+  std::string name = file.stem().string();
+  for (std::size_t i = 0; i < name.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(name[i]), next = static_cast<unsigned char>(i + 1 < name.size() ? name[i + 1] : 0);
+    const bool is_c1 = byte == 0xc2 && next >= 0x80 && next < 0xa0;  // U+0080 to U+009F
+    if (is_c1) name.erase(i, 1);
+    if (is_c1 || byte < 0x20 || byte == 0x7f) name[i] = '?';
+  }
+  return name;
 }
 
 bool is_address(std::string_view text) { return text.starts_with("https://") || text.starts_with("http://"); }

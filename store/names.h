@@ -11,10 +11,14 @@ namespace mlxr::store {
 
 // One component of a path: letters, digits and ._-+ only, not starting with a dot, at most 128 bytes.
 bool is_plain_name(std::string_view name);
-// "smollm2:135m": plain names, one colon at most.
+// "smollm2:135m": plain names, one colon at most, not starting with '-', which would be an option of every command.
 Result<void> check_model_name(std::string_view name);
 // The folder of a model below its publisher: "smollm2@135m". No two names share one, since '@' is in none.
 std::string folder_name(std::string_view model);
+// The model of such a folder.
+std::string model_of_folder(std::string_view folder);
+// The name that a file is known by without an import: its stem, with control characters, which could command a terminal, as '?'.
+std::string name_of_file(const std::filesystem::path& file);
 // True for "http://" and "https://".
 bool is_address(std::string_view text);
 

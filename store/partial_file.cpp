@@ -84,7 +84,7 @@ Result<void> PartialFile::set_validator(std::string validator) {
 }
 
 Result<void> PartialFile::finish_part() {
-  if (::fsync(fd_.get()) != 0) return fail(platform::os_error(errno, "Cannot sync " + path_.string()));
+  if (auto synced = platform::sync_to_disk(fd_.get(), path_); !synced) return synced;
   ++parts_;
   begin_ = size_;
   validator_.clear();

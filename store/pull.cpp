@@ -105,9 +105,7 @@ class Pull {
   }
 
   Result<ModelRecord> pull_from(const std::vector<std::string>& parts, bool has_alternative) {
-    std::error_code ec;
-    fs::create_directories(partial_, ec);
-    if (ec) return fail(platform::os_error(ec.value(), "Cannot create " + partial_.string()));
+    if (auto ok = platform::make_folders(partial_); !ok) return fail(ok.error());
     auto file = PartialFile::open(partial_, offer_.file, identity_of(offer_, parts), offer_.size);
     if (!file) return fail(file.error());
     source_ = recorded_source(parts.front());
@@ -124,6 +122,7 @@ class Pull {
     if (parts.front().starts_with("pypi:")) {
       if (auto ok = fetch_license(); !ok) return fail(ok.error());
     }
+    if (auto ok = check_license_text(); !ok) return fail(ok.error());
     return verify_and_place(*file);
   }
 
@@ -189,6 +188,20 @@ class Pull {
     return whole ? keep_license(*whole) : fail(whole.error());
   }
 
+  // A text that came with the model must be the one that was accepted.
+  Result<void> check_license_text() {
+    const auto text = platform::read_file(license_file(target_), kLongestLicense);
+    if (offer_.license.empty() || !text) return {};
+    platform::Sha256 hash;
+    hash.update(text->data(), text->size());
+    const auto same = registry_.check_license_text(offer_.name, offer_.license, hash.hex());
+    if (!same) return fail(same.error());
+    if (*same) return {};
+    return fail(ErrorCode::kLicense, "The license text of " + offer_.name + " has changed since you accepted it. Read it: " +
+                                         license_file(target_).string() + ". To accept it: mlx pull " + offer_.name +
+                                         " --accept-license");
+  }
+
   Result<void> keep_license(std::string_view text) { return platform::write_file_atomically(license_file(target_), text); }
 
   Result<ModelRecord> verify_and_place(PartialFile& file) {
@@ -232,7 +245,7 @@ class Pull {
   }
 
   std::unexpected<Error> quarantine(const fs::path& file, const std::string& why) {
-    const auto folder = paths_.support / "quarantine";
+    const auto folder = paths_.support / "quarantine" / folder_name(offer_.name);  // find_leftovers() knows it
     const auto to = folder / (offer_.file + "." + platform::now_rfc3339());
     std::error_code ec;
     fs::create_directories(folder, ec);

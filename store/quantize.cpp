@@ -24,8 +24,8 @@ namespace fs = std::filesystem;
 using formats::Tensor;
 using quant::Type;
 
-constexpr std::size_t kChunkValues = std::size_t{1} << 14;  // what a thread takes at a time: a multiple of every block
-constexpr std::size_t kSlabValues = std::size_t{1} << 22;   // what is encoded between two writes
+constexpr std::size_t kChunkValues = std::size_t{1} << 14;  // one thread's share at a time: a multiple of every block size
+constexpr std::size_t kSlabValues = std::size_t{1} << 22;   // encoded between two writes
 constexpr std::uint32_t kQuantizationVersion = 2;           // of the block formats, as ggml counts
 
 // Why values cannot be encoded, worst last.
@@ -42,8 +42,8 @@ Trouble trouble_in(std::span<const float> values, Type type) {
   return not_finite ? Trouble::kNotFinite : too_large ? Trouble::kTooLarge : Trouble::kNone;
 }
 
-// Decodes, checks and encodes a part of a tensor, shared out among threads. Blocks do not depend on each other, so that it may be cut
-// anywhere between them.
+// Decodes, checks and encodes a part of a tensor on several threads. Blocks do not depend on each other, so the part may be split between
+// any two of them.
 Trouble convert(std::span<const std::byte> source, Type from, std::span<std::byte> target, Type to, std::size_t n_values, int n_threads) {
   std::atomic<std::size_t> next = 0;
   std::atomic<int> worst = 0;
@@ -67,7 +67,7 @@ Trouble convert(std::span<const std::byte> source, Type from, std::span<std::byt
   std::vector<std::thread> helpers;
   try {
     for (int i = 1; i < n_threads; ++i) helpers.emplace_back(work);
-  } catch (const std::system_error&) {  // the machine allows no more threads: those that there are do the work
+  } catch (const std::system_error&) {  // the system allows no more threads: the ones that run do the work
   }
   work();
   for (std::thread& helper : helpers) helper.join();
@@ -144,7 +144,7 @@ class Quantizer {
     return {};
   }
 
-  // The pairs with this one in the place of its namesake, or at the end.
+  // The pairs, with this one replacing the pair of the same key, or appended.
   static std::vector<formats::RawPair> with(std::vector<formats::RawPair> pairs, std::string_view key, std::string_view bytes) {
     const auto found = std::ranges::find(pairs, key, &formats::RawPair::key);
     if (found == pairs.end())

@@ -1,9 +1,9 @@
-// Makes a smaller copy of a model: every tensor in the type that its recipe chooses (quantize_recipe.h), metadata as it lies in the source.
+// Makes a smaller copy of a model: each tensor in the type that the recipe chooses (quantize_recipe.h), with the same metadata.
 //
 //   store::quantize("model-f16.gguf", "model-q4_k_m.gguf", "Q4_K_M", {.threads = 2});
 //
-// Streams: some megabytes of one tensor are in memory at a time. The output appears when it is whole; whatever goes wrong, nothing of it is
-// left. The same input and recipe give the same bytes, for any number of threads.
+// Works in a stream: a few megabytes of one tensor are in memory at a time. The output file appears when it is complete; on any error
+// nothing of it is left. The same input and recipe give the same bytes, for any number of threads.
 #pragma once
 
 #include <atomic>
@@ -19,17 +19,17 @@ namespace mlxr::store {
 
 struct QuantizeOptions {
   int threads = 1;
-  bool allow_requantize = false;  // the input may be quantized already: what it lost stays lost, and more is lost
+  bool allow_requantize = false;  // accept an input that is quantized already, at a further loss of quality
   bool overwrite = false;
   std::function<void(std::uint64_t done, std::uint64_t total)> progress;  // bytes of the input
-  const std::atomic<bool>* cancelled = nullptr;                           // looked at several times a second
+  const std::atomic<bool>* cancelled = nullptr;                           // checked several times a second
 };
 
 struct QuantizeSummary {
   std::uint64_t size_before;  // bytes of the files
   std::uint64_t size_after;
   double bits_per_weight;      // of the output's tensors
-  std::uint64_t n_other_type;  // tensors that got another type than the recipe means, because their rows are no multiple of its block
+  std::uint64_t n_other_type;  // tensors whose rows do not fill the recipe's blocks, so that they got another type
 };
 
 // Errors: those of Checkpoint::open; kInvalidArgument (no such type, input and output are the same file, input is quantized),
@@ -38,7 +38,7 @@ struct QuantizeSummary {
 Result<QuantizeSummary> quantize(const std::filesystem::path& input, const std::filesystem::path& output, std::string_view type,
                                  const QuantizeOptions& options);
 
-// The types that there are: "F16, BF16, …"
+// The names of all recipes: "F16, BF16, …"
 std::string quantize_types();
 
 }  // namespace mlxr::store

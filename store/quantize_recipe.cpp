@@ -30,7 +30,7 @@ bool is_plain(Type type) { return quant::traits(type).block_size == 1; }
 
 bool contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
 
-// A matrix that every recipe changes. Some weights are too small, or too touchy, to be worth it.
+// True for a matrix that every recipe changes. Some weights are too small or too sensitive for it.
 bool is_changed(const formats::Tensor& tensor) {
   if (std::count_if(tensor.shape.begin(), tensor.shape.end(), [](auto dim) { return dim > 1; }) < 2) return false;
   if (!tensor.name.ends_with("weight")) return false;
@@ -48,12 +48,12 @@ std::int64_t layer_of(std::string_view name) {
   return layer;
 }
 
-// Layers where more bits show most.
+// Layers where more bits improve the result most.
 bool is_sensitive(std::int64_t layer, std::int64_t n_layers) {
   return layer < n_layers / 8 || layer >= 7 * n_layers / 8 || (layer - n_layers / 8) % 3 == 2;
 }
 
-// What the choice for a tensor depends on besides its name and shape.
+// What the type of a tensor depends on besides its name and shape.
 struct Model {
   std::int64_t n_layers;
   bool has_output_matrix;  // else the embedding serves as one
@@ -83,7 +83,7 @@ Type with_more_bits(const Recipe& recipe, const formats::Tensor& tensor, const M
     const auto& layers = model.value_layers;
     const auto rank = std::lower_bound(layers.begin(), layers.end(), layer) - layers.begin();
     if (recipe.more == More::kMedium && is_sensitive(rank, std::ssize(layers))) return Type::kQ6_K;
-    // 70B models share one value head among eight query heads: the tensor is small, and much hangs on it.
+    // 70B models share one value head among eight query heads: the tensor is small and sensitive.
     const bool precious = (recipe.more == More::kSmall && rank < 4) || model.n_layers == 80;
     return precious && recipe.type == Type::kQ4_K ? Type::kQ5_K : recipe.type;
   }

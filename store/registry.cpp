@@ -2,7 +2,8 @@
 
 #include <cerrno>
 
-#include <sys/stat.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "platform/files.h"
 #include "platform/time.h"
@@ -10,79 +11,64 @@
 namespace mlxr::store {
 namespace {
 
-constexpr std::string_view kMigrations[] = {
-    R"sql(
-      CREATE TABLE models(
-        name TEXT PRIMARY KEY, file TEXT NOT NULL, in_place INTEGER NOT NULL, size INTEGER NOT NULL, sha256 TEXT NOT NULL,
-        license TEXT NOT NULL, source TEXT NOT NULL, modified_at TEXT NOT NULL, architecture TEXT NOT NULL, quantization TEXT NOT NULL,
-        parameters INTEGER NOT NULL, context_length INTEGER NOT NULL, embedding_length INTEGER NOT NULL) STRICT;
-      CREATE TABLE accepted_licenses(
-        model TEXT NOT NULL, license TEXT NOT NULL, url TEXT NOT NULL, accepted_at TEXT NOT NULL, PRIMARY KEY(model, license)) STRICT;
-      CREATE TABLE verified_files(
-        file TEXT PRIMARY KEY, size INTEGER NOT NULL, modified_ns INTEGER NOT NULL, inode INTEGER NOT NULL, sha256 TEXT NOT NULL) STRICT;
-    )sql",
-};
+namespace fs = std::filesystem;
 
-// 0 for a database without the table.
-Result<std::int64_t> schema_version(Database& database) {
-  auto table = database.prepare("SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'schema_version'");
-  if (!table) return fail(table.error());
-  if (auto row = table->step(); !row) return fail(row.error());
-  if (table->integer(0) == 0) return 0;
-  auto version = database.prepare("SELECT coalesce(max(version), 0) FROM schema_version");
-  if (!version) return fail(version.error());
-  if (auto row = version->step(); !row) return fail(row.error());
-  return version->integer(0);
-}
+std::int64_t nanoseconds(const timespec& time) { return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec; }
 
-Result<void> refuse_newer(Database& database, const std::filesystem::path& file, std::size_t known) {
-  const auto version = schema_version(database);
-  if (!version) return fail(version.error());
-  if (*version <= static_cast<std::int64_t>(known)) return {};
-  return fail(ErrorCode::kVersion, "The registry " + file.string() + " was written by a newer MLXR (schema " + std::to_string(*version) +
-                                       "; this program knows " + std::to_string(known) +
-                                       "). Nothing was changed. Update MLXR, or use another folder with MLXR_HOME.");
-}
-
-Result<void> migrate(Database& database, const std::filesystem::path& file, std::span<const std::string_view> steps) {
-  if (auto ok = refuse_newer(database, file, steps.size()); !ok) return ok;
-  const auto version = schema_version(database);
-  if (!version) return fail(version.error());
-  if (*version == 0) {
-    if (auto ok =
-            database.execute("CREATE TABLE IF NOT EXISTS schema_version(version INTEGER PRIMARY KEY, applied_at TEXT NOT NULL) STRICT");
-        !ok)
-      return ok;
-  }
-  for (auto next = static_cast<std::size_t>(*version); next < steps.size(); ++next) {
-    if (auto ok = database.execute(std::string(steps[next])); !ok) return ok;
-    auto note = database.prepare("INSERT INTO schema_version VALUES(?, ?)");
-    if (!note) return fail(note.error());
-    if (auto ok = note->bind(static_cast<std::int64_t>(next + 1)).bind(platform::now_rfc3339()).run(); !ok) return ok;
-  }
-  return {};
-}
+bool can_still_be_read(ErrorCode code) { return code == ErrorCode::kNoSpace || code == ErrorCode::kPermission; }
 
 }  // namespace
 
-std::span<const std::string_view> migrations() { return kMigrations; }
+FileStamp FileStamp::of(const struct stat& info) {
+#ifdef __APPLE__
+  const auto &modified = info.st_mtimespec, &changed = info.st_ctimespec;
+#else
+  const auto &modified = info.st_mtim, &changed = info.st_ctim;
+#endif
+  return {.size = static_cast<std::uint64_t>(info.st_size),
+          .modified_ns = nanoseconds(modified),
+          .changed_ns = nanoseconds(changed),
+          .device = static_cast<std::uint64_t>(info.st_dev),
+          .inode = static_cast<std::uint64_t>(info.st_ino)};
+}
 
-Result<FileStamp> FileStamp::of(const std::filesystem::path& file) {
+Result<FileStamp> FileStamp::of(const fs::path& file) {
   struct stat info{};
   if (::stat(file.c_str(), &info) != 0) return fail(platform::os_error(errno, "Cannot look at " + file.string()));
   if (!S_ISREG(info.st_mode)) return fail(ErrorCode::kInvalidArgument, file.string() + " is not a file.");
-#ifdef __APPLE__
-  const auto& time = info.st_mtimespec;
-#else
-  const auto& time = info.st_mtim;
-#endif
-  return FileStamp{static_cast<std::uint64_t>(info.st_size), static_cast<std::int64_t>(time.tv_sec) * 1'000'000'000 + time.tv_nsec,
-                   static_cast<std::uint64_t>(info.st_ino)};
+  return of(info);
 }
 
-Result<std::unique_ptr<Registry>> Registry::open(const std::filesystem::path& file, std::span<const std::string_view> steps) {
+Result<Database> Registry::open_writable(const fs::path& file, std::span<const std::string_view> steps) {
+  // SQLite would create it with the umask's mode, in a folder that others may be able to read. The journals take its mode.
+  const platform::FileDescriptor created(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!created) return fail(platform::os_error(errno, "The registry " + file.string() + " cannot be opened"));
+  auto database = Database::open(file, Database::Mode::kReadWrite);
+  if (!database) return database;
+  if (auto ok = refuse_newer(*database, file, steps.size()); !ok) return fail(ok.error());
+  // macOS: fullfsync is what fsync is elsewhere.
+  if (auto ok = database->execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA fullfsync = ON"); !ok)
+    return fail(ok.error());
+  if (auto ok = migrate(*database, file, steps); !ok) return fail(ok.error());
+  return database;
+}
+
+// A journal that cannot be opened for want of space is left aside: the list may then lack the last change.
+Result<Database> Registry::open_readable(const fs::path& file, std::span<const std::string_view> steps) {
+  auto error = fail(ErrorCode::kIo, "The registry " + file.string() + " cannot be read.");
+  for (const auto mode : {Database::Mode::kReadOnly, Database::Mode::kImmutable}) {
+    auto database = Database::open(file, mode);
+    auto ok = database ? refuse_newer(*database, file, steps.size()) : fail(database.error());
+    const auto version = ok ? schema_version(*database) : fail(ok.error());
+    if (version && *version > 0) return database;
+    if (!version) error = fail(version.error());
+  }
+  return error;
+}
+
+Result<std::unique_ptr<Registry>> Registry::open(const fs::path& file, std::span<const std::string_view> steps) {
   std::error_code ec;
-  if (std::filesystem::exists(file, ec)) {
+  if (fs::exists(file, ec)) {
     // Looked at without a journal first, so that a registry of a newer MLXR stays as it is, byte for byte.
     // Another process may be writing meanwhile; only a clear answer counts, and the locked look below decides.
     auto look = Database::open(file, Database::Mode::kImmutable);
@@ -91,27 +77,39 @@ Result<std::unique_ptr<Registry>> Registry::open(const std::filesystem::path& fi
       if (!ok && ok.error().code == ErrorCode::kVersion) return fail(ok.error());
     }
   }
-  auto database = Database::open(file, Database::Mode::kReadWrite);
-  if (!database) return fail(database.error());
-  if (auto ok = refuse_newer(*database, file, steps.size()); !ok) return fail(ok.error());
-  if (auto ok = database->execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; BEGIN IMMEDIATE"); !ok) return fail(ok.error());
-  auto migrated = migrate(*database, file, steps);
-  if (migrated) migrated = database->execute("COMMIT");
-  if (!migrated) {
-    if (auto undone = database->execute("ROLLBACK"); !undone) return fail(undone.error());
-    return fail(migrated.error());
+  auto database = open_writable(file, steps);
+  const bool is_read_only = !database && can_still_be_read(database.error().code);
+  if (is_read_only) {
+    if (auto readable = open_readable(file, steps)) database = std::move(readable);
   }
-  return std::unique_ptr<Registry>(new Registry(std::move(*database)));
+  if (!database) return fail(database.error());
+  return std::unique_ptr<Registry>(new Registry(file, std::move(*database), steps, is_read_only));
 }
 
-Result<std::vector<ModelRecord>> Registry::select(std::string_view where, std::optional<std::string_view> value) {
+Result<void> Registry::make_writable() {
+  if (!is_read_only_) return {};
+  auto database = open_writable(file_, steps_);
+  if (!database) return fail(database.error());
+  database_ = std::move(*database);
+  is_read_only_ = false;
+  return {};
+}
+
+std::string Registry::stored(const fs::path& file) const {
+  const auto relative = file.lexically_relative(models_folder());
+  return relative.empty() || *relative.begin() == ".." ? file.native() : relative.native();
+}
+
+fs::path Registry::absolute(const std::string& stored) const { return models_folder() / stored; }  // an absolute one stays as it is
+
+Result<std::vector<ModelRecord>> Registry::select(std::string_view where, const std::vector<std::string>& values) {
   const std::lock_guard lock(mutex_);
   auto query = database_.prepare(
       "SELECT name, file, in_place, size, sha256, license, source, modified_at, architecture, quantization, parameters, context_length, "
       "embedding_length FROM models " +
       std::string(where) + " ORDER BY name");
   if (!query) return fail(query.error());
-  if (value) query->bind(*value);
+  for (const auto& value : values) query->bind(value);
   std::vector<ModelRecord> out;
   for (;;) {
     const auto row = query->step();
@@ -119,7 +117,7 @@ Result<std::vector<ModelRecord>> Registry::select(std::string_view where, std::o
     if (!*row) return out;
     ModelRecord r;
     r.name = query->text(0);
-    r.file = query->text(1);
+    r.file = absolute(query->text(1));
     r.in_place = query->integer(2) != 0;
     r.size = static_cast<std::uint64_t>(query->integer(3));
     r.sha256 = query->text(4);
@@ -135,75 +133,126 @@ Result<std::vector<ModelRecord>> Registry::select(std::string_view where, std::o
   }
 }
 
-Result<std::vector<ModelRecord>> Registry::models() { return select("", std::nullopt); }
+Result<std::vector<ModelRecord>> Registry::models() { return select("", {}); }
 
 Result<std::optional<ModelRecord>> Registry::model(std::string_view name) {
-  auto found = select("WHERE name = ?", name);
+  auto found = select("WHERE name = ?", {std::string(name)});
   if (!found) return fail(found.error());
   return found->empty() ? std::nullopt : std::optional(found->front());
 }
 
-Result<std::optional<ModelRecord>> Registry::model_of_file(const std::filesystem::path& file) {
-  auto found = select("WHERE file = ?", file.native());
+Result<std::optional<ModelRecord>> Registry::model_of_file(const fs::path& file) {
+  auto found = select("WHERE file IN (?, ?)", {file.native(), stored(file)});
   if (!found) return fail(found.error());
   return found->empty() ? std::nullopt : std::optional(found->front());
 }
 
 Result<void> Registry::put(const ModelRecord& r) {
   const std::lock_guard lock(mutex_);
-  auto insert = database_.prepare("INSERT OR REPLACE INTO models VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+  if (auto ok = make_writable(); !ok) return ok;
+  auto insert = database_.prepare(
+      "INSERT OR REPLACE INTO models(name, file, in_place, size, sha256, license, source, modified_at, architecture, quantization, "
+      "parameters, context_length, embedding_length) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   if (!insert) return fail(insert.error());
-  insert->bind(r.name).bind(r.file.native()).bind(std::int64_t{r.in_place}).bind(static_cast<std::int64_t>(r.size)).bind(r.sha256);
+  insert->bind(r.name).bind(r.in_place ? r.file.native() : stored(r.file)).bind(std::int64_t{r.in_place});
+  insert->bind(static_cast<std::int64_t>(r.size)).bind(r.sha256);
   insert->bind(r.license).bind(r.source).bind(r.modified_at).bind(r.architecture).bind(r.quantization);
   insert->bind(static_cast<std::int64_t>(r.parameters)).bind(static_cast<std::int64_t>(r.context_length));
   return insert->bind(static_cast<std::int64_t>(r.embedding_length)).run();
 }
 
 Result<void> Registry::erase(std::string_view name) {
+  const auto record = model(name);
+  if (!record) return fail(record.error());
   const std::lock_guard lock(mutex_);
+  if (auto ok = make_writable(); !ok) return ok;
   auto erase = database_.prepare("DELETE FROM models WHERE name = ?");
   if (!erase) return fail(erase.error());
-  return erase->bind(name).run();
+  if (auto ok = erase->bind(name).run(); !ok || !*record) return ok;
+  auto forget = database_.prepare("DELETE FROM verified_files WHERE file = ?");
+  if (!forget) return fail(forget.error());
+  return forget->bind(stored((*record)->file)).run();
 }
 
-Result<std::optional<std::string>> Registry::verified(const std::filesystem::path& file, const FileStamp& stamp) {
+Result<std::optional<std::string>> Registry::verified(const fs::path& file, const FileStamp& stamp) {
   const std::lock_guard lock(mutex_);
-  auto query = database_.prepare("SELECT sha256 FROM verified_files WHERE file = ? AND size = ? AND modified_ns = ? AND inode = ?");
+  auto query = database_.prepare(
+      "SELECT sha256 FROM verified_files WHERE file = ? AND size = ? AND modified_ns = ? AND changed_ns = ? AND device = ? AND inode = ?");
+  if (!query && is_read_only_) return std::nullopt;  // of an older schema, which could not be migrated
   if (!query) return fail(query.error());
-  query->bind(file.native())
-      .bind(static_cast<std::int64_t>(stamp.size))
-      .bind(stamp.modified_ns)
-      .bind(static_cast<std::int64_t>(stamp.inode));
+  query->bind(stored(file)).bind(static_cast<std::int64_t>(stamp.size)).bind(stamp.modified_ns).bind(stamp.changed_ns);
+  query->bind(static_cast<std::int64_t>(stamp.device)).bind(static_cast<std::int64_t>(stamp.inode));
   const auto row = query->step();
   if (!row) return fail(row.error());
   return *row ? std::optional(query->text(0)) : std::nullopt;
 }
 
-Result<void> Registry::set_verified(const std::filesystem::path& file, const FileStamp& stamp, std::string_view sha256) {
+Result<void> Registry::set_verified(const fs::path& file, const FileStamp& stamp, std::string_view sha256) {
   const std::lock_guard lock(mutex_);
-  auto insert = database_.prepare("INSERT OR REPLACE INTO verified_files VALUES(?, ?, ?, ?, ?)");
-  if (!insert) return fail(insert.error());
-  insert->bind(file.native())
-      .bind(static_cast<std::int64_t>(stamp.size))
-      .bind(stamp.modified_ns)
-      .bind(static_cast<std::int64_t>(stamp.inode));
-  return insert->bind(sha256).run();
+  auto done = make_writable();
+  if (done) {
+    auto insert = database_.prepare(
+        "INSERT OR REPLACE INTO verified_files(file, size, modified_ns, changed_ns, device, inode, sha256) VALUES(?, ?, ?, ?, ?, ?, ?)");
+    if (!insert) return fail(insert.error());
+    insert->bind(stored(file)).bind(static_cast<std::int64_t>(stamp.size)).bind(stamp.modified_ns).bind(stamp.changed_ns);
+    insert->bind(static_cast<std::int64_t>(stamp.device)).bind(static_cast<std::int64_t>(stamp.inode));
+    done = insert->bind(sha256).run();
+  }
+  if (done) done = forget_missing_files();
+  if (!done && can_still_be_read(done.error().code)) return {};
+  return done;
 }
 
-Result<std::optional<std::string>> Registry::accepted_at(std::string_view model, std::string_view license) {
-  const std::lock_guard lock(mutex_);
-  auto query = database_.prepare("SELECT accepted_at FROM accepted_licenses WHERE model = ? AND license = ?");
+Result<void> Registry::forget_missing_files() {
+  auto query = database_.prepare("SELECT file FROM verified_files");
   if (!query) return fail(query.error());
-  const auto row = query->bind(model).bind(license).step();
+  std::vector<std::string> missing;
+  for (;;) {
+    const auto row = query->step();
+    if (!row) return fail(row.error());
+    if (!*row) break;
+    struct stat info{};
+    if (::stat(absolute(query->text(0)).c_str(), &info) != 0 && errno == ENOENT) missing.push_back(query->text(0));
+  }
+  for (const auto& file : missing) {
+    auto forget = database_.prepare("DELETE FROM verified_files WHERE file = ?");
+    if (!forget) return fail(forget.error());
+    if (auto ok = forget->bind(file).run(); !ok) return ok;
+  }
+  return {};
+}
+
+Result<std::optional<std::string>> Registry::accepted_at(std::string_view model, std::string_view license, std::string_view url) {
+  const std::lock_guard lock(mutex_);
+  auto query = database_.prepare("SELECT accepted_at FROM accepted_licenses WHERE model = ? AND license = ? AND url = ?");
+  if (!query) return fail(query.error());
+  const auto row = query->bind(model).bind(license).bind(url).step();
   if (!row) return fail(row.error());
   return *row ? std::optional(query->text(0)) : std::nullopt;
 }
 
 Result<void> Registry::accept(std::string_view model, std::string_view license, std::string_view url) {
   const std::lock_guard lock(mutex_);
-  auto insert = database_.prepare("INSERT OR IGNORE INTO accepted_licenses VALUES(?, ?, ?, ?)");
+  if (auto ok = make_writable(); !ok) return ok;
+  auto insert = database_.prepare("INSERT OR REPLACE INTO accepted_licenses(model, license, url, accepted_at) VALUES(?, ?, ?, ?)");
   if (!insert) return fail(insert.error());
   return insert->bind(model).bind(license).bind(url).bind(platform::now_rfc3339()).run();
+}
+
+Result<bool> Registry::check_license_text(std::string_view model, std::string_view license, std::string_view text_sha256) {
+  const std::lock_guard lock(mutex_);
+  if (auto ok = make_writable(); !ok) return fail(ok.error());
+  auto note = database_.prepare("UPDATE accepted_licenses SET text_sha256 = ? WHERE model = ? AND license = ? AND text_sha256 = ''");
+  if (!note) return fail(note.error());
+  if (auto ok = note->bind(text_sha256).bind(model).bind(license).run(); !ok) return fail(ok.error());
+  auto others = database_.prepare("SELECT count(*) FROM accepted_licenses WHERE model = ? AND license = ? AND text_sha256 <> ?");
+  if (!others) return fail(others.error());
+  if (const auto row = others->bind(model).bind(license).bind(text_sha256).step(); !row) return fail(row.error());
+  if (others->integer(0) == 0) return true;
+  auto forget = database_.prepare("DELETE FROM accepted_licenses WHERE model = ? AND license = ?");
+  if (!forget) return fail(forget.error());
+  if (auto ok = forget->bind(model).bind(license).run(); !ok) return fail(ok.error());
+  return false;
 }
 
 }  // namespace mlxr::store

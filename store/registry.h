@@ -1,4 +1,7 @@
-// registry.sqlite: which models are here, which licences were accepted, which files were verified. Safe from any thread and process.
+// registry.sqlite: which models are installed, which licenses were accepted, which files were verified. Safe from any thread and process.
+//
+// The files of pulled models are stored relative to models/ beside the registry, so that the data folder can be moved and copied; callers
+// see absolute paths.
 #pragma once
 
 #include <cstdint>
@@ -11,44 +14,71 @@
 #include <string_view>
 #include <vector>
 
+#include <sys/stat.h>
+
+#include "store/migrations.h"
 #include "store/sqlite.h"
 #include "store/store.h"
 
 namespace mlxr::store {
 
-// What a file looked like when its hash was computed. While it looks the same, the hash is taken to hold.
+// What a file looked like when its hash was computed. While it looks the same, the hash is taken to hold. `changed_ns` (ctime) cannot be
+// set by a program, so a change whose modification time was set back is noticed.
 struct FileStamp {
   std::uint64_t size = 0;
   std::int64_t modified_ns = 0;
+  std::int64_t changed_ns = 0;
+  std::uint64_t device = 0;
   std::uint64_t inode = 0;
   bool operator==(const FileStamp&) const = default;
+  static FileStamp of(const struct stat& info);
+  // Errors: kNotFound, kPermission, kIo; kInvalidArgument (not a regular file).
   static Result<FileStamp> of(const std::filesystem::path& file);
 };
 
-// The schema's steps, oldest first; version n is the state after n steps. Never change one that was released: add one.
-std::span<const std::string_view> migrations();
-
 class Registry {
  public:
+  // Opens or creates the registry and brings its schema up to date. Where that cannot be written (a full disk, a read-only one), the
+  // registry is opened for reading, and each method that writes tries again.
   // Errors: kVersion (newer than `steps`; nothing was touched), kCorrupt, kIo, kNoSpace, kPermission.
   static Result<std::unique_ptr<Registry>> open(const std::filesystem::path& file, std::span<const std::string_view> steps = migrations());
 
   Result<std::vector<ModelRecord>> models();
   Result<std::optional<ModelRecord>> model(std::string_view name);
   Result<std::optional<ModelRecord>> model_of_file(const std::filesystem::path& file);
+  // Adds the record, or replaces the one of its name. The caller holds the model's lock (lock_model).
   Result<void> put(const ModelRecord& record);
+  // Also forgets the hash of the model's file.
   Result<void> erase(std::string_view name);
 
   // The hash that was computed when the file looked like this.
   Result<std::optional<std::string>> verified(const std::filesystem::path& file, const FileStamp& stamp);
+  // Also forgets files that are gone. Does nothing where the disk cannot be written: the hash is computed again the next time.
   Result<void> set_verified(const std::filesystem::path& file, const FileStamp& stamp, std::string_view sha256);
 
-  Result<std::optional<std::string>> accepted_at(std::string_view model, std::string_view license);
+  // When the license was accepted for the model (RFC 3339), if it was. `url` is where its text is: terms at another address are others.
+  Result<std::optional<std::string>> accepted_at(std::string_view model, std::string_view license, std::string_view url);
   Result<void> accept(std::string_view model, std::string_view license, std::string_view url);
+  // Remembers the hash of the text that came with the model. False when another text was accepted: the acceptance is then forgotten, so
+  // that the user is asked again.
+  Result<bool> check_license_text(std::string_view model, std::string_view license, std::string_view text_sha256);
 
  private:
-  explicit Registry(Database database) : database_(std::move(database)) {}
-  Result<std::vector<ModelRecord>> select(std::string_view where, std::optional<std::string_view> value);
+  Registry(std::filesystem::path file, Database database, std::span<const std::string_view> steps, bool is_read_only)
+      : file_(std::move(file)), steps_(steps), is_read_only_(is_read_only), database_(std::move(database)) {}
+  static Result<Database> open_writable(const std::filesystem::path& file, std::span<const std::string_view> steps);
+  static Result<Database> open_readable(const std::filesystem::path& file, std::span<const std::string_view> steps);
+  Result<void> make_writable();
+  Result<std::vector<ModelRecord>> select(std::string_view where, const std::vector<std::string>& values);
+  Result<void> forget_missing_files();
+
+  std::string stored(const std::filesystem::path& file) const;      // relative to models/ where it is below it
+  std::filesystem::path absolute(const std::string& stored) const;  // the reverse
+  std::filesystem::path models_folder() const { return file_.parent_path() / "models"; }
+
+  const std::filesystem::path file_;
+  const std::span<const std::string_view> steps_;
+  bool is_read_only_ = false;
   std::mutex mutex_;  // one statement at a time
   Database database_;
 };

@@ -1,22 +1,40 @@
 #include "store/sqlite.h"
 
+#include <cerrno>
+#include <cstdint>
+
 #include <sqlite3.h>
+
+#include "platform/files.h"
 
 namespace mlxr::store {
 namespace {
 
+// SQLite says "disk I/O error" for a full disk where it was not a page of the database that could not be written.
+bool is_for_want_of_space(sqlite3* database, int code, const std::filesystem::path& file) {
+  constexpr std::uint64_t kIndexOfAJournal = 64 << 10;
+  if (code == SQLITE_FULL) return true;
+  if (code != SQLITE_IOERR && code != SQLITE_CANTOPEN) return false;
+  const int error = sqlite3_system_errno(database);
+  return error == ENOSPC || error == EDQUOT || platform::free_space(file).value_or(UINT64_MAX) < kIndexOfAJournal;
+}
+
 std::unexpected<Error> failure(sqlite3* database) {
+  const char* name = sqlite3_db_filename(database, "main");
+  const std::filesystem::path file(name == nullptr ? "" : name);
+  const int kind = sqlite3_errcode(database) & 0xff;
+  if (is_for_want_of_space(database, kind, file))
+    return fail(ErrorCode::kNoSpace, "The disk is full: the registry " + file.string() + " cannot be written. Make room on that disk.");
   ErrorCode code = ErrorCode::kIo;
-  switch (sqlite3_errcode(database) & 0xff) {
-    case SQLITE_FULL: code = ErrorCode::kNoSpace; break;
+  switch (kind) {
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB: code = ErrorCode::kCorrupt; break;
     case SQLITE_PERM:
+    case SQLITE_CANTOPEN:
     case SQLITE_READONLY: code = ErrorCode::kPermission; break;
     default: break;
   }
-  const char* file = sqlite3_db_filename(database, "main");
-  return fail(code, "The registry " + std::string(file == nullptr ? "" : file) + " cannot be used: " + sqlite3_errmsg(database) + ".");
+  return fail(code, "The registry " + file.string() + " cannot be used: " + sqlite3_errmsg(database) + ".");
 }
 
 // A path as SQLite's URI: everything but letters, digits and /._- is escaped.
@@ -72,14 +90,14 @@ std::string Statement::text(int column) const {
 std::int64_t Statement::integer(int column) const { return sqlite3_column_int64(statement_.get(), column); }
 
 Result<Database> Database::open(const std::filesystem::path& file, Mode mode) {
-  const bool immutable = mode == Mode::kImmutable;
-  const int flags =
-      (immutable ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE) | SQLITE_OPEN_URI | SQLITE_OPEN_FULLMUTEX;
+  const int flags = (mode == Mode::kReadWrite ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY) | SQLITE_OPEN_URI |
+                    SQLITE_OPEN_FULLMUTEX;
   sqlite3* raw = nullptr;
-  const int code = sqlite3_open_v2((uri(file) + (immutable ? "?immutable=1" : "")).c_str(), &raw, flags, nullptr);
+  const int code = sqlite3_open_v2((uri(file) + (mode == Mode::kImmutable ? "?immutable=1" : "")).c_str(), &raw, flags, nullptr);
   Database database(raw);
   if (code != SQLITE_OK) {
-    return fail(ErrorCode::kIo, "The registry " + file.string() + " cannot be opened: " + sqlite3_errstr(code) + ".");
+    const auto kind = code == SQLITE_CANTOPEN || code == SQLITE_PERM ? ErrorCode::kPermission : ErrorCode::kIo;
+    return fail(kind, "The registry " + file.string() + " cannot be opened: " + sqlite3_errstr(code) + ".");
   }
   sqlite3_busy_timeout(raw, 10'000);  // another process may be writing
   return database;

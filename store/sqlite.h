@@ -1,4 +1,5 @@
-// SQLite with Result<T> instead of codes: just what the registry needs.
+// SQLite with Result<T> instead of codes: just what the registry needs. Errors of all methods: kNoSpace (the disk is full), kCorrupt,
+// kPermission, kIo.
 #pragma once
 
 #include <cstdint>
@@ -36,7 +37,9 @@ class Statement {
 
 class Database {
  public:
-  enum class Mode { kReadWrite, kImmutable };  // kImmutable creates and changes nothing, not even a journal
+  // kReadWrite creates the file. kReadOnly may create a journal's index beside it. kImmutable creates and changes nothing and does not
+  // look at a journal: for a file that no process writes.
+  enum class Mode { kReadWrite, kReadOnly, kImmutable };
   static Result<Database> open(const std::filesystem::path& file, Mode mode);
   Result<void> execute(const std::string& sql);
   Result<Statement> prepare(std::string_view sql);

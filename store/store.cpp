@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "platform/files.h"
+#include "platform/open_file.h"
 #include "platform/sha256.h"
 #include "platform/time.h"
 #include "store/installed.h"
@@ -63,24 +64,13 @@ class SqliteStore final : public Store {
                                           (known != nullptr ? "Get it with: mlx pull " + known->name : "See which are with: mlx list"));
   }
 
-  Result<ModelRecord> resolve_name(std::string_view name) override {
-    auto record = find(name);
-    return record ? verify(std::move(*record)) : record;
-  }
-
-  Result<ModelRecord> resolve_path(const fs::path& path) override {
-    const auto file = model_file(path);
-    if (!file) return fail(file.error());
-    auto known = registry_->model_of_file(*file);
-    if (!known) return fail(known.error());
-    if (*known) return verify(std::move(**known));
-    return describe(*file);
-  }
-
-  Result<ModelRecord> resolve(const ModelRef& ref) override {
+  Result<OpenModel> open_model(const ModelRef& ref, const CheckOptions& options) override {
     switch (ref.kind) {
-      case ModelRef::Kind::kName: return resolve_name(ref.text);
-      case ModelRef::Kind::kPath: return resolve_path(ref.text);
+      case ModelRef::Kind::kName: {
+        const auto record = find(ref.text);
+        return record ? verify(*record, options) : fail(record.error());
+      }
+      case ModelRef::Kind::kPath: return open_path(ref.text, options);
       case ModelRef::Kind::kHub:
       case ModelRef::Kind::kAddress:
       case ModelRef::Kind::kPackage: break;
@@ -90,7 +80,18 @@ class SqliteStore final : public Store {
     const auto same = std::ranges::find_if(*all, [&](const ModelRecord& record) { return is_of_reference(record, ref); });
     if (same == all->end())
       return fail(ErrorCode::kNotFound, "The model of " + without_secrets(ref) + " is not installed. Get it with mlx pull.");
-    return verify(*same);
+    return verify(*same, options);
+  }
+
+  Result<ModelRecord> resolve(const ModelRef& ref, const CheckOptions& options) override { return record_of(open_model(ref, options)); }
+
+  Result<ModelRecord> resolve_name(std::string_view name, const CheckOptions& options) override {
+    const auto record = find(name);
+    return record ? record_of(verify(*record, options)) : record;
+  }
+
+  Result<ModelRecord> resolve_path(const fs::path& path, const CheckOptions& options) override {
+    return record_of(open_path(path, options));
   }
 
   Result<Offer> offer(const ModelRef& ref, const PullOptions& options) override {
@@ -120,54 +121,75 @@ class SqliteStore final : public Store {
     return pull(*offered, options);
   }
 
-  Result<ModelRecord> import(const fs::path& path, std::string_view name) override {
+  Result<ModelRecord> import(const fs::path& path, std::string_view name, const CheckOptions& options) override {
     const auto file = model_file(path);
     if (!file) return fail(file.error());
-    auto record = describe(*file);
-    if (!record) return record;
-    if (!name.empty()) record->name = name;
-    if (auto ok = check_model_name(record->name); !ok) return fail(ok.error());
-    const auto existing = registry_->model(record->name);
+    const std::string chosen = name.empty() ? file->stem().string() : std::string(name);
+    if (auto ok = check_model_name(chosen); !ok) {
+      if (name.empty()) ok.error().message += " Choose a name with --name.";
+      return fail(ok.error());
+    }
+    const auto lock = lock_model(paths_, chosen);
+    if (!lock) return fail(lock.error());
+    const auto existing = registry_->model(chosen);
     if (!existing) return fail(existing.error());
     if (*existing && (*existing)->file != *file) {
       return fail(ErrorCode::kAlreadyExists,
-                  "The name " + record->name + " is taken by " + (*existing)->file.string() + ". Choose another one, or remove it first.");
+                  "The name " + chosen + " is taken by " + (*existing)->file.string() + ". Choose another one, or remove it first.");
     }
     if (*existing && !(*existing)->in_place) return **existing;
+    auto described = describe(*file, options);
+    if (!described) return fail(described.error());
+    auto* const record = &described->record;
+    record->name = chosen;
+    record->modified_at = platform::now_rfc3339();  // when it was added; the file may be years old
     if (auto ok = registry_->put(*record); !ok) return fail(ok.error());
-    return record;
+    return *record;
   }
 
   Result<void> remove(std::string_view name) override {
     const auto record = find(name);
-    if (!record) return fail(record.error());
-    const auto lock = lock_model(paths_, record->name);
-    if (!lock) return fail(lock.error());
-    if (auto ok = registry_->erase(record->name); !ok) return ok;
-    if (auto ok = forget_weights(record->sha256); !ok) return ok;
-    if (record->in_place) return {};
-    std::error_code ec;
-    fs::remove(record->file, ec);
-    if (ec) return fail(platform::os_error(ec.value(), "Cannot delete " + record->file.string()));
-    fs::remove(record->file.string() + ".sha256", ec);
-    fs::remove(license_file(record->file), ec);
-    for (auto folder = record->file.parent_path(); folder != paths_.models && fs::is_empty(folder, ec) && !ec;
-         folder = folder.parent_path())
-      fs::remove(folder, ec);
-    return {};
+    const std::string full = record ? record->name : std::string(name);
+    auto left = leftovers();
+    std::erase_if(left, [&](const Leftover& one) { return one.name != full; });
+    if (!record && (left.empty() || record.error().code != ErrorCode::kNotFound)) return fail(record.error());
+    const auto lock = lock_model(paths_, full);
+    // A lock cannot be made on a full disk, which is where room is wanted most.
+    if (!lock && lock.error().code != ErrorCode::kNoSpace) return fail(lock.error());
+    // The files first: on a full disk the registry cannot be written before. A kill between leaves a model whose file is gone, which can be
+    // removed again.
+    if (record) {
+      if (auto ok = delete_files_of(*record); !ok) return ok;
+      if (auto ok = forget_weights(*record); !ok) return ok;
+    }
+    if (auto ok = remove_leftovers(paths_, left); !ok) return ok;
+    return record ? registry_->erase(full) : Result<void>();
   }
 
+  std::vector<Leftover> leftovers() override { return find_leftovers(paths_); }
+
   Result<std::optional<std::string>> license_accepted_at(const Offer& offer) override {
-    return registry_->accepted_at(offer.name, offer.license);
+    return registry_->accepted_at(offer.name, offer.license, offer.license_url);
   }
 
  private:
-  // What the engine keeps of a file that has no name any more.
-  Result<void> forget_weights(std::string_view sha256) {
+  Result<void> delete_files_of(const ModelRecord& record) {
+    if (record.in_place || !is_below(record.file, paths_.models)) return {};
+    std::error_code ec;
+    fs::remove(record.file, ec);
+    if (ec) return fail(platform::os_error(ec.value(), "Cannot delete " + record.file.string()));
+    fs::remove(record.file.string() + ".sha256", ec);
+    fs::remove(license_file(record.file), ec);
+    remove_empty_folders(record.file.parent_path(), paths_.models);
+    return {};
+  }
+
+  // What the engine keeps of a file, unless another model has the same file.
+  Result<void> forget_weights(const ModelRecord& record) {
     const auto models = registry_->models();
     if (!models) return fail(models.error());
-    if (std::ranges::any_of(*models, [&](const auto& model) { return model.sha256 == sha256; })) return {};
-    if (const auto cleared = clear_cached_weights(paths_.cache, sha256); !cleared) return fail(cleared.error());
+    if (std::ranges::any_of(*models, [&](const auto& one) { return one.sha256 == record.sha256 && one.name != record.name; })) return {};
+    if (const auto cleared = clear_cached_weights(paths_.cache, record.sha256); !cleared) return fail(cleared.error());
     return {};
   }
 
@@ -188,7 +210,7 @@ class SqliteStore final : public Store {
 
   Result<void> pass_license(const Offer& offer, bool accepted_now) {
     if (!offer.asks_for_license) return {};
-    const auto before = registry_->accepted_at(offer.name, offer.license);
+    const auto before = registry_->accepted_at(offer.name, offer.license, offer.license_url);
     if (!before) return fail(before.error());
     if (*before) return {};
     if (accepted_now) return registry_->accept(offer.name, offer.license, offer.license_url);
@@ -196,56 +218,72 @@ class SqliteStore final : public Store {
                                          "). Read it; to accept it: mlx pull " + offer.name + " --accept-license");
   }
 
+  static Result<ModelRecord> record_of(Result<OpenModel> model) {
+    if (!model) return fail(model.error());
+    return std::move(model->record);
+  }
+
+  Result<OpenModel> open_path(const fs::path& path, const CheckOptions& options) {
+    const auto file = model_file(path);
+    if (!file) return fail(file.error());
+    const auto known = registry_->model_of_file(*file);
+    if (!known) return fail(known.error());
+    return *known ? verify(**known, options) : describe(*file, options);
+  }
+
   // The hash of a file: remembered while the file looks the same.
-  Result<std::string> hash_of(const fs::path& file) {
-    const auto stamp = FileStamp::of(file);
-    if (!stamp) return fail(stamp.error());
-    const auto known = registry_->verified(file, *stamp);
+  Result<std::string> hash_of(const platform::OpenFile& file, const CheckOptions& options) {
+    const auto stamp = FileStamp::of(file.info());
+    const auto known = registry_->verified(file.name(), stamp);
     if (!known) return fail(known.error());
     if (*known) return **known;
-    auto hash = platform::hash_file(file);
+    auto hash = platform::hash_file(file, options.progress, options.cancelled);
     if (!hash) return hash;
-    if (auto ok = registry_->set_verified(file, *stamp, *hash); !ok) return fail(ok.error());
+    if (!file.unchanged())
+      return fail(ErrorCode::kCorrupt, file.name().string() + " changed while it was verified. Try again when it is complete.");
+    if (auto ok = registry_->set_verified(file.name(), stamp, *hash); !ok) return fail(ok.error());
     return hash;
   }
 
-  Result<ModelRecord> verify(ModelRecord record) {
-    const auto hash = hash_of(record.file);
-    if (!hash && hash.error().code == ErrorCode::kNotFound) {
+  Result<OpenModel> verify(const ModelRecord& record, const CheckOptions& options) {
+    auto file = platform::OpenFile::open(record.file);
+    if (!file && file.error().code == ErrorCode::kNotFound) {
       return fail(ErrorCode::kNotFound,
-                  "The file of " + record.name + " is gone: " + record.file.string() + ". " +
+                  "The file of " + record.name + " is missing: " + record.file.string() + ". " +
                       (record.in_place ? "Import it again from where it is now." : "Get it again with: mlx pull " + record.name));
     }
+    if (!file) return fail(file.error());
+    const auto hash = hash_of(*file, options);
     if (!hash) return fail(hash.error());
-    if (*hash == record.sha256) return record;
-    return fail(
-        ErrorCode::kCorrupt,
-        record.file.string() + " is not what it was: its SHA-256 is " + *hash + " and was " + record.sha256 + ". " +
-            (record.in_place ? "If it was changed on purpose, import it again." : "Remove it and pull it again: mlx rm " + record.name));
+    if (*hash == record.sha256) return OpenModel{record, std::move(*file)};
+    return fail(ErrorCode::kCorrupt, record.file.string() + " has changed: its SHA-256 is " + *hash + " and was " + record.sha256 + ". " +
+                                         (record.in_place ? "If it was changed on purpose, import it again."
+                                                          : "Remove it and pull it again: mlx rm " + record.name));
   }
 
-  // A file that lies where it lies, compared with the .sha256 beside it.
-  Result<ModelRecord> describe(const fs::path& file) {
-    const auto hash = hash_of(file);
+  // A file that no import has registered, compared with the .sha256 beside it.
+  Result<OpenModel> describe(const fs::path& path, const CheckOptions& options) {
+    auto file = platform::OpenFile::open(path);
+    if (!file) return fail(file.error());
+    const auto hash = hash_of(*file, options);
     if (!hash) return fail(hash.error());
-    const auto beside = platform::read_file(file.string() + ".sha256", 4096);
+    const auto beside = platform::read_file(path.string() + ".sha256", 4096);
     if (!beside && beside.error().code != ErrorCode::kNotFound) return fail(beside.error());
     if (beside && std::string_view(*beside).substr(0, 64) != *hash) {
-      return fail(ErrorCode::kCorrupt, file.string() + " has the SHA-256 " + *hash + ", and " + file.filename().string() +
+      return fail(ErrorCode::kCorrupt, path.string() + " has the SHA-256 " + *hash + ", and " + path.filename().string() +
                                            ".sha256 says another. Nothing was imported.");
     }
-    const auto stamp = FileStamp::of(file);
-    if (!stamp) return fail(stamp.error());
+    const auto stamp = FileStamp::of(file->info());
     ModelRecord record;
-    record.name = file.stem().string();
-    record.file = file;
+    record.name = name_of_file(path);
+    record.file = path;
     record.in_place = true;
-    record.size = stamp->size;
+    record.size = stamp.size;
     record.sha256 = *hash;
-    record.source = file.string();
-    record.modified_at = platform::to_rfc3339(static_cast<std::time_t>(stamp->modified_ns / 1'000'000'000));
+    record.source = path.string();
+    record.modified_at = platform::to_rfc3339(static_cast<std::time_t>(stamp.modified_ns / 1'000'000'000));
     if (auto ok = read_details(record); !ok) return fail(ok.error());
-    return record;
+    return OpenModel{std::move(record), std::move(*file)};
   }
 
   const platform::Paths paths_;

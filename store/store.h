@@ -20,8 +20,10 @@
 
 #include <mlxrunner/result.h>
 
+#include "platform/open_file.h"
 #include "platform/paths.h"
 #include "store/catalogue.h"
+#include "store/leftovers.h"
 #include "store/model_ref.h"
 
 namespace mlxr::store {
@@ -80,6 +82,18 @@ struct PullOptions {
   const std::atomic<bool>* cancelled = nullptr;    // set to true from any thread: pull returns kCancelled, what arrived is kept
 };
 
+// How long hashing a large file may take is up to the caller: it reads at some hundred megabytes a second.
+struct CheckOptions {
+  const std::atomic<bool>* cancelled = nullptr;       // set to true from any thread: the call returns kCancelled
+  std::function<void(std::uint64_t bytes)> progress;  // called with the bytes that were read so far
+};
+
+// A model whose content was verified, and the file that was read for it.
+struct OpenModel {
+  ModelRecord record;
+  platform::OpenFile file;
+};
+
 class Store {
  public:
   // Opens or creates the registry and brings its schema up to date.
@@ -90,14 +104,18 @@ class Store {
   virtual Result<std::vector<ModelRecord>> list() = 0;  // by name
   // "smollm2:135m", or "smollm2" when one tag only is here.  Errors: kNotFound (the sentence says how to get it when the catalogue has it).
   virtual Result<ModelRecord> find(std::string_view name) = 0;
-  // The model of a name, verified: the hash is compared again when size, time or inode changed since the last time.
-  // Never opens a file that the registry does not list. Errors: those of find; kCorrupt (the file is not what it was).
-  virtual Result<ModelRecord> resolve_name(std::string_view name) = 0;
-  // The model file at a path, or the one .gguf of a folder, verified in the same way. Whether a client may name a path is
-  // ModelRef's to decide. Errors: kNotFound, kInvalidArgument (a folder with several files), kCorrupt.
-  virtual Result<ModelRecord> resolve_path(const std::filesystem::path& path) = 0;
-  // The installed model that a reference means: one of the two above, or the model that came from the address.
-  virtual Result<ModelRecord> resolve(const ModelRef& ref) = 0;
+  // The installed model that a reference means, or the file at a path, verified and open: its SHA-256 is compared with the registry's,
+  // which reads all of it when it changed since the last time (FileStamp). Load it from `file`, not from the path, which can name another
+  // file by then. Errors: those of resolve_name and resolve_path; kCancelled.
+  virtual Result<OpenModel> open_model(const ModelRef& ref, const CheckOptions& options = {}) = 0;
+
+  // The record of such a model alone.
+  virtual Result<ModelRecord> resolve(const ModelRef& ref, const CheckOptions& options = {}) = 0;
+  // The model of a name. Never opens a file that the registry does not list. Errors: those of find; kCorrupt (the file is not what it was).
+  virtual Result<ModelRecord> resolve_name(std::string_view name, const CheckOptions& options = {}) = 0;
+  // The model file at a path, or the one .gguf of a folder. Whether a client may name a path is ModelRef's to decide.
+  // Errors: kNotFound, kInvalidArgument (a folder with several files), kCorrupt.
+  virtual Result<ModelRecord> resolve_path(const std::filesystem::path& path, const CheckOptions& options = {}) = 0;
 
   // What a pull of `ref` would download, or the model that is installed already. Asks the hub or the server where that is needed.
   // Errors: kNotFound, kInvalidArgument (a path), kAlreadyExists (the name belongs to a model from elsewhere), kUnsupported (a model that
@@ -109,10 +127,16 @@ class Store {
   virtual Result<ModelRecord> pull(const Offer& offer, const PullOptions& options = {}) = 0;
   // Both of the above, for text that names anything but a path.
   virtual Result<ModelRecord> pull(std::string_view text, const PullOptions& options = {}) = 0;
-  // Registers a file, or a folder with one model, where it lies. A <file>.sha256 beside it is compared.
-  virtual Result<ModelRecord> import(const std::filesystem::path& path, std::string_view name = {}) = 0;
-  // Forgets a model and deletes the files that the store owns.
+  // Registers a file, or a folder with one model, where it is. A <file>.sha256 beside it is compared. The name is by default the file's.
+  // Errors: kNotFound, kInvalidArgument (the name), kAlreadyExists (another model has it, or is being pulled under it), kCorrupt,
+  // kCancelled.
+  virtual Result<ModelRecord> import(const std::filesystem::path& path, std::string_view name = {}, const CheckOptions& options = {}) = 0;
+  // Deletes a model's files, if the store owns them, with what was downloaded for it and not finished; then forgets the model. Also removes
+  // the leftovers of a name that is no model. Nothing outside of models/ and quarantine/ is ever deleted.
+  // Errors: those of find; kAlreadyExists (another process is pulling it), kPermission, kIo.
   virtual Result<void> remove(std::string_view name) = 0;
+  // Unfinished downloads and quarantined files, by name.
+  virtual std::vector<Leftover> leftovers() = 0;
 
   // When the license of the offer was accepted (RFC 3339), if it was.
   virtual Result<std::optional<std::string>> license_accepted_at(const Offer& offer) = 0;

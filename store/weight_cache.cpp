@@ -17,7 +17,8 @@ namespace fs = std::filesystem;
 std::vector<CachedWeights> cached_weights(const fs::path& cache) {
   std::vector<std::pair<std::time_t, CachedWeights>> found;
   std::error_code ec;
-  for (const auto& entry : fs::directory_iterator(cache, ec)) {
+  for (fs::directory_iterator it(cache, ec), end; !ec && it != end; it.increment(ec)) {
+    const auto& entry = *it;
     const auto stem = entry.path().stem().string();  // SHA-256, '-', layout
     const auto dash = stem.find('-');
     struct stat info{};

@@ -1,5 +1,5 @@
-// The repacked weights that the engine keeps in the cache folder (core/ops/panels.h, docs/files.md): what there is, and how to be rid of
-// it. Any of it can go at any time; what is in use stays in memory until its model is unloaded.
+// The repacked weights that the engine keeps in the cache folder (core/ops/panels.h, docs/files.md): lists and deletes them.
+// Any of the files can be deleted at any time; weights in use stay in memory until their model is unloaded.
 #pragma once
 
 #include <cstdint>
@@ -20,10 +20,10 @@ struct CachedWeights {
   std::string used_at;     // RFC 3339, UTC
 };
 
-// The most recently used first. Empty when there is no folder.
+// Sorted by use, the latest first. Empty when the folder does not exist.
 std::vector<CachedWeights> cached_weights(const std::filesystem::path& cache);
 
-// Deletes those of one model's file, or all when `sha256` is empty. Returns what it deleted. Errors: kPermission, kIo.
+// Deletes the weights of one model's file, or all when `sha256` is empty. Returns what it deleted. Errors: kPermission, kIo.
 Result<std::vector<CachedWeights>> clear_cached_weights(const std::filesystem::path& cache, std::string_view sha256 = {});
 
 }  // namespace mlxr::store

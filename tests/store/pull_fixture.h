@@ -31,7 +31,8 @@ class Fixtures : public testing::Environment {
  public:
   void SetUp() override {
     fixtures = temporary_folder();
-    server_.emplace(platform::Child::spawn({.argv = {"python3", "tests/store/fixtures.py", fixtures.string()}}).value());
+    server_.emplace(
+        platform::Child::spawn({.argv = {"python3", fs::absolute("tests/store/fixtures.py").string(), fixtures.string()}}).value());
     while (!fs::exists(fixtures / "catalogue.json")) {
       ASSERT_FALSE(server_->poll()) << server_->output();
       std::this_thread::yield();

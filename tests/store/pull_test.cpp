@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 
 #include "store/model_details.h"
+#include "store/registry.h"
 #include "tests/store/pull_fixture.h"
 
 namespace mlxr::store {
@@ -81,6 +82,16 @@ TEST_F(PullTest, KeepsTheTextOfTheLicense) {
   EXPECT_EQ(read_license(*apart), "The terms of whole.");  // "damaged" is a copy of it, damaged elsewhere
   ASSERT_TRUE(store_->remove("test:whole"));
   EXPECT_FALSE(fs::exists(inside->file.parent_path()));
+}
+
+// The publisher changed the terms between two pulls.
+TEST_F(PullTest, ALicenseTextThatChangedIsAskedAbout) {
+  auto registry = Registry::open(paths_.registry).value();
+  ASSERT_TRUE(registry->accept("test:terms", "Test-1.0", "https://example.org/licence"));
+  ASSERT_TRUE(registry->check_license_text("test:terms", "Test-1.0", "the hash of the older text").value());
+  expect_error(store_->pull("test:terms"), ErrorCode::kLicense, "has changed since you accepted it");
+  expect_error(store_->pull("test:terms"), ErrorCode::kLicense, "Test-1.0");
+  expect_whole(store_->pull("test:terms", {.accept_license = true}));
 }
 
 TEST_F(PullTest, ADamagedPackageIsRefusedByName) {
@@ -250,7 +261,7 @@ TEST_F(PullTest, ImportsAFolderInPlaceAndNoticesAChange) {
   ASSERT_TRUE(store_->resolve_name("mine"));
   ASSERT_TRUE(store_->resolve_path((fixtures / "model.gguf").string()));  // not registered
   std::ofstream(folder / "mine.gguf", std::ios::app) << "x";
-  expect_error(store_->resolve_name("mine"), ErrorCode::kCorrupt, "is not what it was");
+  expect_error(store_->resolve_name("mine"), ErrorCode::kCorrupt, "has changed");
   ASSERT_TRUE(store_->remove("mine"));
   EXPECT_TRUE(fs::exists(folder / "mine.gguf"));
 }

@@ -1,0 +1,94 @@
+#include "store/leftovers.h"
+
+#include <algorithm>
+#include <optional>
+#include <string_view>
+#include <system_error>
+
+#include "platform/files.h"
+#include "store/names.h"
+
+namespace mlxr::store {
+namespace {
+
+namespace fs = std::filesystem;
+
+// What is in a folder. Empty when it cannot be listed.
+std::vector<fs::path> entries_of(const fs::path& folder) {
+  std::vector<fs::path> found;
+  std::error_code failed;
+  for (fs::directory_iterator it(folder, failed), end; !failed && it != end; it.increment(failed)) found.push_back(it->path());
+  return found;
+}
+
+bool is_folder(const fs::path& path) {
+  std::error_code failed;
+  return fs::is_directory(fs::symlink_status(path, failed));
+}
+
+std::uint64_t size_of(const fs::path& path) {
+  std::error_code failed;
+  if (!is_folder(path)) {
+    const auto size = fs::is_regular_file(fs::symlink_status(path, failed)) ? fs::file_size(path, failed) : 0;
+    return failed ? 0 : size;
+  }
+  std::uint64_t bytes = 0;
+  for (const auto& entry : entries_of(path)) bytes += size_of(entry);
+  return bytes;
+}
+
+// "model.gguf.2026-11-27T12:00:00Z": what a pull calls a file that it puts into quarantine.
+bool has_time_as_suffix(const fs::path& file) {
+  static constexpr std::string_view kPattern = ".0000-00-00T00:00:00Z";
+  std::string name = file.filename().string();
+  if (name.size() <= kPattern.size()) return false;
+  name.erase(0, name.size() - kPattern.size());
+  std::ranges::replace_if(name, [](char c) { return c >= '1' && c <= '9'; }, '0');
+  return name == kPattern;
+}
+
+}  // namespace
+
+bool is_below(const fs::path& path, const fs::path& folder) {
+  const auto relative = path.lexically_normal().lexically_relative(folder.lexically_normal());
+  return !relative.empty() && relative != "." && *relative.begin() != "..";
+}
+
+void remove_empty_folders(fs::path folder, const fs::path& top) {
+  std::error_code failed;
+  while (is_below(folder, top) && fs::is_empty(folder, failed) && !failed && fs::remove(folder, failed)) folder = folder.parent_path();
+}
+
+std::vector<Leftover> find_leftovers(const platform::Paths& paths) {
+  std::vector<Leftover> found;
+  for (const auto& publisher : entries_of(paths.models)) {
+    for (const auto& model : entries_of(publisher)) {
+      const auto partial = model / ".partial";
+      if (is_folder(partial))
+        found.push_back({Leftover::Kind::kUnfinished, model_of_folder(model.filename().string()), partial, size_of(partial)});
+    }
+  }
+  const auto add_quarantined = [&](const std::string& name, const fs::path& file) {
+    if (has_time_as_suffix(file) && !is_folder(file)) found.push_back({Leftover::Kind::kQuarantined, name, file, size_of(file)});
+  };
+  for (const auto& entry : entries_of(paths.support / "quarantine")) {
+    if (!is_folder(entry)) add_quarantined(entry.filename().string(), entry);
+    for (const auto& file : entries_of(entry)) add_quarantined(model_of_folder(entry.filename().string()), file);
+  }
+  std::ranges::sort(found, {}, [](const Leftover& one) { return std::pair(one.name, one.path); });
+  return found;
+}
+
+Result<void> remove_leftovers(const platform::Paths& paths, const std::vector<Leftover>& leftovers) {
+  std::optional<Error> error;
+  for (const auto& one : leftovers) {
+    std::error_code failed;
+    fs::remove_all(one.path, failed);
+    if (failed && !error) error = platform::os_error(failed.value(), "Cannot delete " + one.path.string());
+    remove_empty_folders(one.path.parent_path(), one.kind == Leftover::Kind::kUnfinished ? paths.models : paths.support);
+  }
+  if (error) return fail(*error);
+  return {};
+}
+
+}  // namespace mlxr::store

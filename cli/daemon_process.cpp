@@ -7,15 +7,18 @@
 #include <algorithm>
 #include <cerrno>
 #include <fstream>
-#include <functional>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <sstream>
 #include <thread>
 
 #include "cli/client.h"
 #include "cli/listener.h"
+#include "cli/service_manager.h"
 #include "daemon/config.h"
+#include "platform/files.h"
 #include "platform/process.h"
+#include "platform/running_daemon.h"
 
 namespace mlxr::cli {
 namespace {
@@ -46,31 +49,54 @@ bool is_running(pid_t pid) {
   return ::kill(pid, 0) == 0 || errno != ESRCH;
 }
 
-// Until the daemon answers, the time is over, or `is_hopeless` says so.
-Answered<void> await(Client& client, std::chrono::seconds deadline, const std::atomic<bool>& cancelled,
-                     const std::function<bool()>& is_hopeless) {
-  const auto until = std::chrono::steady_clock::now() + deadline;
-  while (std::chrono::steady_clock::now() < until) {
-    // Asked before the client: a daemon that gave way to another one, which answers, is no failure.
-    const bool hopeless = is_hopeless();
-    if (client.is_alive()) return {};
-    if (cancelled) return refused(ErrorCode::kCancelled, "");
-    if (hopeless) break;
-    std::this_thread::sleep_for(kPollInterval);
+// A daemon that this program started as a process of its own.
+class OwnDaemon {
+ public:
+  static Result<OwnDaemon> start(const fs::path& program, const fs::path& logs) {
+    if (auto made = platform::make_folders(logs, 0700); !made) return fail(made.error());
+    const fs::path log = logs / "mlxrunnerd.log";
+    std::error_code failed;
+    const std::uint64_t size = fs::exists(log, failed) ? fs::file_size(log, failed) : 0;
+    const auto pid = platform::spawn_detached({.argv = {program.string()}}, log);
+    if (!pid) return fail(pid.error());
+    return OwnDaemon(*pid, log, size);
   }
-  return unavailable("mlxrunnerd was started and does not answer after " + std::to_string(deadline.count()) + " s.");
-}
+
+  bool has_ended() const { return ::waitpid(pid_, nullptr, WNOHANG) == pid_; }
+  std::string said() const { return written_since(log_, log_size_); }
+  const fs::path& log() const { return log_; }
+
+  // Why it ended.
+  std::string reason() const {
+    constexpr std::uint64_t kLittleSpace = 64 << 10;
+    const std::string text = said();
+    if (!text.empty()) return ":\n" + text + "\nThe whole log: " + log_.string();
+    if (platform::free_space(log_).value_or(UINT64_MAX) < kLittleSpace)
+      return ": the disk is full, and " + log_.string() + " says nothing.";
+    return ". Its log: " + log_.string();
+  }
+
+ private:
+  OwnDaemon(pid_t pid, fs::path log, std::uint64_t log_size) : pid_(pid), log_(std::move(log)), log_size_(log_size) {}
+  pid_t pid_;
+  fs::path log_;
+  std::uint64_t log_size_;  // before it wrote
+};
 
 }  // namespace
 
 fs::path daemon_socket(const platform::Paths& paths) {
+  const auto running = platform::running_daemon(platform::daemon_lock_file(paths));
+  if (running && !running->socket.empty()) return running->socket;
   const auto config = daemon::effective_config(paths.config);
   return config && !config->uds.empty() ? config->uds : paths.socket;
 }
 
 Result<platform::Paths> client_paths() {
   auto paths = platform::Paths::from_environment();
-  if (paths) paths->socket = daemon_socket(*paths);
+  if (!paths) return paths;
+  paths->socket = daemon_socket(*paths);
+  if (auto short_enough = platform::check_socket_path(paths->socket); !short_enough) return fail(short_enough.error());
   return paths;
 }
 
@@ -85,40 +111,68 @@ Result<fs::path> find_daemon_program() {
 }
 
 Answered<void> ensure_daemon(const platform::Paths& paths, std::chrono::seconds deadline, const std::atomic<bool>& cancelled) {
-  Client client(paths.socket, cancelled);
-  // A daemon that listens and is slow is no reason to start a second one: its own error says what is wrong.
-  const auto listener = find_listener(paths.socket);
-  if (!listener) return std::unexpected(ClientError(listener.error()));
-  if (*listener) {
-    auto answer = client.get("/api/version");
-    if (answer) return {};
-    if (answer.error().kind != ClientError::Kind::kNotRunning) return std::unexpected(answer.error());
+  const auto until = std::chrono::steady_clock::now() + deadline;
+  const auto lock = platform::daemon_lock_file(paths);
+  std::optional<OwnDaemon> own;
+  bool is_service = false;
+  for (;; std::this_thread::sleep_for(kPollInterval)) {
+    const auto running = platform::running_daemon(lock);
+    const auto socket = running && !running->socket.empty() ? running->socket : paths.socket;
+    Client client(socket, cancelled);
+    const bool ended = own && own->has_ended();  // asked before the client: it may have given way to another one, which answers
+    const auto listener = find_listener(socket);
+    if (!listener) return std::unexpected(ClientError(listener.error()));
+    if (*listener && (own || is_service)) {
+      if (client.is_alive()) return {};
+    } else if (*listener) {
+      // A daemon that listens and is slow is no reason to start a second one: its own error says what is wrong. One that is stopping
+      // listens no more.
+      const auto answer = client.get("/api/version");
+      if (answer) return {};
+      const auto still = find_listener(socket);
+      if (answer.error().kind != ClientError::Kind::kNotRunning && still && *still) return std::unexpected(answer.error());
+    }
+    if (cancelled) return refused(ErrorCode::kCancelled, "");
+    const bool is_over = std::chrono::steady_clock::now() > until;
+    if (ended) {
+      // Another daemon has this data folder: it is starting, or it finishes its answers and stops.
+      const bool gave_way = platform::running_daemon(lock) || own->said().contains("already running");
+      if (!gave_way || is_over) return unavailable("mlxrunnerd ended while starting" + own->reason());
+      own.reset();
+      continue;
+    }
+    if (is_over) {
+      if (own)
+        return unavailable("mlxrunnerd was started and does not answer after " + std::to_string(deadline.count()) +
+                           " s. Its log: " + own->log().string());
+      return unavailable("mlxrunnerd" + (running ? " (pid " + std::to_string(running->pid) + ")" : std::string()) + " does not answer on " +
+                         socket.string() + " after " + std::to_string(deadline.count()) +
+                         " s. It may still be finishing an answer. To end it at once: kill " +
+                         (running ? std::to_string(running->pid) : "PID"));
+    }
+    if (running || own || is_service) continue;
+
+    const auto program = find_daemon_program();
+    if (!program) return std::unexpected(ClientError(program.error()));
+    const auto service = start_service(paths, *program, deadline, cancelled);
+    if (!service && service.error().code == ErrorCode::kCancelled) return refused(ErrorCode::kCancelled, "");
+    if (!service && !platform::running_daemon(lock)) return unavailable(service.error().message);
+    is_service = service && *service == Started::kByService;
+    if (!service || is_service) continue;
+    auto started = OwnDaemon::start(*program, paths.logs);
+    if (!started) return std::unexpected(ClientError(started.error()));
+    own.emplace(std::move(*started));
   }
-
-  auto program = find_daemon_program();
-  if (!program) return std::unexpected(ClientError(program.error()));
-  std::error_code failed;
-  fs::create_directories(paths.logs, failed);
-  if (failed) return refused(ErrorCode::kPermission, "The folder " + paths.logs.string() + " cannot be made: " + failed.message() + ".");
-  const fs::path log = paths.logs / "mlxrunnerd.log";
-  const std::uint64_t log_size = fs::exists(log, failed) ? fs::file_size(log, failed) : 0;
-
-  auto pid = platform::spawn_detached({.argv = {program->string()}}, log);
-  if (!pid) return std::unexpected(ClientError(pid.error()));
-
-  bool died = false;
-  auto ready = await(client, deadline, cancelled, [&] { return died = waitpid(*pid, nullptr, WNOHANG) == *pid; });
-  if (ready || ready.error().was_cancelled()) return ready;
-  if (died) {
-    const std::string said = written_since(log, log_size);
-    return unavailable("mlxrunnerd ended while starting" + (said.empty() ? "." : ":\n" + said) + "\nThe whole log: " + log.string());
-  }
-  return unavailable(ready.error().message + " Its log: " + log.string());
 }
 
 Answered<void> await_daemon(const platform::Paths& paths, std::chrono::seconds deadline, const std::atomic<bool>& cancelled) {
-  Client client(paths.socket, cancelled);
-  return await(client, deadline, cancelled, [] { return false; });
+  const auto until = std::chrono::steady_clock::now() + deadline;
+  for (Client client(paths.socket, cancelled); !client.is_alive(); std::this_thread::sleep_for(kPollInterval)) {
+    if (cancelled) return refused(ErrorCode::kCancelled, "");
+    if (std::chrono::steady_clock::now() > until)
+      return unavailable("mlxrunnerd was started and does not answer after " + std::to_string(deadline.count()) + " s.");
+  }
+  return {};
 }
 
 Answered<bool> stop_daemon(const fs::path& socket, std::chrono::seconds deadline, const std::atomic<bool>& cancelled) {

@@ -11,18 +11,19 @@
 
 namespace mlxr::cli {
 
-// Where the daemon listens: what `uds` in its settings says, else paths.socket. With settings that it refuses no daemon starts, and one
-// that runs is looked for in the usual place.
+// Where the daemon listens. The daemon of this data folder says so itself while it runs, whatever this environment and the settings say
+// by now; else `uds` in the settings, else paths.socket.
 std::filesystem::path daemon_socket(const platform::Paths& paths);
 
-// Paths::from_environment with that socket, for who talks to the daemon. Errors: those of from_environment.
+// Paths::from_environment with that socket. Errors: those of from_environment, and kInvalidArgument (the socket's path is too long).
 Result<platform::Paths> client_paths();
 
 // The mlxrunnerd beside this program's own file, else the first one on PATH. Errors: kNotFound (says where it was looked for).
 Result<std::filesystem::path> find_daemon_program();
 
-// Starts mlxrunnerd when none answers, detached from this terminal, its output appended to logs/mlxrunnerd.log, and waits until it
-// answers. Two callers at a time are fine: one daemon wins, both use it.
+// Starts mlxrunnerd when none answers, and waits until it answers: through the system's service manager where MLXR is installed as a
+// service (service_manager.h), else as a process detached from this terminal, its output appended to logs/mlxrunnerd.log. A daemon that is
+// starting or stopping is waited for. Any number of callers at a time start one daemon, and all use it.
 // Errors: kUnavailable (with what the daemon wrote, when it died; or a daemon is there and does not answer), kCancelled, those of
 // find_daemon_program.
 Answered<void> ensure_daemon(const platform::Paths& paths, std::chrono::seconds deadline = std::chrono::seconds(30),

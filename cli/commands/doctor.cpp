@@ -2,6 +2,7 @@
 
 #include "cli/commands/commands.h"
 #include "cli/doctor/examine.h"
+#include "cli/interrupt.h"
 
 namespace mlxr::cli {
 
@@ -15,7 +16,10 @@ void add_doctor(CLI::App& app, Action& action) {
   command->add_flag("--install", options->installation, "Check the installation: files, versions, signatures, other copies");
   command->add_flag("--json", options->as_json, "Print JSON");
   command->callback([&action, options] {
-    action = [options] { return report(options->installation ? examine_installation() : examine_health(), options->as_json); };
+    action = [options]() -> Status {
+      const Findings findings = options->installation ? examine_installation() : examine_health();
+      return interrupted() ? give_up(ExitCode::kInterrupted, "") : report(findings, options->as_json);
+    };
   });
 }
 

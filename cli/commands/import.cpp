@@ -3,6 +3,7 @@
 #include "cli/commands/commands.h"
 #include "cli/completion.h"
 #include "cli/format.h"
+#include "cli/interrupt.h"
 #include "cli/open_store.h"
 #include "cli/terminal.h"
 
@@ -22,10 +23,10 @@ void add_import(CLI::App& app, Action& action) {
     action = [options]() -> Status {
       auto store = open_store();
       if (!store) return give_up(store.error());
-      auto model = (*store)->import(options->path, options->name);
+      auto model = (*store)->import(options->path, options->name, {.cancelled = &interrupted()});
       if (!model) return give_up(model.error());
-      write_out(model->name + " is " + model->file.string() + " (" + model->architecture + ", " + format_count(model->parameters) +
-                " parameters, " + model->quantization + "). Try it: mlx run " + model->name + "\n");
+      write_out("Imported " + model->name + " from " + TerminalFilter().clean(model->file.string()) + " (" + model->architecture + ", " +
+                format_count(model->parameters) + " parameters, " + model->quantization + "). Try it: mlx run " + model->name + "\n");
       return {};
     };
   });

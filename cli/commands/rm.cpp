@@ -5,6 +5,7 @@
 #include "cli/commands/commands.h"
 #include "cli/completion.h"
 #include "cli/daemon_process.h"
+#include "cli/format.h"
 #include "cli/listener.h"
 #include "cli/open_store.h"
 #include "cli/terminal.h"
@@ -21,9 +22,24 @@ void unload(const std::string& model) {
   if (!done) say("The model may still be in memory: " + TerminalFilter().clean(done.error().message) + "\n");
 }
 
+// A name that is no model may be that of an unfinished download, or of a file in quarantine.
+Status remove_leftovers(store::Store& store, const std::string& name, const Error& not_found) {
+  std::uint64_t size = 0;
+  bool is_there = false;
+  for (const auto& one : store.leftovers()) {
+    if (one.name != name) continue;
+    is_there = true;
+    size += one.size;
+  }
+  if (!is_there) return give_up(not_found);
+  if (auto removed = store.remove(name); !removed) return give_up(removed.error());
+  write_out("Removed the unfinished download of " + name + " (" + format_bytes(size) + ").\n");
+  return {};
+}
+
 Status remove(store::Store& store, const std::string& name) {
   const auto model = store.find(name);
-  if (!model) return give_up(model.error());
+  if (!model) return remove_leftovers(store, name, model.error());
   unload(model->name);
   if (auto removed = store.remove(model->name); !removed) return give_up(removed.error());
   write_out(model->in_place ? "Removed " + model->name + ". Its file stays: " + model->file.string() + "\n"

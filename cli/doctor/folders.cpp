@@ -3,6 +3,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <system_error>
+
 #include "cli/format.h"
 
 namespace mlxr::cli {
@@ -18,15 +21,32 @@ fs::path nearest_existing(fs::path folder) {
   return folder;
 }
 
+// A folder that MLXR made and nobody else uses, or one below it: the only ones that may be given to another owner as a whole.
+bool is_mlxrs_own(const fs::path& folder) {
+  std::error_code failed;
+  for (const fs::path& name : {folder.filename(), folder.parent_path().filename()})
+    if (name == "mlxrunner" || name == "MLXRunner") return true;
+  return fs::exists(folder / "registry.sqlite", failed);
+}
+
+// What to do about a folder in which this user cannot write.
+std::string remedy_for(const fs::path& folder, int error) {
+  struct stat info{};
+  if (error == EACCES && stat(folder.c_str(), &info) == 0 && info.st_uid != geteuid() && is_mlxrs_own(folder))
+    return "Give it back to yourself: sudo chown -R \"$USER\" '" + folder.string() + "'";
+  return "Set HOME, or MLXR_HOME, to a folder that you can write to";
+}
+
 }  // namespace
 
 Finding check_folder(const std::string& subject, const fs::path& folder) {
   const fs::path existing = nearest_existing(folder);
   if (access(existing.c_str(), W_OK | X_OK) != 0) {
-    return {subject, Verdict::kBad, existing.string() + " is not writable for you",
-            "Give it back to yourself: sudo chown -R \"$USER\" '" + existing.string() + "'"};
+    const int error = errno;
+    const std::string why = existing == folder ? std::string(" cannot be written to") : " cannot be created in " + existing.string();
+    return bad(subject, folder.string() + why + ": " + std::generic_category().message(error), remedy_for(existing, error));
   }
-  return {subject, Verdict::kGood, folder.string() + (existing == folder ? "" : " (made when it is needed)"), ""};
+  return {subject, Verdict::kGood, folder.string() + (existing == folder ? "" : " (created when it is needed)"), ""};
 }
 
 Finding check_socket(const fs::path& socket) {
@@ -35,13 +55,15 @@ Finding check_socket(const fs::path& socket) {
   if (finding.verdict != Verdict::kGood) return finding;
   finding.text = socket.string();
   struct stat status{};
-  if (stat(folder.c_str(), &status) == 0 && (status.st_mode & 077) != 0) {
-    return {"socket", Verdict::kBad, folder.string() + " can be entered by others", "Close it: chmod 700 '" + folder.string() + "'"};
+  if (stat(folder.c_str(), &status) == 0 && (status.st_mode & 022) != 0) {
+    const bool shared = (status.st_mode & S_ISVTX) != 0;  // as /tmp: not for one user to close
+    return bad("socket", folder.string() + " can be changed by other users",
+               shared ? "Choose another folder with `uds` in server.yaml" : "Close it: chmod go-w '" + folder.string() + "'");
   }
-  if (lstat(socket.c_str(), &status) != 0) return finding;  // made by the daemon
+  if (lstat(socket.c_str(), &status) != 0) return finding;  // the daemon creates it
   if (!S_ISSOCK(status.st_mode)) return bad("socket", socket.string() + " is not a socket", "Move that file away");
   if ((status.st_mode & 077) != 0)
-    return bad("socket", socket.string() + " is open to others", "Start the daemon again, which closes it: mlx stop");
+    return bad("socket", socket.string() + " is open to others", "Restart the daemon, which closes it: mlx stop");
   return finding;
 }
 
@@ -52,7 +74,7 @@ Finding check_space(const fs::path& models) {
   Finding finding{"disk space", Verdict::kGood, format_bytes(space.available) + " free for models", ""};
   if (space.available < kLittleSpace) {
     finding.verdict = Verdict::kWarning;
-    finding.todo = "Make room: mlx rm MODEL removes a model";
+    finding.todo = "Make room. mlx rm MODEL removes a model";
   }
   return finding;
 }

@@ -1,4 +1,4 @@
-// What both examinations ask about this user's folders.
+// What `mlx doctor` and `mlx doctor --install` check in this user's folders.
 #pragma once
 
 #include <filesystem>
@@ -7,8 +7,10 @@
 
 namespace mlxr::cli {
 
-Finding check_folder(const std::string& subject, const std::filesystem::path& folder);  // that this user can write there
-Finding check_socket(const std::filesystem::path& socket);                              // that nobody else can reach it
+// That this user can write to the folder, or can create it. The advice never touches a folder that is not MLXR's own.
+Finding check_folder(const std::string& subject, const std::filesystem::path& folder);
+// That nobody else can reach the socket.
+Finding check_socket(const std::filesystem::path& socket);
 Finding check_space(const std::filesystem::path& models);
 
 }  // namespace mlxr::cli

@@ -12,6 +12,7 @@
 #include "cli/doctor/folders.h"
 #include "cli/format.h"
 #include "cli/handshake.h"
+#include "cli/interrupt.h"
 #include "platform/paths.h"
 #include "platform/version.h"
 #include "store/store.h"
@@ -66,13 +67,26 @@ void check_models(store::Store& store, Findings& findings) {
   if (models->empty())
     return findings.push_back({"models", Verdict::kGood, "none installed", "Download the starter model: mlx pull smollm2:135m"});
   for (const auto& model : *models) {
-    auto checked = store.resolve_name(model.name);
+    auto checked = store.resolve_name(model.name, {.cancelled = &interrupted()});
+    if (interrupted()) return;
     if (checked) {
       findings.push_back({"model " + model.name, Verdict::kGood, format_bytes(model.size) + ", unchanged", ""});
     } else {
       findings.push_back({"model " + model.name, Verdict::kBad, checked.error().message,
                           "Get it again: mlx rm " + model.name + ", then mlx pull or mlx import"});
     }
+  }
+}
+
+void check_leftovers(store::Store& store, Findings& findings) {
+  for (const auto& one : store.leftovers()) {
+    const std::string size = format_bytes(one.size), remove = "mlx rm " + one.name;
+    if (one.kind == store::Leftover::Kind::kUnfinished)
+      findings.push_back(
+          warning("download " + one.name, size + ", not finished", "Continue: mlx pull " + one.name + "; or remove it: " + remove));
+    else
+      findings.push_back(
+          warning("quarantine", one.path.filename().string() + ", " + size + ", failed verification", "Remove it: " + remove));
   }
 }
 
@@ -133,6 +147,8 @@ Findings examine_health() {
   if (store) {
     findings.push_back({"registry", Verdict::kGood, paths->registry.string(), ""});
     check_models(**store, findings);
+    check_leftovers(**store, findings);
+    if (interrupted()) return findings;
   } else {
     findings.push_back({"registry", Verdict::kBad, store.error().message, advice_for_registry(store.error(), paths->registry)});
   }

@@ -232,8 +232,8 @@ def test_data_that_others_can_change_is_wrong(tree):
     token.chmod(0o644)
     assert f"{token} can be read by others" in tree.the_wrong("data")["text"]
     token.unlink()
-    run.chmod(0o755)
-    assert "can be entered by others" in tree.the_wrong("socket")["text"]
+    run.chmod(0o775)
+    assert "can be changed by other users" in tree.the_wrong("socket")["text"]
 
 
 def test_settings_that_the_daemon_refuses_are_wrong(tree):

@@ -35,6 +35,7 @@ Result<Paths> mac_paths(const fs::path& home, const Signature& signature, const 
   // A socket's path has at most 103 bytes: this one has 102 for a user name of 32 characters. `run` is a folder of the usual place only.
   const fs::path run = paths.socket;
   paths.socket = container / "mlxr.sock";
+  paths.imports_are_copied = true;
   paths.links.push_back({usual, paths.support});
   paths.links.push_back({run, paths.socket});
   return paths;

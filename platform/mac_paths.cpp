@@ -35,10 +35,13 @@ Result<Paths> mac_paths(const fs::path& home, const Signature& signature, const 
   // A socket's path has at most 103 bytes: this one has 102 for a user name of 32 characters. `run` is a folder of the usual place only.
   const fs::path run = paths.socket;
   paths.socket = container / "mlxr.sock";
-  paths.imports_are_copied = true;
   paths.links.push_back({usual, paths.support});
   paths.links.push_back({run, paths.socket});
   return paths;
+}
+
+bool has_sandboxed_daemon(const Paths& paths) {
+  return std::ranges::any_of(paths.links, [&](const Paths::Link& link) { return link.target == paths.support; });
 }
 
 }  // namespace mlxr::platform

@@ -23,8 +23,6 @@ struct Paths {
     std::filesystem::path at, target;
   };
   std::vector<Link> links;
-  // macOS: the daemon is sandboxed and opens no file elsewhere, so that an import copies it.
-  bool imports_are_copied = false;
 
   // All of it below two folders, as with MLXR_HOME.
   static Paths below(const std::filesystem::path& support, const std::filesystem::path& logs);

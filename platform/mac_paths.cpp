@@ -40,4 +40,8 @@ Result<Paths> mac_paths(const fs::path& home, const Signature& signature, const 
   return paths;
 }
 
+bool has_sandboxed_daemon(const Paths& paths) {
+  return std::ranges::any_of(paths.links, [&](const Paths::Link& link) { return link.target == paths.support; });
+}
+
 }  // namespace mlxr::platform

@@ -28,4 +28,8 @@ std::filesystem::path group_container(const std::filesystem::path& home, const s
 // Errors: kInvalidArgument (MLXR_HOME is outside of what a sandboxed program can write).
 Result<Paths> mac_paths(const std::filesystem::path& home, const Signature& signature, const std::filesystem::path& mlxr_home);
 
+// Whether the daemon that serves these paths is sandboxed: it then opens no file elsewhere, so that an import copies it. False with
+// MLXR_HOME, and on Linux.
+bool has_sandboxed_daemon(const Paths& paths);
+
 }  // namespace mlxr::platform

@@ -33,6 +33,7 @@ TEST(MacPaths, WithoutATeamAllIsAtTheUsualPlaces) {
   EXPECT_EQ(p.socket, p.support / "run/mlxrunner.sock");
   EXPECT_EQ(p.logs, "/Users/ada/Library/Logs/MLXRunner");
   EXPECT_EQ(p.login_item, std::string("/Users/ada/Library/LaunchAgents/") + kPackageJob + ".plist");
+  EXPECT_FALSE(has_sandboxed_daemon(p));
 }
 
 TEST(MacPaths, ASignedProgramUsesItsAppGroup) {
@@ -44,6 +45,7 @@ TEST(MacPaths, ASignedProgramUsesItsAppGroup) {
     EXPECT_EQ(p.support, container / "Library/Application Support/MLXRunner");
     EXPECT_EQ(p.models, p.support / "models");
     EXPECT_EQ(p.logs, "/Users/ada/Library/Logs/MLXRunner");
+    EXPECT_TRUE(has_sandboxed_daemon(p));
   }
 }
 
@@ -72,6 +74,7 @@ TEST(MacPaths, MlxrHomeHoldsEverythingAndIsLinkedNowhere) {
     EXPECT_EQ(p.logs, "/tmp/m/logs");
     EXPECT_TRUE(p.login_item.empty());
     EXPECT_TRUE(p.links.empty());
+    EXPECT_FALSE(has_sandboxed_daemon(p));
   }
 }
 

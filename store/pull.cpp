@@ -198,8 +198,7 @@ class Pull {
     if (!same) return fail(same.error());
     if (*same) return {};
     return fail(ErrorCode::kLicense, "The license text of " + offer_.name + " has changed since you accepted it. Read it: " +
-                                         license_file(target_).string() + ". To accept it: mlx pull " + offer_.name +
-                                         " --accept-license");
+                                         license_file(target_).string() + ". To accept it: mlx pull " + offer_.name + " --accept-license");
   }
 
   Result<void> keep_license(std::string_view text) { return platform::write_file_atomically(license_file(target_), text); }

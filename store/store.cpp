@@ -60,8 +60,8 @@ class SqliteStore final : public Store {
       return fail(ErrorCode::kNotFound, "'" + std::string(name) + "' could be " + names + ". Name one of them.");
     }
     const auto* known = find_in_catalogue(name);
-    return fail(ErrorCode::kNotFound, "The model '" + std::string(name) + "' is not here. " +
-                                          (known != nullptr ? "Get it with: mlx pull " + known->name : "See which are with: mlx list"));
+    return fail(ErrorCode::kNotFound, "Model '" + std::string(name) + "' not found. " +
+                                          (known != nullptr ? "Get it with: mlx pull " + known->name : "Installed models: mlx list"));
   }
 
   Result<OpenModel> open_model(const ModelRef& ref, const CheckOptions& options) override {

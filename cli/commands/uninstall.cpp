@@ -118,7 +118,9 @@ Status uninstall(const Options& options) {
   if (!models) return give_up(models.error());
 
   if (!paths->login_item.empty()) forget_at_login();  // with MLXR_HOME the login item is another daemon's
-  if (auto stopped = stop_daemon(socket); !stopped) return give_up(stopped.error());
+  auto its_paths = *paths;
+  its_paths.socket = socket;
+  if (auto stopped = stop_daemon(its_paths); !stopped) return give_up(stopped.error());
   const auto now = find_belongings(*paths, socket);  // the daemon removes some of its files when it stops
   if (!now) return give_up(now.error());
   const auto left = remove_belongings(*now, *models);

@@ -17,6 +17,7 @@
 #include "cli/service_manager.h"
 #include "daemon/config.h"
 #include "platform/files.h"
+#include "platform/links.h"
 #include "platform/process.h"
 #include "platform/running_daemon.h"
 
@@ -123,7 +124,10 @@ Answered<void> ensure_daemon(const platform::Paths& paths, std::chrono::seconds 
     const auto listener = find_listener(socket);
     if (!listener) return std::unexpected(ClientError(listener.error()));
     if (*listener && (own || is_service)) {
-      if (client.is_alive()) return {};
+      if (client.is_alive()) {
+        platform::make_links(paths, false);  // where a sandboxed daemon may not; nothing of MLXR's own needs them
+        return {};
+      }
     } else if (*listener) {
       // A daemon that listens and is slow is no reason to start a second one: its own error says what is wrong. One that is stopping
       // listens no more.

@@ -6,9 +6,11 @@
 #include <algorithm>
 #include <functional>
 #include <limits>
+#include <sstream>
 #include <vector>
 
 #include "daemon/duration.h"
+#include "daemon/origins.h"
 #include "platform/files.h"
 
 namespace mlxr::daemon {
@@ -31,6 +33,30 @@ auto number(T Config::* member, T low, T high) {
   };
 }
 
+// "a, b" or a list. Each must be an origin.
+bool read_origins(Config& config, const YAML::Node& node) {
+  config.origins.clear();
+  const auto add = [&](const std::string& text) {
+    if (is_origin_pattern(text)) config.origins.push_back(text);
+    return is_origin_pattern(text);
+  };
+  if (node.IsSequence()) return std::ranges::all_of(node, [&](const YAML::Node& one) { return one.IsScalar() && add(one.Scalar()); });
+  std::string text = node.Scalar();
+  std::ranges::replace(text, ',', ' ');
+  std::istringstream in(text);
+  for (std::string one; in >> one;)
+    if (!add(one)) return false;
+  return true;
+}
+
+// A setting's value as text: a list is joined with ", ".
+std::string text_of(const YAML::Node& node) {
+  if (node.IsScalar()) return node.Scalar();
+  std::string text;
+  for (const auto& one : node) text += (text.empty() ? "" : ", ") + one.Scalar();
+  return text;
+}
+
 // "512", "64K", "2G", "1.5GiB" into bytes.
 bool parse_bytes(const std::string& text, std::uint64_t& bytes) {
   std::istringstream in(text);
@@ -38,6 +64,7 @@ bool parse_bytes(const std::string& text, std::uint64_t& bytes) {
   std::string unit;
   if (!(in >> value) || value < 0) return false;
   in >> unit;
+  if (std::string more; in >> more) return false;
   static constexpr std::string_view kUnits = "KMGT";
   double factor = 1;
   if (!unit.empty() && unit != "B") {
@@ -60,6 +87,7 @@ const std::vector<Setting>& settings() {
          config.host = node.Scalar() == "localhost" ? "127.0.0.1" : node.Scalar();
          return config.host == "127.0.0.1" || config.host == "::1";
        }},
+      {"origins", "web origins, such as http://localhost:3000, app://obsidian.md or vscode-webview://*", read_origins},
       {"uds", "an absolute path for the Unix socket",
        [](Config& config, const YAML::Node& node) {
          config.uds = node.Scalar();
@@ -116,11 +144,12 @@ Result<Config> read_settings(const YAML::Node& root, std::string_view file_name,
     if (std::ranges::find(seen, name) != seen.end())
       return fail(ErrorCode::kInvalidArgument, at(pair.first) + "`" + name + "` is set twice.");
     seen.push_back(name);
-    if (!pair.second.IsScalar() || !setting->set(config, pair.second))
+    const bool has_shape = pair.second.IsScalar() || (name == "origins" && pair.second.IsSequence());
+    if (!has_shape || !setting->set(config, pair.second))
       return fail(ErrorCode::kInvalidArgument, at(pair.first) + "`" + name + "` must be " + std::string(setting->expects) +
                                                    (pair.second.IsScalar() ? ", not `" + pair.second.Scalar() + "`." : "."));
     std::erase_if(config.given, [&](const Config::Given& one) { return one.name == name; });
-    config.given.push_back({name, pair.second.Scalar(), std::string(file_name), managed});
+    config.given.push_back({name, text_of(pair.second), std::string(file_name), managed});
   }
   return config;
 }
@@ -174,6 +203,9 @@ std::string describe(const Config& config) {
 
 Result<Config> read_config(const std::filesystem::path& file) {
   constexpr std::uint64_t kLongest = 1 << 20;
+  std::error_code ec;
+  if (const auto status = std::filesystem::status(file, ec); std::filesystem::exists(status) && !std::filesystem::is_regular_file(status))
+    return fail(ErrorCode::kInvalidArgument, file.string() + " is not a file.");  // reading a FIFO would wait for a writer
   const auto text = platform::read_file(file, kLongest);
   if (text) return parse_config(*text, file.string());
   if (text.error().code == ErrorCode::kNotFound) return Config{};

@@ -3,12 +3,15 @@
 #include <spdlog/spdlog.h>
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <optional>
 
 #include "daemon/config.h"
@@ -18,12 +21,12 @@
 #include "daemon/routes/ollama/ollama.h"
 #include "daemon/routes/openai/openai.h"
 #include "daemon/transport/instance.h"
+#include "daemon/transport/live_token.h"
 #include "daemon/transport/server.h"
 #include "platform/cpu.h"
 #include "platform/files.h"
 #include "platform/links.h"
 #include "platform/paths.h"
-#include "platform/secrets.h"
 #include "platform/service.h"
 #include "platform/version.h"
 
@@ -68,12 +71,9 @@ Result<void> serve(const Config& config, const platform::Paths& paths) {
   auto instance = Instance::claim(config.uds.empty() ? paths.socket : config.uds);
   if (!instance) return fail(instance.error());
   for (const auto& complaint : platform::make_links(paths)) spdlog::warn("{}", complaint);
-  std::string token;
-  if (config.port != 0) {
-    auto read = platform::capability_token(paths);
-    if (!read) return fail(read.error());
-    token = std::move(*read);
-  }
+  LiveToken token(paths);
+  if (config.port != 0)
+    if (auto made = token.read(); !made) return fail(made.error());
   auto store = store::Store::open(paths);
   if (!store) return fail(store.error());
   auto engine = Engine::open(engine_options(config));
@@ -100,8 +100,10 @@ Result<void> serve(const Config& config, const platform::Paths& paths) {
       Server::start({.unix_listener = instance->release_listener(),
                      .port = config.port,
                      .host = config.host,
-                     .token = token,
+                     .token = [&token] { return token.read().value_or(""); },
+                     .origins = config.origins,
                      .workers = static_cast<std::size_t>(config.max_queue) + kOtherWorkers,
+                     .is_quick = [&router](const mlxr::daemon::Request& request) { return router.is_quick(request); },
                      .refuse = [](std::string_view path, int status,
                                   std::string message) { return error_at(path, {.status = status, .message = std::move(message)}); }},
                     handler_of(router));
@@ -112,11 +114,39 @@ Result<void> serve(const Config& config, const platform::Paths& paths) {
     if (one.managed) spdlog::info("{}: {} is managed, by {}", one.name, one.value, one.origin);
   if (config.port != 0) spdlog::info("and on {} port {}, with the token that `mlx token show` prints", config.host, config.port);
   platform::notify_ready();
-  server->run([] {
+  const bool all_ended = server->run([] {
     platform::notify_stopping();
     spdlog::info("stopping");
   });
+  if (!all_ended) {  // a thread is still at work on what the destructors below would take away from it
+    std::error_code ignored;
+    std::filesystem::remove(instance->socket(), ignored);
+    spdlog::shutdown();
+    std::_Exit(0);
+  }
   return {};
+}
+
+// Every client holds a descriptor. launchd gives 256 and most shells 1024, which is far below what the system allows.
+void allow_many_descriptors() {
+  constexpr rlim_t kWanted = 8192;
+  struct rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= kWanted) return;
+  limit.rlim_cur = std::min(limit.rlim_max, kWanted);
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// The log should say why the daemon ended, also when nobody caught an exception.
+[[noreturn]] void log_and_abort() {
+  try {
+    if (const auto error = std::current_exception()) std::rethrow_exception(error);
+    spdlog::critical("mlxrunnerd ends: std::terminate was called");
+  } catch (const std::exception& error) {
+    spdlog::critical("mlxrunnerd ends: {}", error.what());
+  } catch (...) {
+    spdlog::critical("mlxrunnerd ends: an unknown exception");
+  }
+  std::abort();
 }
 
 }  // namespace
@@ -140,8 +170,10 @@ int main(int argc, char** argv) {
   auto logger = spdlog::stderr_color_mt("mlxrunnerd");
   logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");
   spdlog::set_default_logger(std::move(logger));
+  std::set_terminate(log_and_abort);
+  allow_many_descriptors();
 
-  const auto done = [&]() -> Result<void> {
+  const auto start = [&]() -> Result<void> {
     const auto paths = platform::Paths::from_environment();
     if (!paths) return fail(paths.error());
     if (log_file)
@@ -157,6 +189,15 @@ int main(int argc, char** argv) {
     }
     if (config->is_managed("kernels")) ::unsetenv("MLXR_KERNELS");  // it would come before the setting
     return serve(*config, *paths);
+  };
+  const auto done = [&]() -> Result<void> {
+    try {
+      return start();
+    } catch (const std::bad_alloc&) {
+      return fail(ErrorCode::kOverloaded, "There is not enough memory to start.");
+    } catch (const std::exception& error) {
+      return fail(ErrorCode::kInternal, std::string("It could not start: ") + error.what());
+    }
   }();
   if (done) return 0;
   std::fprintf(stderr, "mlxrunnerd: %s\n", done.error().message.c_str());

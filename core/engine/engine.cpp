@@ -18,7 +18,6 @@
 namespace mlxr {
 namespace {
 
-constexpr int kMaxStops = 16;
 constexpr int kMaxTopLogprobs = 20;
 
 // Of this process: a pack that was refused once is likely to be refused again, and somebody should see it.

@@ -18,7 +18,8 @@ std::string_view type_name(FieldType type) {
     case FieldType::kArray: return "array";
     case FieldType::kObject: return "object";
     case FieldType::kAny:
-    case FieldType::kUnsupported: break;
+    case FieldType::kUnsupported:
+    case FieldType::kAdvisory: break;
   }
   return "value";
 }
@@ -35,15 +36,32 @@ bool is_of(const json& value, FieldType type) {
     case FieldType::kArray: return value.is_array();
     case FieldType::kObject: return value.is_object();
     case FieldType::kAny:
-    case FieldType::kUnsupported: break;
+    case FieldType::kUnsupported:
+    case FieldType::kAdvisory: break;
   }
   return true;
 }
 
 std::string number_text(double value) {
   char text[32];
-  std::snprintf(text, sizeof text, "%g", value);
+  const bool is_whole = std::nearbyint(value) == value && std::abs(value) < 1e15;
+  std::snprintf(text, sizeof text, is_whole ? "%.0f" : "%g", value);
   return text;
+}
+
+bool asks_for_nothing(const json& value, const Field& field) {
+  if (is_empty_value(value)) return true;
+  if (field.neutral.empty()) return false;
+  const auto neutral = json::parse(field.neutral);
+  return std::ranges::find(neutral, value) != neutral.end();
+}
+
+// ", except as 1." or ".", for the error.
+std::string exceptions_of(const Field& field) {
+  if (field.neutral.empty()) return ".";
+  std::string text;
+  for (const auto& value : json::parse(field.neutral)) text += (text.empty() ? ", except as " : " or ") + value.dump();
+  return text + ".";
 }
 
 ApiResult<void> check_range(const json& value, const Field& field, const std::string& name) {
@@ -51,7 +69,8 @@ ApiResult<void> check_range(const json& value, const Field& field, const std::st
   if (number >= field.low && number <= field.high) return {};
   const bool has_low = field.low != std::numeric_limits<double>::lowest();
   const bool has_high = field.high != std::numeric_limits<double>::max();
-  const auto range = has_low && has_high ? "from " + number_text(field.low) + " to " + number_text(field.high)
+  const auto range = field.low == field.high ? number_text(field.low)
+                     : has_low && has_high ? "from " + number_text(field.low) + " to " + number_text(field.high)
                      : has_low           ? "at least " + number_text(field.low)
                                          : "at most " + number_text(field.high);
   return std::unexpected(
@@ -59,6 +78,22 @@ ApiResult<void> check_range(const json& value, const Field& field, const std::st
 }
 
 }  // namespace
+
+bool is_empty_value(const json& value) {
+  if (value.is_boolean()) return !value.get<bool>();
+  if (value.is_number()) return value.get<double>() == 0;
+  if (value.is_string()) return value.get_ref<const std::string&>().empty();
+  return value.empty();  // null, and arrays and objects that hold nothing
+}
+
+std::optional<int> get_limited_int(const json& object, const char* name) {
+  const auto found = object.find(name);
+  if (found == object.end() || found->is_null()) return std::nullopt;
+  constexpr auto kLow = std::numeric_limits<int>::min(), kHigh = std::numeric_limits<int>::max();
+  if (found->is_number_unsigned()) return static_cast<int>(std::min<std::uint64_t>(found->get<std::uint64_t>(), kHigh));
+  if (found->is_number_integer()) return static_cast<int>(std::clamp<std::int64_t>(found->get<std::int64_t>(), kLow, kHigh));
+  return static_cast<int>(std::clamp<double>(found->get<double>(), kLow, kHigh));
+}
 
 ApiResult<void> check_fields(const json& object, std::span<const Field> fields, std::string_view what) {
   for (const auto& [key, value] : object.items()) {
@@ -68,9 +103,8 @@ ApiResult<void> check_fields(const json& object, std::span<const Field> fields, 
       return std::unexpected(ApiError{.message = "Unknown field: \"" + name + "\".", .field = name, .code = "unknown_parameter"});
     if (value.is_null()) continue;
     if (field->type == FieldType::kUnsupported) {
-      if (!field->neutral.empty() && value == json::parse(field->neutral)) continue;
-      return std::unexpected(ApiError{.message = "\"" + name + "\" is not supported by MLXR" +
-                                                 (field->neutral.empty() ? "." : ", except as " + std::string(field->neutral) + "."),
+      if (asks_for_nothing(value, *field)) continue;
+      return std::unexpected(ApiError{.message = "\"" + name + "\" is not supported by MLXR" + exceptions_of(*field),
                                       .field = name,
                                       .code = "unsupported_parameter"});
     }

@@ -1,9 +1,11 @@
-// The fields that a request may have, as a table: each is used, or refused by its name. Nothing is accepted and ignored.
+// The fields that a request may have, as a table. What changes the answer is obeyed or refused by name; a field that asks for nothing is
+// accepted (docs/api.md lists every field).
 //
 //   constexpr Field kFields[] = {
 //     {.name = "model", .type = FieldType::kString, .required = true},
 //     {.name = "temperature", .type = FieldType::kNumber, .low = 0, .high = 2},
-//     unsupported("logit_bias", "{}"),         // only its neutral value is accepted
+//     unsupported("modalities", R"([["text"]])"),  // refused, except empty values and these
+//     advisory("user"),                            // accepted: doing nothing satisfies it
 //   };
 #pragma once
 
@@ -21,7 +23,7 @@ namespace mlxr::daemon {
 
 using nlohmann::json;
 
-enum class FieldType { kBoolean, kInteger, kNumber, kString, kArray, kObject, kAny, kUnsupported };
+enum class FieldType { kBoolean, kInteger, kNumber, kString, kArray, kObject, kAny, kUnsupported, kAdvisory };
 
 struct Field {
   std::string_view name;
@@ -29,12 +31,17 @@ struct Field {
   bool required = false;
   double low = std::numeric_limits<double>::lowest();  // of numbers
   double high = std::numeric_limits<double>::max();
-  std::string_view neutral = {};  // of kUnsupported: the JSON value that asks for nothing, which is accepted
+  std::string_view neutral = {};  // of kUnsupported: a JSON array of values that ask for nothing, besides the empty ones
 };
 
 constexpr Field unsupported(std::string_view name, std::string_view neutral = {}) {
   return {.name = name, .type = FieldType::kUnsupported, .neutral = neutral};
 }
+// A hint that leaves the answer as it is. Its value is not checked.
+constexpr Field advisory(std::string_view name) { return {.name = name, .type = FieldType::kAdvisory}; }
+
+// Whether a value asks for nothing, whatever its field: null, false, 0, "", [] or {}.
+bool is_empty_value(const json& value);
 
 // Checks an object against its table. null counts as absent. `what` precedes a field's name: "messages[0]." or nothing.
 ApiResult<void> check_fields(const json& object, std::span<const Field> fields, std::string_view what = {});
@@ -49,6 +56,9 @@ std::optional<T> get(const json& object, const char* name) {
   if (found == object.end() || found->is_null()) return std::nullopt;
   return found->get<T>();
 }
+
+// An integer, limited to the range of int: a client's "more than there is" stays more than there is. Only after check_fields.
+std::optional<int> get_limited_int(const json& object, const char* name);
 
 // JSON as text; bytes that are not UTF-8 become U+FFFD.
 inline std::string dump(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }

@@ -25,8 +25,24 @@ struct Answer {
 Result<Usage> drain(Reply& reply, Responder& out, const std::function<bool(const Event&)>& on_event);
 Result<Answer> collect(Reply& reply, Responder& out);
 
-// "stop" as a string or an array of at most `most` strings.
-ApiResult<std::vector<std::string>> read_stop(const json& value, std::string_view name, std::size_t most);
+// "stop" as a string or an array of strings. Empty strings stop nothing and are left out.
+ApiResult<std::vector<std::string>> read_stop(const json& value, std::string_view name);
+
+// "seed"; absent and -1 are random.
+std::optional<std::uint64_t> read_seed(const json& body);
+
+// "logprobs" and "top_logprobs" of a body as Request::top_logprobs.
+ApiResult<int> read_logprobs(const json& body);
+
+// "tools" of a body. Tools that only their inventor runs (web_search, image_generation, ...) are left out with a warning; a function that the
+// model should call is refused, because MLXR does not support that yet.
+ApiResult<void> read_tools(const json& body, std::vector<std::string>& warnings);
+
+// Limits max_tokens to what fits into the context after the prompt, with a warning. A prompt that does not fit is left to Engine::submit.
+void limit_max_tokens(mlxr::Request& request, const Model& model, std::vector<std::string>& warnings);
+
+// A `Warning` header for each sentence, without the characters that would end it.
+Headers warning_headers(const std::vector<std::string>& warnings);
 
 // "stop", "length"
 std::string_view finish_name(FinishReason reason);

@@ -12,10 +12,13 @@ std::unexpected<ApiError> wrong(const std::string& name, const std::string& rule
 
 // Content is a string, or parts of type "text".
 ApiResult<std::string> read_content(const json& content, const std::string& name) {
+  if (content.is_null()) return std::string();
   if (content.is_string()) return content.get<std::string>();
   if (!content.is_array()) return wrong(name, "must be a string or an array of text parts.");
   static constexpr Field kPartFields[] = {{.name = "type", .type = FieldType::kString, .required = true},
-                                          {.name = "text", .type = FieldType::kString, .required = true}};
+                                          {.name = "text", .type = FieldType::kString, .required = true},
+                                          unsupported("annotations"),
+                                          advisory("cache_control")};
   std::string text;
   for (std::size_t i = 0; i < content.size(); ++i) {
     const auto part_name = name + "[" + std::to_string(i) + "]";
@@ -35,16 +38,17 @@ ApiResult<json> read_messages(const json& messages) {
   static constexpr std::string_view kRoles[] = {"system", "developer", "user", "assistant"};
   static constexpr Field kFields[] = {
       {.name = "role", .type = FieldType::kString, .required = true},
-      {.name = "content", .required = true},
+      {.name = "content"},
       unsupported("name"),
-      unsupported("images", "[]"),
-      unsupported("thinking", "\"\""),
-      unsupported("tool_calls", "[]"),
+      unsupported("images"),
+      unsupported("thinking"),
+      unsupported("tool_calls"),
       unsupported("tool_call_id"),
       unsupported("tool_name"),
       unsupported("function_call"),
       unsupported("refusal"),
       unsupported("audio"),
+      unsupported("annotations"),
   };
   if (messages.empty()) return wrong("messages", "must hold at least one message.");
   json plain = json::array();
@@ -55,7 +59,10 @@ ApiResult<json> read_messages(const json& messages) {
     auto role = messages[i]["role"].get<std::string>();
     std::ranges::transform(role, role.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
     if (std::ranges::find(kRoles, role) == std::end(kRoles)) return wrong(name + ".role", "must be system, developer, user or assistant.");
-    auto content = read_content(messages[i]["content"], name + ".content");
+    if (!messages[i].contains("content") && role != "assistant")  // OpenAI's assistant messages may leave it out
+      return std::unexpected(ApiError{
+          .message = "\"" + name + ".content\" is missing.", .field = name + ".content", .code = "missing_required_parameter"});
+    auto content = read_content(messages[i].value("content", json()), name + ".content");
     if (!content) return std::unexpected(content.error());
     // OpenAI's newer name for the same; templates know the older.
     plain.push_back({{"role", role == "developer" ? "system" : role}, {"content", std::move(*content)}});

@@ -5,8 +5,8 @@
 
 namespace mlxr::daemon {
 
-// An array of {role, content} with roles that templates know, content as text (OpenAI's text parts are joined), at least one.
-// What carries anything else (images, tool calls) is refused by its name.
+// An array of {role, content} with roles that templates know, content as text (OpenAI's text parts are joined, null is empty), at least
+// one. A message that carries anything else (images, tool calls) is refused, with the field's name.
 ApiResult<json> read_messages(const json& messages);
 
 }  // namespace mlxr::daemon

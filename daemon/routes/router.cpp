@@ -1,5 +1,6 @@
 #include "daemon/routes/router.h"
 
+#include <algorithm>
 #include <optional>
 
 #include "daemon/routes/api_error.h"
@@ -24,6 +25,14 @@ void refuse(const Request& request, Responder& out, ApiError error, const std::s
 
 void Router::add(std::string_view method, std::string_view path, Route route) {
   entries_.push_back({std::string(method), std::string(path), std::move(route)});
+}
+
+void Router::add_quick(std::string_view method, std::string_view path, Route route) {
+  entries_.push_back({std::string(method), std::string(path), std::move(route), true});
+}
+
+bool Router::is_quick(const Request& request) const {
+  return std::ranges::all_of(entries_, [&](const Entry& entry) { return entry.is_quick || !match(entry.path, request.path); });
 }
 
 void Router::handle(const Request& request, Responder& out) const {

@@ -1,4 +1,4 @@
-// Finds the handler of a request. A path ends in "{}" where one segment is free, handed to the route as its argument.
+// Finds the handler of a request. A path that ends in "{}" takes any rest, slashes included, and hands it to the route as its argument.
 #pragma once
 
 #include <functional>
@@ -14,8 +14,11 @@ class Router {
  public:
   using Route = std::function<void(const Request&, const std::string& argument, Responder&)>;
 
-  // A GET route also answers HEAD.
+  // A GET route also answers HEAD. A quick route never waits for a model or a download.
   void add(std::string_view method, std::string_view path, Route route);
+  void add_quick(std::string_view method, std::string_view path, Route route);
+  // Whether the request is for a quick route, or for none.
+  bool is_quick(const Request& request) const;
   // Runs the route, or answers 404, or 405 with Allow.
   void handle(const Request& request, Responder& out) const;
 
@@ -23,6 +26,7 @@ class Router {
   struct Entry {
     std::string method, path;
     Route route;
+    bool is_quick = false;
   };
   std::vector<Entry> entries_;
 };

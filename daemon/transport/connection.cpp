@@ -28,13 +28,21 @@ asio::awaitable<void> sleep_for(std::chrono::milliseconds time) {
 
 std::string_view view(boost::beast::string_view text) { return {text.data(), text.size()}; }
 
-std::string head_of(const Response& response, bool keep_alive, bool chunked) {
-  std::string head = "HTTP/1.1 " + std::to_string(response.status) + " " + std::string(reason_of(response.status)) +
-                     "\r\nContent-Type: " + response.content_type + "\r\n";
-  for (const auto& [name, value] : response.headers) head += name + ": " + value + "\r\n";
-  head += chunked ? "Transfer-Encoding: chunked\r\nCache-Control: no-cache\r\n"
-                  : "Content-Length: " + std::to_string(response.body.size()) + "\r\n";
-  return head + (keep_alive ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n");
+// How the end of a body is told.
+enum class Framing { kLength, kChunked, kUntilClose };
+
+std::string head_of(const Response& response, const Headers& extra, bool keep_alive, Framing framing) {
+  constexpr int kNoContent = 204;
+  std::string head = "HTTP/1.1 " + std::to_string(response.status) + " " + std::string(reason_of(response.status)) + "\r\n";
+  const auto add = [&](std::string_view name, std::string_view value) { head.append(name).append(": ").append(value).append("\r\n"); };
+  if (response.status != kNoContent) add("Content-Type", response.content_type);
+  for (const auto& [name, value] : response.headers) add(name, value);
+  for (const auto& [name, value] : extra) add(name, value);
+  if (framing == Framing::kChunked) add("Transfer-Encoding", "chunked");
+  if (framing != Framing::kLength) add("Cache-Control", "no-cache");
+  if (framing == Framing::kLength && response.status != kNoContent) add("Content-Length", std::to_string(response.body.size()));
+  add("Connection", keep_alive ? "keep-alive" : "close");
+  return head + "\r\n";
 }
 
 std::string chunk(std::string_view piece) {
@@ -48,21 +56,33 @@ std::string chunk(std::string_view piece) {
 // The handler's thread calls the Responder's functions; each hop to the strand, where the socket may be used, and wait.
 class Connection::Exchange : public Responder {
  public:
-  Exchange(Connection& connection, Request request, bool head_only, bool keep_alive)
-      : connection_(connection), request_(std::move(request)), head_only_(head_only), keep_alive_(keep_alive) {}
+  // `version` is 10 for HTTP/1.0, whose clients know no chunks: a stream ends with the connection.
+  Exchange(Connection& connection, Request request, unsigned version, bool keep_alive)
+      : connection_(connection), request_(std::move(request)), chunked_(version > 10), keep_alive_(keep_alive) {}
 
   void respond(Response response) override {
-    answered_ = true;
-    auto bytes = head_of(response, keep_alive(), false);
-    if (!head_only_) bytes += response.body;
-    send(std::move(bytes));
+    state_ = State::kFinished;
+    send(whole(response));
   }
   bool start(Response head) override {
-    answered_ = true;
-    return send(head_of(head, keep_alive(), true));
+    state_ = State::kStarted;
+    if (!chunked_) keep_alive_ = false;
+    return send(head_of(head, connection_.extra_headers_, keep_alive(), chunked_ ? Framing::kChunked : Framing::kUntilClose));
   }
-  bool write(std::string_view piece) override { return piece.empty() ? !is_gone() : send(chunk(piece)); }
-  void finish() override { send("0\r\n\r\n"); }
+  bool write(std::string_view piece) override {
+    if (piece.empty()) return !is_gone();
+    return send(chunked_ ? chunk(piece) : std::string(piece));
+  }
+  void finish() override {
+    state_ = State::kFinished;
+    if (chunked_) send("0\r\n\r\n");
+  }
+
+  // The bytes of an answer; HEAD gets the head alone.
+  std::string whole(const Response& response) const {
+    auto bytes = head_of(response, connection_.extra_headers_, keep_alive(), Framing::kLength);
+    return request_.method == "HEAD" ? bytes : bytes + response.body;
+  }
 
   void on_gone(std::function<void()> gone) override {
     std::lock_guard lock(mutex_);
@@ -71,6 +91,7 @@ class Connection::Exchange : public Responder {
   }
   bool is_gone() const override { return is_gone_; }
 
+  void set_answered() { state_ = State::kFinished; }
   void set_gone() {
     std::lock_guard lock(mutex_);
     if (is_gone_.exchange(true)) return;
@@ -78,8 +99,10 @@ class Connection::Exchange : public Responder {
   }
 
   const Request& request() const { return request_; }
-  bool answered() const { return answered_; }
+  bool is_unanswered() const { return state_ == State::kUnanswered; }
   bool keep_alive() const { return keep_alive_ && !connection_.last_; }
+  // Else the connection cannot go on: a client would wait for the end of the answer.
+  bool ended_well() const { return state_ == State::kFinished && !is_gone_; }
 
  private:
   bool send(std::string bytes) {
@@ -93,17 +116,18 @@ class Connection::Exchange : public Responder {
 
   Connection& connection_;
   Request request_;
-  const bool head_only_;
-  const bool keep_alive_;
-  bool answered_ = false;     // the handler's thread
-  bool client_lost_ = false;  // the handler's thread
+  const bool chunked_;
+  // The handler's thread, and the strand before and after it.
+  enum class State { kUnanswered, kStarted, kFinished } state_ = State::kUnanswered;
+  bool keep_alive_;
+  bool client_lost_ = false;
   std::atomic<bool> is_gone_ = false;
   std::mutex mutex_;
   std::function<void()> gone_callback_;
 };
 
 Connection::Connection(GenericSocket socket, Transport transport, ConnectionContext context)
-    : socket_(std::move(socket)), transport_(transport), context_(context) {}
+    : socket_(std::move(socket)), transport_(transport), context_(context), close_timer_(socket_.get_executor()) {}
 
 void Connection::start() {
   asio::co_spawn(
@@ -130,8 +154,15 @@ void Connection::cancel() {
   last_ = true;
   asio::post(socket_.get_executor(), [self = shared_from_this()] {
     boost::system::error_code ignored;
-    if (self->exchange_) return self->exchange_->set_gone();
-    self->socket_.close(ignored);
+    if (!self->exchange_) return void(self->socket_.close(ignored));
+    self->exchange_->set_gone();
+    // The handler may still say that it stops; a reader that takes nothing does not hold it up longer.
+    constexpr std::chrono::seconds kLastWords{1};
+    self->close_timer_.expires_after(kLastWords);
+    self->close_timer_.async_wait([self](boost::system::error_code error) {
+      boost::system::error_code close_error;
+      if (!error) self->socket_.close(close_error);
+    });
   });
 }
 
@@ -139,24 +170,18 @@ Connection::Awaitable<void> Connection::serve() {
   while (!last_ && co_await serve_one()) {
   }
   boost::system::error_code ignored;
+  close_timer_.cancel();
   socket_.shutdown(GenericSocket::shutdown_both, ignored);
   socket_.close(ignored);
 }
 
 Connection::Awaitable<bool> Connection::serve_one() {
   Parser parser;
-  parser.header_limit(context_.limits.header_bytes);
-  parser.body_limit(context_.limits.body_bytes);
-  if (!co_await read_head(parser)) co_return false;
+  parser.header_limit(context_.options.limits.header_bytes);
+  parser.body_limit(context_.options.limits.body_bytes);
+  extra_headers_.clear();
+  if (!co_await read_head(parser) || !co_await check_head(parser) || !co_await read_body(parser)) co_return false;
   const auto& head = parser.get();
-  if (transport_ == Transport::kTcp) {
-    const Credentials given{view(head[http::field::host]), view(head[http::field::origin]), view(head[http::field::authorization])};
-    if (auto refusal = check_access(given, context_.token)) {
-      co_await refuse(parser, refusal->status, refusal->message);
-      co_return false;
-    }
-  }
-  if (!co_await read_body(parser)) co_return false;
 
   Request request;
   request.method = std::string(view(head.method_string()));
@@ -165,33 +190,66 @@ Connection::Awaitable<bool> Connection::serve_one() {
     co_await refuse(parser, 400, "The address of the request cannot be read.");
     co_return false;
   }
-  const bool head_only = request.method == "HEAD";
   const bool keep_alive = head.keep_alive();
+  const unsigned version = head.version();
   request.body = std::move(parser.get().body());
-  auto exchange = std::make_shared<Exchange>(*this, std::move(request), head_only, keep_alive);
+  auto exchange = std::make_shared<Exchange>(*this, std::move(request), version, keep_alive);
   co_await answer(exchange);
-  co_return exchange->keep_alive() && !exchange->is_gone();
+  co_return exchange->keep_alive() && exchange->ended_well();
+}
+
+// Decides by the head alone, before the body is read: who may ask, and what can be decoded.
+Connection::Awaitable<bool> Connection::check_head(const Parser& parser) {
+  const auto& head = parser.get();
+  if (transport_ == Transport::kTcp) {
+    const auto origin = view(head[http::field::origin]);
+    const bool is_preflight = head.method() == http::verb::options && head.count(http::field::access_control_request_method) > 0;
+    const auto refusal = check_access({view(head[http::field::host]), origin, view(head[http::field::authorization]), is_preflight},
+                                      context_.options.token ? context_.options.token() : "", context_.options.origins);
+    if (!refusal || refusal->status == 401) extra_headers_ = cors_headers(origin);
+    if (refusal) {
+      co_await refuse(parser, refusal->status, refusal->message);
+      co_return false;
+    }
+    if (is_preflight && !origin.empty()) {
+      constexpr int kNoContent = 204;
+      const Response answer{.status = kNoContent, .headers = preflight_headers(view(head[http::field::access_control_request_headers]))};
+      co_await write_all(head_of(answer, extra_headers_, false, Framing::kLength));
+      co_return false;
+    }
+  }
+  is_known_ = true;
+  const auto encoding = view(head[http::field::content_encoding]);
+  if (encoding.empty() || boost::beast::iequals(head[http::field::content_encoding], "identity")) co_return true;
+  extra_headers_.emplace_back("Accept-Encoding", "identity");
+  co_await refuse(parser, 415, "The body is encoded as " + std::string(encoding) + ". Send it as it is, without Content-Encoding.");
+  co_return false;
 }
 
 Connection::Awaitable<bool> Connection::read_head(Parser& parser) {
+  const auto& limits = context_.options.limits;
+  // Over TCP every user of this machine can connect; before the first request with a token they are given little time.
+  const bool is_stranger = transport_ == Transport::kTcp && !is_known_;
+  const std::chrono::milliseconds idle_time = is_stranger ? limits.stranger_time : limits.idle_time;
+  const std::chrono::milliseconds header_time = is_stranger ? std::min(limits.stranger_time, limits.header_time) : limits.header_time;
   if (buffer_.size() == 0) {  // between requests: no hurry, and nobody to answer
     constexpr std::size_t kPiece = 4096;
     const auto first =
-        co_await (socket_.async_read_some(buffer_.prepare(kPiece), as_tuple(use_awaitable)) || sleep_for(context_.limits.idle_time));
+        co_await (socket_.async_read_some(buffer_.prepare(kPiece), as_tuple(use_awaitable)) || sleep_for(idle_time));
     if (first.index() == 1) co_return false;
     const auto [error, n] = std::get<0>(first);
     if (error) co_return false;
     buffer_.commit(n);
   }
   const auto done =
-      co_await (http::async_read_header(socket_, buffer_, parser, as_tuple(use_awaitable)) || sleep_for(context_.limits.header_time));
+      co_await (http::async_read_header(socket_, buffer_, parser, as_tuple(use_awaitable)) || sleep_for(header_time));
   if (done.index() == 1) {
     co_await refuse(parser, 408, "The head of the request did not arrive in time.");
     co_return false;
   }
   const auto error = std::get<0>(std::get<0>(done));
   if (error == http::error::header_limit) {
-    co_await refuse(parser, 431, "The head of the request is longer than " + std::to_string(context_.limits.header_bytes) + " bytes.");
+    co_await refuse(parser, 431, "The head of the request is longer than " + std::to_string(limits.header_bytes) + " bytes.");
   } else if (error == http::error::body_limit) {  // already by its Content-Length
     co_await refuse_too_large(parser);
   } else if (error.category() == http::make_error_code(http::error::bad_method).category() && error != http::error::end_of_stream &&
@@ -205,7 +263,7 @@ Connection::Awaitable<bool> Connection::read_body(Parser& parser) {
   if (parser.is_done()) co_return true;
   if (boost::beast::iequals(parser.get()[http::field::expect], "100-continue") && !co_await write_all("HTTP/1.1 100 Continue\r\n\r\n"))
     co_return false;
-  auto done = co_await (http::async_read(socket_, buffer_, parser, as_tuple(use_awaitable)) || sleep_for(context_.limits.body_time));
+  auto done = co_await (http::async_read(socket_, buffer_, parser, as_tuple(use_awaitable)) || sleep_for(context_.options.limits.body_time));
   if (done.index() == 1) {
     co_await refuse(parser, 408, "The body of the request did not arrive in time.");
     co_return false;
@@ -223,14 +281,10 @@ Connection::Awaitable<void> Connection::answer(std::shared_ptr<Exchange> exchang
   exchange_ = exchange;
   asio::steady_timer done(socket_.get_executor(), Clock::time_point::max());
   bool ended = false;
-  const bool accepted = context_.workers.run([this, exchange, &done, &ended, keep = shared_from_this()] {
-    try {
-      context_.handler(exchange->request(), *exchange);
-    } catch (const std::exception& error) {
-      spdlog::error("{} {}: {}", exchange->request().method, exchange->request().path, error.what());
-      if (!exchange->answered())
-        exchange->respond(context_.refuse(exchange->request().path, 500, "MLXR made a mistake; its log says more."));
-    }
+  auto& workers =
+      context_.options.is_quick && context_.options.is_quick(exchange->request()) ? context_.quick_workers : context_.workers;
+  const bool accepted = workers.run([this, exchange, &done, &ended, keep = shared_from_this()] {
+    run_handler(*exchange);
     asio::post(keep->socket_.get_executor(), [keep, &done, &ended] {
       ended = true;
       done.cancel();
@@ -243,16 +297,41 @@ Connection::Awaitable<void> Connection::answer(std::shared_ptr<Exchange> exchang
     };
     co_await (handler_ends() || watch(exchange));
   } else {
-    const auto busy = context_.refuse(exchange->request().path, 503, "Too many requests are in flight; try again in a second.");
-    co_await write_all(head_of(busy, exchange->keep_alive(), false) + busy.body);
+    const auto busy =
+        context_.options.refuse(exchange->request().path, 503, "Too many requests are in flight; try again in a second.");
+    if (co_await write_all(exchange->whole(busy))) exchange->set_answered();
   }
   exchange_ = nullptr;
 }
 
-// Reads ahead, which shows when the client closes. What arrives belongs to its next request.
+// On a worker. Whatever the handler throws ends its request only.
+void Connection::run_handler(Exchange& exchange) {
+  const auto& request = exchange.request();
+  try {
+    context_.handler(request, exchange);
+  } catch (const std::exception& error) {
+    spdlog::error("{} {}: {}", request.method, request.path, error.what());
+  } catch (...) {
+    spdlog::error("{} {}: an unknown exception", request.method, request.path);
+  }
+  if (!exchange.is_unanswered()) return;
+  try {
+    exchange.respond(context_.options.refuse(request.path, 500, "MLXR made a mistake; its log says more."));
+  } catch (const std::exception& error) {
+    spdlog::error("{} {}: the error could not be sent: {}", request.method, request.path, error.what());
+  }
+}
+
+// Reads ahead, which shows when the client closes. The bytes belong to its next request; a client that sends more than one request ahead
+// is cut off.
 Connection::Awaitable<void> Connection::watch(std::shared_ptr<Exchange> exchange) {
   constexpr std::size_t kPiece = 4096;
-  while (buffer_.size() < context_.limits.header_bytes) {
+  const auto most = context_.options.limits.header_bytes + context_.options.limits.body_bytes;
+  for (;;) {
+    if (buffer_.size() >= most) {
+      exchange->set_gone();
+      co_return;
+    }
     const auto [error, n] = co_await socket_.async_read_some(buffer_.prepare(kPiece), as_tuple(use_awaitable));
     if (error == asio::error::operation_aborted) co_return;
     if (error) {
@@ -266,9 +345,11 @@ Connection::Awaitable<void> Connection::watch(std::shared_ptr<Exchange> exchange
 // An answer to a request that was not read to its end: the rest is thrown away for a moment, so that the client sees the answer
 // and not a reset, and then the connection closes.
 Connection::Awaitable<void> Connection::refuse(const Parser& parser, int status, std::string message) {
-  auto response = context_.refuse(view(parser.get().target()), status, std::move(message));
+  auto response = context_.options.refuse(view(parser.get().target()), status, std::move(message));
   if (status == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer");
-  if (!co_await write_all(head_of(response, false, false) + response.body)) co_return;
+  auto bytes = head_of(response, extra_headers_, false, Framing::kLength);
+  if (parser.get().method() != http::verb::head) bytes += response.body;
+  if (!co_await write_all(std::move(bytes))) co_return;
   boost::system::error_code ignored;
   socket_.shutdown(GenericSocket::shutdown_send, ignored);
   const auto drain = [&]() -> Awaitable<void> {
@@ -288,11 +369,11 @@ Connection::Awaitable<void> Connection::refuse(const Parser& parser, int status,
 Connection::Awaitable<void> Connection::refuse_too_large(const Parser& parser) {
   return refuse(
       parser, 413,
-      "The body of the request is larger than " + std::to_string(context_.limits.body_bytes >> 20) + " MiB, the most that is read.");
+      "The body of the request is larger than " + std::to_string(context_.options.limits.body_bytes >> 20) + " MiB, the most that is read.");
 }
 
 Connection::Awaitable<bool> Connection::write_all(std::string bytes) {
-  auto done = co_await (asio::async_write(socket_, asio::buffer(bytes), as_tuple(use_awaitable)) || sleep_for(context_.limits.write_time));
+  auto done = co_await (asio::async_write(socket_, asio::buffer(bytes), as_tuple(use_awaitable)) || sleep_for(context_.options.limits.write_time));
   co_return done.index() == 0 && !std::get<0>(std::get<0>(done));
 }
 

@@ -28,10 +28,9 @@ using GenericSocket = boost::asio::generic::stream_protocol::socket;
 // What all connections share; outlives them.
 struct ConnectionContext {
   const Handler& handler;
-  const Refuse& refuse;
   WorkerPool& workers;
-  const ServerLimits& limits;
-  const std::string& token;
+  WorkerPool& quick_workers;
+  const ServerOptions& options;
 };
 
 // Owned by its own coroutine, which runs on the socket's strand; finish_soon() and cancel() may be called from any thread.
@@ -42,7 +41,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void start();
   // No further request: closes when the answer in flight, if any, has ended.
   void finish_soon();
-  // The same, and tells the handler that nobody waits.
+  // The same, tells the handler that nobody waits, and closes after a moment for its last words.
   void cancel();
 
  private:
@@ -55,7 +54,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Awaitable<bool> serve_one();                // false: close
   Awaitable<bool> read_head(Parser& parser);  // false: answered or gone
   Awaitable<bool> read_body(Parser& parser);
+  Awaitable<bool> check_head(const Parser& parser);  // false: refused
   Awaitable<void> answer(std::shared_ptr<Exchange> exchange);
+  void run_handler(Exchange& exchange);
   Awaitable<void> watch(std::shared_ptr<Exchange> exchange);
   Awaitable<void> refuse(const Parser& parser, int status, std::string message);
   Awaitable<void> refuse_too_large(const Parser& parser);
@@ -65,7 +66,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   const Transport transport_;
   ConnectionContext context_;
   boost::beast::flat_buffer buffer_;
+  boost::asio::steady_timer close_timer_;
   std::shared_ptr<Exchange> exchange_;  // in flight
+  Headers extra_headers_;               // of every answer to the request at hand
+  bool is_known_ = false;               // a request of this connection had access
   std::atomic<bool> last_ = false;
 };
 

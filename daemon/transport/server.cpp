@@ -21,15 +21,17 @@ using asio::use_awaitable;
 using asio::ip::tcp;
 
 class Server::Impl {
+  using Clock = std::chrono::steady_clock;
+
  public:
   Impl(ServerOptions options, Handler handler)
       : options_(std::move(options)),
         handler_(std::move(handler)),
         workers_(options_.workers),
+        quick_workers_(kQuickWorkers),
         signals_(io_),
         unix_(io_),
-        tcp_(io_),
-        stop_timer_(io_) {}
+        tcp_(io_) {}
 
   Result<void> open() {
     boost::system::error_code error;
@@ -51,17 +53,16 @@ class Server::Impl {
                                                                         (taken ? ". Choose another `port` in server.yaml." : "."));
   }
 
-  void run(const std::function<void()>& stopping) {
+  bool run(const std::function<void()>& stopping) {
     stopping_ = stopping;
     asio::co_spawn(control_, accept(unix_, Transport::kUnixSocket), asio::detached);
     if (options_.port != 0) asio::co_spawn(control_, accept(tcp_, Transport::kTcp), asio::detached);
-    signals_.async_wait(asio::bind_executor(control_, [this](boost::system::error_code error, int) {
-      if (!error) begin_stop();
-    }));
+    asio::co_spawn(control_, obey_signals(), asio::detached);
     std::vector<std::thread> threads;
     for (int i = 1; i < kIoThreads; ++i) threads.emplace_back([this] { io_.run(); });
     io_.run();
     for (auto& thread : threads) thread.join();
+    return open_connections().empty();
   }
 
   void stop() {
@@ -70,41 +71,61 @@ class Server::Impl {
 
  private:
   static constexpr int kIoThreads = 2;
+  static constexpr std::size_t kQuickWorkers = 16;
+
+  asio::awaitable<void> obey_signals() {
+    const auto signalled = [this]() -> asio::awaitable<bool> {
+      const auto [error, number] = co_await signals_.async_wait(as_tuple(use_awaitable));
+      co_return !error;
+    };
+    if (!co_await signalled()) co_return;
+    begin_stop();
+    if (!co_await signalled()) co_return;
+    cancel_answers();
+    boost::system::error_code ignored;
+    signals_.clear(ignored);  // the next one has its usual effect
+  }
 
   template <typename Acceptor>
   asio::awaitable<void> accept(Acceptor& acceptor, Transport transport) {
+    bool is_refusing = false;
     for (;;) {
       // A strand per connection: its reader, its writer and its timers never run at the same time.
       auto [error, socket] = co_await acceptor.async_accept(asio::make_strand(io_), as_tuple(use_awaitable));
       if (error == asio::error::operation_aborted || error == asio::error::bad_descriptor) co_return;
       if (error) {  // out of descriptors, mostly: wait for some to be closed
-        spdlog::warn("a connection was not accepted: {}", error.message());
+        if (!std::exchange(is_refusing, true)) spdlog::warn("connections are not accepted: {}", error.message());
         asio::steady_timer pause(io_, std::chrono::milliseconds(100));
         co_await pause.async_wait(as_tuple(use_awaitable));
         continue;
       }
+      if (std::exchange(is_refusing, false)) spdlog::info("connections are accepted again");
       if (transport == Transport::kUnixSocket && !peer_is_same_user(socket.native_handle())) {
         spdlog::warn("a connection of another user was refused");
         continue;
       }
       add(std::make_shared<Connection>(GenericSocket(std::move(socket)), transport,
-                                       ConnectionContext{handler_, options_.refuse, workers_, options_.limits, options_.token}));
+                                       ConnectionContext{handler_, workers_, quick_workers_, options_}),
+          transport);
     }
   }
 
-  void add(std::shared_ptr<Connection> connection) {
+  void add(std::shared_ptr<Connection> connection, Transport transport) {
     std::lock_guard lock(mutex_);
-    std::erase_if(connections_, [](const std::weak_ptr<Connection>& one) { return one.expired(); });
-    if (is_stopping_ || connections_.size() >= options_.limits.connections) return;  // closes it
-    connections_.push_back(connection);
+    auto& open = transport == Transport::kTcp ? tcp_connections_ : unix_connections_;
+    std::erase_if(open, [](const std::weak_ptr<Connection>& one) { return one.expired(); });
+    const auto most = transport == Transport::kTcp ? options_.limits.tcp_connections : options_.limits.connections;
+    if (is_stopping_ || open.size() >= most) return;  // closes it
+    open.push_back(connection);
     connection->start();
   }
 
   std::vector<std::shared_ptr<Connection>> open_connections() {
     std::lock_guard lock(mutex_);
     std::vector<std::shared_ptr<Connection>> open;
-    for (const auto& one : connections_)
-      if (auto connection = one.lock()) open.push_back(std::move(connection));
+    for (const auto* list : {&unix_connections_, &tcp_connections_})
+      for (const auto& one : *list)
+        if (auto connection = one.lock()) open.push_back(std::move(connection));
     return open;
   }
 
@@ -117,39 +138,50 @@ class Server::Impl {
     boost::system::error_code ignored;
     unix_.close(ignored);
     tcp_.close(ignored);
-    signals_.cancel(ignored);
     for (const auto& connection : open_connections()) connection->finish_soon();
-    stop_timer_.expires_after(options_.limits.stop_time);
+    deadline_ = Clock::now() + options_.limits.stop_time;
     asio::co_spawn(control_, wait_for_the_last(), asio::detached);
+  }
+
+  void cancel_answers() {
+    if (std::exchange(is_cancelled_, true)) return;
+    spdlog::warn("answers still in flight are cancelled");
+    deadline_ = Clock::now() + options_.limits.cancel_time;
+    for (const auto& connection : open_connections()) connection->cancel();
   }
 
   // Looks now and then whether all have ended: a connection has no other reason to know of the server.
   asio::awaitable<void> wait_for_the_last() {
     asio::steady_timer tick(io_);
-    bool cancelled = false;
     while (!open_connections().empty()) {
-      if (!cancelled && stop_timer_.expiry() <= std::chrono::steady_clock::now()) {
-        cancelled = true;
-        spdlog::warn("answers still in flight are cancelled");
-        for (const auto& connection : open_connections()) connection->cancel();
+      if (deadline_ <= Clock::now()) {
+        if (is_cancelled_) {
+          spdlog::error("a request does not end; mlxrunnerd ends without it");
+          io_.stop();
+          co_return;
+        }
+        cancel_answers();
       }
       tick.expires_after(std::chrono::milliseconds(20));
       co_await tick.async_wait(as_tuple(use_awaitable));
     }
+    boost::system::error_code ignored;
+    signals_.cancel(ignored);
   }
 
   ServerOptions options_;
   Handler handler_;
   asio::io_context io_;
   asio::strand<asio::io_context::executor_type> control_{io_.get_executor()};  // accepting and stopping
-  WorkerPool workers_;
+  WorkerPool workers_, quick_workers_;
   asio::signal_set signals_;
   asio::local::stream_protocol::acceptor unix_;
   tcp::acceptor tcp_;
-  asio::steady_timer stop_timer_;
+  Clock::time_point deadline_;  // of the answers in flight, once it stops
+  bool is_cancelled_ = false;
   std::function<void()> stopping_;
   std::mutex mutex_;
-  std::list<std::weak_ptr<Connection>> connections_;
+  std::list<std::weak_ptr<Connection>> unix_connections_, tcp_connections_;
   bool is_stopping_ = false;
 };
 
@@ -157,12 +189,16 @@ Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Server::~Server() = default;
 
 Result<std::unique_ptr<Server>> Server::start(ServerOptions options, Handler handler) {
-  auto impl = std::make_unique<Impl>(std::move(options), std::move(handler));
-  if (auto opened = impl->open(); !opened) return fail(opened.error());
-  return std::unique_ptr<Server>(new Server(std::move(impl)));
+  try {
+    auto impl = std::make_unique<Impl>(std::move(options), std::move(handler));
+    if (auto opened = impl->open(); !opened) return fail(opened.error());
+    return std::unique_ptr<Server>(new Server(std::move(impl)));
+  } catch (const boost::system::system_error& error) {  // Asio needs descriptors of its own
+    return fail(ErrorCode::kIo, "mlxrunnerd cannot start its server: " + error.code().message() + ".");
+  }
 }
 
-void Server::run(const std::function<void()>& stopping) { impl_->run(stopping); }
+bool Server::run(const std::function<void()>& stopping) { return impl_->run(stopping); }
 void Server::stop() { impl_->stop(); }
 
 }  // namespace mlxr::daemon

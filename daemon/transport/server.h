@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <mlxrunner/result.h>
 
@@ -21,9 +22,12 @@ struct ServerLimits {
   std::chrono::seconds header_time{10};                // from the first byte of a request to the end of its head; more: 408
   std::chrono::seconds body_time{60};                  // the same for the body
   std::chrono::seconds idle_time{120};                 // between two requests of a connection
+  std::chrono::seconds stranger_time{5};               // over TCP, before the first request with a token; also for its head
   std::chrono::seconds write_time{60};                 // a reader that takes nothing for so long is gone
   std::chrono::seconds stop_time{10};                  // streams may run on for so long after stop()
-  std::size_t connections = 4096;
+  std::chrono::seconds cancel_time{10};                // and for so long after they were cancelled
+  std::size_t connections = 4096;                      // of the Unix socket
+  std::size_t tcp_connections = 512;                   // counted apart: whoever uses these up does not shut out the owner
 };
 
 // Shapes what goes wrong before a handler runs. `path` is empty when it did not arrive.
@@ -33,21 +37,25 @@ struct ServerOptions {
   int unix_listener = -1;  // a listening descriptor; the server owns it
   int port = 0;            // 0: no TCP
   std::string host = "127.0.0.1";
-  std::string token;           // what TCP requests must show
-  std::size_t workers = 1024;  // requests answered at a time
+  std::function<std::string()> token = nullptr;  // what TCP requests must show; asked at each request
+  std::vector<std::string> origins = {};         // of the web pages that may use TCP (origins.h)
+  std::size_t workers = 1024;                    // requests answered at a time
+  // Requests that never wait for a model: they have workers of their own, and are answered while all others are busy.
+  std::function<bool(const Request&)> is_quick = nullptr;
   ServerLimits limits;
   Refuse refuse;
 };
 
 class Server {
  public:
-  // Errors: kAlreadyExists (the port is taken), kIo.
+  // Errors: kAlreadyExists (the port is taken), kIo (also when descriptors are used up).
   static Result<std::unique_ptr<Server>> start(ServerOptions options, Handler handler);
   ~Server();
 
   // Serves until stop(), or SIGTERM or SIGINT, and until the answers in flight have ended or stop_time has passed and they were cancelled.
-  // `stopping` is called once when the stop begins.
-  void run(const std::function<void()>& stopping);
+  // A second signal cancels them at once, a third ends the process. `stopping` is called once when the stop begins.
+  // False when a handler did not end within cancel_time: then the server cannot be destroyed, and the process should end.
+  bool run(const std::function<void()>& stopping);
   // Any thread; returns at once.
   void stop();
 

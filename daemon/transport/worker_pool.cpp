@@ -1,22 +1,28 @@
 #include "daemon/transport/worker_pool.h"
 
+#include <system_error>
+#include <thread>
+
 namespace mlxr::daemon {
 
 WorkerPool::~WorkerPool() {
-  {
-    std::lock_guard lock(mutex_);
-    stop_ = true;
-  }
+  std::unique_lock lock(mutex_);
+  stop_ = true;
   wake_.notify_all();
-  for (auto& thread : threads_) thread.join();
+  ended_.wait(lock, [this] { return threads_ == 0; });
 }
 
 bool WorkerPool::run(std::function<void()> work) {
   std::lock_guard lock(mutex_);
   if (stop_) return false;
   if (idle_ <= queue_.size()) {  // each idle thread is spoken for
-    if (threads_.size() >= most_) return false;
-    threads_.emplace_back([this] { loop(); });
+    if (threads_ >= most_) return false;
+    try {
+      std::thread([this] { loop(); }).detach();  // the destructor waits for `threads_`
+    } catch (const std::system_error&) {
+      return false;
+    }
+    ++threads_;
     ++idle_;
   }
   queue_.push_back(std::move(work));
@@ -24,11 +30,14 @@ bool WorkerPool::run(std::function<void()> work) {
   return true;
 }
 
+std::size_t WorkerPool::threads() const {
+  std::lock_guard lock(mutex_);
+  return threads_;
+}
+
 void WorkerPool::loop() {
   std::unique_lock lock(mutex_);
-  for (;;) {
-    wake_.wait(lock, [this] { return stop_ || !queue_.empty(); });
-    if (queue_.empty()) return;
+  while (wake_.wait_for(lock, idle_time_, [this] { return stop_ || !queue_.empty(); }) && !queue_.empty()) {
     auto work = std::move(queue_.front());
     queue_.pop_front();
     --idle_;
@@ -38,6 +47,9 @@ void WorkerPool::loop() {
     lock.lock();
     ++idle_;
   }
+  --idle_;
+  --threads_;
+  ended_.notify_all();  // under the lock: the pool may be gone once it is released
 }
 
 }  // namespace mlxr::daemon

@@ -53,7 +53,7 @@ def test_tags_ps_and_show(client):
     shown = client.post("/api/show", json={"model": MODEL}).json()
     assert set(shown) == {"license", "modelfile", "parameters", "template", "details", "model_info", "capabilities", "modified_at"}
     assert set(tag["details"]) == set(loaded["details"]) == set(shown["details"]) == DETAILS
-    assert client.get("/api/version").json().keys() == {"version"}
+    assert client.get("/api/version").json().keys() == {"version", "mlxr_version"}
 
 
 def strict(type_, value):

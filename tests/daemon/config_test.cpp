@@ -2,6 +2,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
 
 namespace mlxr::daemon {
 namespace {
@@ -53,11 +57,33 @@ TEST(Config, AWrongTypeIsAnErrorWithItsLine) {
               AllOf(StartsWith("server.yaml:2: "), HasSubstr("`port`"), HasSubstr("65535"), HasSubstr("`high`")));
   EXPECT_THAT(error_of("max_queue: [1, 2]\n"), StartsWith("server.yaml:1: `max_queue` must be"));
   EXPECT_THAT(error_of("kv: 2 apples\n"), HasSubstr("`kv` must be a size"));
+  EXPECT_THAT(error_of("kv: 2G apples\n"), HasSubstr("`kv` must be a size"));
+  EXPECT_THAT(error_of("port: [1]\n"), StartsWith("server.yaml:1: `port` must be"));
   EXPECT_THAT(error_of("keep_alive: soon\n"), HasSubstr("`keep_alive` must be a duration"));
 }
 
 TEST(Config, OnlyLoopbackIsServed) {
   EXPECT_THAT(error_of("host: 0.0.0.0\n"), AllOf(StartsWith("server.yaml:1: "), HasSubstr("loopback")));
+}
+
+TEST(Config, OriginsAreAListOrText) {
+  const std::vector<std::string> both = {"http://localhost:3000", "app://obsidian.md"};
+  const auto list = parse_config("origins: [http://localhost:3000, app://obsidian.md]\n", "server.yaml");
+  ASSERT_TRUE(list) << list.error().message;
+  EXPECT_EQ(list->origins, both);
+  EXPECT_EQ(list->given[0].value, "http://localhost:3000, app://obsidian.md");
+  EXPECT_EQ(parse_config("origins: 'http://localhost:3000, app://obsidian.md'\n", "server.yaml")->origins, both);
+  EXPECT_THAT(error_of("origins: ['*']\n"), AllOf(StartsWith("server.yaml:1: "), HasSubstr("web origins")));
+  EXPECT_THAT(error_of("origins: https://example.org/page\n"), HasSubstr("`origins`"));
+}
+
+TEST(Config, AFileThatWouldNeverEndIsRefused) {
+  char name[] = "/tmp/mlxr-config-XXXXXX";
+  const std::filesystem::path folder = ::mkdtemp(name);
+  ASSERT_EQ(::mkfifo((folder / "server.yaml").c_str(), 0600), 0);
+  EXPECT_THAT(read_config(folder / "server.yaml").error().message, HasSubstr("is not a file"));
+  EXPECT_THAT(read_config(folder).error().message, HasSubstr("is not a file"));
+  std::filesystem::remove_all(folder);
 }
 
 TEST(Config, ASettingMayNotStandTwice) {

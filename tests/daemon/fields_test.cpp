@@ -14,8 +14,9 @@ constexpr Field kFields[] = {
     {.name = "model", .type = FieldType::kString, .required = true},
     {.name = "count", .type = FieldType::kInteger, .low = 1, .high = 9},
     {.name = "heat", .type = FieldType::kNumber, .low = 0},
-    unsupported("tools", "[]"),
+    unsupported("modalities", R"([["text"], "text"])"),
     unsupported("audio"),
+    advisory("user"),
 };
 
 ApiError error_of(const std::string& body) {
@@ -24,7 +25,7 @@ ApiError error_of(const std::string& body) {
 }
 
 TEST(Fields, AcceptsWhatTheTableAllows) {
-  EXPECT_EQ(error_of(R"({"model":"m","count":9,"heat":0.5,"tools":[]})").message, "no error");
+  EXPECT_EQ(error_of(R"({"model":"m","count":9,"heat":0.5,"modalities":["text"]})").message, "no error");
   EXPECT_EQ(error_of(R"({"model":"m","count":5.0})").message, "no error");
   EXPECT_EQ(error_of(R"({"model":"m","count":null,"audio":null})").message, "no error");
 }
@@ -40,8 +41,31 @@ TEST(Fields, NamesTheFieldThatIsWrong) {
 }
 
 TEST(Fields, RefusesWhatIsNotSupportedUnlessItAsksForNothing) {
-  EXPECT_EQ(error_of(R"({"model":"m","tools":[{}]})").code, "unsupported_parameter");
-  EXPECT_EQ(error_of(R"({"model":"m","audio":{}})").code, "unsupported_parameter");
+  EXPECT_EQ(error_of(R"({"model":"m","audio":{"voice":"a"}})").code, "unsupported_parameter");
+  EXPECT_THAT(error_of(R"({"model":"m","modalities":["audio"]})").message, HasSubstr(R"(except as ["text"] or "text".)"));
+  for (const auto* nothing : {"null", "false", "0", "\"\"", "[]", "{}"})
+    EXPECT_EQ(error_of(R"({"model":"m","audio":)" + std::string(nothing) + "}").message, "no error") << nothing;
+}
+
+TEST(Fields, AcceptsAHintWhateverItsValue) {
+  for (const auto* value : {"null", "\"\"", "\"ada\"", "7", "{\"a\":1}"})
+    EXPECT_EQ(error_of(R"({"model":"m","user":)" + std::string(value) + "}").message, "no error") << value;
+}
+
+TEST(Fields, WritesNumbersOut) {
+  static constexpr Field kLarge[] = {{.name = "n", .type = FieldType::kInteger, .low = 1, .high = 1e9}};
+  EXPECT_THAT(check_fields(json{{"n", -1}}, kLarge).error().message, HasSubstr("from 1 to 1000000000, not -1"));
+  static constexpr Field kOne[] = {{.name = "n", .type = FieldType::kInteger, .low = 1, .high = 1}};
+  EXPECT_THAT(check_fields(json{{"n", 2}}, kOne).error().message, HasSubstr("must be 1, not 2"));
+}
+
+TEST(Fields, LimitsAnIntegerToTheRangeOfInt) {
+  const auto limited = [](const char* text) { return get_limited_int(json::parse(text), "n"); };
+  EXPECT_EQ(limited(R"({"n":18446744073709551615})"), std::numeric_limits<int>::max());
+  EXPECT_EQ(limited(R"({"n":-9223372036854775808})"), std::numeric_limits<int>::min());
+  EXPECT_EQ(limited(R"({"n":1e12})"), std::numeric_limits<int>::max());
+  EXPECT_EQ(limited(R"({"n":5.0})"), 5);
+  EXPECT_EQ(limited(R"({"n":null})"), std::nullopt);
 }
 
 TEST(ParseObject, SaysWhereTheJsonBreaks) {
@@ -60,6 +84,14 @@ TEST(Messages, JoinsTextPartsAndLowersRoles) {
       R"([{"role":"System","content":"a"},{"role":"user","content":[{"type":"text","text":"b"},{"type":"text","text":"c"}]}])"));
   ASSERT_TRUE(messages) << messages.error().message;
   EXPECT_EQ(*messages, json::parse(R"([{"role":"system","content":"a"},{"role":"user","content":"bc"}])"));
+}
+
+TEST(Messages, WithoutContentIsAnEmptyMessage) {
+  const auto content_of = [](const char* text) { return (*read_messages(json::parse(text)))[0]["content"]; };
+  EXPECT_EQ(content_of(R"([{"role":"assistant","content":null}])"), "");
+  EXPECT_EQ(content_of(R"([{"role":"assistant","tool_calls":[]}])"), "");
+  EXPECT_EQ(content_of(R"([{"role":"system","content":""}])"), "");
+  EXPECT_EQ(read_messages(json::parse(R"([{"role":"user"}])")).error().field, "messages[0].content");
 }
 
 TEST(Messages, NamesWhatItCannotRead) {

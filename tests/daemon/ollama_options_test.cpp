@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "daemon/routes/generation.h"
+
 namespace mlxr::daemon::ollama {
 namespace {
 
@@ -37,6 +39,23 @@ TEST(Options, AWarningCannotEndItsHeader) {
   ASSERT_TRUE(options);
   EXPECT_THAT(warning_headers(options->warnings),
               ElementsAre(std::pair<std::string, std::string>("Warning", "199 mlxr \"unknown option aSet-Cookie: x\"")));
+}
+
+TEST(Options, WithoutALimitAnAnswerGoesToTheEnd) {
+  for (const int none : {0, -1, -2}) EXPECT_EQ(read_options(json{{"num_predict", none}})->request.max_tokens, -1);
+  EXPECT_EQ(read_options(json{{"num_predict", 3000000000}})->request.max_tokens, std::numeric_limits<int>::max());
+}
+
+TEST(Options, AContextBelowOneIsTheConfiguredOne) {
+  for (const int none : {0, -1}) EXPECT_EQ(read_options(json{{"num_ctx", none}})->context, 0);
+}
+
+TEST(Tools, ThoseThatNobodyCouldRunHereAreLeftOutWithAWarning) {
+  std::vector<std::string> warnings;
+  EXPECT_TRUE(read_tools(json::parse(R"({"tools":[{"type":"web_search"}]})"), warnings));
+  EXPECT_THAT(warnings, ElementsAre(HasSubstr("web_search")));
+  EXPECT_EQ(read_tools(json::parse(R"({"tools":[{"type":"web_search"},{"type":"function"}]})"), warnings).error().code, "unsupported_parameter");
+  EXPECT_EQ(read_tools(json::parse(R"({"tools":[{}]})"), warnings).error().field, "tools");
 }
 
 TEST(Options, SeedMinusOneIsRandom) {

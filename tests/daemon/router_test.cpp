@@ -42,6 +42,16 @@ TEST(Router, FindsTheRoute) {
   EXPECT_EQ(ask("GET", "/v1/models/smollm2:135m").body, "smollm2:135m");
 }
 
+TEST(Router, KnowsWhichRequestsAreQuick) {
+  const auto nothing = [](const Request&, const std::string&, Responder&) {};
+  Router router;
+  router.add_quick("GET", "/api/ps", nothing);
+  router.add("POST", "/api/chat", nothing);
+  EXPECT_TRUE(router.is_quick({.method = "GET", .path = "/api/ps"}));
+  EXPECT_FALSE(router.is_quick({.method = "POST", .path = "/api/chat"}));
+  EXPECT_TRUE(router.is_quick({.method = "GET", .path = "/nothing/here"}));
+}
+
 TEST(Router, AWrongMethodIsToldTheRightOne) {
   const auto response = ask("GET", "/v1/completions");
   EXPECT_EQ(response.status, 405);

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <future>
+#include <thread>
 
 namespace mlxr::daemon {
 namespace {
@@ -27,6 +28,19 @@ TEST(WorkerPool, RefusesMoreThanItsThreads) {
   ASSERT_TRUE(pool.run([wait] { wait.wait(); }));
   EXPECT_FALSE(pool.run([] {}));
   go.set_value();
+}
+
+TEST(WorkerPool, ThreadsThatStayIdleEnd) {
+  WorkerPool pool(8, std::chrono::milliseconds(1));
+  std::promise<void> done;
+  ASSERT_TRUE(pool.run([&] { done.set_value(); }));
+  done.get_future().wait();
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (pool.threads() > 0 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+  EXPECT_EQ(pool.threads(), 0u);
+  std::promise<void> again;
+  ASSERT_TRUE(pool.run([&] { again.set_value(); }));
+  again.get_future().wait();
 }
 
 TEST(WorkerPool, EndsWhatIsQueuedBeforeItGoes) {

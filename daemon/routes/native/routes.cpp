@@ -87,9 +87,9 @@ void add_routes(Router& router, ModelHost& host, DaemonInfo info) {
     const json failed{{"status", "error"}, {"error", body.error().message}};
     out.respond({.status = body.error().status, .body = dump(failed)});
   });
-  router.add("GET", "/mlxr/status",
+  router.add_quick("GET", "/mlxr/status",
              [&host, info](const Request&, const std::string&, Responder& out) { out.respond({.body = dump(status(host, info))}); });
-  router.add("POST", "/mlxr/shutdown", [info](const Request&, const std::string&, Responder& out) {
+  router.add_quick("POST", "/mlxr/shutdown", [info](const Request&, const std::string&, Responder& out) {
     out.respond({.body = dump({{"status", "stopping"}})});
     info.stop();
   });

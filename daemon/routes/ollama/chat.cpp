@@ -8,7 +8,7 @@ namespace {
 const std::vector<Field>& fields() {
   static const auto all = with_common_fields({
       {.name = "messages", .type = FieldType::kArray},
-      unsupported("tools", "[]"),
+      {.name = "tools"},
   });
   return all;
 }

@@ -10,11 +10,11 @@ std::vector<Field> with_common_fields(std::initializer_list<Field> own) {
       {.name = "options", .type = FieldType::kObject},
       {.name = "logprobs", .type = FieldType::kBoolean},
       {.name = "top_logprobs", .type = FieldType::kInteger, .low = 0, .high = 20},
-      unsupported("format", "\"\""),
-      unsupported("think", "false"),
-      unsupported("truncate", "false"),  // prompts are never cut
-      unsupported("shift", "false"),
-      unsupported("_debug_render_only", "false"),
+      unsupported("format"),
+      unsupported("think"),
+      advisory("truncate"),  // these two permit to cut a prompt, and MLXR never does
+      advisory("shift"),
+      unsupported("_debug_render_only"),
   };
   fields.insert(fields.end(), own);
   return fields;
@@ -29,6 +29,7 @@ ApiResult<Call> read_call(const Request& request, std::span<const Field> fields)
   if (!options) return std::unexpected(options.error());
   const auto keep_alive = read_keep_alive(*body);
   if (!keep_alive) return std::unexpected(keep_alive.error());
+  if (auto tools = read_tools(*body, options->warnings); !tools) return std::unexpected(tools.error());
   const auto top_logprobs = read_logprobs(*body);
   if (!top_logprobs) return std::unexpected(top_logprobs.error());
   options->request.top_logprobs = *top_logprobs;

@@ -10,9 +10,9 @@ const std::vector<Field>& fields() {
       {.name = "system", .type = FieldType::kString},
       {.name = "context", .type = FieldType::kArray},
       {.name = "raw", .type = FieldType::kBoolean},
-      unsupported("suffix", "\"\""),
-      unsupported("template", "\"\""),  // the model's own is used; raw sends a prompt as it is
-      unsupported("images", "[]"),
+      unsupported("suffix"),
+      unsupported("template"),  // the model's own is used; raw sends a prompt as it is
+      unsupported("images"),
   });
   return all;
 }
@@ -55,7 +55,7 @@ ApiResult<void> handle(ModelHost& host, const Request& request, Responder& out) 
   if (!call) return std::unexpected(call.error());
   const auto& body = call->body;
   const bool raw = get<bool>(body, "raw").value_or(false);
-  if (raw && (body.contains("system") || body.contains("context")))
+  if (raw && !(is_empty_value(body.value("system", json())) && is_empty_value(body.value("context", json()))))
     return std::unexpected(ApiError{.message = "\"raw\" sends the prompt as it is: \"system\" and \"context\" cannot be used with it.",
                                     .field = "raw",
                                     .code = "invalid_value"});

@@ -75,10 +75,10 @@ Result<std::string> chat_template_of(ModelHost& host, const store::ModelRecord& 
 ApiResult<json> show(ModelHost& host, const Request& request) {
   static constexpr Field kFields[] = {{.name = "model", .type = FieldType::kString},
                                       {.name = "name", .type = FieldType::kString},
-                                      unsupported("verbose", "false"),
-                                      unsupported("system", "\"\""),
-                                      unsupported("template", "\"\""),
-                                      unsupported("options", "{}")};
+                                      unsupported("verbose"),
+                                      unsupported("system"),
+                                      unsupported("template"),
+                                      unsupported("options")};
   const auto named = read_named(request, kFields);
   if (!named) return std::unexpected(named.error());
   const bool is_path = named->model.starts_with('/') && request.transport == Transport::kUnixSocket;
@@ -113,8 +113,8 @@ ApiResult<void> remove(ModelHost& host, const Request& request) {
 }  // namespace
 
 void add_model_routes(Router& router, ModelHost& host) {
-  router.add("GET", "/api/tags", [&host](const Request&, const std::string&, Responder& out) { tags(host, out); });
-  router.add("GET", "/api/ps", [&host](const Request&, const std::string&, Responder& out) { ps(host, out); });
+  router.add_quick("GET", "/api/tags", [&host](const Request&, const std::string&, Responder& out) { tags(host, out); });
+  router.add_quick("GET", "/api/ps", [&host](const Request&, const std::string&, Responder& out) { ps(host, out); });
   router.add("POST", "/api/show", [&host](const Request& request, const std::string&, Responder& out) {
     const auto body = show(host, request);
     out.respond(body ? Response{.body = dump(*body)} : ollama_error(body.error()));

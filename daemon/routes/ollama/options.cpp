@@ -7,18 +7,18 @@ namespace {
 
 constexpr Field kFields[] = {
     {.name = "temperature", .type = FieldType::kNumber, .low = 0, .high = 100},
-    {.name = "top_k", .type = FieldType::kInteger, .low = 0, .high = 1e6},
+    {.name = "top_k", .type = FieldType::kInteger, .low = -1},
     {.name = "top_p", .type = FieldType::kNumber, .low = 0, .high = 1},
     {.name = "min_p", .type = FieldType::kNumber, .low = 0, .high = 1},
     {.name = "typical_p", .type = FieldType::kNumber},
     {.name = "repeat_penalty", .type = FieldType::kNumber, .low = 0.01, .high = 100},
-    {.name = "repeat_last_n", .type = FieldType::kInteger, .low = -1, .high = 1e9},
+    {.name = "repeat_last_n", .type = FieldType::kInteger, .low = -1},
     {.name = "presence_penalty", .type = FieldType::kNumber, .low = -100, .high = 100},
     {.name = "frequency_penalty", .type = FieldType::kNumber, .low = -100, .high = 100},
-    {.name = "seed", .type = FieldType::kInteger, .low = -9.2e18, .high = 9.2e18},
-    {.name = "num_predict", .type = FieldType::kInteger, .low = -2, .high = 1e9},
-    {.name = "num_ctx", .type = FieldType::kInteger, .low = 1, .high = 1e9},
-    {.name = "stop", .type = FieldType::kArray},
+    {.name = "seed", .type = FieldType::kInteger},
+    {.name = "num_predict", .type = FieldType::kInteger, .low = -2},
+    {.name = "num_ctx", .type = FieldType::kInteger, .low = -1},
+    {.name = "stop"},
     // How Ollama places a model on a machine: MLXR decides that itself. Their types are checked all the same.
     {.name = "num_keep", .type = FieldType::kInteger},
     {.name = "num_batch", .type = FieldType::kInteger},
@@ -44,10 +44,7 @@ ApiResult<Options> read_options(const json& options) {
   auto known = json::object();
   for (const auto& [name, value] : options.items()) {
     if (std::ranges::find(kFields, std::string_view(name), &Field::name) == std::end(kFields)) {
-      // Quotes and control characters would end the header's own quotes, or the header.
-      std::string shown = name.substr(0, 64);
-      std::erase_if(shown, [](unsigned char c) { return c < 0x20 || c >= 0x7f || c == '"' || c == '\\'; });
-      result.warnings.push_back("unknown option " + shown);
+      result.warnings.push_back("unknown option " + name);
       continue;
     }
     if (std::ranges::find(kWithoutEffect, std::string_view(name)) != std::end(kWithoutEffect))
@@ -61,18 +58,19 @@ ApiResult<Options> read_options(const json& options) {
 
   auto& sampling = result.request.sampling;  // the engine's defaults are Ollama's
   sampling.temperature = get<float>(known, "temperature").value_or(sampling.temperature);
-  sampling.top_k = get<int>(known, "top_k").value_or(sampling.top_k);
+  sampling.top_k = std::max(0, get_limited_int(known, "top_k").value_or(sampling.top_k));
   sampling.top_p = get<float>(known, "top_p").value_or(sampling.top_p);
   sampling.min_p = get<float>(known, "min_p").value_or(sampling.min_p);
   sampling.repeat_penalty = get<float>(known, "repeat_penalty").value_or(sampling.repeat_penalty);
-  sampling.repeat_last_n = get<int>(known, "repeat_last_n").value_or(sampling.repeat_last_n);
+  sampling.repeat_last_n = get_limited_int(known, "repeat_last_n").value_or(sampling.repeat_last_n);
   sampling.presence_penalty = get<float>(known, "presence_penalty").value_or(0.0f);
   sampling.frequency_penalty = get<float>(known, "frequency_penalty").value_or(0.0f);
-  if (const auto seed = get<std::int64_t>(known, "seed"); seed && *seed != -1) sampling.seed = static_cast<std::uint64_t>(*seed);
-  // -1 and -2 both mean: until the model ends or the context is full.
-  result.request.max_tokens = std::max(-1, get<int>(known, "num_predict").value_or(-1));
-  result.context = get<int>(known, "num_ctx").value_or(0);
-  auto stop = read_stop(known.value("stop", json(nullptr)), "stop", 16);
+  sampling.seed = read_seed(known);
+  // Ollama's rule: 0 and less mean no limit.
+  const int num_predict = get_limited_int(known, "num_predict").value_or(-1);
+  result.request.max_tokens = num_predict > 0 ? num_predict : -1;
+  result.context = std::max(0, get_limited_int(known, "num_ctx").value_or(0));
+  auto stop = read_stop(known.value("stop", json(nullptr)), "stop");
   if (!stop) return std::unexpected(stop.error());
   result.request.stop = std::move(*stop);
   return result;
@@ -88,21 +86,6 @@ ApiResult<std::optional<Duration>> read_keep_alive(const json& body) {
                                     .field = "keep_alive",
                                     .code = "invalid_value"});
   return duration;
-}
-
-ApiResult<int> read_logprobs(const json& body) {
-  const bool wanted = get<bool>(body, "logprobs").value_or(false);
-  const int top = get<int>(body, "top_logprobs").value_or(0);
-  if (top > 0 && !wanted)
-    return std::unexpected(
-        ApiError{.message = "\"top_logprobs\" needs \"logprobs\": true.", .field = "top_logprobs", .code = "invalid_value"});
-  return wanted ? top : -1;
-}
-
-Headers warning_headers(const std::vector<std::string>& warnings) {
-  Headers headers;
-  for (const auto& warning : warnings) headers.emplace_back("Warning", "199 mlxr \"" + warning + "\"");
-  return headers;
 }
 
 }  // namespace mlxr::daemon::ollama

@@ -11,9 +11,9 @@ constexpr Field kFields[] = {
     {.name = "name", .type = FieldType::kString},  // the older name of `model`
     {.name = "stream", .type = FieldType::kBoolean},
     {.name = "accept_license", .type = FieldType::kBoolean},  // MLXR's own
-    unsupported("insecure", "false"),
-    unsupported("username", "\"\""),
-    unsupported("password", "\"\""),
+    unsupported("insecure"),
+    unsupported("username"),
+    unsupported("password"),
 };
 
 json progress_json(const store::Progress& progress) {

@@ -3,14 +3,21 @@
 #include "platform/version.h"
 
 namespace mlxr::daemon::ollama {
+namespace {
+
+// The Ollama release whose API these routes speak. Clients compare it with the least that they need.
+constexpr char kOllamaVersion[] = "0.22.0";
+
+}  // namespace
 
 void add_routes(Router& router, ModelHost& host) {
   // The words that clients look for to know whom they talk to.
-  router.add("GET", "/", [](const Request&, const std::string&, Responder& out) {
+  router.add_quick("GET", "/", [](const Request&, const std::string&, Responder& out) {
     out.respond({.content_type = "text/plain; charset=utf-8", .body = "Ollama is running"});
   });
-  router.add("GET", "/api/version",
-             [](const Request&, const std::string&, Responder& out) { out.respond({.body = dump({{"version", kVersion}})}); });
+  router.add_quick("GET", "/api/version", [](const Request&, const std::string&, Responder& out) {
+    out.respond({.body = dump({{"version", kOllamaVersion}, {"mlxr_version", kVersion}})});
+  });
   router.add("POST", "/api/generate",
              [&host](const Request& request, const std::string&, Responder& out) { generate(host, request, out); });
   router.add("POST", "/api/chat", [&host](const Request& request, const std::string&, Responder& out) { chat(host, request, out); });

@@ -70,7 +70,11 @@ void answer_whole(const Delivery& to, Reply& reply, Responder& out) {
 }  // namespace
 
 void answer(ModelHost& host, const ModelHost::Lease& lease, Call call, const Piece& piece, Responder& out) {
-  auto reply = host.engine().submit(lease.model(), call.options.request);
+  auto& [request, asked, warnings] = call.options;
+  if (const int context = lease.model()->info().context_length; asked > context)
+    warnings.push_back("num_ctx is limited to " + std::to_string(context) + " tokens, the context of this model here");
+  limit_max_tokens(request, *lease.model(), warnings);
+  auto reply = host.engine().submit(lease.model(), request);
   if (!reply) return out.respond(ollama_error(to_api_error(reply.error())));
   const Delivery to{lease, call, piece};
   if (call.stream) return answer_stream(to, *reply, out);

@@ -8,38 +8,28 @@ namespace {
 const std::vector<Field>& fields() {
   static const auto all = with_common_fields({
       {.name = "messages", .type = FieldType::kArray, .required = true},
-      {.name = "max_completion_tokens", .type = FieldType::kInteger, .low = 1, .high = 1e9},
       {.name = "logprobs", .type = FieldType::kBoolean},
       {.name = "top_logprobs", .type = FieldType::kInteger, .low = 0, .high = 20},
-      unsupported("response_format", R"({"type":"text"})"),
-      unsupported("tools", "[]"),
-      unsupported("tool_choice", "\"none\""),
-      unsupported("parallel_tool_calls"),
-      unsupported("functions", "[]"),
-      unsupported("function_call", "\"none\""),
-      unsupported("modalities", R"(["text"])"),
-      unsupported("store", "false"),
-      unsupported("service_tier", "\"auto\""),
+      {.name = "tools"},
+      unsupported("response_format", R"([{"type": "text"}])"),
+      unsupported("tool_choice", R"(["none", "auto"])"),
+      unsupported("functions"),
+      unsupported("function_call", R"(["none", "auto"])"),
+      unsupported("modalities", R"([["text"]])"),
+      unsupported("store"),
       unsupported("audio"),
-      unsupported("metadata", "{}"),
-      unsupported("prediction"),
-      unsupported("prompt_cache_key"),
-      unsupported("prompt_cache_retention"),
-      unsupported("reasoning_effort", "\"none\""),
-      unsupported("safety_identifier"),
-      unsupported("verbosity"),
+      unsupported("reasoning_effort", R"(["none"])"),
       unsupported("web_search_options"),
+      advisory("metadata"),
+      advisory("parallel_tool_calls"),
+      advisory("prediction"),
+      advisory("prompt_cache_key"),
+      advisory("prompt_cache_retention"),
+      advisory("safety_identifier"),
+      advisory("service_tier"),
+      advisory("verbosity"),
   });
   return all;
-}
-
-ApiResult<int> read_logprobs(const json& body) {
-  const bool wanted = get<bool>(body, "logprobs").value_or(false);
-  const auto top = get<int>(body, "top_logprobs");
-  if (top && !wanted)
-    return std::unexpected(
-        ApiError{.message = "\"top_logprobs\" needs \"logprobs\": true.", .field = "top_logprobs", .code = "invalid_value"});
-  return wanted ? top.value_or(0) : -1;
 }
 
 Shape shape_of(const std::string& model, bool with_logprobs) {
@@ -70,6 +60,7 @@ Shape shape_of(const std::string& model, bool with_logprobs) {
 ApiResult<void> handle(ModelHost& host, const Request& request, Responder& out) {
   auto call = read_call(request, fields());
   if (!call) return std::unexpected(call.error());
+  if (auto tools = read_tools(call->body, call->warnings); !tools) return std::unexpected(tools.error());
   const auto top_logprobs = read_logprobs(call->body);
   if (!top_logprobs) return std::unexpected(top_logprobs.error());
   call->request.top_logprobs = *top_logprobs;

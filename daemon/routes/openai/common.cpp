@@ -24,23 +24,30 @@ std::vector<Field> with_common_fields(std::initializer_list<Field> own) {
       {.name = "model", .type = FieldType::kString, .required = true},
       {.name = "stream", .type = FieldType::kBoolean},
       {.name = "stream_options", .type = FieldType::kObject},
-      {.name = "max_tokens", .type = FieldType::kInteger, .low = 1, .high = 1e9},
+      {.name = "max_tokens", .type = FieldType::kInteger, .low = -1},  // -1: no limit
+      {.name = "max_completion_tokens", .type = FieldType::kInteger, .low = -1},
       {.name = "temperature", .type = FieldType::kNumber, .low = 0, .high = 2},
       {.name = "top_p", .type = FieldType::kNumber, .low = 0, .high = 1},
       {.name = "presence_penalty", .type = FieldType::kNumber, .low = -2, .high = 2},
       {.name = "frequency_penalty", .type = FieldType::kNumber, .low = -2, .high = 2},
-      {.name = "seed", .type = FieldType::kInteger, .low = -9.2e18, .high = 9.2e18},
+      {.name = "seed", .type = FieldType::kInteger},
       {.name = "stop"},
-      {.name = "ignore_eos", .type = FieldType::kBoolean},  // of vLLM and llama-server, not of OpenAI: for measurements
-      unsupported("n", "1"),
-      unsupported("logit_bias", "{}"),
-      unsupported("user"),
+      {.name = "n", .type = FieldType::kInteger, .low = 1, .high = 1},
+      // Not OpenAI's; other local runners have them.
+      {.name = "top_k", .type = FieldType::kInteger, .low = -1},
+      {.name = "min_p", .type = FieldType::kNumber, .low = 0, .high = 1},
+      {.name = "repeat_penalty", .type = FieldType::kNumber, .low = 0.01, .high = 100},
+      {.name = "repetition_penalty", .type = FieldType::kNumber, .low = 0.01, .high = 100},
+      {.name = "ignore_eos", .type = FieldType::kBoolean},
+      advisory("cache_prompt"),
+      advisory("user"),
+      unsupported("logit_bias"),
   };
   fields.insert(fields.end(), own);
   return fields;
 }
 
-ApiResult<Call> read_call(const Request& http, std::span<const Field> fields) {
+ApiResult<Call> read_call(const Request& http, std::span<const Field> fields, int default_max_tokens) {
   auto parsed = parse_object(http.body);
   if (!parsed) return std::unexpected(parsed.error());
   if (auto checked = check_fields(*parsed, fields); !checked) return std::unexpected(checked.error());
@@ -55,9 +62,16 @@ ApiResult<Call> read_call(const Request& http, std::span<const Field> fields) {
   sampling.top_p = get<float>(body, "top_p").value_or(sampling.top_p);
   sampling.presence_penalty = get<float>(body, "presence_penalty").value_or(0.0f);
   sampling.frequency_penalty = get<float>(body, "frequency_penalty").value_or(0.0f);
-  if (const auto seed = get<std::int64_t>(body, "seed")) sampling.seed = static_cast<std::uint64_t>(*seed);
-  request.max_tokens = get<int>(body, "max_completion_tokens").value_or(get<int>(body, "max_tokens").value_or(-1));
-  auto stop = read_stop(body.value("stop", json(nullptr)), "stop", 4);
+  sampling.seed = read_seed(body);
+  sampling.top_k = std::max(0, get_limited_int(body, "top_k").value_or(sampling.top_k));
+  sampling.min_p = get<float>(body, "min_p").value_or(sampling.min_p);
+  sampling.repeat_penalty =
+      get<float>(body, "repeat_penalty").value_or(get<float>(body, "repetition_penalty").value_or(sampling.repeat_penalty));
+  if (auto limit = get_limited_int(body, "max_completion_tokens"); limit || (limit = get_limited_int(body, "max_tokens")))
+    request.max_tokens = *limit;
+  else
+    request.max_tokens = default_max_tokens;
+  auto stop = read_stop(body.value("stop", json(nullptr)), "stop");
   if (!stop) return std::unexpected(stop.error());
   request.stop = std::move(*stop);
   request.ignore_end = get<bool>(body, "ignore_eos").value_or(false);
@@ -65,11 +79,9 @@ ApiResult<Call> read_call(const Request& http, std::span<const Field> fields) {
   call.stream = get<bool>(body, "stream").value_or(false);
   if (const auto stream_options = get<json>(body, "stream_options")) {
     static constexpr Field kFields[] = {{.name = "include_usage", .type = FieldType::kBoolean},
-                                        unsupported("include_obfuscation", "false")};
+                                        advisory("include_obfuscation")};
     if (auto checked = check_fields(*stream_options, kFields, "stream_options."); !checked) return std::unexpected(checked.error());
-    if (!call.stream)
-      return std::unexpected(
-          ApiError{.message = "\"stream_options\" is only for \"stream\": true.", .field = "stream_options", .code = "invalid_value"});
+    // Without a stream there is nothing to choose: a whole answer always has its usage.
     call.include_usage = get<bool>(*stream_options, "include_usage").value_or(false);
   }
   return call;
@@ -104,17 +116,17 @@ std::string sse_event(std::string_view data) { return "data: " + std::string(dat
 
 namespace {
 
-void answer_whole(Reply& reply, const Shape& shape, Responder& out) {
+void answer_whole(Reply& reply, const Shape& shape, const Headers& headers, Responder& out) {
   const auto answer = collect(reply, out);
   if (!answer) return out.respond(openai_error(to_api_error(answer.error())));
   auto body = shape.envelope;
   body["choices"] = json::array({shape.whole(*answer)});
   body["usage"] = usage_json(answer->usage);
-  out.respond({.body = dump(body)});
+  out.respond({.body = dump(body), .headers = headers});
 }
 
-void answer_stream(Reply& reply, bool include_usage, const Shape& shape, Responder& out) {
-  if (!out.start({.content_type = "text/event-stream; charset=utf-8"})) return;
+void answer_stream(Reply& reply, bool include_usage, const Shape& shape, const Headers& headers, Responder& out) {
+  if (!out.start({.content_type = "text/event-stream; charset=utf-8", .headers = headers})) return;
   auto envelope = shape.envelope;
   envelope["object"] = shape.stream_object;
   const auto send = [&](json choices, json usage) {
@@ -145,10 +157,12 @@ void answer_stream(Reply& reply, bool include_usage, const Shape& shape, Respond
 }  // namespace
 
 void answer(ModelHost& host, const ModelHost::Lease& lease, Call call, const Shape& shape, Responder& out) {
+  limit_max_tokens(call.request, *lease.model(), call.warnings);
   auto reply = host.engine().submit(lease.model(), std::move(call.request));
   if (!reply) return out.respond(openai_error(to_api_error(reply.error())));
-  if (call.stream) return answer_stream(*reply, call.include_usage, shape, out);
-  answer_whole(*reply, shape, out);
+  const auto headers = warning_headers(call.warnings);
+  if (call.stream) return answer_stream(*reply, call.include_usage, shape, headers, out);
+  answer_whole(*reply, shape, headers, out);
 }
 
 }  // namespace mlxr::daemon::openai

@@ -23,8 +23,10 @@ struct Call {
   mlxr::Request request;  // sampling, max_tokens and stop; without the prompt
   bool stream = false;
   bool include_usage = false;
+  std::vector<std::string> warnings = {};  // for the client, in Warning headers
 };
-ApiResult<Call> read_call(const Request& request, std::span<const Field> fields);
+// `default_max_tokens` holds where the request has no limit; -1: until the model ends or the context is full.
+ApiResult<Call> read_call(const Request& request, std::span<const Field> fields, int default_max_tokens = -1);
 
 ApiError model_error(const Error& error);  // 404 with OpenAI's code "model_not_found"
 json usage_json(const Usage& usage);

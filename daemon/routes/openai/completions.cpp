@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <functional>
+
 #include "daemon/routes/openai/common.h"
 #include "daemon/routes/openai/openai.h"
 
@@ -11,7 +14,7 @@ const std::vector<Field>& fields() {
       {.name = "prompt", .required = true},
       {.name = "echo", .type = FieldType::kBoolean},
       {.name = "logprobs", .type = FieldType::kInteger, .low = 0, .high = 5},
-      unsupported("best_of", "1"),
+      {.name = "best_of", .type = FieldType::kInteger, .low = 1, .high = 1},
       unsupported("suffix"),
   });
   return all;
@@ -38,7 +41,12 @@ ApiResult<std::vector<TokenId>> read_prompt(const json& prompt, const Model& mod
   return tokens;
 }
 
-// Completions have a shape of their own: parallel arrays. Offsets count from the beginning of the text that is returned.
+bool continues_a_character(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) == 0x80; }
+
+std::size_t characters_in(std::string_view utf8) { return static_cast<std::size_t>(std::ranges::count_if(utf8, std::not_fn(continues_a_character))); }
+
+// Completions have a shape of their own: parallel arrays. An offset counts the characters (code points) of the returned text before its
+// token; a token that begins inside a character has that character's offset.
 class LogprobArrays {
  public:
   explicit LogprobArrays(bool wanted, std::size_t offset) : wanted_(wanted), offset_(offset) {}
@@ -53,8 +61,9 @@ class LogprobArrays {
       json top = json::object();
       for (const auto& other : token.top) top[other.bytes] = other.logprob;
       value["top_logprobs"].push_back(std::move(top));
-      value["text_offset"].push_back(offset_);
-      offset_ += token.bytes.size();
+      const bool inside = offset_ > 0 && !token.bytes.empty() && continues_a_character(token.bytes[0]);
+      value["text_offset"].push_back(offset_ - (inside ? 1 : 0));
+      offset_ += characters_in(token.bytes);
     }
     return value;
   }
@@ -65,7 +74,7 @@ class LogprobArrays {
 };
 
 Shape shape_of(const std::string& model, bool with_logprobs, const std::string& echo) {
-  auto arrays = std::make_shared<LogprobArrays>(with_logprobs, echo.size());
+  auto arrays = std::make_shared<LogprobArrays>(with_logprobs, characters_in(echo));
   auto unsent = std::make_shared<std::string>(echo);  // goes before the first text
   const auto choice = [arrays](const std::string& text, const std::vector<TokenLogprob>& tokens, json finish) {
     return json{{"index", 0}, {"text", text}, {"logprobs", arrays->take(tokens)}, {"finish_reason", std::move(finish)}};
@@ -82,9 +91,8 @@ Shape shape_of(const std::string& model, bool with_logprobs, const std::string& 
 }
 
 ApiResult<void> handle(ModelHost& host, const Request& request, Responder& out) {
-  auto call = read_call(request, fields());
+  auto call = read_call(request, fields(), kDefaultMaxTokens);
   if (!call) return std::unexpected(call.error());
-  if (call->request.max_tokens < 0) call->request.max_tokens = kDefaultMaxTokens;
   call->request.top_logprobs = get<int>(call->body, "logprobs").value_or(-1);
 
   const auto lease = host.acquire(call->model, call->acquire);

@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <limits>
 
 namespace mlxr::daemon {
 
@@ -37,7 +38,9 @@ Result<std::unique_ptr<ModelHost::Lease>> ModelHost::acquire(const std::string& 
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [&] { return !loading_.contains(key); });
   auto found = entries_.find(key);
-  const int context = options.context != 0 ? options.context : options_.context;
+  const auto trained = static_cast<int>(std::min<std::uint64_t>(record->context_length, std::numeric_limits<int>::max()));
+  const int wish = options.context != 0 ? options.context : options_.context;
+  const int context = trained == 0 ? wish : std::min(wish, trained);
   const bool fits = found != entries_.end() && found->second.context == context;
   if (!fits) {
     loading_.insert(key);

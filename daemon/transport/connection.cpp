@@ -180,7 +180,10 @@ Connection::Awaitable<bool> Connection::serve_one() {
   parser.header_limit(context_.options.limits.header_bytes);
   parser.body_limit(context_.options.limits.body_bytes);
   extra_headers_.clear();
-  if (!co_await read_head(parser) || !co_await check_head(parser) || !co_await read_body(parser)) co_return false;
+  // One by one: GCC 12 awaits what follows || although the first operand has decided.
+  if (!co_await read_head(parser)) co_return false;
+  if (!co_await check_head(parser)) co_return false;
+  if (!co_await read_body(parser)) co_return false;
   const auto& head = parser.get();
 
   Request request;
@@ -261,8 +264,9 @@ Connection::Awaitable<bool> Connection::read_head(Parser& parser) {
 
 Connection::Awaitable<bool> Connection::read_body(Parser& parser) {
   if (parser.is_done()) co_return true;
-  if (boost::beast::iequals(parser.get()[http::field::expect], "100-continue") && !co_await write_all("HTTP/1.1 100 Continue\r\n\r\n"))
-    co_return false;
+  if (boost::beast::iequals(parser.get()[http::field::expect], "100-continue")) {
+    if (!co_await write_all("HTTP/1.1 100 Continue\r\n\r\n")) co_return false;
+  }
   auto done = co_await (http::async_read(socket_, buffer_, parser, as_tuple(use_awaitable)) || sleep_for(context_.options.limits.body_time));
   if (done.index() == 1) {
     co_await refuse(parser, 408, "The body of the request did not arrive in time.");

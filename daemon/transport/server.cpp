@@ -80,6 +80,7 @@ class Server::Impl {
     };
     if (!co_await signalled()) co_return;
     begin_stop();
+    if (has_ended_) co_return;
     if (!co_await signalled()) co_return;
     cancel_answers();
     boost::system::error_code ignored;
@@ -165,6 +166,7 @@ class Server::Impl {
       tick.expires_after(std::chrono::milliseconds(20));
       co_await tick.async_wait(as_tuple(use_awaitable));
     }
+    has_ended_ = true;
     boost::system::error_code ignored;
     signals_.cancel(ignored);
   }
@@ -179,6 +181,7 @@ class Server::Impl {
   tcp::acceptor tcp_;
   Clock::time_point deadline_;  // of the answers in flight, once it stops
   bool is_cancelled_ = false;
+  bool has_ended_ = false;
   std::function<void()> stopping_;
   std::mutex mutex_;
   std::list<std::weak_ptr<Connection>> unix_connections_, tcp_connections_;

@@ -25,7 +25,7 @@ OPENAI = {
 }  # fmt: skip
 ROUTES = {
     "/v1/chat/completions": (
-        {"messages": MESSAGES, "max_tokens": 1},
+        {"messages": MESSAGES, "max_tokens": 1, "stop": [*"aeiou"]},
         {**OPENAI, "logprobs": ([False], ["", [], {}, 0]), "top_logprobs": ([0], ["", [], {}, False, 1]), "tools": (EMPTY, [[{"type": "function"}], "a"]),
          "response_format": ([*EMPTY, {"type": "text"}], [{"type": "json_object"}]), "tool_choice": ([*EMPTY, "none", "auto"], ["required"]),
          "functions": (EMPTY, [[{"name": "f"}]]), "function_call": ([*EMPTY, "none", "auto"], [{"name": "f"}]), "modalities": ([*EMPTY, ["text"]], [["audio"]]),
@@ -35,7 +35,7 @@ ROUTES = {
          "safety_identifier": ([*EMPTY, "a"], []), "service_tier": ([*EMPTY, "auto", "default", "flex"], []), "verbosity": ([*EMPTY, "medium"], [])},
     ),
     "/v1/completions": (
-        {"prompt": "Hi", "max_tokens": 1},
+        {"prompt": "Hi", "max_tokens": 1, "stop": [*"aeiou"]},
         {**OPENAI, "echo": ([False], ["", [], {}, 0]), "logprobs": ([0], ["", [], {}, False]), "best_of": ([1], ["", [], {}, 0, False, 2]), "suffix": (EMPTY, ["b"])},
     ),
 }  # fmt: skip

@@ -18,6 +18,7 @@
 namespace mlxr {
 namespace {
 
+constexpr std::size_t kMaxStops = 256;
 constexpr int kMaxTopLogprobs = 20;
 
 // Of this process: a pack that was refused once is likely to be refused again, and somebody should see it.

@@ -25,6 +25,9 @@ struct Answer {
 Result<Usage> drain(Reply& reply, Responder& out, const std::function<bool(const Event&)>& on_event);
 Result<Answer> collect(Reply& reply, Responder& out);
 
+// The engine's limit of stop strings.
+inline constexpr std::size_t kMaxStops = 256;
+
 // "stop" as a string or an array of strings. Empty strings stop nothing and are left out.
 ApiResult<std::vector<std::string>> read_stop(const json& value, std::string_view name);
 

@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "daemon/routes/generation.h"
 #include "daemon/routes/openai/common.h"
 
 namespace mlxr::daemon::openai {

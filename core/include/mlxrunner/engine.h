@@ -62,14 +62,11 @@ struct Sampling {
   std::optional<std::uint64_t> seed;  // same seed, same prompt, same options: same text; absent: drawn from the system
 };
 
-// Stop strings of one request.
-inline constexpr std::size_t kMaxStops = 256;
-
 struct Request {
   std::vector<TokenId> prompt;  // at least one token
   int max_tokens = -1;          // -1: until the model ends or the context is full
   Sampling sampling;
-  std::vector<std::string> stop;  // the text ends before the first of these; at most kMaxStops, none empty
+  std::vector<std::string> stop;  // the text ends before the first of these; at most 16, none empty
   int top_logprobs = -1;          // -1: none; 0: of the chosen token; n: also of the n most likely, at most 20
   bool ignore_end = false;        // go on when the model ends its answer (benchmarks)
 };

@@ -14,10 +14,10 @@
 namespace mlxr::daemon {
 
 struct Config {
-  int port = 0;                    // TCP port; 0: no TCP
-  std::string host = "127.0.0.1";  // a loopback address
+  int port = 0;                      // TCP port; 0: no TCP
+  std::string host = "127.0.0.1";    // a loopback address
   std::vector<std::string> origins;  // web origins that may use TCP (origins.h)
-  std::filesystem::path uds;       // the Unix socket; empty: platform::Paths::socket
+  std::filesystem::path uds;         // the Unix socket; empty: platform::Paths::socket
   int max_batch_tokens = 512;
   int target_latency_ms = 0;
   int max_queue = 512;

@@ -109,7 +109,8 @@ void check_daemon(const platform::Paths& paths, Findings& findings) {
   }
   Client client(paths.socket);
   auto version = client.get("/api/version");
-  findings.push_back({"daemon", Verdict::kGood, "answers, version " + (version ? version->value("mlxr_version", "unknown") : "unknown"), ""});
+  findings.push_back(
+      {"daemon", Verdict::kGood, "answers, version " + (version ? version->value("mlxr_version", "unknown") : "unknown"), ""});
   auto status = client.get("/mlxr/status");
   if (status) {
     findings.push_back(kernel_finding(*status));

@@ -70,9 +70,9 @@ ApiResult<void> check_range(const json& value, const Field& field, const std::st
   const bool has_low = field.low != std::numeric_limits<double>::lowest();
   const bool has_high = field.high != std::numeric_limits<double>::max();
   const auto range = field.low == field.high ? number_text(field.low)
-                     : has_low && has_high ? "from " + number_text(field.low) + " to " + number_text(field.high)
-                     : has_low           ? "at least " + number_text(field.low)
-                                         : "at most " + number_text(field.high);
+                     : has_low && has_high   ? "from " + number_text(field.low) + " to " + number_text(field.high)
+                     : has_low               ? "at least " + number_text(field.low)
+                                             : "at most " + number_text(field.high);
   return std::unexpected(
       ApiError{.message = "\"" + name + "\" must be " + range + ", not " + value.dump() + ".", .field = name, .code = "out_of_range"});
 }
@@ -104,9 +104,8 @@ ApiResult<void> check_fields(const json& object, std::span<const Field> fields, 
     if (value.is_null()) continue;
     if (field->type == FieldType::kUnsupported) {
       if (asks_for_nothing(value, *field)) continue;
-      return std::unexpected(ApiError{.message = "\"" + name + "\" is not supported by MLXR" + exceptions_of(*field),
-                                      .field = name,
-                                      .code = "unsupported_parameter"});
+      return std::unexpected(ApiError{
+          .message = "\"" + name + "\" is not supported by MLXR" + exceptions_of(*field), .field = name, .code = "unsupported_parameter"});
     }
     if (!is_of(value, field->type))
       return std::unexpected(ApiError{.message = "\"" + name + "\" must be of type " + std::string(type_name(field->type)) + ".",

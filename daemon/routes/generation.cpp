@@ -61,8 +61,7 @@ ApiResult<std::vector<std::string>> read_stop(const json& value, std::string_vie
     return true;
   };
   if (value.is_null()) return all;
-  if (!value.is_array())
-    return add(value) ? ApiResult<std::vector<std::string>>(all) : wrong("must be a string or an array of strings.");
+  if (!value.is_array()) return add(value) ? ApiResult<std::vector<std::string>>(all) : wrong("must be a string or an array of strings.");
   for (const auto& one : value)
     if (!add(one)) return wrong("must be a string or an array of strings.");
   if (all.size() > kMaxStops) return wrong("may hold at most " + std::to_string(kMaxStops) + " strings.");

@@ -37,8 +37,8 @@ std::optional<std::uint64_t> read_seed(const json& body);
 // "logprobs" and "top_logprobs" of a body as Request::top_logprobs.
 ApiResult<int> read_logprobs(const json& body);
 
-// "tools" of a body. Tools that only their inventor runs (web_search, image_generation, ...) are left out with a warning; a function that the
-// model should call is refused, because MLXR does not support that yet.
+// "tools" of a body. Tools that only their inventor runs (web_search, image_generation, ...) are left out with a warning; a function that
+// the model should call is refused, because MLXR does not support that yet.
 ApiResult<void> read_tools(const json& body, std::vector<std::string>& warnings);
 
 // Limits max_tokens to what fits into the context after the prompt, with a warning. A prompt that does not fit is left to Engine::submit.

@@ -60,8 +60,8 @@ ApiResult<json> read_messages(const json& messages) {
     std::ranges::transform(role, role.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
     if (std::ranges::find(kRoles, role) == std::end(kRoles)) return wrong(name + ".role", "must be system, developer, user or assistant.");
     if (!messages[i].contains("content") && role != "assistant")  // OpenAI's assistant messages may leave it out
-      return std::unexpected(ApiError{
-          .message = "\"" + name + ".content\" is missing.", .field = name + ".content", .code = "missing_required_parameter"});
+      return std::unexpected(
+          ApiError{.message = "\"" + name + ".content\" is missing.", .field = name + ".content", .code = "missing_required_parameter"});
     auto content = read_content(messages[i].value("content", json()), name + ".content");
     if (!content) return std::unexpected(content.error());
     // OpenAI's newer name for the same; templates know the older.

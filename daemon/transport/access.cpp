@@ -48,7 +48,8 @@ std::optional<Refusal> check_access(const Credentials& given, std::string_view t
   if (!is_loopback_name(given.host))
     return Refusal{403, "The Host header names another machine; MLXR answers to localhost, 127.0.0.1 and [::1] only."};
   if (!given.origin.empty() && !is_listed_origin(given.origin, origins))
-    return Refusal{403, "Web pages of the origin " + std::string(given.origin) + " may not use MLXR. To allow them, list it under `origins` in server.yaml."};
+    return Refusal{403, "Web pages of the origin " + std::string(given.origin) +
+                            " may not use MLXR. To allow them, list it under `origins` in server.yaml."};
   if (given.is_preflight && !given.origin.empty()) return std::nullopt;
   const auto shown = bearer_token(given.authorization);
   if (shown.empty())
@@ -60,7 +61,8 @@ std::optional<Refusal> check_access(const Credentials& given, std::string_view t
 
 Headers cors_headers(std::string_view origin) {
   if (origin.empty()) return {};
-  return {{"Access-Control-Allow-Origin", std::string(origin)}, {"Access-Control-Expose-Headers", "Warning, Retry-After"}, {"Vary", "Origin"}};
+  return {
+      {"Access-Control-Allow-Origin", std::string(origin)}, {"Access-Control-Expose-Headers", "Warning, Retry-After"}, {"Vary", "Origin"}};
 }
 
 Headers preflight_headers(std::string_view headers) {

@@ -237,15 +237,13 @@ Connection::Awaitable<bool> Connection::read_head(Parser& parser) {
   const std::chrono::milliseconds header_time = is_stranger ? std::min(limits.stranger_time, limits.header_time) : limits.header_time;
   if (buffer_.size() == 0) {  // between requests: no hurry, and nobody to answer
     constexpr std::size_t kPiece = 4096;
-    const auto first =
-        co_await (socket_.async_read_some(buffer_.prepare(kPiece), as_tuple(use_awaitable)) || sleep_for(idle_time));
+    const auto first = co_await (socket_.async_read_some(buffer_.prepare(kPiece), as_tuple(use_awaitable)) || sleep_for(idle_time));
     if (first.index() == 1) co_return false;
     const auto [error, n] = std::get<0>(first);
     if (error) co_return false;
     buffer_.commit(n);
   }
-  const auto done =
-      co_await (http::async_read_header(socket_, buffer_, parser, as_tuple(use_awaitable)) || sleep_for(header_time));
+  const auto done = co_await (http::async_read_header(socket_, buffer_, parser, as_tuple(use_awaitable)) || sleep_for(header_time));
   if (done.index() == 1) {
     co_await refuse(parser, 408, "The head of the request did not arrive in time.");
     co_return false;
@@ -267,7 +265,8 @@ Connection::Awaitable<bool> Connection::read_body(Parser& parser) {
   if (boost::beast::iequals(parser.get()[http::field::expect], "100-continue")) {
     if (!co_await write_all("HTTP/1.1 100 Continue\r\n\r\n")) co_return false;
   }
-  auto done = co_await (http::async_read(socket_, buffer_, parser, as_tuple(use_awaitable)) || sleep_for(context_.options.limits.body_time));
+  auto done =
+      co_await (http::async_read(socket_, buffer_, parser, as_tuple(use_awaitable)) || sleep_for(context_.options.limits.body_time));
   if (done.index() == 1) {
     co_await refuse(parser, 408, "The body of the request did not arrive in time.");
     co_return false;
@@ -285,8 +284,7 @@ Connection::Awaitable<void> Connection::answer(std::shared_ptr<Exchange> exchang
   exchange_ = exchange;
   asio::steady_timer done(socket_.get_executor(), Clock::time_point::max());
   bool ended = false;
-  auto& workers =
-      context_.options.is_quick && context_.options.is_quick(exchange->request()) ? context_.quick_workers : context_.workers;
+  auto& workers = context_.options.is_quick && context_.options.is_quick(exchange->request()) ? context_.quick_workers : context_.workers;
   const bool accepted = workers.run([this, exchange, &done, &ended, keep = shared_from_this()] {
     run_handler(*exchange);
     asio::post(keep->socket_.get_executor(), [keep, &done, &ended] {
@@ -301,8 +299,7 @@ Connection::Awaitable<void> Connection::answer(std::shared_ptr<Exchange> exchang
     };
     co_await (handler_ends() || watch(exchange));
   } else {
-    const auto busy =
-        context_.options.refuse(exchange->request().path, 503, "Too many requests are in flight; try again in a second.");
+    const auto busy = context_.options.refuse(exchange->request().path, 503, "Too many requests are in flight; try again in a second.");
     if (co_await write_all(exchange->whole(busy))) exchange->set_answered();
   }
   exchange_ = nullptr;
@@ -371,13 +368,14 @@ Connection::Awaitable<void> Connection::refuse(const Parser& parser, int status,
 }
 
 Connection::Awaitable<void> Connection::refuse_too_large(const Parser& parser) {
-  return refuse(
-      parser, 413,
-      "The body of the request is larger than " + std::to_string(context_.options.limits.body_bytes >> 20) + " MiB, the most that is read.");
+  return refuse(parser, 413,
+                "The body of the request is larger than " + std::to_string(context_.options.limits.body_bytes >> 20) +
+                    " MiB, the most that is read.");
 }
 
 Connection::Awaitable<bool> Connection::write_all(std::string bytes) {
-  auto done = co_await (asio::async_write(socket_, asio::buffer(bytes), as_tuple(use_awaitable)) || sleep_for(context_.options.limits.write_time));
+  auto done =
+      co_await (asio::async_write(socket_, asio::buffer(bytes), as_tuple(use_awaitable)) || sleep_for(context_.options.limits.write_time));
   co_return done.index() == 0 && !std::get<0>(std::get<0>(done));
 }
 

@@ -15,7 +15,8 @@ timespec changed_at(const struct stat& info) {
 
 bool is_the_same(const struct stat& a, const struct stat& b) {
   const auto one = changed_at(a), other = changed_at(b);
-  return a.st_dev == b.st_dev && a.st_ino == b.st_ino && a.st_size == b.st_size && one.tv_sec == other.tv_sec && one.tv_nsec == other.tv_nsec;
+  return a.st_dev == b.st_dev && a.st_ino == b.st_ino && a.st_size == b.st_size && one.tv_sec == other.tv_sec &&
+         one.tv_nsec == other.tv_nsec;
 }
 
 }  // namespace

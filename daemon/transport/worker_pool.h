@@ -12,7 +12,8 @@ namespace mlxr::daemon {
 
 class WorkerPool {
  public:
-  explicit WorkerPool(std::size_t most, std::chrono::milliseconds idle_time = std::chrono::minutes(1)) : most_(most), idle_time_(idle_time) {}
+  explicit WorkerPool(std::size_t most, std::chrono::milliseconds idle_time = std::chrono::minutes(1))
+      : most_(most), idle_time_(idle_time) {}
   ~WorkerPool();  // runs what is queued, then ends the threads
 
   // Runs `work` on some thread. False when `most` are busy or the system gives no further thread: nothing was queued.

@@ -83,9 +83,11 @@ TEST(Cors, APreflightMaySendTheHeadersThatItNamed) {
 }
 
 TEST(Origins, APatternIsAnOriginOrLeavesItsPortOrHostOpen) {
-  for (const auto* good : {"http://localhost:3000", "https://example.org", "app://obsidian.md", "http://localhost:*", "vscode-webview://*", "tauri://localhost"})
+  for (const auto* good : {"http://localhost:3000", "https://example.org", "app://obsidian.md", "http://localhost:*", "vscode-webview://*",
+                           "tauri://localhost"})
     EXPECT_TRUE(is_origin_pattern(good)) << good;
-  for (const auto* bad : {"", "*", "null", "localhost", "http://", "http://*", "https://*", "http://*.example.org", "http://a/b", "http://a b", "://a"})
+  for (const auto* bad :
+       {"", "*", "null", "localhost", "http://", "http://*", "https://*", "http://*.example.org", "http://a/b", "http://a b", "://a"})
     EXPECT_FALSE(is_origin_pattern(bad)) << bad;
 }
 

@@ -54,7 +54,8 @@ TEST(Tools, ThoseThatNobodyCouldRunHereAreLeftOutWithAWarning) {
   std::vector<std::string> warnings;
   EXPECT_TRUE(read_tools(json::parse(R"({"tools":[{"type":"web_search"}]})"), warnings));
   EXPECT_THAT(warnings, ElementsAre(HasSubstr("web_search")));
-  EXPECT_EQ(read_tools(json::parse(R"({"tools":[{"type":"web_search"},{"type":"function"}]})"), warnings).error().code, "unsupported_parameter");
+  EXPECT_EQ(read_tools(json::parse(R"({"tools":[{"type":"web_search"},{"type":"function"}]})"), warnings).error().code,
+            "unsupported_parameter");
   EXPECT_EQ(read_tools(json::parse(R"({"tools":[{}]})"), warnings).error().field, "tools");
 }
 

@@ -9,8 +9,7 @@ namespace {
 
 ApiResult<Call> call_with(json body) {
   body["model"] = "a";
-  return read_call({.method = "POST", .path = "/v1/chat/completions", .body = body.dump()},
-                   with_common_fields({}));
+  return read_call({.method = "POST", .path = "/v1/chat/completions", .body = body.dump()}, with_common_fields({}));
 }
 
 TEST(Sse, AnEventIsOneDataLineAndABlankOne) { EXPECT_EQ(sse_event("{\"a\":1}"), "data: {\"a\":1}\n\n"); }

@@ -319,17 +319,21 @@ TEST_F(ServerTest, APreflightOfAListedOriginIsAnsweredWithoutAToken) {
   const int port = free_port();
   serve({}, answer_ok, 8, port);
   const Client client(port), stranger(port), page(port);
-  client.send("OPTIONS /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost:3000\r\n"
-              "Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: authorization\r\n\r\n");
+  client.send(
+      "OPTIONS /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost:3000\r\n"
+      "Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: authorization\r\n\r\n");
   EXPECT_THAT(client.read_to_end(),
               testing::AllOf(StartsWith("HTTP/1.1 204 "), HasSubstr("Access-Control-Allow-Origin: http://localhost:3000"),
                              HasSubstr("Access-Control-Allow-Headers: authorization"), testing::Not(HasSubstr("Content-Length"))));
-  stranger.send("OPTIONS /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost:3001\r\n"
-                "Access-Control-Request-Method: POST\r\n\r\n");
+  stranger.send(
+      "OPTIONS /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost:3001\r\n"
+      "Access-Control-Request-Method: POST\r\n\r\n");
   EXPECT_THAT(stranger.read_to_end(), testing::AllOf(StartsWith("HTTP/1.1 403 "), testing::Not(HasSubstr("Access-Control"))));
-  page.send("GET /api/x HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost:3000\r\nAuthorization: bearer token\r\n"
-            "Connection: close\r\n\r\n");
-  EXPECT_THAT(page.read_to_end(), testing::AllOf(StartsWith("HTTP/1.1 200 "), HasSubstr("Access-Control-Allow-Origin: http://localhost:3000")));
+  page.send(
+      "GET /api/x HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost:3000\r\nAuthorization: bearer token\r\n"
+      "Connection: close\r\n\r\n");
+  EXPECT_THAT(page.read_to_end(),
+              testing::AllOf(StartsWith("HTTP/1.1 200 "), HasSubstr("Access-Control-Allow-Origin: http://localhost:3000")));
 }
 
 TEST_F(ServerTest, AStopDoesNotWaitForAReaderThatTakesNothing) {

@@ -88,7 +88,7 @@ void add_routes(Router& router, ModelHost& host, DaemonInfo info) {
     out.respond({.status = body.error().status, .body = dump(failed)});
   });
   router.add_quick("GET", "/mlxr/status",
-             [&host, info](const Request&, const std::string&, Responder& out) { out.respond({.body = dump(status(host, info))}); });
+                   [&host, info](const Request&, const std::string&, Responder& out) { out.respond({.body = dump(status(host, info))}); });
   router.add_quick("POST", "/mlxr/shutdown", [info](const Request&, const std::string&, Responder& out) {
     out.respond({.body = dump({{"status", "stopping"}})});
     info.stop();

@@ -78,8 +78,7 @@ ApiResult<Call> read_call(const Request& http, std::span<const Field> fields, in
 
   call.stream = get<bool>(body, "stream").value_or(false);
   if (const auto stream_options = get<json>(body, "stream_options")) {
-    static constexpr Field kFields[] = {{.name = "include_usage", .type = FieldType::kBoolean},
-                                        advisory("include_obfuscation")};
+    static constexpr Field kFields[] = {{.name = "include_usage", .type = FieldType::kBoolean}, advisory("include_obfuscation")};
     if (auto checked = check_fields(*stream_options, kFields, "stream_options."); !checked) return std::unexpected(checked.error());
     // Without a stream there is nothing to choose: a whole answer always has its usage.
     call.include_usage = get<bool>(*stream_options, "include_usage").value_or(false);

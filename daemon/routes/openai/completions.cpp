@@ -43,7 +43,9 @@ ApiResult<std::vector<TokenId>> read_prompt(const json& prompt, const Model& mod
 
 bool continues_a_character(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) == 0x80; }
 
-std::size_t characters_in(std::string_view utf8) { return static_cast<std::size_t>(std::ranges::count_if(utf8, std::not_fn(continues_a_character))); }
+std::size_t characters_in(std::string_view utf8) {
+  return static_cast<std::size_t>(std::ranges::count_if(utf8, std::not_fn(continues_a_character)));
+}
 
 // Completions have a shape of their own: parallel arrays. An offset counts the characters (code points) of the returned text before its
 // token; a token that begins inside a character has that character's offset.

@@ -32,6 +32,15 @@ constexpr std::array kRoutes{Route{"GET", "/api/ps"},   Route{"GET", "/api/tags"
                              Route{"GET", "/health"},   Route{"GET", "/mlxr/status"}, Route{"GET", "/v1/models"},
                              Route{"POST", "/api/show"}};
 
+// Whether a body names a model by a path: the page has no files.
+bool names_a_path(const json& body) {
+  if (!body.is_object()) return false;
+  return std::ranges::any_of(std::array{"model", "name"}, [&](const char* field) {
+    const auto found = body.find(field);
+    return found != body.end() && found->is_string() && found->get_ref<const std::string&>().find('/') != std::string::npos;
+  });
+}
+
 std::string_view code_of(ExitCode code) {
   switch (code) {
     case ExitCode::kUsage: return "invalid_argument";
@@ -93,6 +102,8 @@ Answer request(const Paths& paths, const json& params, const std::atomic<bool>& 
     return app::refuse("permission", "The page may not ask mlxrunnerd for " + method + " " + path + ".");
   const bool has_body = params.contains("body");
   if (has_body != (method == "POST")) return app::refuse("invalid_params", method + (has_body ? " takes no 'body'." : " needs a 'body'."));
+  if (has_body && names_a_path(params["body"]))
+    return app::refuse("permission", "The page may name a model by its name only, not by a path.");
 
   if (auto wrong = check_model_names(params.value("body", json()))) return std::unexpected(std::move(*wrong));
   const std::string body = has_body ? params["body"].dump(-1, ' ', false, json::error_handler_t::replace) : "";

@@ -70,4 +70,8 @@ ApiResult<json> read_messages(const json& messages) {
   return plain;
 }
 
+Result<std::vector<TokenId>> render_messages(const Model& model, const json& messages) {
+  return model.render_chat(dump({{"messages", messages}, {"add_generation_prompt", true}}));
+}
+
 }  // namespace mlxr::daemon

@@ -71,7 +71,8 @@ ApiResult<json> read_messages(const json& messages) {
 }
 
 Result<std::vector<TokenId>> render_messages(const Model& model, const json& messages) {
-  return model.render_chat(dump({{"messages", messages}, {"add_generation_prompt", true}}));
+  const bool continues = messages.back()["role"] == "assistant";
+  return model.render_chat(dump({{"messages", messages}, {"add_generation_prompt", true}}), {.continue_final_message = continues});
 }
 
 }  // namespace mlxr::daemon

@@ -13,7 +13,7 @@ namespace mlxr::daemon {
 // one. A message that carries anything else (images, tool calls) is refused, with the field's name.
 ApiResult<json> read_messages(const json& messages);
 
-// The prompt of such messages.
+// The prompt of such messages. When the assistant has the last word, its answer goes on there; else it begins.
 Result<std::vector<TokenId>> render_messages(const Model& model, const json& messages);
 
 }  // namespace mlxr::daemon

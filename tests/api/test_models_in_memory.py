@@ -133,6 +133,17 @@ def test_few_descriptors_end_in_a_sentence_or_serve(home, limit):
     assert "terminate" not in said and (status == 124 or "mlxrunnerd: " in said)
 
 
+@pytest.mark.parametrize("route", ["/v1/chat/completions", "/api/chat"])
+def test_a_last_message_of_the_assistant_is_continued(daemon, route):
+    messages = [{"role": "user", "content": "What is the capital of France?"}, {"role": "assistant", "content": "The capital of France is"}]
+    with daemon.client() as client:
+        body = {"model": MODEL, "messages": messages, "stream": False}
+        limits = {"temperature": 0, "max_tokens": 8} if route.startswith("/v1") else {"options": {"temperature": 0, "num_predict": 8}}
+        answer = client.post(route, json={**body, **limits}).raise_for_status().json()
+    text = answer["choices"][0]["message"]["content"] if route.startswith("/v1") else answer["message"]["content"]
+    assert text.startswith(" Paris")
+
+
 def test_requests_are_answered_in_http_10(daemon):
     body = json.dumps({"model": MODEL, "prompt": "Hi", "stream": True, "max_tokens": 2})
     with daemon.raw() as connection:

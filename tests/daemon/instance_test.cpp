@@ -55,8 +55,11 @@ TEST_F(InstanceTest, AFolderThatExistsIsUsedAsItIsOrRefused) {
     const auto instance = claim(socket_);
     EXPECT_EQ(instance.has_value(), mode == 0755u);
     EXPECT_EQ(mode_of(socket_.parent_path()), mode);
-    if (instance) EXPECT_EQ(mode_of(socket_), mode_t{0600});
-    if (!instance) EXPECT_THAT(instance.error().message, HasSubstr("`uds` in server.yaml"));
+    if (instance) {
+      EXPECT_EQ(mode_of(socket_), mode_t{0600});
+    } else {
+      EXPECT_THAT(instance.error().message, HasSubstr("`uds` in server.yaml"));
+    }
   }
 }
 

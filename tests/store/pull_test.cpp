@@ -1,4 +1,4 @@
-// A pull from beginning to end: licence, packages, verification, what is left after each kind of end.
+// A pull from beginning to end: license, packages, verification, what is left after each kind of end.
 #include <csignal>
 
 #include <sys/mount.h>
@@ -87,7 +87,7 @@ TEST_F(PullTest, KeepsTheTextOfTheLicense) {
 // The publisher changed the terms between two pulls.
 TEST_F(PullTest, ALicenseTextThatChangedIsAskedAbout) {
   auto registry = Registry::open(paths_.registry).value();
-  ASSERT_TRUE(registry->accept("test:terms", "Test-1.0", "https://example.org/licence"));
+  ASSERT_TRUE(registry->accept("test:terms", "Test-1.0", "https://example.org/license"));
   ASSERT_TRUE(registry->check_license_text("test:terms", "Test-1.0", "the hash of the older text").value());
   expect_error(store_->pull("test:terms"), ErrorCode::kLicense, "has changed since you accepted it");
   expect_error(store_->pull("test:terms"), ErrorCode::kLicense, "Test-1.0");

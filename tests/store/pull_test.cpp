@@ -228,7 +228,7 @@ TEST_F(PullTest, AnAddressIsVerifiedWhereAHashIsPublished) {
 TEST_F(PullTest, AFullDiskIsSaidBeforeAndDuring) {
   const auto disk = temporary_folder();
 #ifdef __linux__
-  if (::mount("tmpfs", disk.c_str(), "tmpfs", 0, "size=3m") != 0) GTEST_SKIP() << "mounting a tmpfs needs root";
+  if (::mount("tmpfs", disk.c_str(), "tmpfs", 0, "size=3m,mode=0700") != 0) GTEST_SKIP() << "mounting a tmpfs needs root";
 #else
   GTEST_SKIP() << "needs a tmpfs";
 #endif

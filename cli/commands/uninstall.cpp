@@ -107,8 +107,9 @@ Status uninstall(const Options& options) {
               how_to_remove_the_programs());
     return {};
   }
-  show(found->data);
-  if (!options.keep_models) show(found->models);
+  auto files = found->data;
+  if (!options.keep_models) files.insert(files.end(), found->models.begin(), found->models.end());
+  show(files);
   if (!found->in_place.empty()) write_out("Imported files, which stay where they are: " + std::to_string(found->in_place.size()) + "\n");
   if (options.dry_run) {
     write_out("This is what would be removed. Nothing was removed.\n" + how_to_remove_the_programs());

@@ -252,6 +252,7 @@ class Pull {
     const std::string where = ec ? "It could not be moved away: " + ec.message() + "." : "It was moved to " + to.string() + ".";
     std::error_code ignored;
     if (!ec) fs::remove_all(partial_, ignored);
+    remove_empty_folders(folder_, paths_.models);
     std::string reason = why;
     while (reason.ends_with('.')) reason.pop_back();
     return fail(ErrorCode::kCorrupt,

@@ -166,7 +166,10 @@ Result<std::vector<fs::path>> remove_belongings(const Belongings& belongings, bo
   if (models) remove(belongings.models);
   // The inner ones first: a path that is longer cannot contain a shorter one.
   auto folders = belongings.folders;
-  std::ranges::sort(folders, std::ranges::greater(), [](const fs::path& one) { return one.native().size(); });
+  std::ranges::sort(folders, [](const fs::path& a, const fs::path& b) {
+    return a.native().size() != b.native().size() ? a.native().size() > b.native().size() : a < b;
+  });
+  folders.erase(std::ranges::unique(folders).begin(), folders.end());  // with MLXR_HOME several are one
   std::vector<fs::path> stay;
   for (const auto& folder : folders) {
     if (is_real_folder(folder)) fs::remove(folder, failed);  // fails when something is in it

@@ -17,6 +17,7 @@
 #include "cli/service_manager.h"
 #include "daemon/config.h"
 #include "platform/files.h"
+#include "platform/links.h"
 #include "platform/process.h"
 #include "platform/running_daemon.h"
 
@@ -123,7 +124,10 @@ Answered<void> ensure_daemon(const platform::Paths& paths, std::chrono::seconds 
     const auto listener = find_listener(socket);
     if (!listener) return std::unexpected(ClientError(listener.error()));
     if (*listener && (own || is_service)) {
-      if (client.is_alive()) return {};
+      if (client.is_alive()) {
+        platform::make_links(paths, false);  // where a sandboxed daemon may not; nothing of MLXR's own needs them
+        return {};
+      }
     } else if (*listener) {
       // A daemon that listens and is slow is no reason to start a second one: its own error says what is wrong. One that is stopping
       // listens no more.
@@ -175,23 +179,25 @@ Answered<void> await_daemon(const platform::Paths& paths, std::chrono::seconds d
   return {};
 }
 
-Answered<bool> stop_daemon(const fs::path& socket, std::chrono::seconds deadline, const std::atomic<bool>& cancelled) {
+Answered<bool> stop_daemon(const platform::Paths& paths, std::chrono::seconds deadline, const std::atomic<bool>& cancelled) {
+  const fs::path& socket = paths.socket;
+  const auto lock = platform::daemon_lock_file(paths);
   Client client(socket, cancelled);
   const auto status = client.get("/mlxr/status");
   auto answer = status ? client.post("/mlxr/shutdown", nlohmann::json::object()) : status;
   if (!answer) {
-    if (answer.error().kind == ClientError::Kind::kNotRunning) return false;
-    return std::unexpected(answer.error());
+    if (answer.error().kind != ClientError::Kind::kNotRunning) return std::unexpected(answer.error());
+    if (!platform::running_daemon(lock)) return false;
   }
-  const auto pid = status->value("pid", pid_t{0});
+  const auto pid = status ? status->value("pid", pid_t{0}) : platform::running_daemon(lock).value_or(platform::RunningDaemon{}).pid;
   const auto until = std::chrono::steady_clock::now() + deadline;
   // The socket's file is the last thing that a daemon lets go of: a new one can start from then on. One that is killed meanwhile leaves it.
   std::error_code failed;
-  while (fs::exists(socket, failed) && is_running(pid)) {
+  while ((answer && fs::exists(socket, failed) && is_running(pid)) || platform::running_daemon(lock)) {
     if (cancelled) return refused(ErrorCode::kCancelled, "");
     if (std::chrono::steady_clock::now() > until) {
-      return unavailable("mlxrunnerd was asked to stop and is still there after " + std::to_string(deadline.count()) +
-                         " s: an answer may be running. See: mlx ps");
+      return unavailable("mlxrunnerd (pid " + std::to_string(pid) + ") was asked to stop and is still there after " +
+                         std::to_string(deadline.count()) + " s: an answer may be running. To end it at once: kill " + std::to_string(pid));
     }
     std::this_thread::sleep_for(kPollInterval);
   }

@@ -34,8 +34,9 @@ Answered<void> await_daemon(const platform::Paths& paths, std::chrono::seconds d
                             const std::atomic<bool>& cancelled = interrupted());
 
 // Asks the daemon to stop and waits until a new one could start: it lets running answers finish first. False only when nothing listens on
-// the socket. Errors: kUnavailable (it does not answer, or is still there when the time is over), kCancelled, what the daemon answered.
-Answered<bool> stop_daemon(const std::filesystem::path& socket, std::chrono::seconds deadline = std::chrono::seconds(60),
+// the socket and no process holds the data folder's lock: a daemon that is stopping already is waited for. Errors: kUnavailable (it does
+// not answer, or is still there when the time is over), kCancelled, what the daemon answered.
+Answered<bool> stop_daemon(const platform::Paths& paths, std::chrono::seconds deadline = std::chrono::seconds(60),
                            const std::atomic<bool>& cancelled = interrupted());
 
 }  // namespace mlxr::cli

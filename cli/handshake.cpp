@@ -59,7 +59,7 @@ Status ensure_current_daemon(const platform::Paths& paths) {
     return {};
   }
   say("Restarting mlxrunnerd: version " + version_of(*status) + " is older than mlx, " + kVersion + ".\n");
-  if (auto stopped = stop_daemon(paths.socket); !stopped) return give_up(stopped.error());
+  if (auto stopped = stop_daemon(paths); !stopped) return give_up(stopped.error());
   if (auto ready = ensure_daemon(paths); !ready) return give_up(ready.error());
   return {};
 }

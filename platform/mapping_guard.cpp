@@ -53,7 +53,7 @@ void on_sigbus(int number, siginfo_t* info, void* context) {
 
 bool install() {
   g_page_bytes = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_sigaction = on_sigbus;
   action.sa_flags = SA_SIGINFO | SA_ONSTACK;
   ::sigemptyset(&action.sa_mask);

@@ -198,8 +198,7 @@ class Pull {
     if (!same) return fail(same.error());
     if (*same) return {};
     return fail(ErrorCode::kLicense, "The license text of " + offer_.name + " has changed since you accepted it. Read it: " +
-                                         license_file(target_).string() + ". To accept it: mlx pull " + offer_.name +
-                                         " --accept-license");
+                                         license_file(target_).string() + ". To accept it: mlx pull " + offer_.name + " --accept-license");
   }
 
   Result<void> keep_license(std::string_view text) { return platform::write_file_atomically(license_file(target_), text); }
@@ -253,6 +252,7 @@ class Pull {
     const std::string where = ec ? "It could not be moved away: " + ec.message() + "." : "It was moved to " + to.string() + ".";
     std::error_code ignored;
     if (!ec) fs::remove_all(partial_, ignored);
+    remove_empty_folders(folder_, paths_.models);
     std::string reason = why;
     while (reason.ends_with('.')) reason.pop_back();
     return fail(ErrorCode::kCorrupt,

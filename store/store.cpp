@@ -4,7 +4,9 @@
 #include <iterator>
 #include <utility>
 
+#include "platform/clone_file.h"
 #include "platform/files.h"
+#include "platform/mac_paths.h"
 #include "platform/open_file.h"
 #include "platform/sha256.h"
 #include "platform/time.h"
@@ -60,8 +62,8 @@ class SqliteStore final : public Store {
       return fail(ErrorCode::kNotFound, "'" + std::string(name) + "' could be " + names + ". Name one of them.");
     }
     const auto* known = find_in_catalogue(name);
-    return fail(ErrorCode::kNotFound, "The model '" + std::string(name) + "' is not here. " +
-                                          (known != nullptr ? "Get it with: mlx pull " + known->name : "See which are with: mlx list"));
+    return fail(ErrorCode::kNotFound, "Model '" + std::string(name) + "' not found. " +
+                                          (known != nullptr ? "Get it with: mlx pull " + known->name : "Installed models: mlx list"));
   }
 
   Result<OpenModel> open_model(const ModelRef& ref, const CheckOptions& options) override {
@@ -133,12 +135,13 @@ class SqliteStore final : public Store {
     if (!lock) return fail(lock.error());
     const auto existing = registry_->model(chosen);
     if (!existing) return fail(existing.error());
-    if (*existing && (*existing)->file != *file) {
+    if (*existing && (*existing)->file != *file && (*existing)->source != file->string()) {
       return fail(ErrorCode::kAlreadyExists,
                   "The name " + chosen + " is taken by " + (*existing)->file.string() + ". Choose another one, or remove it first.");
     }
     if (*existing && !(*existing)->in_place) return **existing;
-    auto described = describe(*file, options);
+    const bool is_copied = platform::has_sandboxed_daemon(paths_) && !is_below(*file, paths_.support);
+    auto described = is_copied ? describe_copy(*file, chosen, options) : describe(*file, options);
     if (!described) return fail(described.error());
     auto* const record = &described->record;
     record->name = chosen;
@@ -259,6 +262,26 @@ class SqliteStore final : public Store {
     return fail(ErrorCode::kCorrupt, record.file.string() + " has changed: its SHA-256 is " + *hash + " and was " + record.sha256 + ". " +
                                          (record.in_place ? "If it was changed on purpose, import it again."
                                                           : "Remove it and pull it again: mlx rm " + record.name));
+  }
+
+  // A sandboxed daemon opens no file elsewhere: the store gets a file of its own, which takes no room where the disk can share it.
+  Result<OpenModel> describe_copy(const fs::path& file, const std::string& name, const CheckOptions& options) {
+    const fs::path copy = paths_.models / "imported" / folder_name(name) / file.filename();
+    const fs::path sum = file.string() + ".sha256", sum_copy = copy.string() + ".sha256";
+    if (auto made = platform::make_folders(copy.parent_path()); !made) return fail(made.error());
+    std::error_code failed;
+    for (const auto& old : {copy, sum_copy}) fs::remove(old, failed);  // of an import that was interrupted: no model has this name
+    auto cloned = platform::clone_file(file, copy, options.cancelled);
+    if (cloned && fs::exists(sum, failed)) cloned = platform::clone_file(sum, sum_copy, options.cancelled);
+    auto described = cloned ? describe(copy, options) : Result<OpenModel>(fail(cloned.error()));
+    if (!described) {
+      for (const auto& mine : {copy, sum_copy}) fs::remove(mine, failed);
+      remove_empty_folders(copy.parent_path(), paths_.models);
+      return described;
+    }
+    described->record.in_place = false;
+    described->record.source = file.string();
+    return described;
   }
 
   // A file that no import has registered, compared with the .sha256 beside it.

@@ -1,7 +1,17 @@
 """Fixtures that the tests of the programs share."""
 
+import allowed_skips
 import pytest
 from programs import Daemon, Mlx, new_home
+
+
+def pytest_sessionfinish(session):
+    """In CI a skip for a reason that is not on the list fails the run: otherwise a test could stop running and nobody would see it."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    reasons = [report.longrepr[2].removeprefix("Skipped: ") for report in reporter.stats.get("skipped", [])]
+    for reason in allowed_skips.unexpected(reasons):
+        reporter.write_line(f"This reason for a skip is not in MLXR_ALLOWED_SKIPS: {reason}", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture

@@ -129,7 +129,7 @@ def new_home():
 def small_disk(folder, size):
     """A file system of its own at `folder`, which is made."""
     folder.mkdir(parents=True)
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], capture_output=True, text=True)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=0700", "tmpfs", folder], capture_output=True, text=True)
     if mounted.returncode != 0:
         pytest.skip(f"a small disk needs root: {mounted.stderr.strip()}")
     try:

@@ -61,7 +61,7 @@ Answer start(const Paths& paths, const StartDaemon& start_daemon, const std::ato
 }
 
 Answer stop(const Paths& paths, const std::atomic<bool>& cancelled) {
-  if (auto done = cli::stop_daemon(paths.socket, std::chrono::seconds(60), cancelled); !done) return refuse(done.error());
+  if (auto done = cli::stop_daemon(paths, std::chrono::seconds(60), cancelled); !done) return refuse(done.error());
   return status(paths, cancelled);
 }
 

@@ -22,18 +22,37 @@ struct Options {
   bool json = false;
 };
 
-Status list_installed(const std::vector<store::ModelRecord>& models, const Options& options) {
+std::string kind_of(const store::Leftover& one) {
+  return one.kind == store::Leftover::Kind::kUnfinished ? "unfinished download" : "failed verification";
+}
+
+// They take space, and are no models: shown apart, with the next step.
+std::string leftovers_table(const std::vector<store::Leftover>& leftovers) {
+  if (leftovers.empty()) return "";
+  Table table({{"NOT INSTALLED"}, {"SIZE", Align::kRight}, {"STATE"}});
+  for (const auto& one : leftovers) table.add_row({TerminalFilter().clean(one.name), format_bytes(one.size), kind_of(one)});
+  return "\n" + table.to_string() + "To continue a download: mlx pull NAME. To remove it: mlx rm NAME\n";
+}
+
+nlohmann::ordered_json leftover_json(const store::Leftover& one) {
+  return {{"name", one.name}, {"state", kind_of(one)}, {"size", one.size}, {"path", one.path.string()}};
+}
+
+Status list_installed(const std::vector<store::ModelRecord>& models, const std::vector<store::Leftover>& leftovers,
+                      const Options& options) {
   if (options.json) {
     auto array = nlohmann::ordered_json::array();
     for (const auto& model : models) array.push_back(to_json(model));
-    return print_json({{"models", array}});
+    auto rest = nlohmann::ordered_json::array();
+    for (const auto& one : leftovers) rest.push_back(leftover_json(one));
+    return print_json({{"models", array}, {"not_installed", rest}});
   }
   if (options.names) {
     for (const auto& model : models) write_out(model.name + "\n");
     return {};
   }
   if (models.empty()) {
-    write_out("No models installed. See what you can get: mlx list --available\n");
+    write_out("No models installed. See what you can get: mlx list --available\n" + leftovers_table(leftovers));
     return {};
   }
   Table table(
@@ -42,7 +61,7 @@ Status list_installed(const std::vector<store::ModelRecord>& models, const Optio
     table.add_row({model.name, format_count(model.parameters), model.quantization, format_bytes(model.size),
                    std::to_string(model.context_length), model.license.empty() ? "unknown" : model.license, format_day(model.modified_at)});
   }
-  write_out(table.to_string());
+  write_out(table.to_string() + leftovers_table(leftovers));
   return {};
 }
 
@@ -113,7 +132,7 @@ void add_list(CLI::App& app, Action& action) {
       if (!store) return give_up(store.error());
       auto models = (*store)->list();
       if (!models) return give_up(models.error());
-      return options->available ? list_available(*models, *options) : list_installed(*models, *options);
+      return options->available ? list_available(*models, *options) : list_installed(*models, (*store)->leftovers(), *options);
     };
   });
 }

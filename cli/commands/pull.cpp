@@ -21,7 +21,7 @@ void add_pull(CLI::App& app, Action& action) {
           "A name from `mlx list --available`, a repository hf:ORGANIZATION/REPOSITORY[:QUANTIZATION], or the address of a GGUF file")
       ->required()
       ->type_name(kCompletesAvailable);
-  command->add_option("--name", options->wishes.name, "Install it under this name");
+  command->add_option("--name", options->wishes.name, "Install it under this name")->type_name("NAME");
   command->add_flag("--accept-license", options->wishes.accept_license, "Accept the license that is shown, for scripts");
   command->add_flag("--insecure", options->wishes.insecure, "Allow plain HTTP, which anybody on the way can change");
   command->callback([&action, options] {

@@ -4,6 +4,7 @@
 #include "cli/commands/commands.h"
 #include "cli/completion.h"
 #include "cli/format.h"
+#include "cli/interrupt.h"
 #include "cli/json_output.h"
 #include "cli/model_json.h"
 #include "cli/open_store.h"
@@ -29,10 +30,17 @@ std::string for_people(const store::ModelRecord& model) {
   line("file", model.file.string() + (model.in_place ? " (used in place)" : ""));
   line("size", format_bytes(model.size));
   line("sha256", model.sha256);
-  line("licence", model.license.empty() ? "unknown" : model.license);
+  line("license", model.license.empty() ? "unknown" : model.license);
   line("source", model.source);
   line("added", format_day(model.modified_at));
   return out;
+}
+
+// As `mlx run` takes it: a model's name, or a file. A file need not be imported.
+Result<store::ModelRecord> find(store::Store& store, const std::string& name) {
+  const auto ref = store::ModelRef::parse(name, store::PathRule::kAny);
+  if (!ref) return fail(ref.error());
+  return ref->kind == store::ModelRef::Kind::kName ? store.find(name) : store.resolve(*ref, {.cancelled = &interrupted()});
 }
 
 }  // namespace
@@ -51,7 +59,7 @@ void add_show(CLI::App& app, Action& action) {
     action = [options]() -> Status {
       auto store = open_store();
       if (!store) return give_up(store.error());
-      auto model = (*store)->find(options->model);
+      auto model = find(**store, options->model);
       if (!model) return give_up(model.error());
       if (options->json) return print_json(to_json(*model));
       write_out(for_people(*model));

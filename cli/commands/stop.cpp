@@ -9,27 +9,38 @@
 #include "cli/handshake.h"
 #include "cli/terminal.h"
 #include "platform/paths.h"
+#include "store/model_ref.h"
 
 namespace mlxr::cli {
 namespace {
 
-Status stop(const std::filesystem::path& socket) {
-  if (const auto status = Client(socket).get("/mlxr/status"); status && !is_idle(*status))
+Status stop(const platform::Paths& paths) {
+  if (const auto status = Client(paths.socket).get("/mlxr/status"); status && !is_idle(*status))
     say("Waiting for an answer that is being written...\n");
-  auto stopped = stop_daemon(socket);
+  auto stopped = stop_daemon(paths);
   if (!stopped) return give_up(stopped.error());
   write_out(*stopped ? "mlxrunnerd has stopped.\n" : "mlxrunnerd is not running.\n");
   return {};
 }
 
-Status unload(const std::filesystem::path& socket, const std::string& model) {
-  auto answer = Client(socket).post("/api/generate", {{"model", model}, {"keep_alive", 0}, {"stream", false}});
+// What the daemon calls the model: a file by its whole path, since its working folder is another one.
+Result<std::string> name_for_daemon(const std::string& model) {
+  const auto ref = store::ModelRef::parse(model, store::PathRule::kAny);
+  if (!ref) return fail(ref.error());
+  std::error_code failed;
+  return ref->kind == store::ModelRef::Kind::kPath ? std::filesystem::weakly_canonical(model, failed).string() : model;
+}
+
+Status unload(const std::filesystem::path& socket, const std::string& word) {
+  const auto model = name_for_daemon(word);
+  if (!model) return give_up(model.error());
+  auto answer = Client(socket).post("/api/generate", {{"model", *model}, {"keep_alive", 0}, {"stream", false}});
   if (!answer && answer.error().kind == ClientError::Kind::kNotRunning) {
     write_out("mlxrunnerd is not running; no model is in memory.\n");
     return {};
   }
   if (!answer) return give_up(answer.error());
-  write_out(model + " is unloaded.\n");
+  write_out(word + " is unloaded.\n");
   return {};
 }
 
@@ -39,12 +50,13 @@ void add_stop(CLI::App& app, Action& action) {
   auto model = std::make_shared<std::string>();
   CLI::App* command = app.add_subcommand("stop", "Unloads a model from memory, or stops the daemon.");
   command->footer("Example: mlx stop smollm2:135m");
-  command->add_option("MODEL", *model, "The model to unload, by name or file; without it, the daemon stops")->type_name(kCompletesModel);
+  command->add_option("MODEL", *model, "The model to unload, by name or file; without it, the daemon stops")
+      ->type_name(kCompletesModelOrFile);
   command->callback([&action, model] {
     action = [model]() -> Status {
       auto paths = client_paths();
       if (!paths) return give_up(paths.error());
-      return model->empty() ? stop(paths->socket) : unload(paths->socket, *model);
+      return model->empty() ? stop(*paths) : unload(paths->socket, *model);
     };
   });
 }

@@ -107,8 +107,9 @@ Status uninstall(const Options& options) {
               how_to_remove_the_programs());
     return {};
   }
-  show(found->data);
-  if (!options.keep_models) show(found->models);
+  auto files = found->data;
+  if (!options.keep_models) files.insert(files.end(), found->models.begin(), found->models.end());
+  show(files);
   if (!found->in_place.empty()) write_out("Imported files, which stay where they are: " + std::to_string(found->in_place.size()) + "\n");
   if (options.dry_run) {
     write_out("This is what would be removed. Nothing was removed.\n" + how_to_remove_the_programs());
@@ -118,7 +119,9 @@ Status uninstall(const Options& options) {
   if (!models) return give_up(models.error());
 
   if (!paths->login_item.empty()) forget_at_login();  // with MLXR_HOME the login item is another daemon's
-  if (auto stopped = stop_daemon(socket); !stopped) return give_up(stopped.error());
+  auto its_paths = *paths;
+  its_paths.socket = socket;
+  if (auto stopped = stop_daemon(its_paths); !stopped) return give_up(stopped.error());
   const auto now = find_belongings(*paths, socket);  // the daemon removes some of its files when it stops
   if (!now) return give_up(now.error());
   const auto left = remove_belongings(*now, *models);

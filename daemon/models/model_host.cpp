@@ -19,61 +19,106 @@ ModelHost::~ModelHost() {
   unloader_.join();
 }
 
-ModelHost::Lease::Lease(ModelHost& host, LoadedModel loaded, std::int64_t load_ns)
-    : host_(host), loaded_(std::move(loaded)), load_ns_(load_ns) {}
+ModelHost::Lease::Lease(ModelHost& host, LoadedModel loaded, bool is_probe, std::int64_t load_ns)
+    : host_(host), loaded_(std::move(loaded)), is_probe_(is_probe), load_ns_(load_ns) {}
 
-ModelHost::Lease::~Lease() { host_.release(loaded_); }
+ModelHost::Lease::~Lease() { host_.release(loaded_, is_probe_); }
 
 Result<std::unique_ptr<ModelHost::Lease>> ModelHost::acquire(const std::string& name, const AcquireOptions& options) {
-  const auto begin = Clock::now();
+  const auto asked_at = Clock::now();
   const auto ref = store::ModelRef::parse(name, options.allow_paths ? store::PathRule::kAbsolute : store::PathRule::kNever);
   if (!ref) return fail(ref.error());
-  auto record = store_.resolve(*ref);
-  if (!record) return fail(record.error());
+  const auto opened = checks_.run(name, options.client, [&](const std::atomic<bool>& cancelled) -> Result<Checked> {
+    auto model = store_.open_model(*ref, {.cancelled = &cancelled});
+    if (!model) return fail(model.error());
+    return std::make_shared<const store::OpenModel>(std::move(*model));
+  });
+  if (!opened) return fail(opened.error());
+  const auto& record = (*opened)->record;
+  const int context = limited_context(record, options);
 
-  const auto& key = record->sha256;
-  std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return !loading_.contains(key); });
-  auto found = entries_.find(key);
-  const auto trained = static_cast<int>(std::min<std::uint64_t>(record->context_length, std::numeric_limits<int>::max()));
-  const int wish = options.context != 0 ? options.context : options_.context;
-  const int context = trained == 0 ? wish : std::min(wish, trained);
-  const bool fits = found != entries_.end() && found->second.context == context;
-  if (!fits) {
-    loading_.insert(key);
-    lock.unlock();
-    const std::lock_guard one_load(load_mutex_);
-    auto model = load_with_room(*record, context);
-    lock.lock();
-    loading_.erase(key);
-    changed_.notify_all();
-    if (!model) return fail(model.error());  // one that was loaded with another context stays
-    // Requests that use the old one keep it until they end.
-    Entry entry{.loaded = {.record = *record, .model = std::move(*model)}, .context = context};
-    found = entries_.insert_or_assign(key, std::move(entry)).first;
-    spdlog::info("loaded {} in {} ms", record->name, std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin).count());
+  std::shared_ptr<Lease> just_loaded;  // keeps the model until this caller has a lease of its own
+  for (;;) {
+    {
+      std::lock_guard lock(mutex_);
+      if (const auto found = entries_.find(record.sha256); found != entries_.end() && found->second.context >= context) {
+        auto& entry = found->second;
+        entry.names.insert(name);
+        if (options.keep_alive) entry.keep_alive = *options.keep_alive;
+        return lend(entry, options.is_probe && !just_loaded, asked_at);
+      }
+    }
+    auto loaded =
+        loads_.run(record.sha256, options.client, [&](const std::atomic<bool>& cancelled) { return load(**opened, context, cancelled); });
+    if (!loaded) return fail(loaded.error());
+    just_loaded = std::move(*loaded);
   }
-  auto& entry = found->second;
-  ++entry.loaded.in_use;
-  entry.keep_alive = options.keep_alive.value_or(options_.keep_alive);
-  entry.loaded.expires_at = std::chrono::system_clock::time_point::max();
-  changed_.notify_all();
-  const auto waited = fits && Clock::now() - begin < std::chrono::milliseconds(1) ? Clock::duration(0) : Clock::now() - begin;
-  return std::make_unique<Lease>(*this, entry.loaded, std::chrono::duration_cast<std::chrono::nanoseconds>(waited).count());
 }
 
-Result<std::shared_ptr<Model>> ModelHost::load_with_room(const store::ModelRecord& record, int context) {
+std::unique_ptr<ModelHost::Lease> ModelHost::probe_loaded() {
+  std::lock_guard lock(mutex_);
+  const auto last = std::ranges::max_element(
+      entries_, {}, [](const auto& one) { return one.second.loaded.in_use > 0 ? Clock::time_point::max() : one.second.last_used; });
+  return last == entries_.end() ? nullptr : lend(last->second, true, Clock::now());
+}
+
+int ModelHost::limited_context(const store::ModelRecord& record, const AcquireOptions& options) const {
+  constexpr std::uint64_t kMost = std::numeric_limits<int>::max();
+  const auto trained = record.context_length == 0 ? kMost : std::min(record.context_length, kMost);
+  const int wish = options.context != 0 ? options.context : options_.context;
+  return static_cast<int>(wish == 0 ? trained : std::min(static_cast<std::uint64_t>(wish), trained));
+}
+
+// Under the lock.
+std::unique_ptr<ModelHost::Lease> ModelHost::lend(Entry& entry, bool is_probe, Clock::time_point asked_at) {
+  ++entry.loaded.in_use;
+  if (!is_probe) entry.loaded.expires_at = std::chrono::system_clock::time_point::max();
+  changed_.notify_all();
+  const auto waited = Clock::now() - asked_at;
+  const auto load = waited < std::chrono::milliseconds(1) ? Clock::duration(0) : waited;
+  return std::make_unique<Lease>(*this, entry.loaded, is_probe, std::chrono::duration_cast<std::chrono::nanoseconds>(load).count());
+}
+
+Result<std::shared_ptr<ModelHost::Lease>> ModelHost::load(const store::OpenModel& opened, int context, const std::atomic<bool>& cancelled) {
+  const auto& record = opened.record;
+  std::unique_lock one_load(load_mutex_, std::defer_lock);
+  while (!one_load.try_lock_for(std::chrono::milliseconds(50)))
+    if (cancelled) return fail(ErrorCode::kCancelled, "The load of " + record.name + " was cancelled.");
+  const auto begin = Clock::now();
+  auto model = load_with_room(opened, context);
+  if (!model) return fail(model.error());  // one that was loaded with another context stays
+  spdlog::info("loaded {} in {} ms", record.name, std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin).count());
+  Unloaded replaced;  // requests that use the old one keep it until they end
+  std::lock_guard lock(mutex_);
+  auto& entry = entries_[record.sha256];
+  replaced.push_back(std::move(entry.loaded.model));
+  const auto keep_alive = replaced.back() ? entry.keep_alive : options_.keep_alive;
+  entry = {.loaded = {.record = record, .model = std::move(*model)},
+           .context = context,
+           .names = std::move(entry.names),
+           .keep_alive = keep_alive};
+  return std::shared_ptr<Lease>(lend(entry, false, begin));
+}
+
+Result<std::shared_ptr<Model>> ModelHost::load_with_room(const store::OpenModel& opened, int context) {
+  const auto& record = opened.record;
+  int asked = static_cast<std::uint64_t>(context) < record.context_length ? context : 0;
   for (;;) {
-    auto model = engine_.load(record.file, {.panel_folder = options_.panel_folder,
-                                            .digest = record.sha256,
-                                            .panel_limit = options_.panel_limit,
-                                            .context = context,
-                                            .admit = [this](const ModelInfo& info) { return make_room(info); }});
+    auto model = engine_.load(opened.file.descriptor(), record.file,
+                              {.panel_folder = options_.panel_folder,
+                               .digest = record.sha256,
+                               .panel_limit = options_.panel_limit,
+                               .context = asked,
+                               .admit = [this](const ModelInfo& info) { return make_room(info); }});
     if (model) {
       if (const auto& warning = (*model)->info().warning; !warning.empty()) spdlog::warn("{}", warning);
       return model;
     }
-    if (model.error().code != ErrorCode::kOverloaded || !unload_longest_idle()) return model;
+    if (model.error().code == ErrorCode::kInvalidArgument && asked != 0) {
+      asked = 0;  // more than the KV cache may take: as much context as fits
+    } else if (model.error().code != ErrorCode::kOverloaded || !unload_longest_idle()) {
+      return model;
+    }
   }
 }
 
@@ -99,6 +144,7 @@ std::uint64_t ModelHost::memory_in_use() const {
 }
 
 bool ModelHost::unload_longest_idle() {
+  Unloaded unloaded;
   std::lock_guard lock(mutex_);
   auto oldest = entries_.end();
   for (auto it = entries_.begin(); it != entries_.end(); ++it) {
@@ -107,36 +153,42 @@ bool ModelHost::unload_longest_idle() {
   }
   if (oldest == entries_.end()) return false;
   spdlog::info("unloaded {} to make room", oldest->second.loaded.record.name);
+  unloaded.push_back(std::move(oldest->second.loaded.model));
   entries_.erase(oldest);
   return true;
 }
 
 bool ModelHost::unload(const std::string& name) {
   const auto record = store_.find(name);
+  Unloaded unloaded;
   std::lock_guard lock(mutex_);
   const auto found = std::ranges::find_if(entries_, [&](const auto& one) {
-    return record ? one.first == record->sha256 : one.second.loaded.record.name == name;  // the latter: a file that was never imported
+    // The names matter for a file that was never imported, and for a model that was removed while it was loaded.
+    return record ? one.first == record->sha256 : one.second.loaded.record.name == name || one.second.names.contains(name);
   });
   if (found == entries_.end()) return false;
   if (found->second.loaded.in_use > 0) {
     found->second.keep_alive = Duration(0);
   } else {
     spdlog::info("unloaded {}", found->second.loaded.record.name);
+    unloaded.push_back(std::move(found->second.loaded.model));
     entries_.erase(found);
   }
   changed_.notify_all();
   return true;
 }
 
-void ModelHost::release(const LoadedModel& lent) {
+void ModelHost::release(const LoadedModel& lent, bool is_probe) {
   std::lock_guard lock(mutex_);
   const auto found = entries_.find(lent.record.sha256);
   if (found == entries_.end() || found->second.loaded.model != lent.model) return;  // replaced meanwhile
   auto& entry = found->second;
-  if (--entry.loaded.in_use > 0) return;
-  entry.last_used = Clock::now();
-  entry.loaded.expires_at =
-      entry.keep_alive == kForever ? std::chrono::system_clock::time_point::max() : std::chrono::system_clock::now() + entry.keep_alive;
+  --entry.loaded.in_use;
+  if (!is_probe) entry.last_used = Clock::now();
+  if (entry.loaded.in_use > 0) return;
+  entry.loaded.expires_at = entry.keep_alive == kForever
+                                ? std::chrono::system_clock::time_point::max()
+                                : std::chrono::system_clock::now() + (entry.last_used + entry.keep_alive - Clock::now());
   changed_.notify_all();
 }
 
@@ -144,19 +196,25 @@ void ModelHost::unload_when_due() {
   std::unique_lock lock(mutex_);
   while (!stop_) {
     auto next = Clock::time_point::max();
+    Unloaded unloaded;
     for (auto it = entries_.begin(); it != entries_.end();) {
-      const auto& entry = it->second;
+      auto& entry = it->second;
       const bool counts = entry.loaded.in_use == 0 && entry.keep_alive != kForever;
       const auto due = counts ? entry.last_used + entry.keep_alive : Clock::time_point::max();
       if (counts && due <= Clock::now()) {
         spdlog::info("unloaded {}, idle", entry.loaded.record.name);
+        unloaded.push_back(std::move(entry.loaded.model));
         it = entries_.erase(it);
         continue;
       }
       next = std::min(next, due);
       ++it;
     }
-    if (next == Clock::time_point::max()) {
+    if (!unloaded.empty()) {
+      lock.unlock();
+      unloaded.clear();
+      lock.lock();
+    } else if (next == Clock::time_point::max()) {
       changed_.wait(lock);
     } else {
       changed_.wait_until(lock, next);

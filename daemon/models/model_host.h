@@ -1,10 +1,10 @@
 // Models in memory: loaded on first use, shared by requests, unloaded when idle.
 //
-//   auto lease = host.acquire("smollm2:135m", {});          // waits while the model loads
+//   auto lease = host.acquire("smollm2:135m", {.client = &out});   // waits while the file is verified and the model loads
 //   auto reply = host.engine().submit((*lease)->model(), ...);
 //   // the lease's end starts the model's keep_alive
 //
-// May be used from any thread. Several requests for a model that is loading wait for the one load.
+// May be used from any thread. Requests for a model that is being verified or loaded share that work.
 #pragma once
 
 #include <chrono>
@@ -21,18 +21,23 @@
 #include <mlxrunner/engine.h>
 
 #include "daemon/duration.h"
+#include "daemon/models/single_flight.h"
 #include "store/store.h"
 
 namespace mlxr::daemon {
 
 struct AcquireOptions {
-  std::optional<Duration> keep_alive;  // absent: the host's default
-  int context = 0;                     // tokens; 0: the configured context. One that is loaded with another is loaded again
-  bool allow_paths = false;            // the name may be the absolute path of a file
+  std::optional<Duration> keep_alive;  // absent: as it is, for a new model the host's default
+  // Tokens; 0: the configured context. Limited to what the model was trained for and to what `kv` affords. A model that is loaded with a
+  // larger context serves smaller ones; a larger one loads it again.
+  int context = 0;
+  bool allow_paths = false;     // the name may be the absolute path of a file
+  bool is_probe = false;        // does not count as a use: keep_alive goes on as if nobody had asked
+  Responder* client = nullptr;  // when it goes away, acquire returns kCancelled, and work that nobody else waits for is given up
 };
 
 struct HostOptions {
-  Duration keep_alive{};               // of a request that names none
+  Duration keep_alive{};               // of a model for which no request named one
   int context = 0;                     // tokens; 0: what the model was trained for
   std::uint64_t memory = 0;            // bytes of all models together (ModelInfo::memory_bytes)
   std::filesystem::path panel_folder;  // where repacked weights are kept, and how many bytes of them (LoadOptions)
@@ -55,7 +60,7 @@ class ModelHost {
   // A model in use. The last one's end starts the keep_alive.
   class Lease {
    public:
-    Lease(ModelHost& host, LoadedModel loaded, std::int64_t load_ns);
+    Lease(ModelHost& host, LoadedModel loaded, bool is_probe, std::int64_t load_ns);
     ~Lease();
     Lease(const Lease&) = delete;
     Lease& operator=(const Lease&) = delete;
@@ -67,14 +72,18 @@ class ModelHost {
    private:
     ModelHost& host_;
     const LoadedModel loaded_;
+    const bool is_probe_;
     const std::int64_t load_ns_;
   };
 
-  // Errors: those of Store::resolve and Engine::load; kInvalidArgument (a path where none is allowed).
+  // Errors: kInvalidArgument (a path where none is allowed), those of Store::resolve and Engine::load; kCancelled (the client went away).
   // When memory does not suffice, idle models are unloaded, the longest unused first; kOverloaded when the others are in use,
   // kNoSpace (with both numbers) when the model alone is larger than the limit.
   Result<std::unique_ptr<Lease>> acquire(const std::string& name, const AcquireOptions& options);
-  // Unloads when the last lease ends, or now. False when it was not loaded.
+  // The model that was used last, as a probe. Null when none is loaded.
+  std::unique_ptr<Lease> probe_loaded();
+  // Unloads when the last lease ends, or now. `name` is a name of the model, or a path that it was acquired by. False when it was not
+  // loaded.
   bool unload(const std::string& name);
 
   std::vector<LoadedModel> loaded() const;
@@ -85,27 +94,36 @@ class ModelHost {
   using Clock = std::chrono::steady_clock;
   struct Entry {
     LoadedModel loaded;
-    int context = 0;  // that was asked for
+    int context = 0;              // that was asked for, limited to the model's
+    std::set<std::string> names;  // by which it was acquired
     Duration keep_alive{};
-    Clock::time_point last_used;  // when the last lease ended
+    Clock::time_point last_used;  // when the last lease ended that was no probe
   };
+  using Entries = std::map<std::string, Entry>;  // by the SHA-256 of the file: its names and its paths share one
+  // Models that go: the last pointer to one may wait for its disk, so they are destroyed after the lock.
+  using Unloaded = std::vector<std::shared_ptr<Model>>;
+  using Checked = std::shared_ptr<const store::OpenModel>;  // shared by the requests that waited for the check
 
-  Result<std::shared_ptr<Model>> load_with_room(const store::ModelRecord& record, int context);
+  int limited_context(const store::ModelRecord& record, const AcquireOptions& options) const;
+  std::unique_ptr<Lease> lend(Entry& entry, bool is_probe, Clock::time_point asked_at);
+  Result<std::shared_ptr<Lease>> load(const store::OpenModel& opened, int context, const std::atomic<bool>& cancelled);
+  Result<std::shared_ptr<Model>> load_with_room(const store::OpenModel& opened, int context);
   Result<void> make_room(const ModelInfo& info);
   bool unload_longest_idle();
   std::uint64_t memory_in_use() const;
-  void release(const LoadedModel& lent);
+  void release(const LoadedModel& lent, bool is_probe);
   void unload_when_due();
 
   Engine& engine_;
   store::Store& store_;
   const HostOptions options_;
 
-  std::mutex load_mutex_;  // one load at a time, so that two do not take the same room; before mutex_
+  SingleFlight<Checked> checks_;                // by name or path: the file is found, opened and hashed
+  SingleFlight<std::shared_ptr<Lease>> loads_;  // by the SHA-256 of the file
+  std::timed_mutex load_mutex_;                 // one load at a time, so that two do not take the same room; before mutex_
   mutable std::mutex mutex_;
-  std::condition_variable changed_;       // an entry was loaded, removed, or released
-  std::map<std::string, Entry> entries_;  // by the SHA-256 of the file: its names and its paths share one
-  std::set<std::string> loading_;         // the same keys, of which each loads once at a time
+  std::condition_variable changed_;  // an entry was loaded, removed, or released
+  Entries entries_;
   bool stop_ = false;
   std::thread unloader_;
 };

@@ -70,4 +70,9 @@ ApiResult<json> read_messages(const json& messages) {
   return plain;
 }
 
+Result<std::vector<TokenId>> render_messages(const Model& model, const json& messages) {
+  const bool continues = messages.back()["role"] == "assistant";
+  return model.render_chat(dump({{"messages", messages}, {"add_generation_prompt", true}}), {.continue_final_message = continues});
+}
+
 }  // namespace mlxr::daemon

@@ -39,7 +39,9 @@ Result<platform::FileDescriptor> new_socket() {
 Result<void> remove_stale(const std::filesystem::path& socket, const sockaddr_un& address) {
   struct stat info{};
   if (::lstat(socket.c_str(), &info) != 0) return {};
-  if (!S_ISSOCK(info.st_mode)) {
+  // A link to a socket, or to one that is gone, is what a daemon in a Mac's app group left (platform/links.h).
+  const bool is_dead_link = S_ISLNK(info.st_mode) && ::stat(socket.c_str(), &info) != 0;
+  if (!is_dead_link && !S_ISSOCK(info.st_mode)) {
     return fail(ErrorCode::kInvalidArgument,
                 socket.string() + " exists and is not a socket. It was left alone. Move it, or set `uds` in server.yaml to another path.");
   }

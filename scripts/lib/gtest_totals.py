@@ -1,12 +1,15 @@
 """Prints how many GoogleTest tests passed, failed and were skipped, with the reason of each skip: gtest_totals.py FOLDER
 
 FOLDER holds the XML reports that GTEST_OUTPUT=xml:FOLDER/ makes test programs write. ctest counts programs and does not say that some of a
-program's tests were skipped.
+program's tests were skipped. The exit status is 1 for a skip that MLXR_ALLOWED_SKIPS does not allow (allowed_skips.py).
 """
 import collections
+import os
 import pathlib
 import sys
 import xml.etree.ElementTree as ElementTree
+
+import allowed_skips
 
 
 def totals(folder):
@@ -31,7 +34,11 @@ def main():
     for reason, names in sorted(skipped.items()):
         print(f"SKIPPED [{len(names)}] {names[0]}{' and others' if names[1:] else ''}: {reason}")
     print(f"C++ tests: {passed} passed, {failed} failed, {sum(map(len, skipped.values()))} skipped")
+    unexpected = allowed_skips.unexpected(skipped)
+    for reason in unexpected:
+        print(f"This reason for a skip is not in {os.environ['MLXR_ALLOWED_SKIPS']}: {reason}")
+    return 1 if unexpected else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

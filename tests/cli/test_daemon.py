@@ -82,6 +82,19 @@ def test_ps_and_unloading(own):
     assert own.json("ps") == {"models": []} and own("ps").stdout == "No models in memory.\n"
 
 
+def test_stop_takes_a_file_as_run_does(own):
+    assert own("run", str(MODEL_FILE), "Hello", "--max-tokens", "2").returncode == 0
+    assert len(own.json("ps")["models"]) == 1
+    run = own("stop", str(MODEL_FILE.parent / "." / MODEL_FILE.name))
+    assert run.returncode == 0 and "unloaded" in run.stdout, run.stderr
+    assert own.json("ps")["models"] == []
+
+
+def test_stop_without_a_daemon_has_nothing_to_unload(empty):
+    run = empty("stop", "nosuch")
+    assert run.returncode == 0 and "not running" in run.stdout
+
+
 def test_serve_runs_in_the_foreground(empty):
     serve = empty.start("serve")
     try:

@@ -17,7 +17,7 @@ def test_import_list_show_rm(empty, sources):
     listed, shown = empty.json("list")["models"], empty.json("show", "tiny")
     assert listed == [shown] and shown["file"] == str(file) and shown["in_place"] and shown["context_length"] == 128
     people = empty("show", "tiny").stdout
-    assert shown["sha256"] in people and "used in place" in people and "licence         unknown" in people
+    assert shown["sha256"] in people and "used in place" in people and "license         unknown" in people
     run = empty("rm", "tiny:1")
     assert run.returncode == 0 and file.exists() and empty.json("list")["models"] == []
 
@@ -198,7 +198,12 @@ def test_an_interrupted_pull_goes_on(pulling):
         time.sleep(0.02)
     run.send_signal(signal.SIGINT)
     assert "Continue with the same command, or delete it with: mlx rm test:stalls" in run.communicate(timeout=60)[1] and run.returncode == 130
+    (listed,) = pulling.json("list")["not_installed"]
+    assert listed["name"] == "test:stalls" and listed["state"] == "unfinished download" and listed["size"] > 0
+    people = pulling("list").stdout
+    assert "test:stalls" in people and "To continue a download: mlx pull NAME. To remove it: mlx rm NAME" in people
     assert pulling("pull", "test:stalls").returncode == 0
+    assert pulling.json("list")["not_installed"] == [] and "NOT INSTALLED" not in pulling("list").stdout
 
 
 def test_progress_on_a_terminal_fits_its_width(pulling):
@@ -214,6 +219,14 @@ def test_progress_on_a_terminal_fits_its_width(pulling):
 def test_progress_elsewhere_is_plain_lines(pulling):
     said = pulling("pull", "test:good").stderr
     assert "\r" not in said and "100%" in said
+
+
+def test_show_takes_a_file_that_is_not_imported(empty, sources):
+    shown = empty.json("show", str(sources / "model.gguf"))
+    assert shown["context_length"] == 128 and shown["file"] == str(sources / "model.gguf")
+    assert empty.json("list")["models"] == []
+    run = empty("show", "./nosuch.gguf")
+    assert run.returncode == 3 and "nosuch.gguf" in run.stderr
 
 
 def test_the_starter_model_by_its_file(mlx):

@@ -55,8 +55,11 @@ TEST_F(InstanceTest, AFolderThatExistsIsUsedAsItIsOrRefused) {
     const auto instance = claim(socket_);
     EXPECT_EQ(instance.has_value(), mode == 0755u);
     EXPECT_EQ(mode_of(socket_.parent_path()), mode);
-    if (instance) EXPECT_EQ(mode_of(socket_), mode_t{0600});
-    if (!instance) EXPECT_THAT(instance.error().message, HasSubstr("`uds` in server.yaml"));
+    if (instance) {
+      EXPECT_EQ(mode_of(socket_), mode_t{0600});
+    } else {
+      EXPECT_THAT(instance.error().message, HasSubstr("`uds` in server.yaml"));
+    }
   }
 }
 
@@ -124,6 +127,34 @@ TEST_F(InstanceTest, ADeadDaemonsSocketIsTakenOver) {
   ::close(dead);
   ASSERT_TRUE(fs::exists(socket_));
   EXPECT_TRUE(claim(socket_));
+}
+
+// A daemon in a Mac's app group leaves a link where one without a group listens.
+TEST_F(InstanceTest, ALinkToASocketThatIsGoneOrDeadIsReplaced) {
+  fs::create_directories(socket_.parent_path());
+  fs::create_symlink(home_ / "gone", socket_);
+  {
+    const auto instance = claim(socket_);
+    ASSERT_TRUE(instance) << instance.error().message;
+    EXPECT_TRUE(fs::is_socket(fs::symlink_status(socket_)));
+  }
+  const int dead = ::socket(AF_UNIX, SOCK_STREAM, 0);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::strcpy(address.sun_path, (home_ / "dead").c_str());
+  ASSERT_EQ(::bind(dead, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  ::close(dead);
+  fs::create_symlink(home_ / "dead", socket_);
+  EXPECT_TRUE(claim(socket_));
+  EXPECT_TRUE(fs::exists(home_ / "dead"));
+}
+
+TEST_F(InstanceTest, ALinkToAFileIsLeftAlone) {
+  fs::create_directories(socket_.parent_path());
+  std::ofstream(home_ / "file") << "precious";
+  fs::create_symlink(home_ / "file", socket_);
+  EXPECT_FALSE(claim(socket_));
+  EXPECT_TRUE(fs::is_symlink(socket_));
 }
 
 TEST_F(InstanceTest, AFileInItsPlaceIsLeftAlone) {

@@ -82,7 +82,7 @@ class ServerTest : public testing::Test {
   void serve(ServerLimits limits, Handler handler, std::size_t workers = 8, int port = 0) {
     char name[] = "/tmp/mlxr-server-XXXXXX";
     home_ = ::mkdtemp(name);
-    instance_.emplace(Instance::claim(home_ / "run" / "socket").value());
+    instance_.emplace(Instance::claim(home_ / "mlxrunnerd.lock", home_ / "run" / "socket").value());
     server_ =
         Server::start({.unix_listener = instance_->release_listener(),
                        .port = port,

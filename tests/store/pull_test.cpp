@@ -1,4 +1,4 @@
-// A pull from beginning to end: licence, packages, verification, what is left after each kind of end.
+// A pull from beginning to end: license, packages, verification, what is left after each kind of end.
 #include <csignal>
 
 #include <sys/mount.h>

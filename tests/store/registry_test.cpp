@@ -174,7 +174,7 @@ TEST_F(RegistryTest, ALicenseIsAskedForAgainWhenItsTextOrAddressIsAnother) {
 TEST_F(RegistryTest, AFullDiskCanBeReadAndWrittenAgainWhenThereIsRoom) {
   const auto disk = folder_ / "disk";
   std::filesystem::create_directory(disk);
-  if (::mount("tmpfs", disk.c_str(), "tmpfs", 0, "size=256k") != 0) GTEST_SKIP() << "a small disk needs root";
+  if (::mount("tmpfs", disk.c_str(), "tmpfs", 0, "size=256k") != 0) GTEST_SKIP() << "mounting a tmpfs needs root";
   {
     ASSERT_TRUE(Registry::open(disk / "registry.sqlite").value()->put({.name = "m", .file = "/m", .in_place = true}));
     std::ofstream filler(disk / "filler");

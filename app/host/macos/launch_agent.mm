@@ -55,7 +55,7 @@ cli::Answered<void> start_by_launchd(const platform::Paths& paths, const std::at
   }
   auto ready = cli::await_daemon(paths, kDeadline, cancelled);
   if (ready || ready.error().was_cancelled()) return ready;
-  return cli::unavailable(ready.error().message + " Open Console and look for mlxrunnerd, or run mlx serve in a terminal.");
+  return cli::unavailable(ready.error().message + " Its log: " + (paths.logs / "mlxrunnerd.log").string());
 }
 
 }  // namespace mlxr::app

@@ -8,21 +8,25 @@
 namespace mlxr::daemon::native {
 namespace {
 
-// One token from a model that is loaded, or from the one that ?model= names. What stands here is what happened.
+// The model that ?model= names, which is loaded if it is not, else the one that was used last. Null when there is none.
+// A monitor that asks every minute does not keep a model in memory.
+Result<std::unique_ptr<ModelHost::Lease>> model_to_probe(ModelHost& host, const Request& request, Responder& out) {
+  const auto name = request.query.find("model");
+  if (name == request.query.end() || name->second.empty()) return host.probe_loaded();
+  return host.acquire(name->second, {.allow_paths = request.transport == Transport::kUnixSocket, .is_probe = true, .client = &out});
+}
+
+// One token from a model. The answer says what happened.
 ApiResult<json> health(ModelHost& host, const Request& request, Responder& out) {
-  auto name = request.query.contains("model") ? request.query.at("model") : std::string();
-  if (name.empty()) {
-    const auto loaded = host.loaded();
-    if (loaded.empty())
-      return json{{"status", "ok"},
-                  {"model", nullptr},
-                  {"token_ms", nullptr},
-                  {"message", "No model is loaded; ?model=NAME loads one and proves it."}};
-    name = loaded.front().record.name;
-  }
   const auto begin = std::chrono::steady_clock::now();
-  const auto lease = host.acquire(name, {.allow_paths = request.transport == Transport::kUnixSocket});
+  const auto lease = model_to_probe(host, request, out);
   if (!lease) return std::unexpected(to_api_error(lease.error()));
+  if (*lease == nullptr)
+    return json{{"status", "ok"},
+                {"model", nullptr},
+                {"token_ms", nullptr},
+                {"message", "No model is loaded. To load one and test it: /health?model=NAME"}};
+  const auto& name = (*lease)->record().name;
   const auto& model = (*lease)->model();
   auto reply = host.engine().submit(
       model,
@@ -33,7 +37,7 @@ ApiResult<json> health(ModelHost& host, const Request& request, Responder& out) 
   if (answer->usage.completion_tokens != 1)
     return std::unexpected(ApiError{.status = 500, .message = "The model " + name + " produced no token.", .code = "internal"});
   const auto elapsed = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin);
-  return json{{"status", "ok"}, {"model", (*lease)->record().name}, {"token_ms", elapsed.count()}};
+  return json{{"status", "ok"}, {"model", name}, {"token_ms", elapsed.count()}};
 }
 
 // Null for a model that is in use or stays for good.

@@ -23,9 +23,10 @@ ApiResult<void> handle(ModelHost& host, const Request& request, Responder& out) 
   if (given.empty()) return load_or_unload(host, *call, kPiece, out);
   const auto messages = read_messages(given);
   if (!messages) return std::unexpected(messages.error());
+  call->acquire.client = &out;
   const auto lease = host.acquire(call->model, call->acquire);
   if (!lease) return std::unexpected(to_api_error(lease.error()));
-  auto prompt = (*lease)->model()->render_chat(dump({{"messages", *messages}, {"add_generation_prompt", true}}));
+  auto prompt = render_messages(*(*lease)->model(), *messages);
   if (!prompt) return std::unexpected(to_api_error(prompt.error()));
   call->options.request.prompt = std::move(*prompt);
   answer(host, **lease, std::move(*call), kPiece, out);

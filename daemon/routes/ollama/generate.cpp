@@ -1,3 +1,4 @@
+#include "daemon/routes/messages.h"
 #include "daemon/routes/ollama/ollama.h"
 #include "daemon/routes/ollama/stream.h"
 
@@ -45,7 +46,7 @@ ApiResult<std::vector<TokenId>> read_prompt(const json& body, const Model& model
   if (const auto system = get<std::string>(body, "system"); system && !system->empty())
     messages.push_back({{"role", "system"}, {"content", *system}});
   messages.push_back({{"role", "user"}, {"content", prompt}});
-  auto rendered = model.render_chat(dump({{"messages", messages}, {"add_generation_prompt", true}}));
+  auto rendered = render_messages(model, messages);
   if (!rendered) return std::unexpected(to_api_error(rendered.error()));
   return add(*rendered);
 }
@@ -61,6 +62,7 @@ ApiResult<void> handle(ModelHost& host, const Request& request, Responder& out) 
                                     .code = "invalid_value"});
   Piece piece{.put_text = [](json& object, const std::string& text) { object["response"] = text; }};
   if (get<std::string>(body, "prompt").value_or("").empty()) return load_or_unload(host, *call, piece, out);
+  call->acquire.client = &out;
   const auto lease = host.acquire(call->model, call->acquire);
   if (!lease) return std::unexpected(to_api_error(lease.error()));
   auto prompt = read_prompt(body, *(*lease)->model());

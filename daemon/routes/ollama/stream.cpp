@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <ctime>
+#include <filesystem>
 
 namespace mlxr::daemon::ollama {
 namespace {
@@ -67,6 +68,19 @@ void answer_whole(const Delivery& to, Reply& reply, Responder& out) {
   out.respond({.body = dump(body), .headers = to.headers});
 }
 
+// A model that is not loaded is unloaded already; a name that nobody knows is a mistake.
+Result<void> unload_if_loaded(ModelHost& host, const Call& call) {
+  if (host.unload(call.model)) return {};
+  if (call.acquire.allow_paths && call.model.starts_with('/')) {
+    std::error_code ec;
+    if (std::filesystem::exists(call.model, ec)) return {};
+    return fail(ErrorCode::kNotFound, "There is no file " + call.model + ".");
+  }
+  const auto known = host.store().find(call.model);
+  if (!known) return fail(known.error());
+  return {};
+}
+
 }  // namespace
 
 void answer(ModelHost& host, const ModelHost::Lease& lease, Call call, const Piece& piece, Responder& out) {
@@ -84,10 +98,11 @@ void answer(ModelHost& host, const ModelHost::Lease& lease, Call call, const Pie
 ApiResult<void> load_or_unload(ModelHost& host, const Call& call, const Piece& piece, Responder& out) {
   const bool unload = call.acquire.keep_alive == Duration(0);
   if (unload) {
-    if (!host.unload(call.model))  // not loaded is as good, but a name that nobody knows is a mistake
-      if (const auto known = host.store().find(call.model); !known) return std::unexpected(to_api_error(known.error()));
-  } else if (const auto loaded = host.acquire(call.model, call.acquire); !loaded) {
-    return std::unexpected(to_api_error(loaded.error()));
+    if (auto unloaded = unload_if_loaded(host, call); !unloaded) return std::unexpected(to_api_error(unloaded.error()));
+  } else {
+    auto options = call.acquire;
+    options.client = &out;
+    if (const auto loaded = host.acquire(call.model, options); !loaded) return std::unexpected(to_api_error(loaded.error()));
   }
   auto body = body_of(call, piece, "", true);
   body["done_reason"] = unload ? "unload" : "load";

@@ -67,9 +67,10 @@ ApiResult<void> handle(ModelHost& host, const Request& request, Responder& out) 
   const auto messages = read_messages(call->body["messages"]);
   if (!messages) return std::unexpected(messages.error());
 
+  call->acquire.client = &out;
   const auto lease = host.acquire(call->model, call->acquire);
   if (!lease) return std::unexpected(model_error(lease.error()));
-  auto prompt = (*lease)->model()->render_chat(dump({{"messages", *messages}, {"add_generation_prompt", true}}));
+  auto prompt = render_messages(*(*lease)->model(), *messages);
   if (!prompt) return std::unexpected(to_api_error(prompt.error()));
   call->request.prompt = std::move(*prompt);
   const auto shape = shape_of(call->model, *top_logprobs >= 0);

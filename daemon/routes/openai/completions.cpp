@@ -97,6 +97,7 @@ ApiResult<void> handle(ModelHost& host, const Request& request, Responder& out) 
   if (!call) return std::unexpected(call.error());
   call->request.top_logprobs = get<int>(call->body, "logprobs").value_or(-1);
 
+  call->acquire.client = &out;
   const auto lease = host.acquire(call->model, call->acquire);
   if (!lease) return std::unexpected(model_error(lease.error()));
   auto prompt = read_prompt(call->body["prompt"], *(*lease)->model());

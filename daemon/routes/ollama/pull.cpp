@@ -1,4 +1,7 @@
 #include <atomic>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "daemon/routes/ollama/common.h"
 #include "daemon/routes/ollama/ollama.h"
@@ -60,9 +63,17 @@ ApiResult<void> handle(ModelHost& host, const Request& request, Responder& out) 
   store::PullOptions options{.accept_license = get<bool>(body, "accept_license").value_or(false),
                              .allow_plain_http = get<bool>(body, "insecure").value_or(false),
                              .cancelled = &cancelled};
+  // Kept until the download moves: an error before that is an answer with a status of its own.
+  std::vector<std::string> notices;
+  const auto send_notices = [&] {
+    for (const auto& sentence : std::exchange(notices, {})) send({{"status", sentence}});
+  };
   if (stream) {
-    options.progress = [&](const store::Progress& progress) { send(progress_json(progress)); };
-    options.notice = [&](const std::string& sentence) { send({{"status", sentence}}); };
+    options.progress = [&](const store::Progress& progress) {
+      send_notices();
+      send(progress_json(progress));
+    };
+    options.notice = [&](const std::string& sentence) { notices.push_back(sentence); };
   }
   const auto model = [&] {
     const CancelWhenGone guard(out, cancelled);
@@ -74,6 +85,7 @@ ApiResult<void> handle(ModelHost& host, const Request& request, Responder& out) 
     return {};
   }
   if (model) {
+    send_notices();
     send({{"status", "success"}});
   } else {
     out.write(ollama_error_body(pull_error(model.error())) + "\n");

@@ -78,7 +78,7 @@ class Attempt {
       }
     }
     const auto length = head.content_length();
-    if (!length && !file_.has_limit())
+    if (!length && file_.limit() == 0)
       return fail(ErrorCode::kNetwork, "The server does not say how many bytes " + address_.shown() + " has. The download was refused.");
     if (!length) return {};
     total_ = (continues_ ? asked_from_ : 0) + *length;

@@ -1,10 +1,12 @@
 #include "store/header_check.h"
 
 #include <algorithm>
-#include <array>
 #include <cctype>
+#include <limits>
+#include <vector>
 
 #include <fcntl.h>
+#include <mlxrunner/can_run.h>
 #include <unistd.h>
 
 #include "platform/files.h"
@@ -13,7 +15,10 @@ namespace mlxr::store {
 namespace {
 
 constexpr std::string_view kMagic = "GGUF";
-constexpr std::size_t kBeginning = 512;
+constexpr std::uint64_t kFirstHeader = 64 << 10;
+constexpr std::uint64_t kLongestHeader = 64 << 20;  // what is longer is judged when the whole file is here
+constexpr std::uint64_t kUnknownSize = std::uint64_t{1} << 50;
+constexpr std::uint64_t kNever = std::numeric_limits<std::uint64_t>::max();
 
 bool begins_like_html(std::string_view text) {
   const auto first = text.find_first_not_of(" \t\r\n\xef\xbb\xbf");
@@ -23,26 +28,36 @@ bool begins_like_html(std::string_view text) {
   return begin.starts_with("<!doctype html") || begin.starts_with("<html");
 }
 
-Result<std::string> beginning_of(const PartialFile& file) {
+Result<std::vector<std::byte>> beginning_of(const PartialFile& file, std::uint64_t bytes) {
   const platform::FileDescriptor fd(::open(file.path().c_str(), O_RDONLY | O_CLOEXEC));
-  std::array<char, kBeginning> buffer;
-  const ssize_t n = fd ? ::pread(fd.get(), buffer.data(), buffer.size(), 0) : -1;
+  std::vector<std::byte> head(bytes);
+  const ssize_t n = fd ? ::pread(fd.get(), head.data(), head.size(), 0) : -1;
   if (n < 0) return fail(platform::os_error(errno, "Cannot read " + file.path().string()));
-  return std::string(buffer.data(), static_cast<std::size_t>(n));
+  head.resize(static_cast<std::size_t>(n));
+  return head;
 }
 
 }  // namespace
 
 Result<void> HeaderCheck::look(const PartialFile& file) {
-  if (is_done_ || file.size() < kMagic.size()) return {};
-  is_done_ = true;
-  const auto text = beginning_of(file);
-  if (!text) return fail(text.error());
-  if (text->starts_with(kMagic)) return {};
-  const std::string what = begins_like_html(*text) ? " is a web page, not a model file. On a model's page, copy the address of its "
-                                                     "download, not of the page."
-                                                   : " is not a GGUF model file.";
-  return fail(ErrorCode::kCorrupt, source_ + what + " The download was stopped; nothing of it was kept.");
+  if (file.size() < next_) return {};
+  const auto head = beginning_of(file, std::min(file.size(), kLongestHeader));
+  if (!head) return fail(head.error());
+  const std::string_view text(reinterpret_cast<const char*>(head->data()), head->size());
+  if (!text.starts_with(kMagic)) {
+    const std::string what = begins_like_html(text) ? " is a web page, not a model file. On a model's page, copy the address of its "
+                                                      "download, not of the page."
+                                                    : " is not a GGUF model file.";
+    return fail(ErrorCode::kCorrupt, source_ + what + " The download was stopped; nothing of it was kept.");
+  }
+  if (file.size() < kFirstHeader) {
+    next_ = kFirstHeader;
+    return {};
+  }
+  const auto verdict = can_run(*head, file.limit() == 0 ? kUnknownSize : file.limit(), file.path().filename().string());
+  next_ = verdict || head->size() == kLongestHeader ? kNever : 2 * file.size();
+  if (!verdict || *verdict || verdict->error().code != ErrorCode::kUnsupported) return {};
+  return fail(ErrorCode::kUnsupported, verdict->error().message + " The download was stopped; nothing of it was kept.");
 }
 
 }  // namespace mlxr::store

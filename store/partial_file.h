@@ -33,7 +33,7 @@ class PartialFile {
 
   // Errors: kCorrupt (more than it may have; nothing of `data` was written), kNoSpace, kIo.
   Result<void> append(std::string_view data);
-  bool has_limit() const { return most_ != 0; }
+  std::uint64_t limit() const { return most_; }       // bytes it may have; 0: unknown
   Result<void> check_fits(std::uint64_t more) const;  // the error of append, before the bytes are here
   Result<void> restart_part();                        // drops the part that is arriving
   Result<void> set_validator(std::string validator);  // before the first byte of a part

@@ -34,6 +34,9 @@ other = bytearray(MODEL)
 other[-1] ^= 1
 OTHER = bytes(other)
 SHA256 = hashlib.sha256(MODEL).hexdigest()
+# A model of another family: its header says so, 16 MiB before its end.
+FOREIGN = make.Gguf(keys={"general.architecture": (make.STRING, "mamba")}, tensors=[("token_embd.weight", [1024, 4096], make.TYPE_F32, 0)],
+                    data=bytes(4 * 1024 * 4096)).bytes()
 seen, authorizations = {}, {}
 lock = threading.Lock()
 
@@ -52,6 +55,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
+    def trickle(self, body):
+        """Sends the first MiB, then nothing until the client goes away."""
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body[:1 << 20])
+        self.wfile.flush()
+        self.connection.recv(1)
+
     def redirect(self, to, **headers):
         self.answer(b"", status=302, Location=to, **headers)
 
@@ -65,6 +77,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         way = self.path.split("/")[1]
         if way in ("noheads", "endless"):
             return self.send_error(501)
+        if way == "mamba":
+            return self.answer(FOREIGN)
         if way == "linked":
             return self.redirect(f"{base}/good/model.gguf", X_Linked_Etag=f'"{SHA256}"', X_Linked_Size=str(len(MODEL)))
         if way == "renews" and (folder / "renewed").exists():
@@ -103,6 +117,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.redirect(f"{base}/good/model.gguf", X_Linked_Etag=f'"{SHA256}"')
         if way == "page":
             return self.answer(b"\n<!DOCTYPE html><html>This is the page of a model</html>" + b" " * 4096, "text/html")
+        if way == "mamba":
+            return self.trickle(FOREIGN)
         if way == "other" or (way == "renews" and (folder / "renewed").exists()):
             return self.answer(OTHER)
         if way == "unsatisfied" and self.headers.get("Range"):

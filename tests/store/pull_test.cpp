@@ -184,6 +184,13 @@ TEST_F(PullTest, AModelThatCannotRunIsRefusedBeforeTheDownload) {
   expect_error(store_->pull("test-foreign"), ErrorCode::kUnsupported, "architecture mamba");
 }
 
+TEST_F(PullTest, TheHeaderStopsADownloadThatCannotRun) {
+  // Sixteen megabytes follow the first, and the server waits with them: the pull ends without them.
+  expect_error(store_->pull(address("/mamba/model.gguf")), ErrorCode::kUnsupported, "The download was stopped");
+  EXPECT_FALSE(fs::exists(paths_.support / "quarantine"));
+  EXPECT_TRUE(store_->list()->empty());
+}
+
 TEST_F(PullTest, ASecondAddressWithTheSameFileNameIsAnotherModel) {
   expect_whole(store_->pull(address("/good/model.gguf")));
   expect_error(store_->pull(address("/other/model.gguf")), ErrorCode::kAlreadyExists, "/good/model.gguf, which is not the file of");
@@ -228,7 +235,7 @@ TEST_F(PullTest, AnAddressIsVerifiedWhereAHashIsPublished) {
 TEST_F(PullTest, AFullDiskIsSaidBeforeAndDuring) {
   const auto disk = temporary_folder();
 #ifdef __linux__
-  if (::mount("tmpfs", disk.c_str(), "tmpfs", 0, "size=3m,mode=0700") != 0) GTEST_SKIP() << "mounting a tmpfs needs root";
+  if (::mount("tmpfs", disk.c_str(), "tmpfs", 0, "size=3m,mode=700") != 0) GTEST_SKIP() << "mounting a tmpfs needs root";
 #else
   GTEST_SKIP() << "needs a tmpfs";
 #endif

@@ -48,6 +48,7 @@ void WordWrap::take(std::string_view character, int width, std::string& out) {
     line_.clear();
     spaces_.clear();
     column_ = 0;
+    is_long_ = false;
     out += '\n';
     return;
   }
@@ -82,7 +83,9 @@ void WordWrap::place_word(int width, std::string& out) {
   }
   const int columns = display_width(word_);
   const int gap = static_cast<int>(spaces_.size());
-  if (column_ > 0 && column_ + gap + columns > width) {
+  // What was placed up to the last column goes on without a break: a terminal wraps a word that is longer than a line, an address for
+  // example, and can still copy it whole.
+  if (column_ > 0 && column_ + gap + columns > width && !(is_long_ && gap == 0)) {
     out += '\n';
     column_ = 0;
   } else {
@@ -91,6 +94,7 @@ void WordWrap::place_word(int width, std::string& out) {
   }
   spaces_.clear();
   column_ += columns;
+  is_long_ = columns >= width || (is_long_ && gap == 0);
   out += std::exchange(word_, "");
 }
 

@@ -25,6 +25,7 @@ class WordWrap {
   std::string spaces_;      // before word_
   std::string word_;
   int column_ = 0;
+  bool is_long_ = false;  // the word that was placed last fills a line, and may go on
   bool in_code_ = false;
 };
 

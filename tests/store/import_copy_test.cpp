@@ -1,5 +1,4 @@
 // A Mac's sandboxed daemon opens no file elsewhere: there an import copies.
-#include <cstring>
 #include <fstream>
 
 #include <gtest/gtest.h>
@@ -7,43 +6,19 @@
 #include "platform/files.h"
 #include "platform/mac_paths.h"
 #include "store/store.h"
+#include "tests/core/engine/tiny_model.h"
 
 namespace mlxr::store {
 namespace {
 
 namespace fs = std::filesystem;
 
-// The smallest file that import takes for a model.
-std::string tiny_model() {
-  std::string bytes;
-  const auto number = [&](auto value) {
-    char raw[sizeof value];
-    std::memcpy(raw, &value, sizeof value);
-    bytes.append(raw, sizeof value);
-  };
-  const auto text = [&](std::string_view value) {
-    number(std::uint64_t{value.size()});
-    bytes += value;
-  };
-  bytes = "GGUF";
-  number(std::uint32_t{3});
-  number(std::uint64_t{1});
-  number(std::uint64_t{3});
-  text("general.architecture"), number(std::uint32_t{8}), text("llama");
-  text("llama.context_length"), number(std::uint32_t{4}), number(std::uint32_t{128});
-  text("llama.embedding_length"), number(std::uint32_t{4}), number(std::uint32_t{64});
-  text("token_embd.weight"), number(std::uint32_t{2}), number(std::uint64_t{64}), number(std::uint64_t{4});
-  number(std::uint32_t{0}), number(std::uint64_t{0});
-  bytes.resize((bytes.size() + 31) / 32 * 32);
-  return bytes + std::string(64 * 4 * sizeof(float), '\0');
-}
-
 class ImportCopy : public testing::Test {
  protected:
   ImportCopy() {
     std::string name = testing::TempDir() + "import-XXXXXX";
     home_ = ::mkdtemp(name.data());
-    std::ofstream(file_ = home_ / "elsewhere.gguf", std::ios::binary) << tiny_model();
+    write_tiny_model(file_ = home_ / "elsewhere.gguf");
     open({.app_group = "TEAMID1234.group", .sandboxed = false});
   }
   ~ImportCopy() override { fs::remove_all(home_); }
@@ -64,7 +39,7 @@ TEST_F(ImportCopy, TheModelIsTheStoresOwn) {
   EXPECT_EQ(record->file, paths_.models / "imported/mine/elsewhere.gguf");
   EXPECT_FALSE(record->in_place);
   EXPECT_EQ(record->source, file_.string());
-  EXPECT_EQ(platform::read_file(record->file, 1 << 20).value(), tiny_model());
+  EXPECT_EQ(platform::read_file(record->file, 1 << 20).value(), platform::read_file(file_, 1 << 20).value());
   EXPECT_TRUE(store_->import(file_, "mine")) << "again";
 
   ASSERT_TRUE(store_->remove("mine"));

@@ -245,7 +245,7 @@ TEST_F(PullTest, AFullDiskIsSaidBeforeAndDuring) {
     std::ofstream(disk / "filler") << std::string(free > leave ? free - leave : 0, 'x');
   };
   fill(500'000);
-  expect_error(store_->pull("test:full"), ErrorCode::kNoSpace, "needs 1.0 MB");
+  expect_error(store_->pull("test:full"), ErrorCode::kNoSpace, "needs 1.1 MB");
   fs::remove(disk / "filler");
   expect_error(store_->pull("test:full", {.progress = [&](const Progress&) { fill(0); }}), ErrorCode::kNoSpace, "");
   fs::remove(disk / "filler");

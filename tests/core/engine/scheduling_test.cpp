@@ -201,9 +201,8 @@ TEST_F(SchedulingTest, AFileThatChangesWhileItIsLoadedIsRefused) {
   const auto cut = load_while([&] { std::filesystem::resize_file(file, 4096); });
   EXPECT_EQ(cut.code, ErrorCode::kCorrupt);
   EXPECT_THAT(cut.message, HasSubstr("became shorter while it was read"));
-  const auto changed = load_while([&] {
-    std::filesystem::last_write_time(file, std::filesystem::file_time_type::clock::now() - std::chrono::hours(1));
-  });
+  const auto changed =
+      load_while([&] { std::filesystem::last_write_time(file, std::filesystem::file_time_type::clock::now() - std::chrono::hours(1)); });
   EXPECT_EQ(changed.code, ErrorCode::kCorrupt);
   EXPECT_THAT(changed.message, HasSubstr("was changed by another program"));
 }

@@ -64,7 +64,24 @@ def write(root, to, pack, work, epoch):
         out.write(source.read(count * 512))
     iso.unlink()
     subprocess.run([pack, "dmg", partition, to], check=True)
+    correct_trailer(to)
     partition.unlink()
+
+
+TRAILER = 512
+# In Apple's UDIFResourceFile the image's checksum, its variant and its number of sectors begin at byte 352, after the place of a signature.
+WRITTEN, WANTED, LENGTH = 296, 352, 4 + 4 + 128 + 4 + 8
+
+
+def correct_trailer(path):
+    """The crate udif (0.4.2) writes these fields where the place of a signature belongs. Signing then hashes the wrong bytes, and a Mac finds no
+    number of sectors."""
+    data = bytearray(path.read_bytes()[-TRAILER:])
+    fields = bytes(data[WRITTEN : WRITTEN + LENGTH])
+    data[WRITTEN:] = bytes(WANTED - WRITTEN) + fields + bytes(TRAILER - WANTED - LENGTH)
+    with path.open("r+b") as file:
+        file.seek(-TRAILER, os.SEEK_END)
+        file.write(data)
 
 
 def _hfs_partition(iso):

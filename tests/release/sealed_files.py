@@ -5,10 +5,10 @@
 
 import base64
 import hashlib
+import pathlib
 import struct
 import subprocess
 import tempfile
-import pathlib
 import xml.etree.ElementTree as ElementTree
 import zlib
 
@@ -16,10 +16,11 @@ import code_signature
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding, utils
+from cryptography.hazmat.primitives.asymmetric import padding
 
 KOLY = 512  # the trailer of a disk image, with the place of its signature at these offsets
-SIGNATURE_AT = 296
+SIGNATURE_AT, SECTORS_AT = 296, 492
+TRAILER_SLOT = 6
 
 
 def cms_problem(cms, content):
@@ -44,10 +45,13 @@ def dmg_problems(path):
     signature = code_signature.Signature(data, code_signature.super_blob(data, start))
     found = []
     for directory in signature.directories:
-        ends = [min(at + directory.page_size, directory.code_limit) for at in range(0, directory.code_limit, directory.page_size)]
-        starts = [0, *ends[:-1]]
-        if directory.code_limit != start or [directory.hash(data[a:b]) for a, b in zip(starts, ends, strict=True)] != directory.pages:
+        # An image is one page, and its trailer is sealed without the size of the signature, which was not known yet.
+        if (directory.page_size, directory.code_limit) != (1, start) or directory.pages != [directory.hash(data[:start])]:
             found.append("the image is not what was signed")
+        if directory.special.get(TRAILER_SLOT) != directory.hash(trailer[: SIGNATURE_AT + 8] + bytes(8) + trailer[SIGNATURE_AT + 16 :]):
+            found.append("the image's trailer is not what was signed")
+    if struct.unpack_from(">Q", trailer, SECTORS_AT)[0] == 0:
+        found.append("the image's trailer has no number of sectors")
     if problem := cms_problem(signature.cms, signature.directories[0].blob):
         found.append(f"the signature does not verify: {problem}")
     return found
@@ -66,7 +70,7 @@ def pkg_problems(path):
 
     def stored(element):
         at = heap + int(element.findtext("offset"))
-        return data[at : at + int(element.findtext("size") or element.findtext("length"))]
+        return data[at : at + int(element.findtext("length") or element.findtext("size"))]  # a file's size is that of its content
 
     checksum = toc.find("checksum")
     digest = stored(checksum)
@@ -79,8 +83,7 @@ def pkg_problems(path):
     space = {"x": "http://www.w3.org/2000/09/xmldsig#"}
     certificate = x509.load_der_x509_certificate(base64.b64decode(signature.findtext(".//x:X509Certificate", namespaces=space)))
     try:
-        algorithm = {"sha1": hashes.SHA1, "sha256": hashes.SHA256}[checksum.get("style")]()
-        certificate.public_key().verify(stored(signature), digest, padding.PKCS1v15(), utils.Prehashed(algorithm))
+        certificate.public_key().verify(stored(signature), digest, padding.PKCS1v15(), hashes.SHA256())
     except InvalidSignature:
         found.append("the signature is not that of its certificate")
     if problem := cms_problem(stored(cms), digest):

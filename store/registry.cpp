@@ -17,6 +17,15 @@ std::int64_t nanoseconds(const timespec& time) { return std::int64_t{time.tv_sec
 
 bool can_still_be_read(ErrorCode code) { return code == ErrorCode::kNoSpace || code == ErrorCode::kPermission; }
 
+// SQLite would create it with the umask's mode, in a folder that others may be able to read. The journals take its mode.
+// Closed again before SQLite opens the file: closing any descriptor of a file drops all locks that the process holds on it (POSIX), and
+// without SQLite's lock the next process to finish takes itself for the last one and deletes the journal that this one still reads.
+Result<void> create_private(const fs::path& file) {
+  const platform::FileDescriptor created(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!created) return fail(platform::os_error(errno, "The registry " + file.string() + " cannot be opened"));
+  return {};
+}
+
 }  // namespace
 
 FileStamp FileStamp::of(const struct stat& info) {
@@ -40,9 +49,7 @@ Result<FileStamp> FileStamp::of(const fs::path& file) {
 }
 
 Result<Database> Registry::open_writable(const fs::path& file, std::span<const std::string_view> steps) {
-  // SQLite would create it with the umask's mode, in a folder that others may be able to read. The journals take its mode.
-  const platform::FileDescriptor created(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-  if (!created) return fail(platform::os_error(errno, "The registry " + file.string() + " cannot be opened"));
+  if (auto created = create_private(file); !created) return fail(created.error());
   auto database = Database::open(file, Database::Mode::kReadWrite);
   if (!database) return database;
   if (auto ok = refuse_newer(*database, file, steps.size()); !ok) return fail(ok.error());

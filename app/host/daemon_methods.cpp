@@ -32,7 +32,8 @@ constexpr std::array kRoutes{Route{"GET", "/api/ps"},   Route{"GET", "/api/tags"
                              Route{"POST", "/api/show"}};
 
 std::string_view code_of(const cli::ClientError& error) {
-  if (error.kind != cli::ClientError::Kind::kOther) return "daemon_unavailable";
+  if (error.kind == cli::ClientError::Kind::kNotRunning) return "daemon_unavailable";
+  if (error.kind == cli::ClientError::Kind::kUnavailable) return "no_answer";
   switch (error.code) {
     case ErrorCode::kInvalidArgument:
     case ErrorCode::kNotFound:

@@ -49,18 +49,21 @@ std::string models_of(const Belongings& all) {
   return std::to_string(all.model_count) + (all.model_count == 1 ? " model (" : " models (") + size + ")";
 }
 
-// One line for each file, or for the files of a folder.
+// One line for each file, or for a folder with many.
 void show(const std::vector<Belonging>& files) {
+  constexpr std::ptrdiff_t kNamedOneByOne = 4;
   Table table({{"SIZE", Align::kRight}, {"PATH"}});
   for (auto first = files.begin(); first != files.end();) {
     const auto folder = first->path.parent_path();
     const auto last = std::find_if(first, files.end(), [&](const Belonging& one) { return one.path.parent_path() != folder; });
-    std::uint64_t size = 0;
-    for (auto one = first; one != last; ++one) size += one->size;
     const auto count = last - first;
-    const std::string what = count == 1 ? first->path.string() : folder.string() + "/ (" + std::to_string(count) + " files)";
-    table.add_row({format_bytes(size), what});
-    first = last;
+    if (count <= kNamedOneByOne) {
+      for (; first != last; ++first) table.add_row({format_bytes(first->size), first->path.string()});
+      continue;
+    }
+    std::uint64_t size = 0;
+    for (; first != last; ++first) size += first->size;
+    table.add_row({format_bytes(size), folder.string() + "/ (" + std::to_string(count) + " files)"});
   }
   write_out(table.to_string());
 }

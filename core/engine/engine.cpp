@@ -147,7 +147,7 @@ Result<Reply> Engine::submit(std::shared_ptr<Model> model, Request request) {
   if (!loaded || !loaded->runs_on(*state_->ops)) return fail(ErrorCode::kInvalidArgument, "The model was not loaded by this engine.");
   if (auto problem = problem_with(request, loaded->info()); !problem.empty()) return fail(ErrorCode::kInvalidArgument, problem + ".");
 
-  const int context = loaded->info().context_length, prompt = static_cast<int>(request.prompt.size());
+  const int context = context_of(request, loaded->info()), prompt = static_cast<int>(request.prompt.size());
   const int wanted = std::max(request.max_tokens, request.max_tokens == -1 ? 1 : 0);
   if (prompt > context - wanted) {
     return fail(ErrorCode::kContextExceeded, "The prompt has " + std::to_string(prompt) + " tokens and " + std::to_string(wanted) +

@@ -93,8 +93,10 @@ Result<std::shared_ptr<ModelHost::Lease>> ModelHost::load(const store::OpenModel
   auto& entry = entries_[record.sha256];
   replaced.push_back(std::move(entry.loaded.model));
   const auto keep_alive = replaced.back() ? entry.keep_alive : options_.keep_alive;
+  // Where the KV cache does not afford the context, a wish for more will not get more.
+  const bool is_most = (*model)->info().context_length < context;
   entry = {.loaded = {.record = record, .model = std::move(*model)},
-           .context = context,
+           .context = is_most ? std::numeric_limits<int>::max() : context,
            .names = std::move(entry.names),
            .keep_alive = keep_alive};
   return std::shared_ptr<Lease>(lend(entry, false, begin));

@@ -101,7 +101,7 @@ ApiResult<void> read_tools(const json& body, std::vector<std::string>& warnings)
 }
 
 void limit_max_tokens(mlxr::Request& request, const Model& model, std::vector<std::string>& warnings) {
-  const int context = model.info().context_length, prompt = static_cast<int>(request.prompt.size());
+  const int context = context_of(request, model.info()), prompt = static_cast<int>(request.prompt.size());
   if (request.max_tokens <= 0) return;  // until the context is full, or no token at all
   if (prompt >= context) {
     request.max_tokens = -1;  // the error is about the prompt, not about the limit

@@ -83,14 +83,15 @@ def test_a_socket_where_nobody_listens(environment, empty_daemon):
     assert empty_daemon.socket.exists() and shown(environment)["state"] == "Not running"
 
 
-def test_a_daemon_that_breaks_off_is_no_daemon(environment, home):
+def test_a_daemon_that_breaks_off_is_named_and_not_called_stopped(environment, home):
     (home / "run").mkdir(mode=0o700)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(home / "run" / "mlxrunner.sock"))
         listener.listen()
         with subprocess.Popen([MLXR, "--check"], env=environment, stdout=subprocess.PIPE, text=True) as window:
             listener.accept()[0].close()
-            assert json.loads(window.stdout.read())["state"] == "Not running"
+            page = json.loads(window.stdout.read())
+            assert page["state"] == "Unknown" and "mlx logs" in page["problem"]
 
 
 @contextlib.contextmanager

@@ -146,7 +146,7 @@ def test_unfinished_and_quarantined_files_are_shown_and_removed(pulling):
     partial.mkdir(parents=True)
     (partial / "big.gguf").write_bytes(b"x" * 1000)
     report = pulling("doctor").stdout
-    assert "download test:big: 1.0 kB, not finished" in report and "mlx rm test:big" in report
+    assert "download test:big: 1 kB, not finished" in report and "mlx rm test:big" in report
     assert "corrupt.gguf." in report and "-> Remove it: mlx rm test:corrupt" in report
     assert pulling("rm", "test:big", "test:corrupt").returncode == 0
     assert "not finished" not in pulling("doctor").stdout and not list(pulling.home.rglob("corrupt.gguf*"))

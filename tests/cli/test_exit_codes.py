@@ -136,7 +136,7 @@ def test_a_registry_of_a_newer_version(empty):
 
     empty("list")
     with sqlite3.connect(empty.home / "registry.sqlite") as registry:
-        registry.execute("update schema_version set version = 1000")
+        registry.execute("update schema_version set version = 1000 where version = 1")
     run = empty("list")
     assert run.returncode == 12 and "newer" in run.stderr
 

@@ -100,7 +100,7 @@ def test_an_unfinished_download_goes_with_the_models(empty):
     partial.mkdir(parents=True)
     (partial / "big.gguf").write_bytes(b"x" * 1000)
     (partial / "state.json").write_text("{}")
-    assert "unfinished downloads (1.0 kB)" in empty("uninstall", "--yes").stderr
+    assert "unfinished downloads (1 kB)" in empty("uninstall", "--yes").stderr
     assert empty("uninstall", "--yes", "--models").returncode == 0
     assert not empty.home.exists()
     empty.home.mkdir()  # the fixture removes it

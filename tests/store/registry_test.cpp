@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 #include <sys/mount.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "platform/files.h"
 
@@ -38,6 +40,27 @@ TEST_F(RegistryTest, MigrationsRunOnceInOrderAndKeepTheData) {
     ASSERT_TRUE(model && *model);
     EXPECT_EQ((*model)->size, 7u);
     EXPECT_EQ((*model)->license, "n");
+  }
+}
+
+// A daemon keeps the registry open while `mlx import` opens and closes it. SQLite's last process deletes the journal: one that only takes
+// itself for the last must not.
+TEST_F(RegistryTest, WhatOtherProcessesAddIsSeen) {
+  const auto registry = Registry::open(file_);
+  ASSERT_TRUE(registry) << registry.error().message;
+  for (const char* name : {"a:1", "b:1", "c:1"}) {
+    const pid_t other = ::fork();
+    ASSERT_GE(other, 0);
+    if (other == 0) {
+      bool done = false;
+      if (const auto theirs = Registry::open(file_)) done = (*theirs)->put({.name = name, .file = "/a", .size = 7}).has_value();
+      ::_exit(done ? 0 : 1);
+    }
+    int status = 0;
+    ASSERT_EQ(::waitpid(other, &status, 0), other);
+    ASSERT_EQ(status, 0);
+    const auto model = (*registry)->model(name);
+    EXPECT_TRUE(model && *model) << name;
   }
 }
 

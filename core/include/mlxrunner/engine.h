@@ -68,11 +68,17 @@ struct Sampling {
 struct Request {
   std::vector<TokenId> prompt;  // at least one token
   int max_tokens = -1;          // -1: until the model ends or the context is full
+  int context = 0;              // tokens of the model's context that prompt and answer may have together; 0: all of them
   Sampling sampling;
-  std::vector<std::string> stop;  // the text ends before the first of these; at most 16, none empty
+  std::vector<std::string> stop;  // the text ends before the first of these; at most 256, none empty
   int top_logprobs = -1;          // -1: none; 0: of the chosen token; n: also of the n most likely, at most 20
   bool ignore_end = false;        // go on when the model ends its answer (benchmarks)
 };
+
+// How many tokens the prompt and the answer of `request` may have together.
+inline int context_of(const Request& request, const ModelInfo& info) {
+  return request.context > 0 && request.context < info.context_length ? request.context : info.context_length;
+}
 
 enum class FinishReason { kStop, kLength, kCancelled, kError };
 

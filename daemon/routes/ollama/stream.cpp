@@ -87,6 +87,7 @@ void answer(ModelHost& host, const ModelHost::Lease& lease, Call call, const Pie
   auto& [request, asked, warnings] = call.options;
   if (const int context = lease.model()->info().context_length; asked > context)
     warnings.push_back("num_ctx is limited to " + std::to_string(context) + " tokens, the context of this model here");
+  request.context = asked;  // the model may be loaded with a larger one
   limit_max_tokens(request, *lease.model(), warnings);
   auto reply = host.engine().submit(lease.model(), request);
   if (!reply) return out.respond(ollama_error(to_api_error(reply.error())));

@@ -35,7 +35,7 @@ def test_the_log_says_why_it_does_not_start(home):
 def test_a_second_daemon_says_so_in_the_log_and_leaves_the_first_alone(empty_daemon):
     with start_as_launchd_does(empty_daemon) as process:
         process.communicate(timeout=60)
-    assert process.returncode == 1 and "already running" in (empty_daemon.home / "logs" / "mlxrunnerd.log").read_text()
+    assert process.returncode == 3 and "already running" in (empty_daemon.home / "logs" / "mlxrunnerd.log").read_text()
     with empty_daemon.client() as client:
         assert client.get("/api/version").is_success
 

@@ -1,5 +1,6 @@
 #include "cli/editor.h"
 
+#include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>

@@ -56,7 +56,7 @@ bool install() {
   struct sigaction action{};
   action.sa_sigaction = on_sigbus;
   action.sa_flags = SA_SIGINFO | SA_ONSTACK;
-  ::sigemptyset(&action.sa_mask);
+  sigemptyset(&action.sa_mask);
   return ::sigaction(SIGBUS, &action, &g_previous) == 0;
 }
 

@@ -126,7 +126,7 @@ bool Panels::map_kept() {
   if (!fd || ::fstat(fd.get(), &info) != 0 || info.st_uid != ::geteuid()) return false;
   Header header{};
   std::vector<std::uint32_t> checksums(matrices_.size());
-  const auto end = kHeaderBytes + size_, table = sizeof(std::uint32_t) * checksums.size();
+  const std::uint64_t end = kHeaderBytes + size_, table = sizeof(std::uint32_t) * checksums.size();
   if (static_cast<std::uint64_t>(info.st_size) != end + table || ::pread(fd.get(), &header, sizeof header, 0) != sizeof header ||
       header.magic != kMagic || header.size != size_ || header.matrices != checksums.size() ||
       ::pread(fd.get(), checksums.data(), table, static_cast<off_t>(end)) != static_cast<ssize_t>(table))

@@ -188,9 +188,9 @@ void ModelHost::release(const LoadedModel& lent, bool is_probe) {
   --entry.loaded.in_use;
   if (!is_probe) entry.last_used = Clock::now();
   if (entry.loaded.in_use > 0) return;
-  entry.loaded.expires_at = entry.keep_alive == kForever
-                                ? std::chrono::system_clock::time_point::max()
-                                : std::chrono::system_clock::now() + (entry.last_used + entry.keep_alive - Clock::now());
+  using Wall = std::chrono::system_clock;
+  const auto left = std::chrono::duration_cast<Wall::duration>(entry.last_used + entry.keep_alive - Clock::now());
+  entry.loaded.expires_at = entry.keep_alive == kForever ? Wall::time_point::max() : Wall::now() + left;
   changed_.notify_all();
 }
 

@@ -8,6 +8,8 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <string_view>
+#include <vector>
 
 #include "platform/files.h"
 #include "platform/identity.h"
@@ -26,9 +28,11 @@ class ServiceManager : public testing::Test {
     std::ofstream(program_) << "the daemon";
     ::setenv("PATH", (folder_.path.string() + ":" + std::getenv("PATH")).c_str(), 1);
     ::setenv("HOME", "/home/ada", 1);
-    for (const char* name : {"MLXR_HOME", "MLXR_CATALOGUE", "MLXR_KERNELS", "MLXR_PYTHON", "MLXR_TEST_MODELS", "MLXR_BUILD_DIR",
-                             "XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME"})
-      ::unsetenv(name);
+    std::vector<std::string> names;
+    for (char** one = environ; *one != nullptr; ++one)
+      if (const std::string_view text = *one; text.starts_with("MLXR_") || text.starts_with("XDG_"))
+        names.emplace_back(text.substr(0, text.find('=')));
+    for (const auto& name : names) ::unsetenv(name.c_str());
   }
 
   // A program of that name that runs these lines of a shell after it has noted its arguments.

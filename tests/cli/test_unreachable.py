@@ -1,6 +1,7 @@
 """A daemon that cannot be reached is not one that does not run: each command names the process and says what to do."""
 
 import os
+import re
 import signal
 import socket
 
@@ -58,7 +59,9 @@ def test_a_connection_that_is_closed_at_once(empty):
         threading.Thread(target=hang_up, daemon=True).start()
         for words in (("ps",), ("stop",)):
             run = empty(*words)
-            assert run.returncode == 6 and f"(pid {os.getpid()}) closed the connection" in run.stderr, run.stderr
+            # libcurl sees it as it connects, or after.
+            assert run.returncode == 6, run.stderr
+            assert re.search(rf"\(pid {os.getpid()}\) (closed|does not accept) the connection", run.stderr), run.stderr
         listener.shutdown(socket.SHUT_RDWR)
     Daemon(empty.home).socket.unlink()
 

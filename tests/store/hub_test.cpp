@@ -27,6 +27,8 @@ TEST(Hub, ReadsTheQuantizationOfAFileName) {
       {"x-Q4_K_M-00001-of-00002.gguf", "Q4_K_M"},
       {"whatever.gguf", ""},
       {"Q4U-tips.gguf", ""},
+      {"Replete-LLM-V2.5-Qwen-32b-IQ4_NL.gguf", "IQ4_NL"},  // ollama#7365: a scheme that other hubs' clients do not know
+      {"BTL-3-Compact-AVQ2.gguf", ""},                      // PortOS#2910: part of a word is no quantization
   };
   for (const auto& [name, quantization] : names) EXPECT_EQ(quantization_of(name), quantization) << name;
 }

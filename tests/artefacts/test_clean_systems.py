@@ -47,9 +47,9 @@ def test_a_debian_package(system):
     assert f"mlx {VERSION}" in system.as_ada("mlx", "--version")
     use(system)
     assert system.files_of_ada() != before
-    assert "package: every file is as dpkg installed it" in system.as_ada("mlx", "doctor", "--install")
+    assert "package: every file is unchanged since dpkg installed it" in system.as_ada("mlx", "doctor", "--install")
     system.path("/usr/share/mlxrunner/server.yaml").write_text("port: 1\n")
-    assert "package: /usr/share/mlxrunner/server.yaml is not as dpkg installed it" in system.as_ada("mlx", "doctor", "--install", status=1)
+    assert "package: /usr/share/mlxrunner/server.yaml has changed since dpkg installed it" in system.as_ada("mlx", "doctor", "--install", status=1)
     shown = system.as_ada("mlx", "uninstall", "--dry-run")
     assert "registry.sqlite" in shown and "apt remove mlxrunner" in shown
     system.as_ada("mlx", "uninstall", "--yes", "--models")

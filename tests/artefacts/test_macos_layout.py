@@ -178,7 +178,7 @@ def test_the_packages_distribution(package):
     assert root.find("options").get("hostArchitectures") == "arm64"
     assert root.find("volume-check/allowed-os-versions/os-version").get("min") == MANIFEST.product["minimum_macos"]
     assert {choice.get("id") for choice in root.findall("choice")} == {component.name for component in MANIFEST.components}
-    assert {ref.text: ref.get("version") for ref in root.findall("pkg-ref") if ref.text} == {
+    assert {ref.text: ref.get("version") for ref in root.findall("pkg-ref") if (ref.text or "").strip()} == {
         f"#{component.name}.pkg": version for component in MANIFEST.components
     }
     for component in MANIFEST.components:

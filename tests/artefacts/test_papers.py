@@ -59,7 +59,7 @@ def contents(path, folder):
                     to = folder / "out" / component.stem / name
                     to.mkdir(parents=True)
                     subprocess.run(["bsdtar", "-xf", component / name, "-C", to], check=True)
-                    inside |= files_below(to)
+                    inside |= {f"{component.stem}/{name}/{file}": digest for file, digest in files_below(to).items()}
         return inside
     else:
         subprocess.run([tool("7zz", "7zip"), "x", "-y", f"-o{folder}", path], check=True, stdout=subprocess.DEVNULL)

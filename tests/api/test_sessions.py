@@ -65,15 +65,16 @@ def test_cancelled_while_its_prompt_is_read(daemon, client):
 
 def test_cancelled_while_it_waits(home):
     Mlx(home).import_model()
-    one = Daemon(home, "kv: 48M\n").start()  # room for one answer of this length
+    one = Daemon(home, "kv: 48M\n").start()  # about 2000 tokens: room for one such prompt and its answer
+    prompt = {**LONG, "prompt": "many words " * 600}
     with one.client() as client:
-        with send(one, LONG):
+        with send(one, prompt):
             wait_for(lambda: is_running(client))
-            waiting = send(one, LONG)
+            waiting = send(one, prompt)
             wait_for(lambda: engine(client)["waiting"] == 1)
             waiting.close()
-            wait_for(lambda: engine(client)["waiting"] == 0)
-            assert engine(client)["cancelled"] == 1 and is_running(client)
+            wait_for(lambda: engine(client)["cancelled"] == 1)
+            assert engine(client)["waiting"] == 0 and is_running(client)
         wait_for(lambda: engine(client)["cancelled"] == 2)
         assert client.post("/api/generate", json=SHORT).json()["eval_count"] == 8  # its pages are free again
     assert one.stop() == 0

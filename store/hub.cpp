@@ -39,10 +39,10 @@ bool is_shard(std::string_view path) {
   return std::regex_search(path.begin(), path.end(), pattern);
 }
 
-// Files beside a model that are none.
+// Files beside a model that are no model of their own: projectors of images, drafts of the next tokens, importance matrices.
 bool is_companion(std::string_view path) {
   const auto name = upper(name_of(path));
-  return name.starts_with("MMPROJ") || name.find("-MMPROJ") != std::string::npos || name.find("IMATRIX") != std::string::npos;
+  return name.starts_with("MMPROJ") || name.starts_with("MTP-") || name.find("-MMPROJ") != std::string::npos || name.find("IMATRIX") != std::string::npos;
 }
 
 std::string gigabytes(std::uint64_t bytes) {

@@ -54,7 +54,9 @@ std::string without_secrets(const ModelRef& ref) {
 
 Result<Installed> compare_with_installed(const std::optional<ModelRecord>& installed, const Offer& offer) {
   std::error_code ec;
-  if (!installed || (!installed->in_place && !fs::exists(installed->file, ec))) return Installed::kNo;
+  if (!installed) return Installed::kNo;
+  const bool is_whole = fs::file_size(installed->file, ec) == installed->size && !ec;  // else it was deleted, or copied in part, by hand
+  if (!installed->in_place && !is_whole) return Installed::kNo;
   if (!offer.sha256.empty() && offer.sha256 == installed->sha256) return Installed::kSame;
   if (installed->in_place || !is_from_a_source_of(*installed, offer)) {
     return fail(ErrorCode::kAlreadyExists,

@@ -1,4 +1,5 @@
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -34,6 +35,27 @@ std::string leftovers_table(const std::vector<store::Leftover>& leftovers) {
   return "\n" + table.to_string() + "To continue a download: mlx pull NAME. To remove it: mlx rm NAME\n";
 }
 
+// A file that is gone, or was copied in part, is noticed without reading it. Empty where the file looks as it did.
+std::string trouble(const store::ModelRecord& model) {
+  std::error_code failed;
+  const auto size = std::filesystem::file_size(model.file, failed);
+  if (failed) return "its file is missing";
+  return size == model.size ? "" : "its file has " + std::to_string(size) + " bytes and had " + std::to_string(model.size);
+}
+
+// Models that cannot run as they are, with the next step.
+std::string troubles(const std::vector<store::ModelRecord>& models) {
+  std::string out;
+  for (const auto& model : models) {
+    const auto what = trouble(model);
+    if (what.empty()) continue;
+    out += (out.empty() ? "\n" : "") + model.name + " cannot run: " + what + " (" + TerminalFilter().clean(model.file.string()) + "). " +
+           (model.in_place ? "Import it again from where it is now" : "Get it again: mlx pull " + model.name) +
+           ", or remove it: mlx rm " + model.name + "\n";
+  }
+  return out;
+}
+
 nlohmann::ordered_json leftover_json(const store::Leftover& one) {
   return {{"name", one.name}, {"state", kind_of(one)}, {"size", one.size}, {"path", one.path.string()}};
 }
@@ -42,7 +64,10 @@ Status list_installed(const std::vector<store::ModelRecord>& models, const std::
                       const Options& options) {
   if (options.json) {
     auto array = nlohmann::ordered_json::array();
-    for (const auto& model : models) array.push_back(to_json(model));
+    for (const auto& model : models) {
+      array.push_back(to_json(model));
+      if (const auto what = trouble(model); !what.empty()) array.back()["trouble"] = what;
+    }
     auto rest = nlohmann::ordered_json::array();
     for (const auto& one : leftovers) rest.push_back(leftover_json(one));
     return print_json({{"models", array}, {"not_installed", rest}});
@@ -61,7 +86,7 @@ Status list_installed(const std::vector<store::ModelRecord>& models, const std::
     table.add_row({model.name, format_count(model.parameters), model.quantization, format_bytes(model.size),
                    std::to_string(model.context_length), model.license.empty() ? "unknown" : model.license, format_day(model.modified_at)});
   }
-  write_out(table.to_string() + leftovers_table(leftovers));
+  write_out(table.to_string() + troubles(models) + leftovers_table(leftovers));
   return {};
 }
 

@@ -1,4 +1,5 @@
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "cli/client.h"
@@ -42,8 +43,9 @@ Status remove(store::Store& store, const std::string& name) {
   if (!model) return remove_leftovers(store, name, model.error());
   unload(model->name);
   if (auto removed = store.remove(model->name); !removed) return give_up(removed.error());
-  write_out(model->in_place ? "Removed " + model->name + ". Its file stays: " + model->file.string() + "\n"
-                            : "Removed " + model->name + ".\n");
+  std::error_code failed;
+  const bool stays = model->in_place && std::filesystem::exists(model->file, failed);
+  write_out("Removed " + model->name + "." + (stays ? " Its file stays: " + model->file.string() : "") + "\n");
   return {};
 }
 

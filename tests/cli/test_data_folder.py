@@ -96,6 +96,28 @@ def test_a_moved_folder_keeps_its_models_and_a_copy_is_independent(sources):
             mlx.stop()
 
 
+def test_a_file_that_is_missing_or_incomplete_is_said_in_the_list(sources):
+    """ramalama#784 and ollama#9756: after a copy or a deletion by hand, the list failed, or showed models that could not run."""
+    with new_home() as home:
+        mlx = Mlx(home, MLXR_CATALOGUE=str(sources / "catalogue.json"), no_proxy="*")
+        assert mlx("pull", "test:good").returncode == 0
+        shutil.copy(sources / "model.gguf", home / "target.gguf")
+        (home / "link.gguf").symlink_to(home / "target.gguf")
+        assert mlx("import", home / "link.gguf", "--name", "linked").returncode == 0
+        (home / "target.gguf").unlink()
+        (pulled,) = (home / "models").rglob("*.gguf")
+        size = pulled.stat().st_size
+        os.truncate(pulled, size - 1)
+        text = mlx("list").stdout
+        assert f"linked cannot run: its file is missing ({home / 'link.gguf'}). Import it again" in text
+        assert f"test:good cannot run: its file has {size - 1} bytes and had {size} " in text and "mlx pull test:good" in text
+        assert [model["name"] for model in mlx.json("list")["models"] if "trouble" in model] == ["linked", "test:good"]
+        assert mlx("rm", "linked").stdout == "Removed linked.\n"
+        assert mlx("pull", "test:good").returncode == 0  # an incomplete one is fetched again
+        assert "cannot run" not in mlx("list").stdout
+        mlx.stop()
+
+
 def test_on_a_full_disk_a_model_can_be_seen_and_removed(home, sources):
     with small_disk(home / "disk", "1m") as disk:
         mlx = Mlx(disk, MLXR_CATALOGUE=str(sources / "catalogue.json"), no_proxy="*")

@@ -182,6 +182,8 @@ def repositories():
         "unlicensed": ({}, [lfs("tiny-Q4_0.gguf", MODEL)]),
         "split": ({}, [lfs("big-Q4_K_M-00001-of-00002.gguf", MODEL), lfs("big-Q4_K_M-00002-of-00002.gguf", MODEL)]),
         "twins": ({}, [lfs("a-Q4_K_M.gguf", MODEL), lfs("b-Q4_K_M.gguf", OTHER)]),
+        "letters": ({}, [lfs("step-Compact.gguf", MODEL), lfs("step-I-Compact.gguf", OTHER)]),
+        "drafts": ({}, [lfs("mtp-tiny-Q6_K.gguf", OTHER), lfs("tiny-IQ2_M.gguf", OTHER), lfs("tiny-Q6_K.gguf", MODEL)]),
         "odd": ({}, [lfs("a-Q2_K.gguf", MODEL), lfs("a-IQ3_M.gguf", MODEL)]),
         "weights": ({}, [readme, lfs("model.safetensors", OTHER)]),
         "foreign": ({"gguf": {"architecture": "mamba"}}, [lfs("foreign-Q4_K_M.gguf", MODEL)]),

@@ -90,6 +90,21 @@ TEST_F(HubTest, ListsWhatThereIsWhenTheWishIsUnclear) {
   expect_error(as_record(offer("hf:tests/tiny-gguf@v9")), ErrorCode::kPermission, "with the revision v9");
 }
 
+// llama.cpp#25152: COMPACT fits two files, and another than the installed one was downloaded without a word.
+TEST_F(HubTest, AWordOfSeveralFileNamesChoosesNone) {
+  expect_error(as_record(offer("hf:tests/letters:COMPACT")), ErrorCode::kNotFound, "It has: step-Compact.gguf (0.0 GB), step-I-Compact.gguf");
+  const auto named = offer("hf:tests/letters/step-I-Compact.gguf");
+  ASSERT_TRUE(named) << named.error().message;
+  EXPECT_EQ(named->file, "step-I-Compact.gguf");
+}
+
+// llama.cpp#27201: a draft of the same quantization lies beside the model.
+TEST_F(HubTest, ADraftIsNotTheModel) {
+  const auto chosen = offer("hf:tests/drafts:Q6_K");
+  ASSERT_TRUE(chosen) << chosen.error().message;
+  EXPECT_EQ(chosen->file, "tiny-Q6_K.gguf");
+}
+
 TEST_F(HubTest, WhatCannotRunIsRefusedByNameBeforeTheDownload) {
   expect_error(as_record(offer("hf:tests/split")), ErrorCode::kUnsupported, "big-Q4_K_M-00001-of-00002.gguf is one part");
   expect_error(as_record(offer("hf:tests/foreign")), ErrorCode::kUnsupported, "architecture mamba");

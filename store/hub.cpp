@@ -42,7 +42,8 @@ bool is_shard(std::string_view path) {
 // Files beside a model that are no model of their own: projectors of images, drafts of the next tokens, importance matrices.
 bool is_companion(std::string_view path) {
   const auto name = upper(name_of(path));
-  return name.starts_with("MMPROJ") || name.starts_with("MTP-") || name.find("-MMPROJ") != std::string::npos || name.find("IMATRIX") != std::string::npos;
+  return name.starts_with("MMPROJ") || name.starts_with("MTP-") || name.find("-MMPROJ") != std::string::npos ||
+         name.find("IMATRIX") != std::string::npos;
 }
 
 std::string gigabytes(std::uint64_t bytes) {

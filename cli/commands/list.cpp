@@ -50,8 +50,8 @@ std::string troubles(const std::vector<store::ModelRecord>& models) {
     const auto what = trouble(model);
     if (what.empty()) continue;
     out += (out.empty() ? "\n" : "") + model.name + " cannot run: " + what + " (" + TerminalFilter().clean(model.file.string()) + "). " +
-           (model.in_place ? "Import it again from where it is now" : "Get it again: mlx pull " + model.name) +
-           ", or remove it: mlx rm " + model.name + "\n";
+           (model.in_place ? "Import it again from where it is now" : "Get it again: mlx pull " + model.name) + ", or remove it: mlx rm " +
+           model.name + "\n";
   }
   return out;
 }

@@ -92,7 +92,8 @@ TEST_F(HubTest, ListsWhatThereIsWhenTheWishIsUnclear) {
 
 // llama.cpp#25152: COMPACT fits two files, and another than the installed one was downloaded without a word.
 TEST_F(HubTest, AWordOfSeveralFileNamesChoosesNone) {
-  expect_error(as_record(offer("hf:tests/letters:COMPACT")), ErrorCode::kNotFound, "It has: step-Compact.gguf (0.0 GB), step-I-Compact.gguf");
+  expect_error(as_record(offer("hf:tests/letters:COMPACT")), ErrorCode::kNotFound,
+               "It has: step-Compact.gguf (0.0 GB), step-I-Compact.gguf");
   const auto named = offer("hf:tests/letters/step-I-Compact.gguf");
   ASSERT_TRUE(named) << named.error().message;
   EXPECT_EQ(named->file, "step-I-Compact.gguf");

@@ -111,7 +111,12 @@ class SqliteStore final : public Store {
   Result<ModelRecord> pull(const Offer& offer, const PullOptions& options) override {
     if (offer.installed) return *offer.installed;
     if (auto ok = pass_license(offer, options.accept_license); !ok) return fail(ok.error());
-    return run_pull(paths_, *registry_, offer, options);
+    const auto before = registry_->model(offer.name);
+    if (!before) return fail(before.error());
+    auto record = run_pull(paths_, *registry_, offer, options);
+    if (!record || !*before) return record;
+    if (auto ok = delete_replaced(**before, *record); !ok) return fail(ok.error());
+    return record;
   }
 
   Result<ModelRecord> pull(std::string_view text, const PullOptions& options) override {
@@ -185,6 +190,17 @@ class SqliteStore final : public Store {
     fs::remove(license_file(record.file), ec);
     remove_empty_folders(record.file.parent_path(), paths_.models);
     return {};
+  }
+
+  // A renewed model may have another file name: nothing of the old file stays behind.
+  Result<void> delete_replaced(const ModelRecord& old, const ModelRecord& renewed) {
+    if (old.file != renewed.file && !old.in_place && is_below(old.file, paths_.models)) {
+      std::error_code ec;
+      fs::remove(old.file, ec);
+      if (ec) return fail(platform::os_error(ec.value(), "Cannot delete " + old.file.string() + ", which was replaced"));
+      fs::remove(old.file.string() + ".sha256", ec);
+    }
+    return old.sha256 == renewed.sha256 ? Result<void>() : forget_weights(old);
   }
 
   // What the engine keeps of a file, unless another model has the same file.

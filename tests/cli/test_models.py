@@ -1,9 +1,12 @@
 """Models on disk: import, list, show, rm, pull. Also what --json prints, and that no colours reach a pipe."""
 
+import hashlib
+import json
 import re
 import signal
 import time
 
+import httpx
 import pexpect
 from programs import MODEL, MODEL_FILE, fill, small_disk
 
@@ -144,6 +147,21 @@ def test_pull_from_the_hub(pulling, sources):
     assert pulling("list", "-q").stdout == "tiny:Q4_K_M\n"
     unclear = pulling("pull", "hf.co/tests/tiny-gguf:Q2_K")
     assert unclear.returncode == 3 and "It has: Q8_0" in unclear.stderr
+
+
+def test_a_renewed_model_of_another_file_name_leaves_nothing_of_the_old_one(pulling, sources, tmp_path):
+    """ollama#12221: the old file stayed on the disk, and no command knew it."""
+    assert pulling("pull", "test:good").returncode == 0
+    models = json.loads((sources / "catalogue.json").read_text())["models"]
+    (good,) = (model for model in models if model["name"] == "test:good")
+    (source,) = next(model for model in models if model["name"] == "test:corrupt")["sources"]  # it sends another file than it says
+    file = httpx.get(source).content
+    renewed = good | {"file": "renewed.gguf", "sources": [source], "size": len(file), "sha256": hashlib.sha256(file).hexdigest()}
+    (tmp_path / "catalogue.json").write_text(json.dumps({"models": [renewed]}))
+    pulling.environment["MLXR_CATALOGUE"] = str(tmp_path / "catalogue.json")
+    run = pulling("pull", "test:good")
+    assert run.returncode == 0 and "is an older file; it is replaced" in run.stderr, run.stderr
+    assert sorted(file.name for file in pulling.home.rglob("*.gguf*")) == ["renewed.gguf", "renewed.gguf.sha256"]
 
 
 def test_secrets_of_an_address_are_not_shown(pulling, sources):

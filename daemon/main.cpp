@@ -94,15 +94,16 @@ Result<void> serve(const Config& config, const platform::Paths& paths) {
                                       server->stop();
                                     }});
 
-  // Each request that waits in the engine's queue waits on a worker; some more answer what needs no model.
-  constexpr std::size_t kOtherWorkers = 128;
+  // Each request that waits in the engine's queue waits on a worker. Where one model's queue is full, another model's requests find
+  // workers too, and so does what needs no model.
+  constexpr std::size_t kQueues = 2, kOtherWorkers = 128;
   auto started =
       Server::start({.unix_listener = instance->release_listener(),
                      .port = config.port,
                      .host = config.host,
                      .token = [&token] { return token.read().value_or(""); },
                      .origins = config.origins,
-                     .workers = static_cast<std::size_t>(config.max_queue) + kOtherWorkers,
+                     .workers = kQueues * static_cast<std::size_t>(config.max_queue) + kOtherWorkers,
                      .is_quick = [&router](const mlxr::daemon::Request& request) { return router.is_quick(request); },
                      .refuse = [](std::string_view path, int status,
                                   std::string message) { return error_at(path, {.status = status, .message = std::move(message)}); }},

@@ -158,7 +158,8 @@ Result<Reply> Engine::submit(std::shared_ptr<Model> model, Request request) {
   auto reply = std::make_shared<Reply::State>();
   auto session = std::make_unique<engine::Session>(std::move(loaded), std::move(request), max_tokens, reply);
   if (!state_->scheduler->submit(std::move(session))) {
-    return fail(ErrorCode::kOverloaded, "The queue is full: " + std::to_string(state_->options.max_queue) + " requests are waiting.");
+    return fail(ErrorCode::kOverloaded,
+                "The queue is full: " + std::to_string(state_->options.max_queue) + " requests are waiting for this model.");
   }
   return Reply(std::move(reply));
 }

@@ -31,7 +31,8 @@ Scheduler::~Scheduler() {
 bool Scheduler::submit(std::unique_ptr<Session> session) {
   {
     std::lock_guard lock(mutex_);
-    if (static_cast<int>(waiting_.size()) >= max_queue_) return false;
+    const auto of_model = [&](const auto& other) { return &other->model() == &session->model(); };
+    if (std::ranges::count_if(waiting_, of_model) >= max_queue_) return false;
     waiting_.push_back(std::move(session));
   }
   work_.notify_one();

@@ -26,7 +26,7 @@ class Scheduler {
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;
 
-  // False when the queue is full.
+  // False when the queue of its model is full.
   bool submit(std::unique_ptr<Session> session);
   // Fills in the counters.
   void report(EngineStatus& status) const;

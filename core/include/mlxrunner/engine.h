@@ -33,7 +33,7 @@ struct EngineOptions {
   int threads = 0;                    // kernel threads; 0: one per core that this process may use (affinity and cgroup quota)
   int max_batch_tokens = 512;         // prompt tokens processed in one step; 1 to 8192
   int target_latency_ms = 0;          // while others decode, prompt steps shrink so that one step stays near this; 0: no target
-  int max_queue = 512;                // requests that may wait; more are refused with kOverloaded
+  int max_queue = 512;                // requests that may wait for a model; more are refused with kOverloaded
   std::uint64_t kv_bytes = 0;         // size limit of a model's KV arena; 0: one eighth of the machine's memory
   std::string kv_type = "f16";        // type of cached keys and values: "f16", or "q8_0" (half of its memory, a little less exact)
   std::string kernels = "auto";       // one of kKernelNames

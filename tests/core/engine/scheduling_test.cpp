@@ -117,6 +117,23 @@ TEST_F(SchedulingTest, AFullModelHoldsUpNoOtherModel) {
   EXPECT_THAT(order, ::testing::ElementsAre("other", "waiting"));
 }
 
+TEST_F(SchedulingTest, AFullQueueRefusesRequestsOfItsOwnModelOnly) {
+  const auto engine = open(4, {.max_queue = 1});
+  const auto full = load(*engine, 128), idle = load(*engine, 128, 2);
+  auto running = engine->submit(full, request(prompt(90), 30)).value();
+  Pause pause(running);
+  auto waiting = engine->submit(full, request(prompt(90), 1)).value();
+  const auto refused = engine->submit(full, request(prompt(5), 1));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kOverloaded);
+  auto other = engine->submit(idle, request(prompt(5), 1));
+  pause.end();
+  ASSERT_TRUE(other) << other.error().message;
+  read(*other);
+  read(running);
+  read(waiting);
+}
+
 // Three answers that need nine blocks together, in four: the younger ones give theirs back and read their text again later.
 TEST_F(SchedulingTest, AnswersThatOutgrowTheirArenaAreThoseTheyWouldBeAlone) {
   const auto engine = open(4, {.max_batch_tokens = 16});

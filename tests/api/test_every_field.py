@@ -58,6 +58,18 @@ OPTIONS = {
     "stop": (["", [], [""]], [{}, 0, False]), "num_keep": ([0, 4], ["", [], {}, False]), "num_batch": ([0, 512], ["", [], {}, False]),
     "num_gpu": ([0, -1], ["", [], {}, False]), "num_thread": ([0], ["", [], {}, False]), "use_mmap": ([False, True], ["", [], {}, 0]),
 }  # fmt: skip
+MESSAGE = {
+    "role": (["user", "User", "system", "developer"], ["", [], {}, 0, False, "tool", "function"]),
+    "content": (["", "Hi", [], [{"type": "text", "text": "Hi"}]], [{}, 0, False]),
+    "name": (EMPTY, ["ada"]), "images": (EMPTY, [["aGk="]]), "thinking": (EMPTY, ["Hm."]), "tool_calls": (EMPTY, [[{"type": "function"}]]),
+    "tool_call_id": (EMPTY, ["a"]), "tool_name": (EMPTY, ["a"]), "function_call": (EMPTY, [{"name": "f"}]), "refusal": (EMPTY, ["No."]),
+    "audio": (EMPTY, [{"id": "a"}]), "annotations": (EMPTY, [[{"type": "url_citation"}]]),
+}  # fmt: skip
+PART = {
+    "type": (["text"], ["", [], {}, 0, False, "image_url", "input_audio", "file"]), "text": (["", "Hi"], [[], {}, 0, False]),
+    "annotations": (EMPTY, [[{"type": "url_citation"}]]), "cache_control": ([*EMPTY, {"type": "ephemeral"}], []),
+}  # fmt: skip
+CHATS = ["/v1/chat/completions", "/api/chat"]
 CASES = [(route, field) for route, (_, fields) in ROUTES.items() for field in fields]
 
 
@@ -73,7 +85,7 @@ def client(daemon):
 
 
 def check(client, route, field, body_with, accepted, refused):
-    for value in [None, *accepted]:
+    for value in accepted:
         answer = client.post(route, json=body_with(value))
         assert answer.status_code == 200, f"{field}: {json.dumps(value)} is refused: {answer.text}"
     for value in refused:
@@ -84,13 +96,32 @@ def check(client, route, field, body_with, accepted, refused):
 @pytest.mark.parametrize(("route", "field"), CASES)
 def test_every_field(client, route, field):
     base, fields = ROUTES[route]
-    check(client, route, field, lambda value: {"model": MODEL, **base, field: value}, *fields[field])
+    check(client, route, field, lambda value: {"model": MODEL, **base, field: value}, [None, *fields[field][0]], fields[field][1])
 
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option(client, option):
     base, _ = ROUTES["/api/chat"]
-    check(client, "/api/chat", option, lambda value: {"model": MODEL, **base, "options": {"num_predict": 1, option: value}}, *OPTIONS[option])
+    check(client, "/api/chat", option, lambda value: {"model": MODEL, **base, "options": {"num_predict": 1, option: value}}, [None, *OPTIONS[option][0]], OPTIONS[option][1])
+
+
+@pytest.mark.parametrize("route", CHATS)
+@pytest.mark.parametrize("field", MESSAGE)
+def test_every_field_of_a_message(client, route, field):
+    base, _ = ROUTES[route]
+    nothing = [] if field == "role" else [None]
+    accepted, refused = MESSAGE[field]
+    check(client, route, field, lambda value: {"model": MODEL, **base, "messages": [{**MESSAGES[0], field: value}]}, [*nothing, *accepted], refused)
+
+
+@pytest.mark.parametrize("route", CHATS)
+@pytest.mark.parametrize("field", PART)
+def test_every_field_of_a_part(client, route, field):
+    base, _ = ROUTES[route]
+    nothing = [None] if field in ("annotations", "cache_control") else []
+    accepted, refused = PART[field]
+    check(client, route, field, lambda value: {"model": MODEL, **base, "messages": [{"role": "user", "content": [{"type": "text", "text": "Hi", field: value}]}]},
+          [*nothing, *accepted], refused)  # fmt: skip
 
 
 # The same wish in both families: the fields of each, and what must be alike.

@@ -71,8 +71,8 @@ std::unexpected<ClientError> Client::no_connection() const {
 std::unexpected<ClientError> Client::no_answer(const std::string& how) const {
   const auto listener = find_listener(socket_);
   const pid_t pid = listener && *listener ? (*listener)->pid : 0;
-  std::string message = "mlxrunnerd" + (pid > 0 ? " (pid " + std::to_string(pid) + ") " : " ") + how + " on " + socket_.string() +
-                        ". What it is doing: mlx logs.";
+  std::string message =
+      "mlxrunnerd" + (pid > 0 ? " (pid " + std::to_string(pid) + ") " : " ") + how + " on " + socket_.string() + ". Its log: mlx logs.";
   if (pid > 0) message += " If it hangs, end it with: kill -9 " + std::to_string(pid);
   return unavailable(std::move(message));
 }
@@ -129,7 +129,7 @@ Answered<void> Client::perform(std::string_view route, const std::string* body, 
     case CURLE_GOT_NOTHING:
     case CURLE_SEND_ERROR:
     case CURLE_RECV_ERROR: return no_answer("closed the connection");
-    default: return no_answer("broke off the connection (" + std::string(curl_easy_strerror(result)) + ")");
+    default: return no_answer("dropped the connection (" + std::string(curl_easy_strerror(result)) + ")");
   }
 }
 
@@ -190,7 +190,7 @@ Answered<void> Client::stream(std::string_view route, const json& body, const st
   if (failed) return std::unexpected(*failed);
   if (!done) return done;
   if (status >= 400) return std::unexpected(error_of(buffer, status));
-  if (!ended && !enough) return unavailable("mlxrunnerd ended in the middle of the answer. Why: mlx logs");
+  if (!ended && !enough) return unavailable("mlxrunnerd exited in the middle of the answer. See why: mlx logs");
   return {};
 }
 

@@ -39,8 +39,8 @@ constexpr std::array kAdvice{
     Word{"push", "Models are not uploaded: they stay on this machine."},
     Word{"login", "There are no accounts: nothing leaves this machine."},
     Word{"signin", "There are no accounts: nothing leaves this machine."},
-    Word{"update", "Update MLXR the way you installed it (apt, brew, the app). To renew a model: mlx pull MODEL"},
-    Word{"upgrade", "Update MLXR the way you installed it (apt, brew, the app). To renew a model: mlx pull MODEL"},
+    Word{"update", "Update MLXR the way you installed it (apt, brew, the app). To update a model: mlx pull MODEL"},
+    Word{"upgrade", "Update MLXR the way you installed it (apt, brew, the app). To update a model: mlx pull MODEL"},
     Word{"config", "The settings are in server.yaml. Where it is: mlx doctor --install"},
 };
 
@@ -96,7 +96,7 @@ Failure unknown_command(const CLI::App& parent, const std::string& word) {
   } else if (!near.empty()) {
     message += " Did you mean: " + full_name(parent) + " " + near;
   } else if (!is_root) {
-    message += " There are: " + joined(names);
+    message += " Commands: " + joined(names);
   }
   return {ExitCode::kUsage, message + (is_root ? "\nAll commands: mlx help" : "\nAll commands: " + full_name(parent) + " --help")};
 }

@@ -72,8 +72,7 @@ class OwnDaemon {
     constexpr std::uint64_t kLittleSpace = 64 << 10;
     const std::string text = said();
     if (!text.empty()) return ":\n" + text + "\nThe whole log: " + log_.string();
-    if (platform::free_space(log_).value_or(UINT64_MAX) < kLittleSpace)
-      return ": the disk is full, and " + log_.string() + " says nothing.";
+    if (platform::free_space(log_).value_or(UINT64_MAX) < kLittleSpace) return ": the disk is full, and " + log_.string() + " is empty.";
     return ". Its log: " + log_.string();
   }
 
@@ -141,13 +140,13 @@ Answered<void> ensure_daemon(const platform::Paths& paths, std::chrono::seconds 
     if (ended) {
       // Another daemon has this data folder: it is starting, or it finishes its answers and stops.
       const bool gave_way = platform::running_daemon(lock) || own->said().contains("already running");
-      if (!gave_way || is_over) return unavailable("mlxrunnerd ended while starting" + own->reason());
+      if (!gave_way || is_over) return unavailable("mlxrunnerd exited while starting" + own->reason());
       own.reset();
       continue;
     }
     if (is_over) {
       if (own)
-        return unavailable("mlxrunnerd was started and does not answer after " + std::to_string(deadline.count()) +
+        return unavailable("mlxrunnerd was started but does not answer after " + std::to_string(deadline.count()) +
                            " s. Its log: " + own->log().string());
       return unavailable("mlxrunnerd" + (running ? " (pid " + std::to_string(running->pid) + ")" : std::string()) + " does not answer on " +
                          socket.string() + " after " + std::to_string(deadline.count()) +
@@ -174,7 +173,7 @@ Answered<void> await_daemon(const platform::Paths& paths, std::chrono::seconds d
   for (Client client(paths.socket, cancelled); !client.is_alive(); std::this_thread::sleep_for(kPollInterval)) {
     if (cancelled) return refused(ErrorCode::kCancelled, "");
     if (std::chrono::steady_clock::now() > until)
-      return unavailable("mlxrunnerd was started and does not answer after " + std::to_string(deadline.count()) + " s.");
+      return unavailable("mlxrunnerd was started but does not answer after " + std::to_string(deadline.count()) + " s.");
   }
   return {};
 }
@@ -196,7 +195,7 @@ Answered<bool> stop_daemon(const platform::Paths& paths, std::chrono::seconds de
   while ((answer && fs::exists(socket, failed) && is_running(pid)) || platform::running_daemon(lock)) {
     if (cancelled) return refused(ErrorCode::kCancelled, "");
     if (std::chrono::steady_clock::now() > until) {
-      return unavailable("mlxrunnerd (pid " + std::to_string(pid) + ") was asked to stop and is still there after " +
+      return unavailable("mlxrunnerd (pid " + std::to_string(pid) + ") was asked to stop but is still running after " +
                          std::to_string(deadline.count()) + " s: an answer may be running. To end it at once: kill " + std::to_string(pid));
     }
     std::this_thread::sleep_for(kPollInterval);

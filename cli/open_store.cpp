@@ -20,7 +20,7 @@ void warn_before_root_takes_a_home(const platform::Paths& paths) {
   if (geteuid() != 0 || !is_standard_folder || home == nullptr || std::filesystem::exists(paths.support, unknown)) return;
   if (stat(home, &info) != 0 || info.st_uid == 0) return;
   say("mlx: You are root, and " + std::string(home) + " belongs to user " + std::to_string(info.st_uid) + ". The files in " +
-      paths.support.string() + " will be root's, and that user cannot use them. Run mlx without sudo.\n");
+      paths.support.string() + " will belong to root, and that user cannot use them. Run mlx without sudo.\n");
 }
 
 }  // namespace

@@ -62,7 +62,7 @@ Result<void> Parameters::set(std::string_view name, std::string_view value) {
   }
   std::string known = "system, stop";
   for (const ParameterSpec& spec : kSpecs) known += ", " + std::string(spec.name);
-  return fail(ErrorCode::kInvalidArgument, "Unknown parameter. There are: " + known + ".");
+  return fail(ErrorCode::kInvalidArgument, "Unknown parameter. Parameters: " + known + ".");
 }
 
 nlohmann::json to_options(const Parameters& parameters) {

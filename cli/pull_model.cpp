@@ -71,23 +71,24 @@ Outcome<store::ModelRecord> pull_model(store::Store& store, std::string_view tex
   if (!model) {
     if (model.error().code == ErrorCode::kCancelled) {
       return give_up(ExitCode::kInterrupted,
-                     "Stopped. What has arrived is kept. Continue with the same command, or delete it with: mlx rm " + offer->name);
+                     "Stopped. The partial download is kept. Continue with the same command, or delete it with: mlx rm " + offer->name);
     }
     return give_up(model.error());
   }
   say(model->name + " is installed: " + format_bytes(model->size) + ", SHA-256 " +
       (offer->sha256.empty() ? model->sha256 + " (not verified), " : "verified, ") + model->file.string() + "\n");
-  if (offer->license.empty() && !model->license.empty()) say("The file itself names its license: " + model->license + "\n");
+  if (offer->license.empty() && !model->license.empty()) say("License according to the file: " + model->license + "\n");
   return *model;
 }
 
 std::string next_models_hint() {
-  return "For real work, choose a model by the memory that you have:\n"
-         "   4 GB of memory   models of 1 to 3 billion parameters, Q4\n"
-         "   8 GB of memory   models of 7 to 8 billion parameters, Q4\n"
-         "  16 GB of memory   models of 14 billion parameters, Q4\n"
-         "By name: mlx list --available. From the model hub: mlx pull hf:ORGANIZATION/REPOSITORY.\n"
-         "A file that you have: mlx import model.gguf\n";
+  return "For real work, choose a model that fits your memory:\n"
+         "   4 GB   1 to 3 billion parameters, such as llama3.2:1b\n"
+         "   8 GB   7 to 8 billion parameters, such as llama3.1:8b\n"
+         "  16 GB   12 to 14 billion parameters, such as gemma3:12b\n"
+         "Models that you can get by name: mlx list --available\n"
+         "Models from the Hugging Face hub: mlx pull hf:ORGANIZATION/REPOSITORY\n"
+         "A GGUF file that you already have: mlx import model.gguf\n";
 }
 
 }  // namespace mlxr::cli

@@ -1,4 +1,4 @@
-// mlxrunnerd: reads its configuration, opens the store and the engine, takes its socket, serves until told to stop.
+// mlxrunnerd: reads its configuration, opens the store and the engine, binds its socket, and serves until it is told to stop.
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
@@ -50,13 +50,13 @@ Handler handler_of(const Router& router) {
   return [&router](const mlxr::daemon::Request& request, Responder& out) {
     const auto begin = std::chrono::steady_clock::now();
     router.handle(request, out);
-    // What was asked and how long it took; never what was said.
+    // The route and the time only; never the content.
     spdlog::debug("{} {} {} ms", request.method, request.path,
                   std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin).count());
   };
 }
 
-// launchd gives /dev/null, and one property list serves all users: it cannot name a log of each.
+// launchd connects the output to /dev/null: one property list serves all users, so it cannot name a log file for each of them.
 Result<void> write_to_log(const std::filesystem::path& log) {
   if (auto made = platform::make_folders(log.parent_path(), 0700); !made) return made;
   const auto file = platform::open_log(log);
@@ -67,7 +67,7 @@ Result<void> write_to_log(const std::filesystem::path& log) {
 }
 
 Result<void> serve(const Config& config, const platform::Paths& paths) {
-  // The place first: a second daemon must find out before it touches anything.
+  // Claimed first: a second daemon must end before it touches anything.
   auto instance = Instance::claim(platform::daemon_lock_file(paths), config.uds.empty() ? paths.socket : config.uds);
   if (!instance) return fail(instance.error());
   for (const auto& complaint : platform::make_links(paths)) spdlog::warn("{}", complaint);
@@ -94,8 +94,8 @@ Result<void> serve(const Config& config, const platform::Paths& paths) {
                                       server->stop();
                                     }});
 
-  // Each request that waits in the engine's queue waits on a worker. Where one model's queue is full, another model's requests find
-  // workers too, and so does what needs no model.
+  // Every request in the engine's queue holds a worker. Beside one model's full queue, requests for another model find workers, and so do
+  // requests that need no model.
   constexpr std::size_t kQueues = 2, kOtherWorkers = 128;
   auto started =
       Server::start({.unix_listener = instance->release_listener(),
@@ -113,12 +113,12 @@ Result<void> serve(const Config& config, const platform::Paths& paths) {
   spdlog::info("mlxrunnerd {} listens on {}", kVersion, instance->socket().string());
   for (const auto& one : config.given)
     if (one.managed) spdlog::info("{}: {} is managed, by {}", one.name, one.value, one.origin);
-  if (config.port != 0) spdlog::info("and on {} port {}, with the token that `mlx token show` prints", config.host, config.port);
+  if (config.port != 0) spdlog::info("mlxrunnerd also listens on {} port {}; to print the token: mlx token show", config.host, config.port);
   const Periodic care(std::chrono::seconds(2), [&, gone = false]() mutable {
     if (const auto limited = platform::limit_own_log(paths.logs / "mlxrunnerd.log"); !limited) spdlog::warn("{}", limited.error().message);
     if (gone || instance->is_in_place()) return;
     gone = true;
-    spdlog::warn("{} was removed or replaced, so that no client can reach this daemon", instance->socket().string());
+    spdlog::warn("{} was removed or replaced: no client can reach this daemon, so it stops", instance->socket().string());
     server->stop();
   });
   platform::notify_ready();
@@ -126,7 +126,7 @@ Result<void> serve(const Config& config, const platform::Paths& paths) {
     platform::notify_stopping();
     spdlog::info("stopping");
   });
-  if (!all_ended) {  // a thread is still at work on what the destructors below would take away from it
+  if (!all_ended) {  // a thread still uses objects that the destructors below would destroy
     std::error_code ignored;
     std::filesystem::remove(instance->socket(), ignored);
     spdlog::shutdown();
@@ -135,7 +135,7 @@ Result<void> serve(const Config& config, const platform::Paths& paths) {
   return {};
 }
 
-// Every client holds a descriptor. launchd gives 256 and most shells 1024, which is far below what the system allows.
+// Every client takes a descriptor. launchd allows 256 and most shells 1024, far fewer than the system does.
 void allow_many_descriptors() {
   constexpr rlim_t kWanted = 8192;
   struct rlimit limit{};
@@ -148,13 +148,19 @@ void allow_many_descriptors() {
 [[noreturn]] void log_and_abort() {
   try {
     if (const auto error = std::current_exception()) std::rethrow_exception(error);
-    spdlog::critical("mlxrunnerd ends: std::terminate was called");
+    spdlog::critical("mlxrunnerd crashed: std::terminate was called");
   } catch (const std::exception& error) {
-    spdlog::critical("mlxrunnerd ends: {}", error.what());
+    spdlog::critical("mlxrunnerd crashed: {}", error.what());
   } catch (...) {
-    spdlog::critical("mlxrunnerd ends: an unknown exception");
+    spdlog::critical("mlxrunnerd crashed: an unknown exception");
   }
   std::abort();
+}
+
+std::string explain(const CLI::App* app, const CLI::Error& error) {
+  const auto unknown = app->remaining();
+  const std::string sentence = unknown.empty() ? error.what() : "Unknown option " + unknown.front() + ".";
+  return "mlxrunnerd: " + sentence + "\nOptions: mlxrunnerd --help\n";
 }
 
 }  // namespace
@@ -165,11 +171,12 @@ int main(int argc, char** argv) {
   std::string config_file;
   std::optional<int> threads;
   bool show_config = false, log_file = false;
-  app.add_option("--config", config_file, "Read this file instead of the usual server.yaml")->check(CLI::ExistingFile);
-  app.add_option("--threads", threads, "Kernel threads, whatever server.yaml says; 0: one per core")->check(CLI::Range(0, 1024));
-  app.add_flag("--show-config", show_config, "Print the settings that hold here, and where each comes from; start nothing");
-  app.add_flag("--log-file", log_file, "Write to mlxrunnerd.log in the folder of logs instead of stderr: for launchd");
+  app.add_option("--config", config_file, "Read this file instead of the default server.yaml")->check(CLI::ExistingFile);
+  app.add_option("--threads", threads, "Number of kernel threads, overriding server.yaml; 0: one per core")->check(CLI::Range(0, 1024));
+  app.add_flag("--show-config", show_config, "Print the effective settings and where each comes from, then exit");
+  app.add_flag("--log-file", log_file, "Write to mlxrunnerd.log in the log folder instead of stderr; used by launchd");
   app.set_version_flag("--version", std::string("mlxrunnerd ") + kVersion);
+  app.failure_message(explain);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -191,7 +198,7 @@ int main(int argc, char** argv) {
     auto config = effective_config(config_file.empty() ? paths->config : std::filesystem::path(config_file));
     if (!config) return fail(config.error());
     if (threads && config->is_managed("threads"))
-      return fail(ErrorCode::kPermission, "--threads is not yours to choose on this machine: `threads` is managed.");
+      return fail(ErrorCode::kPermission, "--threads cannot be used: an administrator manages `threads` on this machine.");
     if (threads) config->threads = *threads;
     if (show_config) {
       std::fputs(describe(*config).c_str(), stdout);

@@ -30,8 +30,8 @@ Result<std::optional<ManagedSettings>> managed_settings_in(const fs::path& file)
   for (fs::path path = real;; path = path.parent_path()) {
     if (!is_roots_alone(path))
       return fail(ErrorCode::kPermission, "The managed settings in " + file.string() +
-                                              " are not used, and the daemon does not start without: " + path.string() +
-                                              " can be changed by others than root. Correct it: chown root '" + path.string() +
+                                              " cannot be trusted, so the daemon does not start: " + path.string() +
+                                              " can be changed by users other than root. To fix it: chown root '" + path.string() +
                                               "' && chmod go-w '" + path.string() + "'");
     if (path == path.root_path()) break;
   }

@@ -50,7 +50,7 @@ Result<void> copy_bytes(int from, const fs::path& to, const std::atomic<bool>* c
 
 Result<void> clone_file(const fs::path& from, const fs::path& to, const std::atomic<bool>* cancelled) {
   std::error_code failed;
-  if (fs::exists(fs::symlink_status(to, failed))) return fail(ErrorCode::kAlreadyExists, to.string() + " exists already.");
+  if (fs::exists(fs::symlink_status(to, failed))) return fail(ErrorCode::kAlreadyExists, to.string() + " already exists.");
   const FileDescriptor in(::open(from.c_str(), O_RDONLY | O_CLOEXEC));
   if (!in) return fail(os_error(errno, "Cannot read " + from.string()));
   const fs::path part = to.string() + ".part";

@@ -156,7 +156,7 @@ Result<void> make_private_folder(const fs::path& folder, std::string_view remedy
   if (info.st_uid != user) return belongs_to_another("belongs to ");
   if ((info.st_mode & 022) != 0) {
     return refuse("can be changed by other users." +
-                  ((info.st_mode & S_ISVTX) != 0 ? "" : " If it is for you alone, close it: chmod go-w '" + folder.string() + "'."));
+                  ((info.st_mode & S_ISVTX) != 0 ? "" : " If only you should write to it, fix it: chmod go-w '" + folder.string() + "'."));
   }
   return {};
 }
@@ -166,7 +166,7 @@ Result<std::uint64_t> free_space(const fs::path& path) {
   std::error_code ec;
   while (!fs::exists(here, ec) && here.has_relative_path()) here = here.parent_path();
   struct statvfs info{};
-  if (::statvfs(here.c_str(), &info) != 0) return fail(os_error(errno, "Cannot ask for the free space of " + here.string()));
+  if (::statvfs(here.c_str(), &info) != 0) return fail(os_error(errno, "Cannot determine the free space of " + here.string()));
   return static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize;
 }
 

@@ -15,13 +15,13 @@ std::optional<std::string> make_link(const Paths::Link& link, bool holds_the_pla
   if (leads_nowhere || (holds_the_place && fs::is_socket(there))) {
     fs::remove(link.at, failed);
   } else if (fs::exists(there)) {
-    return link.at.string() + " is in the way of a link to " + link.target.string() + ". It was left alone, and MLXR does not use it.";
+    return link.at.string() + " is in the place of a link to " + link.target.string() + ". It was left alone, and MLXR does not use it.";
   }
   fs::create_directories(link.at.parent_path(), failed);
   fs::create_directories(link.target.parent_path(), failed);
   fs::create_symlink(link.target, link.at, failed);
   if (!failed) return std::nullopt;
-  return "The link " + link.at.string() + " to " + link.target.string() + " could not be made: " + failed.message() + ".";
+  return "The link " + link.at.string() + " to " + link.target.string() + " could not be created: " + failed.message() + ".";
 }
 
 }  // namespace

@@ -153,7 +153,7 @@ Result<fs::path> running_program() {
   std::uint32_t size = 0;
   _NSGetExecutablePath(nullptr, &size);
   std::string name(size, '\0');
-  if (_NSGetExecutablePath(name.data(), &size) != 0) return fail(ErrorCode::kIo, "The system does not say where this program lies.");
+  if (_NSGetExecutablePath(name.data(), &size) != 0) return fail(ErrorCode::kIo, "The system does not say where this program is.");
   fs::path path = fs::canonical(name.c_str(), ec);
 #else
   fs::path path = fs::read_symlink("/proc/self/exe", ec);

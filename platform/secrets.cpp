@@ -14,7 +14,7 @@ namespace {
 constexpr std::size_t kTokenBytes = 32;
 
 Result<std::string> random_hex() {
-  if (sodium_init() < 0) return fail(ErrorCode::kInternal, "libsodium cannot be initialised.");
+  if (sodium_init() < 0) return fail(ErrorCode::kInternal, "libsodium cannot be initialized.");
   unsigned char bytes[kTokenBytes];
   randombytes_buf(bytes, sizeof(bytes));
   char hex[2 * kTokenBytes + 1];
@@ -26,13 +26,14 @@ Result<std::string> read_token(const std::filesystem::path& file) {
   struct stat info{};
   if (::lstat(file.c_str(), &info) != 0) return fail(os_error(errno, "Cannot read the token " + file.string()));
   if (!S_ISREG(info.st_mode) || info.st_uid != ::geteuid() || (info.st_mode & 077) != 0) {
-    return fail(ErrorCode::kPermission, "The token " + file.string() + " can be read by others. Delete it; a new one is made.");
+    return fail(ErrorCode::kPermission,
+                "The token " + file.string() + " can be read by other users. Delete it, and MLXR creates a new one.");
   }
   auto text = read_file(file, 4096);
   if (!text) return text;
   while (!text->empty() && (text->back() == '\n' || text->back() == '\r')) text->pop_back();
   if (text->size() != 2 * kTokenBytes || text->find_first_not_of("0123456789abcdef") != std::string::npos) {
-    return fail(ErrorCode::kCorrupt, "The token " + file.string() + " is damaged. Delete it; a new one is made.");
+    return fail(ErrorCode::kCorrupt, "The token " + file.string() + " is damaged. Delete it, and MLXR creates a new one.");
   }
   return text;
 }

@@ -94,7 +94,7 @@ struct Catalogue {
         auto entry = read(model);
         auto ok = check(entry);
         if (ok && std::ranges::find(entries, entry.name, &CatalogueEntry::name) != entries.end())
-          ok = refuse("the name " + entry.name + " is there already.");
+          ok = refuse("the name " + entry.name + " is used twice.");
         if (!ok) return refuse("The catalogue " + file + " cannot be used: " + ok.error().message);
         entries.push_back(std::move(entry));
       }

@@ -127,8 +127,9 @@ Result<void> download(const Address& address, PartialFile& file, const DownloadO
     failures = file.size() > furthest ? 1 : failures + 1;
     furthest = std::max(furthest, file.size());
     if (failures >= kAttempts)
-      return fail(result.error().code, result.error().message + " " + std::to_string(kAttempts) + " attempts brought nothing further.");
-    if (!wait_before(failures, options.cancelled)) return fail(ErrorCode::kCancelled, "The download was cancelled; what arrived is kept.");
+      return fail(result.error().code, result.error().message + " " + std::to_string(kAttempts) + " attempts made no progress.");
+    if (!wait_before(failures, options.cancelled))
+      return fail(ErrorCode::kCancelled, "The download was cancelled; the partial file is kept.");
   }
 }
 

@@ -48,7 +48,7 @@ Result<void> HeaderCheck::look(const PartialFile& file) {
     const std::string what = begins_like_html(text) ? " is a web page, not a model file. On a model's page, copy the address of its "
                                                       "download, not of the page."
                                                     : " is not a GGUF model file.";
-    return fail(ErrorCode::kCorrupt, source_ + what + " The download was stopped; nothing of it was kept.");
+    return fail(ErrorCode::kCorrupt, source_ + what + " The download was stopped, and what had arrived was deleted.");
   }
   if (file.size() < kFirstHeader) {
     next_ = kFirstHeader;
@@ -57,7 +57,7 @@ Result<void> HeaderCheck::look(const PartialFile& file) {
   const auto verdict = can_run(*head, file.limit() == 0 ? kUnknownSize : file.limit(), file.path().filename().string());
   next_ = verdict || head->size() == kLongestHeader ? kNever : 2 * file.size();
   if (!verdict || *verdict || verdict->error().code != ErrorCode::kUnsupported) return {};
-  return fail(ErrorCode::kUnsupported, verdict->error().message + " The download was stopped; nothing of it was kept.");
+  return fail(ErrorCode::kUnsupported, verdict->error().message + " The download was stopped, and what had arrived was deleted.");
 }
 
 }  // namespace mlxr::store

@@ -88,7 +88,7 @@ std::size_t on_body(char* data, std::size_t, std::size_t size, void* user) {
 int on_progress(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
   auto& hop = *static_cast<Hop*>(user);
   if (hop.request.cancelled != nullptr && hop.request.cancelled->load()) {
-    hop.failure = fail(ErrorCode::kCancelled, "The download was cancelled; what arrived is kept.");
+    hop.failure = fail(ErrorCode::kCancelled, "The download was cancelled; the partial file is kept.");
     return 1;
   }
   if (hop.request.on_progress) hop.request.on_progress();
@@ -120,8 +120,8 @@ Result<void> check_transport(const Address& address, const HttpRequest& request)
                 request.address.shown() + " leads to " + address.shown() + ", which is not encrypted. The download was refused.");
   if (address.is_loopback() || request.allow_plain_http) return {};
   return fail(ErrorCode::kInvalidArgument, address.shown() +
-                                               " is not encrypted: anybody on the way can replace the file. Use https://. To "
-                                               "download over plain HTTP nevertheless: mlx pull --insecure");
+                                               " is not encrypted: others on the network can replace the file. Use https://. To "
+                                               "download over plain HTTP anyway: mlx pull --insecure");
 }
 
 std::expected<HttpHead, HttpFailure> request_hop(const Address& address, const HttpRequest& request, long& status, std::string& next) {
@@ -235,7 +235,7 @@ Result<void> http_status_error(long status, const Address& address) {
   if (status >= 200 && status < 300) return {};
   const auto number = " (HTTP " + std::to_string(status) + ").";
   if (status == 404 || status == 410) return fail(ErrorCode::kNotFound, "There is no file at " + address.shown() + number);
-  if (status == 401 || status == 403) return fail(ErrorCode::kPermission, "The server does not give out " + address.shown() + number);
+  if (status == 401 || status == 403) return fail(ErrorCode::kPermission, "The server denies access to " + address.shown() + number);
   return fail(ErrorCode::kNetwork, "The server answered HTTP " + std::to_string(status) + " for " + address.shown() + ".");
 }
 

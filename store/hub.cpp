@@ -74,7 +74,7 @@ Result<json> ask(const HubRef& ref, const std::string& route, const std::atomic<
   if (!text) return fail(text.error());
   auto parsed = json::parse(*text, nullptr, false);
   if (!parsed.is_discarded()) return parsed;
-  return fail(ErrorCode::kCorrupt, address->shown() + " did not answer as the model hub does.");
+  return fail(ErrorCode::kCorrupt, address->shown() + " did not answer like a model hub.");
 }
 
 std::string text_at(const json& object, const char* key) {
@@ -135,7 +135,7 @@ Result<HubRepository> read_hub(const HubRef& ref, const std::atomic<bool>* cance
   if (!model) return fail(model.error());
   const auto tree = ask(ref, "/tree/" + ref.revision + "?recursive=true", cancelled);
   if (!tree) return fail(tree.error());
-  if (!model->is_object() || !tree->is_array()) return fail(ErrorCode::kCorrupt, hub_endpoint() + " did not answer as the model hub does.");
+  if (!model->is_object() || !tree->is_array()) return fail(ErrorCode::kCorrupt, hub_endpoint() + " did not answer like a model hub.");
   HubRepository repository;
   repository.commit = text_at(*model, "sha");
   if (repository.commit.empty()) repository.commit = ref.revision;

@@ -165,9 +165,10 @@ Result<Offer> offer_of(const ModelRef& ref, const PullOptions& options) {
   if (const auto* entry = find_in_catalogue(ref.text)) return catalogue_offer(*entry);
   if (const auto family = catalogue_family(ref.text); !family.empty())
     return fail(ErrorCode::kNotFound, "'" + ref.text + "' could be " + names_of(family) + ". Name one of them.");
-  return fail(ErrorCode::kNotFound, "'" + ref.text +
-                                        "' is not in the catalogue. See what is: mlx list --available. A repository of the model hub: "
-                                        "mlx pull hf:ORGANIZATION/REPOSITORY");
+  return fail(ErrorCode::kNotFound,
+              "'" + ref.text +
+                  "' is not in the catalogue. Models that you can get by name: mlx list --available. From the model hub: "
+                  "mlx pull hf:ORGANIZATION/REPOSITORY");
 }
 
 }  // namespace

@@ -163,7 +163,7 @@ Result<Wheel> find_wheel(const PackageIndex& index, const std::string& project, 
     const json parsed = json::parse(*text, nullptr, false);
     files = parsed.is_discarded() ? read_html_page(*text) : read_json_page(parsed);
   } catch (const json::exception&) {
-    return fail(ErrorCode::kCorrupt, "The package index " + index.address.shown() + " answered in a form that MLXR does not know.");
+    return fail(ErrorCode::kCorrupt, "The package index " + index.address.shown() + " sent a response that MLXR does not understand.");
   }
   const auto found = std::ranges::find_if(files, [&](const Listed& f) {
     return is_wheel_of(f.file, name, version) && (sha256.empty() || f.sha256.empty() || f.sha256 == sha256);

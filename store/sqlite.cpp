@@ -24,7 +24,7 @@ std::unexpected<Error> failure(sqlite3* database) {
   const std::filesystem::path file(name == nullptr ? "" : name);
   const int kind = sqlite3_errcode(database) & 0xff;
   if (is_for_want_of_space(database, kind, file))
-    return fail(ErrorCode::kNoSpace, "The disk is full: the registry " + file.string() + " cannot be written. Make room on that disk.");
+    return fail(ErrorCode::kNoSpace, "The disk is full: the registry " + file.string() + " cannot be written. Free space on that disk.");
   ErrorCode code = ErrorCode::kIo;
   switch (kind) {
     case SQLITE_CORRUPT:

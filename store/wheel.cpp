@@ -30,7 +30,8 @@ Result<void> read_member(const std::filesystem::path& wheel, std::string_view me
   }
   std::vector<char> buffer(1 << 20);
   for (;;) {
-    if (cancelled != nullptr && cancelled->load()) return fail(ErrorCode::kCancelled, "The download was cancelled; what arrived is kept.");
+    if (cancelled != nullptr && cancelled->load())
+      return fail(ErrorCode::kCancelled, "The download was cancelled; the partial file is kept.");
     const la_ssize_t n = archive_read_data(reader.get(), buffer.data(), buffer.size());
     if (n < 0) return damaged();
     if (n == 0) return {};

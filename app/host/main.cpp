@@ -22,9 +22,8 @@ int give_up(const mlxr::Error& error) {
 int main(int argc, char** argv) {
   using namespace mlxr;
   bool check = false;
-  CLI::App words("The window of MLXR: the state of mlxrunnerd and its models.", "mlxr");
-  words.add_flag("--check", check,
-                 "Loads the page without showing a window, prints what it says as JSON, and exits with 0 if all went well");
+  CLI::App words("Shows the state of mlxrunnerd and its models in a window.", "mlxr");
+  words.add_flag("--check", check, "Loads the page without showing a window, prints what it shows as JSON, and exits with 0 on success");
   words.set_version_flag("--version", std::string("mlxr ") + kVersion);
   CLI11_PARSE(words, argc, argv);
   curl_global_init(CURL_GLOBAL_DEFAULT);

@@ -98,7 +98,7 @@ std::string available_table(const std::function<bool(std::string_view)>& install
     table.add_row({entry.name, entry.title, format_bytes(entry.about), format_bytes(entry.memory), entry.memory <= memory ? "yes" : "no",
                    entry.license.empty() ? "unknown" : entry.license, installed(entry.name) ? "yes" : "no"});
   }
-  return table.to_string() + "FITS: the memory that a model needs, against the " + format_bytes(memory) + " of this machine.\n";
+  return table.to_string() + "FITS compares the memory that a model needs with the " + format_bytes(memory) + " of this machine.\n";
 }
 
 // The models whose architecture the engine does not have: named, so that nobody looks for them in vain.
@@ -107,7 +107,7 @@ std::string known_only() {
   for (const auto& entry : store::catalogue())
     if (!entry.runs()) names += (names.empty() ? "" : ", ") + entry.name;
   if (names.empty()) return "";
-  return "\n" + wrapped("Known, but of an architecture that MLXR does not run yet: " + names, text_width());
+  return "\n" + wrapped("Not supported yet, because MLXR does not run their architecture: " + names, text_width());
 }
 
 std::string licenses_of_catalogue() {

@@ -23,7 +23,7 @@ void add_pull(CLI::App& app, Action& action) {
       ->type_name(kCompletesAvailable);
   command->add_option("--name", options->wishes.name, "Install it under this name")->type_name("NAME");
   command->add_flag("--accept-license", options->wishes.accept_license, "Accept the license that is shown, for scripts");
-  command->add_flag("--insecure", options->wishes.insecure, "Allow plain HTTP, which anybody on the way can change");
+  command->add_flag("--insecure", options->wishes.insecure, "Allow plain HTTP, which others on the network can alter");
   command->callback([&action, options] {
     action = [options]() -> Status {
       auto store = open_store();

@@ -22,12 +22,12 @@ struct Options {
   bool force = false;
 };
 
-// What the user can do about it is an option of this command, which the library does not know.
+// Adds the option that helps. The library does not know the options of this command.
 Failure with_option(const Error& error) {
   Failure failure(error);
   if (error.code == ErrorCode::kAlreadyExists) failure.message += " To replace it: --force";
-  if (error.code == ErrorCode::kInvalidArgument && error.message.find("quantized already") != std::string::npos)
-    failure.message += " To do it all the same: --allow-requantize";
+  if (error.code == ErrorCode::kInvalidArgument && error.message.find("already quantized") != std::string::npos)
+    failure.message += " To do it anyway: --allow-requantize";
   return failure;
 }
 
@@ -47,7 +47,7 @@ Status quantize(const Options& options) {
   if (!made) return give_up(with_option(made.error()));
   if (made->n_other_type > 0) {
     say(std::to_string(made->n_other_type) +
-        " tensors have rows that are no multiple of 256 values: each got the next larger type that fits.\n");
+        " tensors have rows whose length is not a multiple of 256: each uses the next larger type that fits.\n");
   }
   write_out(options.output + " is " + format_bytes(made->size_after) + ", " + format_fixed(made->bits_per_weight, 2) +
             " bits per weight; " + options.input + " is " + format_bytes(made->size_before) + ". Try it: mlx run " + options.output + "\n");
@@ -66,7 +66,7 @@ void add_quantize(CLI::App& app, Action& action) {
   command->add_option("--threads", options->threads, "Number of threads; by default, one per core")
       ->type_name("N")
       ->check(CLI::Range(1, 1024));
-  command->add_flag("--allow-requantize", options->allow_requantize, "Accept an input that is quantized already, which loses quality");
+  command->add_flag("--allow-requantize", options->allow_requantize, "Accept an input that is already quantized, which loses quality");
   command->add_flag("--force", options->force, "Replace OUTPUT if it exists");
   command->callback([&action, options] { action = [options] { return quantize(*options); }; });
 }

@@ -30,7 +30,7 @@ std::string kernels_of(const json& status) {
 
 Status show_running(const json& status, const platform::Paths& paths) {
   std::string out = "mlxrunnerd " + status.value("version", "unknown") + " is running (pid " + std::to_string(status.value("pid", 0)) +
-                    ", for " + format_duration(status.value("uptime_s", 0.0)) + ").\n";
+                    ", up " + format_duration(status.value("uptime_s", 0.0)) + ").\n";
   out += line("socket", paths.socket.string());
   if (const json port = status.value("port", json()); port.is_number()) out += line("TCP port", port.dump());
   out += line("log", daemon_log(paths).string()) + line("kernels", kernels_of(status)) + "\n";

@@ -115,7 +115,7 @@ Status uninstall(const Options& options) {
   show(files);
   if (!found->in_place.empty()) write_out("Imported files, which stay where they are: " + std::to_string(found->in_place.size()) + "\n");
   if (options.dry_run) {
-    write_out("This is what would be removed. Nothing was removed.\n" + how_to_remove_the_programs());
+    write_out("Dry run: nothing was removed.\n" + how_to_remove_the_programs());
     return {};
   }
   const auto models = may_remove(*found, options);

@@ -15,13 +15,13 @@ bool is_own(const fs::path& path, mode_t others, Findings& found) {
   if (stat(path.c_str(), &status) != 0) return true;
   if (status.st_uid != getuid()) {
     found.push_back(bad("data", path.string() + " belongs to user " + std::to_string(status.st_uid),
-                        "Take it back: sudo chown -R \"$USER\" '" + path.string() + "'"));
+                        "Make it yours again: sudo chown -R \"$USER\" '" + path.string() + "'"));
     return false;
   }
   if ((status.st_mode & others) != 0) {
     const bool is_secret = (others & S_IROTH) != 0;
-    found.push_back(bad("data", path.string() + " can be " + (is_secret ? "read" : "changed") + " by others",
-                        std::string("Close it: chmod ") + (is_secret ? "go-rwx '" : "o-w '") + path.string() + "'"));
+    found.push_back(bad("data", path.string() + " can be " + (is_secret ? "read" : "changed") + " by other users",
+                        std::string("Fix it: chmod ") + (is_secret ? "go-rwx '" : "o-w '") + path.string() + "'"));
     return false;
   }
   return true;
@@ -36,7 +36,7 @@ Findings check_data(const platform::Paths& paths) {
   for (const fs::path& path : {paths.support, paths.models, paths.registry, paths.config, paths.cache, paths.logs})
     own = is_own(path, kChange, found) && own;
   own = is_own(platform::token_file(paths), S_IRWXG | S_IRWXO, found) && own;
-  if (own) found.push_back(good("data", paths.support.string() + " and your other folders of MLXR are writable only for you"));
+  if (own) found.push_back(good("data", paths.support.string() + " and MLXR's other folders are writable only by you"));
   return found;
 }
 

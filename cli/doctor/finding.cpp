@@ -39,8 +39,8 @@ Status report(const Findings& findings, bool as_json) {
   }
   if (bad > 0)
     return give_up(ExitCode::kFailure,
-                   std::to_string(bad) + (bad == 1 ? " problem" : " problems") + " found; the lines with -> say how to fix them.");
-  write_out(warnings == 0 ? "All is well.\n" : "No problems; the warnings above say what could be better.\n");
+                   std::to_string(bad) + (bad == 1 ? " problem" : " problems") + " found; the lines marked -> say how to fix them.");
+  write_out(warnings == 0 ? "All is well.\n" : "No problems, but see the warnings above.\n");
   return {};
 }
 

@@ -33,7 +33,7 @@ bool is_mlxrs_own(const fs::path& folder) {
 std::string remedy_for(const fs::path& folder, int error) {
   struct stat info{};
   if (error == EACCES && stat(folder.c_str(), &info) == 0 && info.st_uid != geteuid() && is_mlxrs_own(folder))
-    return "Give it back to yourself: sudo chown -R \"$USER\" '" + folder.string() + "'";
+    return "Make it yours again: sudo chown -R \"$USER\" '" + folder.string() + "'";
   return "Set HOME, or MLXR_HOME, to a folder that you can write to";
 }
 
@@ -58,12 +58,12 @@ Finding check_socket(const fs::path& socket) {
   if (stat(folder.c_str(), &status) == 0 && (status.st_mode & 022) != 0) {
     const bool shared = (status.st_mode & S_ISVTX) != 0;  // as /tmp: not for one user to close
     return bad("socket", folder.string() + " can be changed by other users",
-               shared ? "Choose another folder with `uds` in server.yaml" : "Close it: chmod go-w '" + folder.string() + "'");
+               shared ? "Choose another folder with `uds` in server.yaml" : "Fix it: chmod go-w '" + folder.string() + "'");
   }
   if (lstat(socket.c_str(), &status) != 0) return finding;  // the daemon creates it
-  if (!S_ISSOCK(status.st_mode)) return bad("socket", socket.string() + " is not a socket", "Move that file away");
+  if (!S_ISSOCK(status.st_mode)) return bad("socket", socket.string() + " is not a socket", "Move that file elsewhere");
   if ((status.st_mode & 077) != 0)
-    return bad("socket", socket.string() + " is open to others", "Restart the daemon, which closes it: mlx stop");
+    return bad("socket", socket.string() + " is open to other users", "Restart the daemon, which restricts it: mlx stop");
   return finding;
 }
 
@@ -74,7 +74,7 @@ Finding check_space(const fs::path& models) {
   Finding finding{"disk space", Verdict::kGood, format_bytes(space.available) + " free for models", ""};
   if (space.available < kLittleSpace) {
     finding.verdict = Verdict::kWarning;
-    finding.todo = "Make room. mlx rm MODEL removes a model";
+    finding.todo = "Free some space; mlx rm MODEL removes a model";
   }
   return finding;
 }

@@ -54,16 +54,16 @@ Finding check_processor() {
 std::string advice_for_registry(const Error& error, const std::filesystem::path& registry) {
   switch (error.code) {
     case ErrorCode::kVersion: return "Update MLXR";
-    case ErrorCode::kNoSpace: return "Make room on the disk of " + registry.string();
+    case ErrorCode::kNoSpace: return "Free space on the disk of " + registry.string();
     case ErrorCode::kCorrupt: return "Move " + registry.string() + " away and import the models again";
-    default: return "Look at " + registry.string() + ", its folder and their permissions";
+    default: return "Check the permissions of " + registry.string() + " and its folder";
   }
 }
 
 void check_models(store::Store& store, Findings& findings) {
   auto models = store.list();
   if (!models)
-    return findings.push_back({"models", Verdict::kBad, models.error().message, "Look at the registry's folder and its permissions"});
+    return findings.push_back({"models", Verdict::kBad, models.error().message, "Check the registry's folder and its permissions"});
   if (models->empty())
     return findings.push_back({"models", Verdict::kGood, "none installed", "Download the starter model: mlx pull smollm2:135m"});
   for (const auto& model : *models) {
@@ -73,7 +73,7 @@ void check_models(store::Store& store, Findings& findings) {
       findings.push_back({"model " + model.name, Verdict::kGood, format_bytes(model.size) + ", unchanged", ""});
     } else {
       findings.push_back({"model " + model.name, Verdict::kBad, checked.error().message,
-                          "Get it again: mlx rm " + model.name + ", then mlx pull or mlx import"});
+                          "Install it again: mlx rm " + model.name + ", then mlx pull or mlx import"});
     }
   }
 }

@@ -59,7 +59,7 @@ class Parts {
         return false;
       }
       if ((status.st_mode & S_IWOTH) != 0 && (status.st_mode & S_ISVTX) == 0) {
-        found_.push_back(bad(subject, one.string() + " is writable for everybody", "Close it: chmod o-w '" + one.string() + "'"));
+        found_.push_back(bad(subject, one.string() + " is writable by everyone", "Fix it: chmod o-w '" + one.string() + "'"));
         return false;
       }
     }
@@ -100,7 +100,7 @@ class Parts {
       if (!is_sound(subject, one)) return;
       const auto sum = platform::hash_file(one);
       if (!sum || json(*sum) != sha256)
-        return add_broken(subject, one.string() + (sum ? " is not the file of its manifest" : " cannot be read"));
+        return add_broken(subject, one.string() + (sum ? " does not match its manifest" : " cannot be read"));
     }
     if (manifest.value("abi", json()) != json(abi) || manifest.value("version", json()) != json(kVersion))
       return add_broken(subject, file.string() + " is of version " + manifest.value("version", json()).dump() + ", kernel ABI " +

@@ -134,7 +134,7 @@ Findings check_launchd(const Installation& one, const platform::Paths& paths) {
 }  // namespace
 
 Findings check_service(const Installation& one, const platform::Paths& paths) {
-  if (paths.login_item.empty()) return {good("service", "not checked: a service does not know MLXR_HOME")};
+  if (paths.login_item.empty()) return {good("service", "not checked: a service does not use MLXR_HOME, which is set")};
   return one.layout.is_mac ? check_launchd(one, paths) : check_systemd(one, paths);
 }
 

@@ -5,7 +5,7 @@ namespace mlxr::cli {
 
 Findings check_settings(const platform::Paths& paths) {
   const auto config = daemon::effective_config(paths.config);
-  if (!config) return {bad("settings", config.error().message, "Correct it: the daemon does not start with these settings")};
+  if (!config) return {bad("settings", config.error().message, "Fix it: the daemon does not start with these settings")};
   std::string own;
   std::string managed;
   std::string by;
@@ -15,7 +15,7 @@ Findings check_settings(const platform::Paths& paths) {
     if (one.managed) by = one.origin;
   }
   Findings found{
-      good("settings", own.empty() ? "defaults; yours belong in " + paths.config.string() : own + ", in " + paths.config.string())};
+      good("settings", own.empty() ? "defaults; to change them, create " + paths.config.string() : own + ", in " + paths.config.string())};
   if (!managed.empty()) found.push_back(good("managed settings", managed + ", by " + by + "; they override yours"));
   return found;
 }

@@ -134,13 +134,13 @@ ApiResult<json> parse_object(std::string_view body) {
   try {
     auto value = json::parse(body, guard);
     if (too_deep) return invalid("The JSON of the request is nested deeper than " + std::to_string(kDeepest) + " levels.");
-    if (!value.is_object()) return invalid("The body of the request must be a JSON object.");
+    if (!value.is_object()) return invalid("The request body must be a JSON object.");
     return value;
   } catch (const json::parse_error& error) {
-    return invalid("The body of the request is not JSON: it breaks at byte " + std::to_string(error.byte) + " of " +
+    return invalid("The request body is not valid JSON: error at byte " + std::to_string(error.byte) + " of " +
                    std::to_string(body.size()) + ".");
   } catch (const json::exception&) {
-    return invalid("The body of the request is not JSON that can be read.");
+    return invalid("The request body is not valid JSON.");
   }
 }
 

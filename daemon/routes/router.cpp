@@ -45,9 +45,9 @@ void Router::handle(const Request& request, Responder& out) const {
     allowed += (allowed.empty() ? "" : ", ") + entry.method;
   }
   if (!allowed.empty())
-    return refuse(request, out, {.status = 405, .message = request.path + " answers to " + allowed + ", not to " + request.method + "."},
+    return refuse(request, out, {.status = 405, .message = request.path + " supports " + allowed + ", not " + request.method + "."},
                   allowed);
-  refuse(request, out, {.status = 404, .message = "There is nothing at " + request.path + "."}, "");
+  refuse(request, out, {.status = 404, .message = "There is no route " + request.path + "."}, "");
 }
 
 }  // namespace mlxr::daemon

@@ -190,7 +190,7 @@ Connection::Awaitable<bool> Connection::serve_one() {
   request.method = std::string(view(head.method_string()));
   request.transport = transport_;
   if (!parse_target(view(head.target()), request.path, request.query)) {
-    co_await refuse(parser, 400, "The address of the request cannot be read.");
+    co_await refuse(parser, 400, "The URL of the request is malformed.");
     co_return false;
   }
   const bool keep_alive = head.keep_alive();
@@ -245,17 +245,17 @@ Connection::Awaitable<bool> Connection::read_head(Parser& parser) {
   }
   const auto done = co_await (http::async_read_header(socket_, buffer_, parser, as_tuple(use_awaitable)) || sleep_for(header_time));
   if (done.index() == 1) {
-    co_await refuse(parser, 408, "The head of the request did not arrive in time.");
+    co_await refuse(parser, 408, "The request headers did not arrive in time.");
     co_return false;
   }
   const auto error = std::get<0>(std::get<0>(done));
   if (error == http::error::header_limit) {
-    co_await refuse(parser, 431, "The head of the request is longer than " + std::to_string(limits.header_bytes) + " bytes.");
+    co_await refuse(parser, 431, "The request headers are longer than " + std::to_string(limits.header_bytes) + " bytes.");
   } else if (error == http::error::body_limit) {  // already by its Content-Length
     co_await refuse_too_large(parser);
   } else if (error.category() == http::make_error_code(http::error::bad_method).category() && error != http::error::end_of_stream &&
              error != http::error::partial_message) {
-    co_await refuse(parser, 400, "This is not an HTTP request that can be read: " + error.message() + ".");
+    co_await refuse(parser, 400, "Malformed HTTP request: " + error.message() + ".");
   }
   co_return !error;
 }
@@ -268,7 +268,7 @@ Connection::Awaitable<bool> Connection::read_body(Parser& parser) {
   auto done =
       co_await (http::async_read(socket_, buffer_, parser, as_tuple(use_awaitable)) || sleep_for(context_.options.limits.body_time));
   if (done.index() == 1) {
-    co_await refuse(parser, 408, "The body of the request did not arrive in time.");
+    co_await refuse(parser, 408, "The request body did not arrive in time.");
     co_return false;
   }
   const auto error = std::get<0>(std::get<0>(done));
@@ -317,7 +317,7 @@ void Connection::run_handler(Exchange& exchange) {
   }
   if (!exchange.is_unanswered()) return;
   try {
-    exchange.respond(context_.options.refuse(request.path, 500, "MLXR made a mistake; its log says more."));
+    exchange.respond(context_.options.refuse(request.path, 500, "Internal error. For details: mlx logs"));
   } catch (const std::exception& error) {
     spdlog::error("{} {}: the error could not be sent: {}", request.method, request.path, error.what());
   }
@@ -369,8 +369,7 @@ Connection::Awaitable<void> Connection::refuse(const Parser& parser, int status,
 
 Connection::Awaitable<void> Connection::refuse_too_large(const Parser& parser) {
   return refuse(parser, 413,
-                "The body of the request is larger than " + std::to_string(context_.options.limits.body_bytes >> 20) +
-                    " MiB, the most that is read.");
+                "The request body is larger than " + std::to_string(context_.options.limits.body_bytes >> 20) + " MiB, the limit.");
 }
 
 Connection::Awaitable<bool> Connection::write_all(std::string bytes) {

@@ -82,7 +82,7 @@ Result<Instance> Instance::claim(const std::filesystem::path& data_lock, const s
 
   Instance instance(socket, std::move(*of_data), std::move(*of_socket));
   instance.listener_ = listener->release();
-  if (::lstat(socket.c_str(), &instance.file_) != 0) return fail(platform::os_error(errno, "Cannot look at the socket " + socket.string()));
+  if (::lstat(socket.c_str(), &instance.file_) != 0) return fail(platform::os_error(errno, "Cannot examine the socket " + socket.string()));
   return instance;
 }
 

@@ -95,14 +95,14 @@ class Server::Impl {
       auto [error, socket] = co_await acceptor.async_accept(asio::make_strand(io_), as_tuple(use_awaitable));
       if (error == asio::error::operation_aborted || error == asio::error::bad_descriptor) co_return;
       if (error) {  // out of descriptors, mostly: wait for some to be closed
-        if (!std::exchange(is_refusing, true)) spdlog::warn("connections are not accepted: {}", error.message());
+        if (!std::exchange(is_refusing, true)) spdlog::warn("cannot accept connections: {}", error.message());
         asio::steady_timer pause(io_, std::chrono::milliseconds(100));
         co_await pause.async_wait(as_tuple(use_awaitable));
         continue;
       }
-      if (std::exchange(is_refusing, false)) spdlog::info("connections are accepted again");
+      if (std::exchange(is_refusing, false)) spdlog::info("accepting connections again");
       if (transport == Transport::kUnixSocket && !peer_is_same_user(socket.native_handle())) {
-        spdlog::warn("a connection of another user was refused");
+        spdlog::warn("refused a connection from another user");
         continue;
       }
       add(std::make_shared<Connection>(GenericSocket(std::move(socket)), transport,
@@ -146,7 +146,7 @@ class Server::Impl {
 
   void cancel_answers() {
     if (std::exchange(is_cancelled_, true)) return;
-    spdlog::warn("answers still in flight are cancelled");
+    spdlog::warn("cancelling answers that are still in flight");
     deadline_ = Clock::now() + options_.limits.cancel_time;
     for (const auto& connection : open_connections()) connection->cancel();
   }
@@ -157,7 +157,7 @@ class Server::Impl {
     while (!open_connections().empty()) {
       if (deadline_ <= Clock::now()) {
         if (is_cancelled_) {
-          spdlog::error("a request does not end; mlxrunnerd ends without it");
+          spdlog::error("a request does not finish; mlxrunnerd exits without waiting for it");
           io_.stop();
           co_return;
         }

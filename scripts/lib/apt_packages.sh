@@ -9,7 +9,7 @@ apt_packages() {
     test) packages="libgtest-dev libgmock-dev groff zsh fish" ;;
     app) packages="libwebkitgtk-6.0-dev xvfb xdotool" ;;
     bench) packages="valgrind" ;;
-    lint) packages="clang-format-19 shellcheck" ;;
+    lint) packages="clang-format-19 shellcheck python3" ;;
     release) packages="xorriso librsvg2-bin libarchive-tools 7zip dmg2img ruby rubocop libblas3 liblapack3" ;;  # the last two: their licence texts, which MLX's wheel lacks
     release-tools) packages="libpcsclite-dev"  # for smart cards
       command -v cargo >/dev/null || { packages="$packages cargo"; [ "$os_release" != debian12 ] || packages="$packages-web"; } ;;

@@ -64,7 +64,7 @@ def test_a_peer_of_another_user_is_refused(empty_daemon):
 
     assert b"200 OK" in answer(0)
     assert answer(NOBODY) == b""
-    assert "another user was refused" in empty_daemon.log()
+    assert "refused a connection from another user" in empty_daemon.log()
 
 
 def test_the_service_manager_is_told(home):

@@ -65,7 +65,7 @@ def test_doctor_and_the_daemon_say_so(managed, home):
 
 def test_an_option_against_them_is_refused(managed, home):
     refused = run(managed("threads: 1\n"), home, "mlxrunnerd", "--threads", "2")
-    assert refused.returncode == 1 and "`threads` is managed" in refused.stderr
+    assert refused.returncode == 1 and "an administrator manages `threads`" in refused.stderr
 
 
 def test_what_is_wrong_in_them_is_named(managed, home):
@@ -76,5 +76,5 @@ def test_what_is_wrong_in_them_is_named(managed, home):
 
 def test_a_file_that_others_can_change_is_refused(managed, home):
     refused = run(managed("port: 0\n", mode=0o666), home, "mlxrunnerd")
-    assert refused.returncode == 1 and f"{MANAGED} can be changed by others than root" in refused.stderr
+    assert refused.returncode == 1 and f"{MANAGED} can be changed by users other than root" in refused.stderr
     assert not (home / "run").exists()

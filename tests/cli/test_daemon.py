@@ -112,7 +112,8 @@ def test_serve_runs_in_the_foreground(empty):
 
 def test_serve_hands_its_options_on(empty):
     assert "--config" in empty("serve", "--help").stdout
-    assert empty("serve", "--nope").returncode == 2
+    wrong = empty("serve", "--nope")
+    assert wrong.returncode == 2 and wrong.stderr == "mlxrunnerd: Unknown option --nope.\nOptions: mlxrunnerd --help\n"
 
 
 def test_threads_on_the_command_line_come_before_the_configuration(empty):
@@ -143,8 +144,8 @@ def test_doctor_names_what_is_wrong_and_what_to_do(empty, sources):
     (empty.home / "run").chmod(0o777)
     run = empty("doctor")
     assert run.returncode == 1
-    assert "model tiny: " in run.stdout and "-> Get it again: mlx rm tiny" in run.stdout
-    assert "can be changed by other users" in run.stdout and "-> Close it: chmod go-w" in run.stdout
+    assert "model tiny: " in run.stdout and "-> Install it again: mlx rm tiny" in run.stdout
+    assert "can be changed by other users" in run.stdout and "-> Fix it: chmod go-w" in run.stdout
 
 
 def test_a_full_disk_is_named_by_the_commands_and_the_doctor(home):
@@ -156,7 +157,7 @@ def test_a_full_disk_is_named_by_the_commands_and_the_doctor(home):
             run = mlx(*words)
             assert run.returncode == 8 and "disk is full" in run.stderr, run.stderr
         run = mlx("doctor")
-        assert run.returncode == 1 and "-> Make room on the disk" in run.stdout and "away" not in run.stdout
+        assert run.returncode == 1 and "-> Free space on the disk" in run.stdout and "away" not in run.stdout
 
 
 def test_token(empty):

@@ -110,8 +110,8 @@ def test_a_library_that_is_missing_stops_the_daemon_too(tree):
 def test_what_everybody_can_change_is_wrong(tree, part, subject):
     (tree.root / part).chmod(0o777)
     wrong = tree.the_wrong(subject)
-    assert "is writable for everybody" in wrong["text"] and wrong["todo"] == f"Close it: chmod o-w '{tree.root / part}'"
-    subprocess.run(wrong["todo"].removeprefix("Close it: "), shell=True, check=True)
+    assert "is writable by everyone" in wrong["text"] and wrong["todo"] == f"Fix it: chmod o-w '{tree.root / part}'"
+    subprocess.run(wrong["todo"].removeprefix("Fix it: "), shell=True, check=True)
     tree.findings(0)
 
 
@@ -130,7 +130,7 @@ def test_a_pack_that_is_not_ours_is_wrong(tree, name, value):
     manifest = tree.root / "lib/mlxrunner/kernels/cpu/manifest.json"
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {name: value}))
     text = tree.the_wrong("kernel pack")["text"]
-    assert "is not the file of its manifest" in text if name == "sha256" else str(value) in text
+    assert "does not match its manifest" in text if name == "sha256" else str(value) in text
 
 
 def test_a_damaged_manifest_is_wrong(tree):
@@ -225,12 +225,12 @@ def test_data_that_others_can_change_is_wrong(tree):
     run.mkdir(parents=True, mode=0o700)
     tree.findings(0)
     support.chmod(0o777)
-    assert "can be changed by others" in tree.the_wrong("data")["text"]
+    assert "can be changed by other users" in tree.the_wrong("data")["text"]
     support.chmod(0o700)
     token = support / "capability_token"
     token.write_text("0" * 64)
     token.chmod(0o644)
-    assert f"{token} can be read by others" in tree.the_wrong("data")["text"]
+    assert f"{token} can be read by other users" in tree.the_wrong("data")["text"]
     token.unlink()
     run.chmod(0o775)
     assert "can be changed by other users" in tree.the_wrong("socket")["text"]
@@ -254,7 +254,7 @@ def test_an_open_socket_is_wrong(tree):
         socket = tree.home / ".local/share/mlxrunner/run/mlxrunner.sock"
         assert socket.stat().st_mode & 0o777 == 0o600
         socket.chmod(0o666)
-        assert "is open to others" in tree.the_wrong("socket")["text"]
+        assert "is open to other users" in tree.the_wrong("socket")["text"]
     finally:
         assert tree.mlx("stop").returncode == 0
     wait_for(lambda: tree.findings(0))
@@ -304,7 +304,7 @@ def test_an_app_that_was_changed_is_wrong(app):
 def test_the_metal_pack_is_looked_at(app):
     assert app.findings(0)["Metal kernel pack"]["text"] == f"{app.root}/Resources/kernels, version {VERSION}"
     (app.root / "Resources/kernels/rms_norm.metal").write_text("kernel void other() {}")
-    assert "rms_norm.metal is not the file of its manifest" in app.the_wrong("Metal kernel pack")["text"]
+    assert "rms_norm.metal does not match its manifest" in app.the_wrong("Metal kernel pack")["text"]
 
 
 def test_what_gatekeeper_says_is_passed_on(app):

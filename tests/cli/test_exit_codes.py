@@ -84,7 +84,7 @@ def test_each_status(stand_in):
 
 def test_an_answer_without_an_end(stand_in):
     run = stand_in(200, {"message": {"content": "Once upon"}, "done": False})
-    assert run.returncode == 6 and "ended in the middle" in run.stderr
+    assert run.returncode == 6 and "exited in the middle" in run.stderr
 
 
 def test_the_manual_lists_the_codes():

@@ -1,5 +1,6 @@
 """The manual and the completions know exactly the commands and options that the parser knows."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -61,6 +62,20 @@ def test_the_daemons_manual_is_complete():
     help_text = subprocess.run([BUILD / "bin" / "mlxrunnerd", "--help"], capture_output=True, text=True, check=True).stdout
     page = (ROOT / "docs" / "man" / "mlxrunnerd.8").read_text()
     assert options_of(section(page, "OPTIONS")) == names_in(help_text)[0]
+
+
+@pytest.mark.parametrize("page", ["README.md", "SECURITY.md", *(str(one.relative_to(ROOT)) for one in sorted(ROOT.glob("docs/**/*.*")))])
+def test_the_models_that_a_page_offers_run_here(empty, page):
+    can_run = {model["name"] for model in json.loads(empty("list", "--available", "--json").stdout)["models"] if model["runs"]}
+    offered = set(re.findall(r"mlx (?:run|pull) ([a-z][\w.-]*:\d[\w.]*)", (ROOT / page).read_text()))
+    assert offered <= can_run
+    assert offered or page != "README.md"
+
+
+def test_the_models_that_the_list_offers_for_real_work_run_here(empty):
+    can_run = {model["name"] for model in json.loads(empty("list", "--available", "--json").stdout)["models"] if model["runs"]}
+    offered = re.findall(r", such as (\S+)$", empty("list", "--available").stdout, re.M)
+    assert len(offered) == 3 and set(offered) <= can_run
 
 
 @pytest.mark.parametrize("page", ["mlx.1", "mlxr.1", "mlxrunnerd.8"])

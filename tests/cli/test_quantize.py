@@ -137,7 +137,7 @@ def test_rows_that_are_no_multiple_of_256_get_the_next_type(mlx, tmp_path):
     source = write_small_model(tmp_path / "narrow.gguf", width=96, layers=1)
     for type_, expected in {"Q4_K_S": {"Q5_0", "Q5_1"}, "Q5_K_S": {"Q5_1"}, "Q6_K": {"Q8_0"}}.items():
         run = mlx("quantize", source, tmp_path / "out.gguf", type_, "--force")
-        assert "no multiple of 256" in run.stderr
+        assert "not a multiple of 256" in run.stderr
         assert {kind for name, kind in types(tmp_path / "out.gguf").items() if name.startswith("blk") and kind != "F32"} == expected
 
 

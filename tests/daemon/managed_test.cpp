@@ -53,7 +53,7 @@ TEST_F(Managed, NoFileIsNoError) {
 TEST_F(Managed, AFileThatOthersCanChangeIsRefused) {
   for (const mode_t mode : {0664, 0646}) {
     ::chmod(file_.c_str(), mode);
-    EXPECT_THAT(error(), AllOf(HasSubstr(file_.string() + " can be changed by others"), HasSubstr("chmod go-w")));
+    EXPECT_THAT(error(), AllOf(HasSubstr(file_.string() + " can be changed by users other than root"), HasSubstr("chmod go-w")));
   }
 }
 
@@ -64,7 +64,7 @@ TEST_F(Managed, AFileOfAnotherUserIsRefused) {
 
 TEST_F(Managed, AFolderThatOthersCanChangeIsRefused) {
   ::chmod(folder_.path.c_str(), 0777);
-  EXPECT_THAT(error(), HasSubstr(folder_.path.string() + " can be changed by others"));
+  EXPECT_THAT(error(), HasSubstr(folder_.path.string() + " can be changed by users other than root"));
 }
 
 TEST_F(Managed, WhatALinkPointsToCounts) {

@@ -59,7 +59,7 @@ TEST(Router, AWrongMethodIsToldTheRightOne) {
 }
 
 TEST(Router, ErrorsHaveTheirFamilysShape) {
-  EXPECT_THAT(ask("GET", "/api/nothing").body, HasSubstr(R"({"error":"There is nothing at /api/nothing."})"));
+  EXPECT_THAT(ask("GET", "/api/nothing").body, HasSubstr(R"({"error":"There is no route /api/nothing."})"));
   EXPECT_THAT(ask("GET", "/v1/nothing").body, HasSubstr(R"("type":"not_found_error")"));
   EXPECT_EQ(ask("GET", "/v1/models/").status, 404);
 }

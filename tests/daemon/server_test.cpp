@@ -123,7 +123,7 @@ TEST_F(ServerTest, ASlowBodyIs408InTheShapeOfItsApi) {
   EXPECT_THAT(first, StartsWith("HTTP/1.1 408 "));
   EXPECT_THAT(first, HasSubstr(R"("type":"invalid_request_error")"));
   EXPECT_THAT(second, StartsWith("HTTP/1.1 408 "));
-  EXPECT_THAT(second, HasSubstr(R"({"error":"The body)"));
+  EXPECT_THAT(second, HasSubstr(R"({"error":"The request body)"));
 }
 
 TEST_F(ServerTest, ABodyThatIsTooLargeIs413InTheShapeOfItsApi) {
@@ -132,7 +132,7 @@ TEST_F(ServerTest, ABodyThatIsTooLargeIs413InTheShapeOfItsApi) {
   openai.send("POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 2000000\r\n\r\n");
   ollama.send("POST /api/generate HTTP/1.1\r\nHost: x\r\nContent-Length: 2000000\r\n\r\n");
   EXPECT_THAT(openai.read_to_end(), testing::AllOf(StartsWith("HTTP/1.1 413 "), HasSubstr(R"("param":null)")));
-  EXPECT_THAT(ollama.read_to_end(), testing::AllOf(StartsWith("HTTP/1.1 413 "), HasSubstr(R"({"error":"The body)")));
+  EXPECT_THAT(ollama.read_to_end(), testing::AllOf(StartsWith("HTTP/1.1 413 "), HasSubstr(R"({"error":"The request body)")));
 }
 
 TEST_F(ServerTest, AClientThatDoesNotReadIsGoneAfterTheWriteTime) {

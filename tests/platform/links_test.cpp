@@ -70,7 +70,7 @@ TEST_F(LinksTest, AFileWhereAFolderIsNeededIsSaid) {
   std::ofstream(folder_ / "file").put('x');
   const auto complaints = make_links(paths_with("file/link", "target"), true);
   ASSERT_EQ(complaints.size(), 1u);
-  EXPECT_NE(complaints[0].find("could not be made"), std::string::npos);
+  EXPECT_NE(complaints[0].find("could not be created"), std::string::npos);
 }
 
 }  // namespace

@@ -127,7 +127,7 @@ TEST_F(HubTest, LiesAreNoticed) {
   expect_error(store_->pull("hf:tests/lies-page"), ErrorCode::kCorrupt, "is a web page");
   expect_error(store_->pull("hf:tests/lies-endless"), ErrorCode::kCorrupt, "its source sends more");
   expect_error(store_->pull("hf:tests/lies-circle"), ErrorCode::kNetwork, "redirects without end");
-  expect_error(as_record(offer("hf:tests/broken")), ErrorCode::kCorrupt, "did not answer as the model hub does");
+  expect_error(as_record(offer("hf:tests/broken")), ErrorCode::kCorrupt, "did not answer like a model hub");
   EXPECT_TRUE(store_->list()->empty());
 }
 

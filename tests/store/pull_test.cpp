@@ -128,7 +128,7 @@ TEST_F(PullTest, APackageContinuesInsideAPart) {
 }
 
 TEST_F(PullTest, NothingOfAPackageIsReadBeforeItsHashIsRight) {
-  expect_error(store_->pull("test:forged"), ErrorCode::kCorrupt, "It was not opened");
+  expect_error(store_->pull("test:forged"), ErrorCode::kCorrupt, "deleted without being opened");
   expect_error(store_->pull("test:pinned"), ErrorCode::kNotFound, "with the expected SHA-256");
   EXPECT_TRUE(store_->list()->empty());
 }

@@ -38,7 +38,7 @@ cli::Answered<void> register_agent() {
   // Registered, and it does not run: it was stopped, or the app was replaced and launchd has the old one's description. Only a registration
   // starts it.
   if (agent.status == SMAppServiceStatusEnabled && ![agent unregisterAndReturnError:&error])
-    return cli::unavailable("macOS could not stop the daemon that it has: " + sentence(error));
+    return cli::unavailable("macOS could not stop the daemon: " + sentence(error));
   if ([agent registerAndReturnError:&error]) return {};
   if (agent.status == SMAppServiceStatusRequiresApproval) return ask_for_approval();
   return cli::unavailable("macOS could not start the daemon: " + sentence(error) +

@@ -2,8 +2,8 @@
 
     by_type.py SHAPE --build build/release --peer FOLDER [--types Q4_0,Q8_0] [--threads 1,2] [--rounds N] [--kernels avx2] [--json FILE]
 
-  prompt 512   512 tokens in, one out: 512 / time         decode      128 / the time that they take behind a prompt of 16
-  prompt 2048  the same with 2048                         decode 4k   the same behind a prompt of 4096
+  prompt 512   512 tokens in, one out: 512 / time         decode      128 / the time that they take after a prompt of 16
+  prompt 2048  the same with 2048                         decode 4k   the same after a prompt of 4096
 
 A cell is MLXR's tokens per second and its ratio to llama.cpp's, medians of the rounds; below are the ratios' geometric mean and minimum.
 "of read" is the part of the memory's read bandwidth, measured in the same run with the same threads, that a decoded token's weights take.
@@ -19,10 +19,12 @@ import statistics
 import subprocess
 import sys
 
-import random_models
 from gguf import GGUFReader
 from report import geometric_mean, new_record, versions
 from servers import LlamaCpp, Mlxr
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests" / "reference"))
+import random_models
 
 TYPES = ("Q4_0", "Q4_1", "Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0", "F16", "BF16")
 CONTEXT = 4352
@@ -45,7 +47,7 @@ def one_round(server, draw, measures):
 
 
 def weights_per_token(model):
-    """Bytes: every tensor, but of the embeddings one row only where the head is another matrix."""
+    """Bytes of every tensor, except of the embeddings if the head is another matrix: then only one row of them is read."""
     sizes = {tensor.name: tensor.n_bytes for tensor in GGUFReader(model).tensors}
     return sum(sizes.values()) - ("output.weight" in sizes) * sizes["token_embd.weight"]
 
@@ -123,7 +125,7 @@ def main():
             results[kind], record["versions"] = measure(model, threads, options)
             print_row(f"{threads} {kind}", results[kind], options.measures)
         if kind != "F16" and not options.keep:
-            model.unlink()  # the one in F16 is what the others are made from
+            model.unlink()  # the F16 model stays, because the others are made from it
     for threads, results in tables.items():
         print_table(options.shape, threads, results, options)
     record["threads"] = tables

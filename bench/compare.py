@@ -48,7 +48,7 @@ def one_round(server, draw, everything):
     """All measures of one server, on fresh processes."""
     server.move_in()
     result = {"first": server.start_to_first_token(draw(8))}
-    time.sleep(1)  # what a first start writes in the background is no part of what follows
+    time.sleep(1)  # so that files that a first start writes in the background do not disturb the next measurement
     server.stop()
     server.drop_from_page_cache()
     result["cold"] = server.start_to_first_token(draw(8))

@@ -43,7 +43,7 @@ def distributions():
 def write_model(file, matrices, file_type):
     """A Llama of these matrices, for programs that look no closer than llama-quantize does."""
     writer = GGUFWriter(file, "llama")
-    writer.add_block_count(128)  # of K_S the first eighth and four layers get more: the matrices are none of those
+    writer.add_block_count(128)  # K_S gives more bits to the first eighth and four layers; these matrices are in none of them
     writer.add_embedding_length(2048)
     writer.add_context_length(128)
     writer.add_head_count(16)

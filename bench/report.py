@@ -1,4 +1,4 @@
-"""What every record of a run says about its circumstances, and how a table writes a measure."""
+"""The circumstances that every record of a run contains, and how a table prints a measure."""
 
 import math
 import os

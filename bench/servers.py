@@ -32,7 +32,7 @@ class Server:
         self.socket.parent.mkdir(mode=0o700)
 
     def start(self):
-        self.socket.unlink(missing_ok=True)  # llama-server leaves it behind, and refuses to start then
+        self.socket.unlink(missing_ok=True)  # llama-server does not remove it, and then refuses to start
         self.log = open(self.home / "log", "wb")
         self.process = subprocess.Popen(self.command(), env={**os.environ, **self.environment()}, stdin=subprocess.DEVNULL,
                                         stdout=self.log, stderr=self.log)  # fmt: skip
@@ -137,7 +137,7 @@ class LlamaCpp(Server):
     extra = {"cache_prompt": False}
 
     def command(self):
-        # Its defaults but for what makes the two equal: threads, context, one sequence; no warm-up, which would only delay its first token.
+        # Its defaults, except for what makes the two comparable: threads, context, one sequence; no warm-up, which would only delay its first token.
         return [self.program, "-m", self.model, "-t", str(self.threads), "-c", str(self.context), "-np", "1", "--no-warmup",
                 "--host", self.socket]  # fmt: skip
 

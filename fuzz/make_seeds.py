@@ -1,4 +1,4 @@
-"""Writes what the fuzzers start from: `python make_seeds.py FOLDER` makes FOLDER/{gguf,chat_template,tokenizer,stop_matcher}."""
+"""Writes the inputs that the fuzzers start from: `python make_seeds.py FOLDER` makes FOLDER/{gguf,chat_template,tokenizer,stop_matcher}."""
 
 import pathlib
 import sys

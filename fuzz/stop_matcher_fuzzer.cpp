@@ -1,4 +1,4 @@
-// A few stop strings, and a text cut into any pieces: what a search of the whole text says, however it was cut.
+// A few stop strings, and a text in any pieces: the result is that of a search in the whole text, however it is cut.
 #include <fuzzer/FuzzedDataProvider.h>
 
 #include <cstdlib>

@@ -1,5 +1,5 @@
 // A small vocabulary and a text out of any bytes: refused with a sentence, or every id is a token, and a vocabulary that can spell
-// every byte says the text again.
+// every byte gives the text again.
 #include <fuzzer/FuzzedDataProvider.h>
 
 #include <cstdlib>

@@ -4,8 +4,9 @@
 // mlxr_kernel_pack_open. Everything is plain C and sized, so that an engine can refuse a pack it does not know without calling it.
 //
 // Rules: float32 activations, row-major, contiguous unless a stride is given. Pointers are never null unless said so. Functions do not
-// allocate per call beyond the pool's scratch, do not throw, and return when the work is done. One pool runs one operation at a time
-// (the caller serialises). Sizes are checked by the caller; a pack may assert them in debug builds.
+// throw, and return when the work is done. They allocate no memory except the pool's scratch, which grows to the largest size an operation
+// has needed; the operations that use it return 1, or 0 when memory is exhausted, and then they have written nothing. One pool runs one
+// operation at a time (the caller serialises). Sizes are checked by the caller; a pack may assert them in debug builds.
 #ifndef MLXR_KERNELS_ABI_H
 #define MLXR_KERNELS_ABI_H
 
@@ -17,11 +18,11 @@ extern "C" {
 #endif
 
 // Grows with every change of a struct or of a meaning below.
-#define MLXR_KERNEL_ABI 4
+#define MLXR_KERNEL_ABI 5
 
 typedef struct mlxr_pool mlxr_pool;  // threads and their scratch memory
 
-// A weight matrix (n, k) of packed rows as they lie in a model's file. `type` is the number that GGUF gives it.
+// A weight matrix (n, k) of packed rows, as in a model's file. `type` is the number of the type in GGUF.
 typedef struct mlxr_rows {
   uint32_t type;
   int64_t n;         // rows: outputs
@@ -29,8 +30,8 @@ typedef struct mlxr_rows {
   const void* data;  // n rows of row_bytes(type, k) bytes
 } mlxr_rows;
 
-// The same matrix in the order in which this variant of the pack streams it: what make_panels wrote. Groups of MLXR_PANEL_ROWS rows are
-// stored one after the other, so that a matrix may be made in pieces: the panels of the rows from 64 i on begin at
+// The same matrix in the layout that this variant of the pack reads, as make_panels wrote it. The panels of MLXR_PANEL_ROWS rows are stored
+// one after the other, so that a matrix can be repacked in pieces: the panels of row 64 i and the rows after it start at
 // panel_bytes(type, 64 i, k).
 #define MLXR_PANEL_ROWS 64
 typedef struct mlxr_matrix {
@@ -40,7 +41,6 @@ typedef struct mlxr_matrix {
 } mlxr_matrix;
 
 typedef enum mlxr_activation {
-  MLXR_ACT_NONE = 0,
   MLXR_ACT_SILU = 1,       // x / (1 + exp(-x))
   MLXR_ACT_GELU_TANH = 2,  // 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))
 } mlxr_activation;
@@ -96,8 +96,8 @@ typedef struct mlxr_rope_args {
   float* y;             // (n_tokens, n_heads, head_dim); may be x
 } mlxr_rope_args;
 
-// A layer's part of the paged KV arena: keys and values of `type` (F16 or Q8_0), (n_kv_heads, n_blocks) pages each. What a page looks like
-// is the variant's business: only its own kv_store and attention read it.
+// A layer's part of the paged KV arena: keys and values of `type` (F16 or Q8_0), (n_kv_heads, n_blocks) pages each. The layout of a page
+// is up to the variant: only its own kv_store and attention read it.
 typedef struct mlxr_kv {
   uint32_t type;
   void* k;  // pages of page_bytes(type, block_tokens, head_dim), aligned to 64 bytes
@@ -134,13 +134,6 @@ typedef struct mlxr_attention_args {
   float* y;        // (n_tokens, n_heads, head_dim)
 } mlxr_attention_args;
 
-// y = softmax(x) over rows of d.
-typedef struct mlxr_softmax_args {
-  const float* x;  // (rows, d)
-  int64_t rows, d;
-  float* y;  // (rows, d); may be x
-} mlxr_softmax_args;
-
 // y[i] = row ids[i] of w, decoded, times scale.
 typedef struct mlxr_get_rows_args {
   mlxr_matrix w;
@@ -162,21 +155,20 @@ typedef struct mlxr_kernel_pack {
 
   int32_t (*supports)(uint32_t type);  // 1 when make_panels takes this GGUF type
 
-  // Weights are repacked once. Panels may be kept, also on disk: they are good for every pack whose `panels` has the same text.
+  // Weights are repacked once. Panels may be kept, also on disk: they are valid for every pack whose `panels` is the same text.
   const char* panels;  // the layout's name, "avx512-1"
   int64_t (*panel_bytes)(uint32_t type, int64_t n, int64_t k);
   void (*make_panels)(mlxr_pool*, const mlxr_rows*, void* panels);
 
-  void (*q_gemm)(mlxr_pool*, const mlxr_gemm_args*);
-  void (*gated_mlp)(mlxr_pool*, const mlxr_gated_args*);
+  int32_t (*q_gemm)(mlxr_pool*, const mlxr_gemm_args*);
+  int32_t (*gated_mlp)(mlxr_pool*, const mlxr_gated_args*);
   void (*rms_norm)(mlxr_pool*, const mlxr_rms_norm_args*);
   void (*rope)(mlxr_pool*, const mlxr_rope_args*);
   // Bytes of a page of keys, and of one of values. 0: not a type of a cache, or the variant cannot hold this shape; every variant holds
   // blocks of a multiple of 16 tokens, in F16 and, where head_dim is a multiple of 32, in Q8_0.
   int64_t (*page_bytes)(uint32_t type, int64_t block_tokens, int64_t head_dim);
   void (*kv_store)(mlxr_pool*, const mlxr_kv_store_args*);
-  void (*attention)(mlxr_pool*, const mlxr_attention_args*);
-  void (*softmax)(mlxr_pool*, const mlxr_softmax_args*);
+  int32_t (*attention)(mlxr_pool*, const mlxr_attention_args*);
   void (*get_rows)(mlxr_pool*, const mlxr_get_rows_args*);
 
   // Runs every operation on fixed data against the scalar variant. Null when all agree, else the name of the first operation that does

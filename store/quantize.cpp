@@ -10,6 +10,8 @@
 #include <thread>
 #include <vector>
 
+#include <mlxrunner/can_run.h>
+
 #include "core/formats/gguf.h"
 #include "core/formats/gguf_writer.h"
 #include "core/quant/dequantize.h"
@@ -83,6 +85,7 @@ class Quantizer {
 
   Result<QuantizeSummary> run() {
     if (auto ready = check_paths(); !ready) return fail(ready.error());
+    if (auto runs = can_run(input_); !runs) return fail(std::move(runs.error()));
     auto file = platform::OpenFile::open(input_);
     if (!file) return fail(std::move(file.error()));
     const formats::FileSource bytes(*std::move(file));

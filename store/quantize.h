@@ -32,9 +32,11 @@ struct QuantizeSummary {
   std::uint64_t n_other_type;  // tensors whose rows do not fill the recipe's blocks, so that they got another type
 };
 
-// Errors: those of Checkpoint::open; kInvalidArgument (no such type, input and output are the same file, input is quantized),
-// kAlreadyExists, kUnsupported (a value is not finite, or too large for half-precision scales; the sentence names the tensor), kNoSpace,
-// kPermission, kIo, kCancelled.
+// A file that MLXR cannot run is refused before anything is read of its weights, because the recipes know the tensors of the families that
+// run and of no others.
+// Errors: those of can_run (mlxrunner/can_run.h); kInvalidArgument (no such type, input and output are the same file, input is quantized),
+// kAlreadyExists, kUnsupported (also: a value is not finite, or too large for half-precision scales; the sentence names the tensor),
+// kNoSpace, kPermission, kIo, kCancelled.
 Result<QuantizeSummary> quantize(const std::filesystem::path& input, const std::filesystem::path& output, std::string_view type,
                                  const QuantizeOptions& options);
 

@@ -1,5 +1,5 @@
-// bench_decode MODEL TOKENS [THREADS]: loads a model and generates so many tokens behind a prompt of 16, most likely first. Prints nothing:
-// what it costs is for another program to count (bench/instructions.py).
+// bench_decode MODEL TOKENS [THREADS]: loads a model and generates this many tokens after a prompt of 16, always the most likely. Prints
+// nothing: bench/instructions.py counts what the program costs.
 #include <mlxrunner/engine.h>
 
 #include <cstdio>

@@ -1,8 +1,8 @@
 // bench_perplexity MODEL TEXT [THREADS]: the perplexity of a model over a text file, as llama.cpp's llama-perplexity defines it.
 //
-// The text's tokens are cut into pieces of 512, what is left over is dropped. A piece is read from an empty cache, its first token replaced
-// by BOS where the model wants one; the tokens of its second half are scored, each by what stands before it in the piece:
-// exp(-mean log p). One line on stdout: the perplexity and how many tokens it is of.
+// The text's tokens are cut into pieces of 512, and the rest is dropped. Each piece starts with an empty cache, and with BOS in place of
+// its first token if the model wants one. The tokens of its second half are scored, each given the tokens before it in the piece: exp(-mean
+// log p). Prints one line: the perplexity and the number of tokens scored.
 #include <mlx/transforms.h>
 
 #include <algorithm>
@@ -24,8 +24,8 @@ namespace {
 
 constexpr int kPiece = 512, kFirst = kPiece / 2;
 
-// -log p of `next`, of logits (vocabulary).
-double surprise(std::span<const float> logits, text::TokenId next) {
+// -log p of `next` under these logits, (vocabulary).
+double surprise(std::span<const float> logits, TokenId next) {
   const double largest = std::ranges::max(logits);
   double sum = 0;
   for (const float logit : logits) sum += std::exp(logit - largest);
@@ -33,17 +33,13 @@ double surprise(std::span<const float> logits, text::TokenId next) {
 }
 
 // The sum over the tokens [kFirst + 1, kPiece) of a piece.
-double surprise_of_piece(const models::Transformer& model, const ops::Ops& ops, std::span<const text::TokenId> piece, text::TokenId first) {
+double surprise_of_piece(const models::Transformer& model, const ops::Ops& ops, std::span<const TokenId> piece, TokenId first) {
   const auto& c = model.config();
   kv::Arena arena({c.layers, c.kv_heads, c.head_dim}, kv::blocks_for(kPiece), ops);
   auto batch = std::make_shared<ops::Batch>();
-  const auto pages = *arena.reserve(kPiece);
-  for (int p = 0; p < kPiece; ++p) {
-    batch->tokens.push_back(p == 0 ? first : piece[static_cast<std::size_t>(p)]);
-    batch->positions.push_back(p);
-    batch->slots.push_back(pages[static_cast<std::size_t>(p / kv::kBlockTokens)] * kv::kBlockTokens + p % kv::kBlockTokens);
-  }
-  batch->sequences.push_back({0, kPiece, kPiece, pages});
+  std::vector<TokenId> tokens(piece.begin(), piece.end());
+  tokens[0] = first;
+  batch->append(tokens, 0, *arena.reserve(kPiece), kv::kBlockTokens);
   auto logits = model.forward(batch, arena.layers(), models::Transformer::Logits::kAll);
   auto results = arena.arrays();
   results.push_back(*logits);

@@ -55,8 +55,8 @@ static void products(int threads) {
   }
 }
 
-// attention of SmolLM2's heads (9 of 64 on 3): bytes of cache per second for one token behind 4095, over layers that together do not fit
-// the processor's caches; operations per second for the last 512 tokens of 2048.
+// attention with SmolLM2's heads (9 of 64 values, 3 KV heads): bytes of cache per second for one token after 4095 others, over layers that
+// together do not fit in the processor's caches; operations per second for the last 512 tokens of 2048.
 static void attentions(int threads) {
   const int64_t heads = 9, kv_heads = 3, dim = 64, block = 32, layers = 30, most = 4096;
   std::mt19937 random(1);

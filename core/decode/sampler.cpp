@@ -61,7 +61,7 @@ void Sampler::penalise(std::span<const float> logits) {
   for (const auto& [id, count] : counts_) {
     if (id < 0 || id >= static_cast<TokenId>(logits.size())) continue;
     float logit = logits[id];
-    if (logit < -kLargest) continue;  // a token that cannot come stays so
+    if (logit < -kLargest) continue;  // an impossible token stays impossible
     logit = logit > 0 ? logit / options_.repeat_penalty : logit * options_.repeat_penalty;
     logit -= options_.presence_penalty + options_.frequency_penalty * static_cast<float>(count);
     penalised_[id] = std::clamp(logit, -kLargest, kLargest);
@@ -79,7 +79,7 @@ std::optional<TokenId> Sampler::draw_from_all(std::span<const float> logits) {
   weights_.clear();
   for (const float logit : logits) weights_.push_back(weight(logit, most));
   const auto sum = [](const std::vector<double>& w) { return std::accumulate(w.begin(), w.end(), 0.0); };
-  if (options_.top_p < 1) {  // a sorted list is needed, but nearly always a short one
+  if (options_.top_p < 1) {  // this needs a sorted list, which is nearly always short
     const double all = sum(weights_), wanted = options_.top_p * all;
     double reached = 0;
     for (std::size_t k = 64; reached < wanted; k *= 8) {
@@ -96,7 +96,7 @@ std::optional<TokenId> Sampler::draw_from_all(std::span<const float> logits) {
     left -= weights_[i];
     if (left < 0) return static_cast<TokenId>(i);
   }
-  return best;  // rounding left a rest
+  return best;  // reached only because of rounding
 }
 
 TokenId Sampler::draw_from_candidates(double mass_of_all) {

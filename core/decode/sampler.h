@@ -1,4 +1,4 @@
-// Chooses the next token from logits, and tells how likely tokens were.
+// Chooses the next token from logits, and computes log-probabilities.
 #pragma once
 
 #include <cstdint>
@@ -46,7 +46,7 @@ struct Logprobs {
 };
 Logprobs logprobs(std::span<const float> logits, TokenId chosen, int n_top);
 
-// The first problem with sampling options as a sentence that names the field, or an empty string.
+// The first problem with the sampling options, as a sentence that names the field; empty if they are valid.
 std::string problem_with(const Sampling& options);
 
 }  // namespace mlxr::decode

@@ -11,22 +11,22 @@
 
 namespace mlxr::decode {
 
-// Each byte costs a few steps per stop string, however long these are. Belongs to one request.
+// Each byte takes a few steps per stop string, however long the string is. Belongs to one request.
 class StopMatcher {
  public:
   // None of `stops` may be empty.
   explicit StopMatcher(std::vector<std::string> stops);
 
-  // Adds text and returns what can be shown now. Text is held back while it may still belong to a stop string. Once the answer is ended,
-  // matched() is set, and the result is the rest of the text before the stop string.
+  // Adds text and returns what can be shown now. Text is held back while it may still belong to a stop string. When a stop string has
+  // ended the answer, matched() is set, and the result is the rest of the text before it.
   std::string feed(std::string_view text);
-  // Says that no more text comes. Returns what was held back, up to a stop string if one is in it; then matched() is set.
+  // Call it after the last text. Returns the text that was held back, up to a stop string if it contains one; then matched() is set.
   std::string finish();
 
   const std::optional<std::string>& matched() const { return matched_; }
 
  private:
-  // One stop string, and how much of it the text so far ends with.
+  // One stop string, and the length of its longest beginning with which the text so far ends.
   struct Pattern {
     std::string text;
     std::vector<std::uint32_t> borders;  // [i]: length of the longest proper beginning of text[0..i] that also ends it
@@ -38,7 +38,7 @@ class StopMatcher {
   };
 
   void look_at(char c);
-  bool can_be_beaten() const;  // whether text to come can make a stop string that goes before best_
+  bool can_be_beaten() const;  // whether further text can complete a stop string that takes precedence over best_
   std::string end();           // with best_
 
   std::vector<Pattern> patterns_;

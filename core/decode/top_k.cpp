@@ -6,7 +6,7 @@
 namespace mlxr::decode {
 namespace {
 
-constexpr std::size_t kBlock = 64;  // nearly all blocks of a vocabulary hold nothing of interest, which vector compares find out
+constexpr std::size_t kBlock = 64;  // vector compares skip a whole block, and nearly all blocks of a vocabulary are skipped
 
 bool before(const Candidate& a, const Candidate& b) { return a.logit > b.logit || (a.logit == b.logit && a.id < b.id); }
 

@@ -1,10 +1,11 @@
 // The most likely tokens, without sorting a whole vocabulary or computing its softmax.
 #pragma once
 
+#include <cstddef>
 #include <span>
 #include <vector>
 
-#include <mlxrunner/engine.h>
+#include <mlxrunner/token.h>
 
 namespace mlxr::decode {
 

@@ -1,6 +1,6 @@
-// A thread that destroys models. The last pointer to a model may go anywhere: on the scheduler's thread, or under somebody's lock. What
-// follows (unmapping gigabytes, waiting for panels to reach the disk) must not happen there, so the pointer's deleter only hands the model
-// over.
+// A thread that destroys models. The last pointer to a model may be released on any thread, also on the scheduler's, and under any lock.
+// What follows (unmapping gigabytes, waiting for panels to reach the disk) must not happen there, so the pointer's deleter only hands the
+// model over to this thread.
 #pragma once
 
 #include <condition_variable>
@@ -15,13 +15,13 @@ namespace mlxr::engine {
 class Disposer : public std::enable_shared_from_this<Disposer> {
  public:
   static std::shared_ptr<Disposer> make() { return std::shared_ptr<Disposer>(new Disposer); }
-  // Destroys what it was given before, and returns when that is done.
+  // Destroys everything that it was given, and returns when that is done.
   ~Disposer();
 
   Disposer(const Disposer&) = delete;
   Disposer& operator=(const Disposer&) = delete;
 
-  // The same object in a pointer whose last owner returns at once. The pointers keep the Disposer.
+  // Wraps the object in a pointer whose last owner does not wait for the destructor. The pointer keeps the Disposer alive.
   template <class T>
   std::shared_ptr<T> watch(std::unique_ptr<T> object) {
     return std::shared_ptr<T>(object.release(), [self = shared_from_this()](T* gone) { self->dispose([gone] { delete gone; }); });

@@ -23,7 +23,7 @@ namespace {
 constexpr std::size_t kMaxStops = 256;
 constexpr int kMaxTopLogprobs = 20;
 
-// Of this process: a pack that was refused once is likely to be refused again, and somebody should see it.
+// Counted for the whole process: a pack that was refused once is likely to be refused again, and the count shows it.
 std::atomic<std::uint64_t> g_fallbacks{0};
 
 std::string problem_with(const EngineOptions& o) {

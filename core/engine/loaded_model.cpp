@@ -10,10 +10,10 @@
 namespace mlxr::engine {
 namespace {
 
-// How many contexts' worth of blocks an arena has at most: that many long requests can be in flight at once.
+// An arena has blocks for at most this many whole contexts: so many long requests can run at the same time.
 constexpr int kContextsInArena = 4;
 
-// How much context a model can serve, and the arena that takes.
+// How much context a model can serve, and the size of the arena for it.
 struct Cache {
   kv::Layout layout;
   int context = 0;  // tokens
@@ -48,7 +48,7 @@ Result<Cache> plan_cache(const models::Config& config, int wanted_context, const
   return cache;
 }
 
-// Where nobody else says what fits: the weights must fit the machine's memory.
+// Used when the caller has no `admit`: the weights must fit in the machine's memory.
 Result<void> check_memory(const ModelInfo& info) {
   const auto memory = platform::usable_memory();
   if (info.weight_bytes <= memory) return {};

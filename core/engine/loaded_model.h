@@ -17,7 +17,7 @@
 
 namespace mlxr::engine {
 
-// What the KV cache may be: its size limit in bytes, and the type of keys and values.
+// The limits of a KV cache: its size in bytes, and the type of keys and values.
 struct KvLimit {
   std::uint64_t bytes = 0;
   quant::Type type = quant::Type::kF16;
@@ -40,9 +40,9 @@ class LoadedModel final : public Model {
   // The engine's operations on which the model runs: a model belongs to one engine.
   bool runs_on(const ops::Ops& ops) const { return ops_.get() == &ops; }
   bool computes_at_once() const { return ops_->computes_at_once(); }
-  // False when the weights were lost: their file in the cache was cut short, or its disk failed. What was computed since is worth nothing.
+  // False when the weights were lost because their file in the cache was cut short or its disk failed. Results since then are worthless.
   bool weights_are_intact() const { return platform::mapping_is_intact(weights_); }
-  // The scheduler's; nobody else may touch them.
+  // For the scheduler's thread only.
   kv::Arena& arena() { return *arena_; }
   PromptPace& pace() { return pace_; }
 

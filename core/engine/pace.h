@@ -1,4 +1,4 @@
-// How fast a model reads prompts, for the latency target: measured from what steps have done.
+// How fast a model reads prompts, measured from its past steps, for the latency target.
 #pragma once
 
 #include <algorithm>
@@ -8,7 +8,7 @@ namespace mlxr::engine {
 
 class PromptPace {
  public:
-  // Below this many tokens a step costs about the same, so that neither is a part made smaller nor its time taken as a measure.
+  // A step of fewer tokens takes about as long as one of this many: parts are not made smaller, and the time of such a step says nothing.
   static constexpr int kSmallestPart = 16;
 
   // A step has read `tokens` of a prompt in `time`.

@@ -48,7 +48,7 @@ std::optional<Event> Reply::try_next() { return state_->take(false); }
 void Reply::on_ready(std::function<void()> wake) { state_->set_wake(std::move(wake)); }
 void Reply::cancel() { state_->cancelled = true; }
 
-// Nobody listens any more: the scheduler drops the request at its next step.
+// The owner is gone: the scheduler drops the request at its next step.
 void Reply::abandon() {
   if (!state_) return;
   state_->set_wake(nullptr);

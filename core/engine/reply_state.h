@@ -17,7 +17,7 @@ struct Reply::State {
   void push(Event event);
   // From the Reply's owner.
   std::optional<Event> take(bool wait);
-  // Returns when no call of the former callback is in progress: what it refers to may be destroyed then.
+  // Returns when no call of the previous callback is in progress, so that the caller may destroy what that one refers to.
   void set_wake(std::function<void()> callback);
 
   std::atomic<bool> cancelled{false};

@@ -3,13 +3,27 @@
 #include <algorithm>
 #include <exception>
 #include <map>
+#include <new>
 #include <set>
 
 namespace mlxr::engine {
 namespace {
 
-// Sessions of one model that take turns: more would only make each of them slower.
+// Sessions of one model that run at the same time. More would only make each of them slower.
 constexpr int kMostRunning = 16;
+
+// Moves the cancelled sessions of a list or queue to `dropped`.
+template <class Sessions>
+void take_cancelled(Sessions& sessions, std::vector<std::unique_ptr<Session>>& dropped) {
+  for (auto it = sessions.begin(); it != sessions.end();) {
+    if (!(*it)->cancelled()) {
+      ++it;
+      continue;
+    }
+    dropped.push_back(std::move(*it));
+    it = sessions.erase(it);
+  }
+}
 
 }  // namespace
 
@@ -70,24 +84,10 @@ void Scheduler::run() {
 
 void Scheduler::drop_cancelled() {
   std::vector<std::unique_ptr<Session>> dropped;
-  for (auto it = running_.begin(); it != running_.end();) {
-    if (!(*it)->cancelled()) {
-      ++it;
-      continue;
-    }
-    dropped.push_back(std::move(*it));
-    it = running_.erase(it);
-  }
+  take_cancelled(running_, dropped);
   {
     std::lock_guard lock(mutex_);
-    for (auto it = waiting_.begin(); it != waiting_.end();) {
-      if (!(*it)->cancelled()) {
-        ++it;
-        continue;
-      }
-      dropped.push_back(std::move(*it));
-      it = waiting_.erase(it);
-    }
+    take_cancelled(waiting_, dropped);
     counters_.cancelled += dropped.size();
   }
   for (auto& session : dropped) {
@@ -134,15 +134,22 @@ void Scheduler::step_next() {
     const auto progress = session->step(part);
     pace.measured(progress.prompt_tokens, Clock::now() - begin);
     more = progress.more;
+  } catch (const std::bad_alloc&) {
+    fail_step(*session,
+              {ErrorCode::kOverloaded, "There is not enough memory to go on with this answer. Unload a model, or close other programs."});
   } catch (const std::exception& e) {
-    if (!session->model().computes_at_once()) restart_sessions_of(session->model());
-    session->finish(FinishReason::kError, Error{ErrorCode::kInternal, std::string("The engine could not compute a step: ") + e.what()});
+    fail_step(*session, {ErrorCode::kInternal, std::string("The engine could not compute a step: ") + e.what()});
   }
   if (more) {
     running_.push_back(std::move(session));
   } else {
     end(std::move(session));
   }
+}
+
+void Scheduler::fail_step(Session& session, Error error) {
+  if (!session.model().computes_at_once()) restart_sessions_of(session.model());
+  session.finish(FinishReason::kError, std::move(error));
 }
 
 bool Scheduler::make_room(Session& session, int part) {
@@ -184,7 +191,7 @@ void Scheduler::end(std::unique_ptr<Session> session) {
     counters_.prompt_tokens += session->prompt_read();
     counters_.running = static_cast<int>(running_.size());
   }
-  session.reset();  // and perhaps its model, which must not happen under the lock
+  session.reset();  // may release the model too, which must not happen under the lock
 }
 
 }  // namespace mlxr::engine

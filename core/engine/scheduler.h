@@ -1,7 +1,7 @@
 // The thread that runs requests: one step of one session at a time, in turns, so that every answer moves on.
 //
 // A session takes KV pages as it grows. When a model's pages run out, the session of that model that was admitted last gives its pages back
-// and waits; later it reads its prompt, and what it had generated, once more. So the oldest session always gets to its end. Requests of one
+// and waits; later it reads its prompt, and what it had generated, once more. So the oldest session always finishes. Requests of one
 // model are admitted in the order of their arrival, and never wait for another model.
 #pragma once
 
@@ -37,12 +37,14 @@ class Scheduler {
   void admit_waiting();
   // One step of the session in front, which then goes to the back.
   void step_next();
-  // Gets the pages that the session's next step needs, from younger sessions where none are free. False when the session is the youngest:
-  // it should wait.
+  // Takes the pages that the session's next step needs, from younger sessions if none are free. False when the session is itself the
+  // youngest and has to wait.
   bool make_room(Session& session, int part);
-  // Gives the pages of the sessions back, which wait for their next turn ahead of all others.
+  // Gives the sessions' pages back and puts the sessions at the front of the queue.
   void send_back(std::list<std::unique_ptr<Session>> sessions);
-  // A step has failed, and what its model has in the cache may be lost: all of the model's sessions begin again.
+  // Ends the session, a step of which has failed.
+  void fail_step(Session& session, Error error);
+  // A step has failed and the contents of its model's cache may be lost: all other sessions of the model start again.
   void restart_sessions_of(LoadedModel& model);
   void end(std::unique_ptr<Session> session);
 

@@ -76,14 +76,9 @@ Session::Progress Session::step(int max_prompt_tokens) {
 
 std::optional<mx::array> Session::forward(int count, bool want_logits) {
   auto batch = std::make_shared<ops::Batch>();
-  for (int i = 0; i < count; ++i) {
-    const int position = stored_ + i;
-    batch->tokens.push_back(history_[position]);
-    batch->positions.push_back(position);
-    batch->slots.push_back(pages_[position / kv::kBlockTokens] * kv::kBlockTokens + position % kv::kBlockTokens);
-  }
   const int length = stored_ + count;
-  batch->sequences.push_back({0, count, length, {pages_.begin(), pages_.begin() + kv::blocks_for(length)}});
+  batch->append(std::span(history_).subspan(static_cast<std::size_t>(stored_), static_cast<std::size_t>(count)), stored_,
+                {pages_.begin(), pages_.begin() + kv::blocks_for(length)}, kv::kBlockTokens);
 
   auto& arena = model_->arena();
   auto logits = model_->transformer().forward(batch, arena.layers(),

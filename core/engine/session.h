@@ -1,4 +1,4 @@
-// One request on its way through the scheduler.
+// One request, from the queue to its last event.
 #pragma once
 
 #include <chrono>
@@ -22,24 +22,23 @@ class Session {
 
   // Every function below is for the scheduler's thread alone. A session that was admitted must be finished before it is destroyed.
 
-  // Takes the pages for all that the session has to read. False when they are not free, or when so few would be left that each of the
-  // `beside` sessions of the model that run could not take one more.
+  // Takes the pages for all tokens that the session has to read. Returns false when too few are free; besides those, one must stay free
+  // for each of the `beside` sessions of the model that are running.
   bool admit(int beside);
-  // Takes the pages that step(max_prompt_tokens) needs. False when they are not free.
+  // Takes the pages that step(max_prompt_tokens) needs. Returns false when too few are free.
   bool take_pages(int max_prompt_tokens);
-  // Gives all pages back. What was in them is read again after the next admit().
+  // Gives all pages back. The tokens in them are processed again after the next admit().
   void give_back_pages();
 
   struct Progress {
     bool more;          // false: the session is finished
-    int prompt_tokens;  // that the step read; 0 when it produced a token only
+    int prompt_tokens;  // how many the step read; 0 when it only produced a token
   };
   // Reads the next part of the prompt (at most max_prompt_tokens), or produces one token.
   Progress step(int max_prompt_tokens);
   void finish(FinishReason reason, std::optional<Error> error = {});
 
-  const LoadedModel& model() const { return *model_; }
-  LoadedModel& model() { return *model_; }
+  LoadedModel& model() const { return *model_; }
   bool cancelled() const { return reply_->cancelled; }
   Clock::time_point arrival() const { return submitted_; }
   const Usage& usage() const { return usage_; }
@@ -48,9 +47,9 @@ class Session {
  private:
   // Runs tokens [stored_, stored_ + count) of the history; logits of the last one, (1, vocabulary), when asked for.
   std::optional<mlx::core::array> forward(int count, bool want_logits);
-  // The tokens that the next step stores, at most max_prompt_tokens.
+  // How many tokens the next step stores, at most max_prompt_tokens.
   int next_part(int max_prompt_tokens) const;
-  // Takes the next token in. False when it was the last.
+  // Adds a token to the answer. Returns false when it was the last one.
   bool accept(TokenId id, std::span<const float> logits);
 
   std::shared_ptr<LoadedModel> model_;

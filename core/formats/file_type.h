@@ -7,7 +7,7 @@
 
 namespace mlxr::formats {
 
-// From general.file_type where the file has it, else the type that most of its matrix values have.
+// From general.file_type if the file has it, otherwise the type that most of its matrix values have.
 std::string file_type_name(const Checkpoint& file);
 
 }  // namespace mlxr::formats

@@ -12,7 +12,7 @@ namespace {
 constexpr std::uint32_t kMaxDims = 4;
 constexpr std::uint64_t kLeastEntrySize = 8 + 4 + 8 + 4 + 8;  // an empty name and one dimension
 constexpr std::int64_t kDefaultAlignment = 32;
-constexpr std::uint64_t kFirstHead = std::uint64_t{1} << 20;  // of a file without a vocabulary; one with 150,000 tokens takes 10 MiB
+constexpr std::uint64_t kFirstHead = std::uint64_t{1} << 20;  // enough without a vocabulary; one of 150,000 tokens takes 10 MiB
 
 std::optional<std::uint64_t> checked_multiply(std::uint64_t a, std::uint64_t b) {
   if (b != 0 && a > std::numeric_limits<std::uint64_t>::max() / b) return std::nullopt;
@@ -21,7 +21,7 @@ std::optional<std::uint64_t> checked_multiply(std::uint64_t a, std::uint64_t b) 
 
 constexpr std::uint32_t swap_bytes(std::uint32_t v) { return v >> 24 | (v >> 8 & 0xff00u) | (v << 8 & 0xff0000u) | v << 24; }
 
-// A tensor of the directory, before its data is known to be in the file.
+// An entry of the tensor directory, before its data has been checked to lie within the file.
 struct Entry {
   Tensor tensor;
   std::uint64_t offset;  // from the start of the data
@@ -206,13 +206,13 @@ class GgufParser {
   ByteReader reader_;
 };
 
-// Nothing when the head ends too early to tell.
+// Returns nothing when the head is too short to tell.
 std::optional<Result<GgufContents>> parse_head(std::vector<std::byte> head, std::uint64_t file_size, const Source* source,
                                                std::string_view file_name) {
   GgufParser parser(head, file_size, source, file_name);
   auto contents = parser.parse();
   if (!contents && parser.needs_more()) return std::nullopt;
-  if (contents) contents->head = std::move(head);  // its bytes stay where they are
+  if (contents) contents->head = std::move(head);  // moving a vector keeps the bytes at their address
   return contents;
 }
 

@@ -23,29 +23,29 @@
 
 namespace mlxr::formats {
 
-// Limits far above every model in the field, and low enough that a damaged count is an error rather than a full memory.
+// Limits far above every model in the field, and low enough that a damaged count gives an error and does not exhaust memory.
 inline constexpr std::uint64_t kMaxKeys = 1 << 16;
 inline constexpr std::uint64_t kMaxTensors = 1 << 18;
 inline constexpr std::uint64_t kMaxNameLength = 65535;                      // of keys and tensors; the limit of GGUF's specification
 inline constexpr std::uint64_t kMaxStringLength = std::uint64_t{64} << 20;  // of a value
 inline constexpr std::uint64_t kMaxArrayLength = 1 << 24;
 inline constexpr int kMaxArrayDepth = 4;
-inline constexpr std::uint64_t kMaxHead = std::uint64_t{1} << 30;  // of what stands before the data
+inline constexpr std::uint64_t kMaxHead = std::uint64_t{1} << 30;  // bytes before the data
 inline constexpr std::int64_t kMaxAlignment = 1 << 20;
 
 struct GgufContents {
-  std::vector<std::byte> head;  // the file up to its data, and perhaps more: what the views in the other members point into
+  std::vector<std::byte> head;  // the file up to its data, and perhaps more; the views in the other members point into it
   Metadata metadata;
   std::vector<Tensor> tensors;         // in the order of the file
   std::vector<const Tensor*> by_name;  // sorted; elements of `tensors`, so move the contents and never copy them
 };
 
-// Reads what a file says before its data. `file_name` begins every error sentence. `source` must outlive the tensors' use.
+// Reads everything that stands before a file's data. `file_name` begins every error message. `source` must outlive the tensors.
 // Memory used is at most a small multiple of the file's size. Errors: kCorrupt, kUnsupported (see Checkpoint::open), kIo.
 Result<GgufContents> parse_gguf(const Source& source, std::string_view file_name);
 
 // The same from the first bytes of a file of `file_size` bytes, for example while it is downloaded. The tensors cannot be read.
-// Nothing when `head` ends too early to tell.
+// Returns nothing when `head` is too short to tell.
 std::optional<Result<GgufContents>> parse_gguf_head(std::vector<std::byte> head, std::uint64_t file_size, std::string_view file_name);
 
 // The metadata section alone: `n_keys` pairs from the reader's position on.

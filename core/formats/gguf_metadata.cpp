@@ -26,7 +26,7 @@ bool with_number_type(std::uint32_t type, F f) {
   }
 }
 
-// Least bytes that an element takes in the file; 0 for a type that GGUF does not define.
+// The fewest bytes that an element takes in the file; 0 for a type that GGUF does not define.
 std::uint64_t least_size(std::uint32_t type) {
   if (type == kBool) return 1;
   if (type == kString) return 8;
@@ -115,7 +115,7 @@ class MetadataParser {
     std::uint64_t count;
   };
 
-  // A count that passes here fits the rest of the file, so that memory can be reserved for it.
+  // A count that passes this check fits in the rest of the file, so it is safe to reserve memory for it.
   Result<ArrayHeader> parse_array_header() {
     ArrayHeader array{};
     if (!reader_.read(array.type) || !reader_.read(array.count)) return truncated();
@@ -167,7 +167,7 @@ class MetadataParser {
     return Value(std::move(values));
   }
 
-  // Arrays of arrays: checked like all others, and not kept. `depth` is that of the arrays to come.
+  // Arrays of arrays are checked like all others and not kept. `depth` is the depth of the next array.
   Result<Value> skip_arrays(std::uint64_t count, int depth) {
     if (depth > kMaxArrayDepth) return invalid("nests arrays more than " + std::to_string(kMaxArrayDepth) + " deep");
     for (std::uint64_t i = 0; i < count; ++i) {

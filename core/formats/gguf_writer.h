@@ -1,4 +1,4 @@
-// Writes a GGUF file as a stream: the header at once, then the tensors' bytes in order, and no tensor is ever held here.
+// Writes a GGUF file as a stream: first the header, then the tensors' bytes in order. No tensor is held in memory.
 //
 //   auto writer = GgufWriter::create("out.gguf", pairs, tensors, 32);
 //   for (const auto& tensor : tensors) writer->append(bytes_of(tensor));       // as many calls as you like
@@ -20,7 +20,7 @@
 
 namespace mlxr::formats {
 
-// One key of a file's metadata as it lies there: key, type and value, whatever the type is.
+// One key of a file's metadata as the bytes of the file: key, type and value, of any type.
 struct RawPair {
   std::string_view key;
   std::string_view bytes;
@@ -53,7 +53,7 @@ class GgufWriter {
   // The next bytes of the tensors. Must not cross from one tensor into the next. Errors: kNoSpace, kIo.
   Result<void> append(std::span<const std::byte> bytes);
 
-  // Makes the file durable and puts it in its place, over what lies there.
+  // Syncs the file to the disk and renames it to its name, replacing an existing file.
   Result<void> finish();
 
  private:
@@ -69,7 +69,7 @@ class GgufWriter {
   std::uint64_t alignment_ = 32;
 };
 
-// Bytes of the whole file that the writer makes of these.
+// Size in bytes of the whole file that the writer makes from these.
 std::uint64_t gguf_file_size(std::span<const RawPair> pairs, std::span<const TensorPlan> tensors, std::uint64_t alignment);
 
 }  // namespace mlxr::formats

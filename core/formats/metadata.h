@@ -1,4 +1,4 @@
-// Typed metadata of a model file: key → value, as GGUF stores it. Strings and string arrays are views into the mapped file.
+// Typed metadata of a model file: key → value, as GGUF stores it. Strings are views into the head of the file (GgufContents::head).
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@
 namespace mlxr::formats {
 
 // Integers of every width are widened to int64 (uint64 above its range is refused when read), floats to double.
-// An array of arrays is legal in a file and unused in the field: its key is present with std::monostate.
+// An array of arrays is legal in a file, but no model in the field has one: its key is present with std::monostate.
 using Value = std::variant<std::monostate, bool, std::int64_t, double, std::string_view, std::vector<bool>, std::vector<std::int64_t>,
                            std::vector<float>, std::vector<std::string_view>>;
 
@@ -36,7 +36,7 @@ class Metadata {
   std::span<const std::int64_t> integers(std::string_view key) const;
   std::optional<std::vector<float>> numbers(std::string_view key) const;  // of floats or of integers
 
-  // Adds a value. False when the key is there already.
+  // Adds a value. Returns false when the key is already present.
   bool insert(std::string key, Value value);
 
   const std::map<std::string, Value, std::less<>>& all() const { return values_; }

@@ -1,4 +1,4 @@
-// What a file says of itself, made fit for a terminal, a log or a sentence.
+// Makes text from a file safe to show in a terminal, a log or a message.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// Bytes that can be read at any place: a model file, or memory (tests, the fuzzer). May be used from any thread.
+// Bytes that can be read at any offset: a model file, or memory (tests, the fuzzer). May be used from any thread.
 #pragma once
 
 #include <algorithm>
@@ -33,7 +33,7 @@ class FileSource final : public Source {
   platform::OpenFile file_;
 };
 
-// Refers to bytes that somebody else owns.
+// Refers to bytes that the caller owns.
 class MemorySource final : public Source {
  public:
   explicit MemorySource(std::span<const std::byte> bytes) : bytes_(bytes) {}

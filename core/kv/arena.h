@@ -1,4 +1,5 @@
-// The paged KV arena of a model: blocks of tokens that sessions take and give back, so that no session needs one long piece of memory.
+// The paged KV arena of a model: blocks of tokens that sessions take and give back, so that no session needs one contiguous piece of
+// memory.
 //
 //   kv::Arena arena(layout, n_blocks, ops);
 //   auto pages = arena.reserve(tokens);          // nothing when there are not enough free blocks
@@ -6,7 +7,7 @@
 //   ... arena.layers()[i] is what kv_store and attention work on ...
 //   arena.release(*pages);
 //
-// Memory is address space until a token is stored in it. Belongs to the scheduler thread.
+// A block takes address space only, until a token is stored in it. An arena belongs to the scheduler's thread.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +28,7 @@ struct Layout {
   quant::Type type = quant::Type::kF16;  // or kQ8_0
 
   ops::CacheShape shape(int blocks) const { return {type, blocks, kv_heads, kBlockTokens, head_dim}; }
-  // Bytes of one block of all layers; 0: these operations have no cache of this type for such heads.
+  // Bytes of one block in all layers together; 0 if `ops` has no cache of this type for heads of this size.
   std::uint64_t block_bytes(const ops::Ops& ops) const { return ops.cache_bytes(shape(1)) * static_cast<std::uint64_t>(layers); }
 };
 
@@ -41,15 +42,15 @@ class Arena {
   int blocks() const { return blocks_; }
   int free_blocks() const { return static_cast<int>(free_.size()); }
 
-  // Adds blocks to `pages` until they hold this many tokens. False, and nothing is added, when there are not enough.
+  // Adds blocks to `pages` until they hold this many tokens. Returns false and adds nothing when too few are free.
   bool extend(std::vector<std::int32_t>& pages, int tokens);
   // Blocks for this many tokens, or nothing when there are not enough.
   std::optional<std::vector<std::int32_t>> reserve(int tokens);
   void release(const std::vector<std::int32_t>& pages);
 
-  // Makes the caches anew, after a failure that may have destroyed them. What was stored is gone; blocks stay reserved.
+  // Makes new caches after a failure that may have destroyed the old ones. Their contents are lost; blocks stay reserved.
   void make_layers();
-  // One cache for each layer, of all blocks.
+  // One cache for each layer, with all blocks.
   std::span<ops::LayerCache> layers() { return layers_; }
   // The arrays of every layer, for one eval at the end of a step.
   std::vector<mlx::core::array> arrays() const;

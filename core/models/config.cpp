@@ -10,7 +10,7 @@
 namespace mlxr::models {
 namespace {
 
-// Far above every vocabulary in the field; what follows counts tokens in an int.
+// Far above every vocabulary in the field, and low enough that token counts fit in an int.
 constexpr std::int64_t kMaxVocabulary = 1 << 24;
 constexpr std::int64_t kMaxContext = 1 << 26;
 constexpr int kUnknownContext = 4096;  // tokens, where the file says 0
@@ -18,15 +18,15 @@ constexpr int kUnknownContext = 4096;  // tokens, where the file says 0
 // Gemma 3's largest model scales attention by dim / heads, all others by the head's length (Gemma 3 report, query_pre_attn_scalar).
 constexpr int kLayersOfGemma3_27B = 62;
 
-// The number that all elements of an array are, where they are all the same.
+// The value of all elements of an array, if they are all equal.
 template <typename T>
 std::optional<double> common(std::span<const T> values) {
   if (values.empty() || std::ranges::adjacent_find(values, std::ranges::not_equal_to()) != values.end()) return std::nullopt;
   return static_cast<double>(values.front());
 }
 
-// Reads keys under the architecture's prefix and remembers the first problem. An array (one number for each layer) of equal numbers counts
-// as that number.
+// Reads keys under the architecture's prefix and remembers the first error. An array with one number for each layer is read as that number
+// if all are equal.
 class Reader {
  public:
   Reader(const formats::Metadata& metadata, std::string_view architecture)
@@ -63,7 +63,7 @@ class Reader {
     return *value;
   }
 
-  // The scaling of RoPE as a factor by which positions are divided; 1: none. GGUF's "linear" is the default where only a factor is there.
+  // The factor by which RoPE positions are divided; 1: no scaling. The type defaults to "linear" when the file only has a factor.
   double rope_factor() {
     const auto type = metadata_.string(prefix_ + "rope.scaling.type");
     const double older = number("rope.scale_linear", 1, 0, 1e6);
@@ -115,7 +115,7 @@ Result<void> check_heads(Reader& read, const Config& c) {
                                            std::to_string(value_dim) + ", " + std::to_string(rotated) + " rotated.");
 }
 
-// Which layers see only a window. `pattern` is how the file says it: nothing, the period, or a truth for each layer.
+// Which layers see only a window. In the file, the pattern is absent, a period, or one boolean for each layer.
 void read_windows(Reader& read, const Family& family, Config& c) {
   c.global_every = family.global_every;
   if (family.global_every == 1) return;

@@ -39,12 +39,12 @@ struct Config {
   bool is_local(int layer) const { return window > 0 && (layer + 1) % global_every != 0; }
 };
 
-// Reads and checks the description: every key that could change what the model computes is understood, or the model is refused.
-// Errors: kUnsupported (architecture, feature or key, by name), kCorrupt (a key is missing or senseless).
+// Reads and checks the description. A model with a key that could change its results and is not understood is refused.
+// Errors: kUnsupported (architecture, feature or key, by name), kCorrupt (a key is missing or makes no sense).
 Result<Config> read_config(const formats::Metadata& metadata, std::span<const formats::Tensor> tensors);
 
-// Divides the frequencies by the factors in the file, where it has some (rope_freqs.weight, Llama 3.1 and later).
-// Errors: kCorrupt (a factor is no positive number), those of Source::read.
+// Divides the frequencies by the factors in the file, if it has any (rope_freqs.weight, Llama 3.1 and later).
+// Errors: kCorrupt (a factor is not a positive number), those of Source::read.
 Result<void> apply_rope_factors(Config& config, const formats::Checkpoint& file);
 
 }  // namespace mlxr::models

@@ -1,4 +1,4 @@
-// What a family of models has that its files do not say. A family is an architecture by GGUF's name, "llama".
+// What the files of a model family do not say. A family is an architecture by its GGUF name, such as "llama".
 #pragma once
 
 #include <string_view>
@@ -13,7 +13,7 @@ struct Family {
   ops::Activation activation;
   bool scale_embeddings;  // by sqrt(dim)
   bool head_norms;        // queries and keys are normalised, head by head
-  bool post_norms;        // what attention and MLP add is normalised
+  bool post_norms;        // the outputs of attention and MLP are normalised before they are added
   bool rope_factors;      // a file may have rope_freqs.weight (Llama 3.1 and later)
   int global_every;       // with a sliding window: every n-th layer is global
   float local_rope_base;  // of the layers with a window; 0: the same as the global one

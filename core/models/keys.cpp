@@ -28,7 +28,7 @@ constexpr std::string_view kReadForWindows[] = {
     "rope.freq_base_swa",
 };
 
-// These change nothing in a forward pass: notes of the converter, or what only a RoPE scaling that is refused uses.
+// These change nothing in a forward pass: notes of the converter, and settings of RoPE scaling types that are refused anyway.
 constexpr std::string_view kHarmless[] = {
     "rope.scaling.finetuned",
     "rope.scaling.original_context_length",
@@ -39,7 +39,7 @@ constexpr std::string_view kHarmless[] = {
 // Mistral 7B v0.1 and some Qwen2 files name a window. llama.cpp runs them without one, and so does MLXR.
 constexpr std::string_view kIgnoredWithoutWindows = "attention.sliding_window";
 
-// Features that MLXR does not have, and the value that says that a model does not use them. Booleans are 0 and 1.
+// Features that MLXR does not have, and the value with which a file says that it does not use them. Booleans are 0 and 1.
 struct Feature {
   std::string_view key;
   double off;

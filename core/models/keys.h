@@ -1,6 +1,6 @@
 // Which keys of a model's description MLXR understands.
 //
-// A key that nobody reads can change what a model computes, and the answers would be wrong without a word. So every key under the
+// A key that MLXR ignores could change what a model computes, and the answers would be wrong without any notice. So every key under the
 // architecture's name must be one that read_config() reads, or one that is known to change nothing; a model with any other is refused.
 #pragma once
 
@@ -11,7 +11,7 @@
 
 namespace mlxr::models {
 
-// Errors: kUnsupported (a feature, or a key that is not known, by name).
+// Errors: kUnsupported (a feature or an unknown key; the message names it).
 Result<void> check_keys(const formats::Metadata& metadata, const Family& family);
 
 }  // namespace mlxr::models

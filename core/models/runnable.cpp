@@ -29,7 +29,7 @@ std::string parts_of(const std::string& name, std::int64_t parts) {
   return " (" + stem + part(1) + (parts == 2 ? " and " : " to ") + stem + part(parts) + ")";
 }
 
-// Files in GGUF's format that are no models.
+// Refuses GGUF files that are not models.
 Result<void> check_kind(const formats::Metadata& metadata, std::span<const formats::Tensor> tensors, const std::string& name) {
   const auto refuse = [&](const std::string& what) { return fail(ErrorCode::kUnsupported, name + " " + what); };
   if (const auto parts = metadata.integer("split.count").value_or(0); parts > 1) {

@@ -1,5 +1,5 @@
-// Which tensors a model has. A tensor that nobody reads belongs to a variant of the family that MLXR does not know, and would be left out
-// without a word; so a file with one is refused.
+// Which tensors a model has. A tensor that MLXR would not read belongs to an unknown variant of the family, whose answers would be wrong
+// without it; so a file with such a tensor is refused.
 #pragma once
 
 #include <cstdint>
@@ -24,10 +24,10 @@ struct TensorRole {
 // Every tensor that Transformer::load reads, or could read, for this description.
 std::vector<TensorRole> tensors_of(const Config& config);
 
-// A tensor that nobody needs to read: old converters wrote down what `rope.freq_base` says as well.
+// True for a tensor that need not be read: old converters also stored what `rope.freq_base` says as a tensor.
 bool is_harmless(std::string_view name);
 
-// Errors: kUnsupported (a tensor that is not known, by name), kCorrupt (one is missing or has another shape, by name).
+// Errors: kUnsupported (an unknown tensor), kCorrupt (a tensor is missing or has the wrong shape). The message names the tensor.
 Result<void> check_tensors(const Config& config, std::span<const formats::Tensor> tensors);
 
 }  // namespace mlxr::models

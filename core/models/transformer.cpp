@@ -48,27 +48,28 @@ Result<std::unique_ptr<const Transformer>> Transformer::load(const formats::Chec
 std::optional<mx::array> Transformer::forward(const ops::BatchPtr& batch, std::span<ops::LayerCache> caches, Logits logits) const {
   auto x = ops_->embed(batch, *embeddings_, config_.embed_scale);  // (T, dim)
   for (int i = 0; i < config_.layers; ++i) {
-    x = attention(layers_[i], config_.is_local(i), x, batch, caches[i]);
-    x = mlp(layers_[i], x);
+    const Layer& w = layers_[i];
+    const bool local = config_.is_local(i), last = i + 1 == config_.layers;
+    const auto q = project(w, local, x, batch, caches[i]);
+    if (last && logits == Logits::kNone) return std::nullopt;
+    auto y = ops_->attention(q, caches[i], batch, {config_.attention_scale, local ? config_.window : 0});
+    if (last && logits == Logits::kLast && batch->tokens.size() != batch->sequences.size()) {
+      x = ops_->last_rows(x, batch);  // (n_sequences, dim)
+      y = ops_->last_rows(y, batch);
+    }
+    x = mlp(w, add_projection(x, y, w.o, w.post_attention_norm));
   }
-  if (logits == Logits::kNone) return std::nullopt;
-  if (logits == Logits::kLast && x.shape(0) != static_cast<int>(batch->sequences.size())) x = ops_->last_rows(x, batch);
   return ops_->q_gemm(ops_->rms_norm(x, *final_norm_, config_.norm_eps), head_ ? *head_ : *embeddings_);
 }
 
-mx::array Transformer::attention(const Layer& w, bool local, const mx::array& x, const ops::BatchPtr& batch, ops::LayerCache& cache) const {
+mx::array Transformer::project(const Layer& w, bool local, const mx::array& x, const ops::BatchPtr& batch, ops::LayerCache& cache) const {
   const ops::RopeOptions rope{local ? config_.rope_local : config_.rope_global, config_.rope_interleaved};
-
   const auto qkv = ops_->q_gemm(ops_->rms_norm(x, w.attention_norm, config_.norm_eps), {&w.q, &w.k, &w.v});
   auto q = qkv[0], k = qkv[1];  // (T, heads · head_dim), (T, kv_heads · head_dim)
   if (w.q_norm) q = ops_->rms_norm(q, *w.q_norm, config_.norm_eps);
   if (w.k_norm) k = ops_->rms_norm(k, *w.k_norm, config_.norm_eps);
-  q = ops_->rope(q, batch, rope);
-  k = ops_->rope(k, batch, rope);
-
-  ops_->kv_store(cache, k, qkv[2], batch);
-  const auto y = ops_->attention(q, cache, batch, {config_.attention_scale, local ? config_.window : 0});
-  return add_projection(x, y, w.o, w.post_attention_norm);
+  ops_->kv_store(cache, ops_->rope(k, batch, rope), qkv[2], batch);
+  return ops_->rope(q, batch, rope);
 }
 
 mx::array Transformer::mlp(const Layer& w, const mx::array& x) const {

@@ -14,8 +14,9 @@ namespace mlxr::models {
 
 class Transformer {
  public:
-  // Takes the weights from the file, which is not needed afterwards; `panels` is theirs. Errors: those of read_config; kCorrupt (a tensor
-  // is missing or has another shape, by name); kUnsupported (a type that `ops` cannot run); those of Panels::append.
+  // Reads the weights from the file, which is not needed afterwards. Repacked weights lie in the memory of `panels`, which they keep alive.
+  // Errors: those of read_config; kCorrupt (a tensor is missing or has the wrong shape; the message names it); kUnsupported (`ops` cannot
+  // run a tensor's type); those of Panels::append.
   static Result<std::unique_ptr<const Transformer>> load(const formats::Checkpoint& file, std::shared_ptr<const ops::Ops> ops,
                                                          ops::Panels& panels);
 
@@ -23,8 +24,9 @@ class Transformer {
 
   enum class Logits { kNone, kLast, kAll };
 
-  // One step over the batch; updates `caches`, one for each layer. What it returns and stores may be lazy: the caller evaluates.
-  // Returns logits (n_sequences, vocabulary) for the last token of each sequence, or (n_tokens, vocabulary) with kAll, or nothing.
+  // Runs the model on the tokens of the batch and stores their keys and values in `caches`, one for each layer. What it returns and stores
+  // may be lazy: the caller evaluates. Returns logits (n_sequences, vocabulary) for the last token of each sequence with kLast,
+  // (n_tokens, vocabulary) with kAll, and nothing with kNone. The last layer computes only the rows whose logits are returned.
   std::optional<mlx::core::array> forward(const ops::BatchPtr& batch, std::span<ops::LayerCache> caches, Logits logits) const;
 
  private:
@@ -35,10 +37,11 @@ class Transformer {
   };
 
   Transformer() = default;
-  mlx::core::array attention(const Layer& w, bool local, const mlx::core::array& x, const ops::BatchPtr& batch,
-                             ops::LayerCache& cache) const;
+  // Stores the keys and values of x in the cache; returns its queries, (T, heads · head_dim).
+  mlx::core::array project(const Layer& w, bool local, const mlx::core::array& x, const ops::BatchPtr& batch, ops::LayerCache& cache) const;
+  // x + MLP of x
   mlx::core::array mlp(const Layer& w, const mlx::core::array& x) const;
-  // x + projection of y, normalised before the sum where the family does.
+  // x + projection of y, which is normalised before the sum in the families that do so.
   mlx::core::array add_projection(const mlx::core::array& x, const mlx::core::array& y, const ops::Weight& w,
                                   const std::optional<mlx::core::array>& norm) const;
 

@@ -1,4 +1,4 @@
-// Takes tensors from a checkpoint, which check_tensors() has accepted, by name, and remembers the first problem.
+// Reads tensors by name from a checkpoint that check_tensors() has accepted, and remembers the first error.
 #pragma once
 
 #include <optional>
@@ -14,16 +14,16 @@ class WeightReader {
  public:
   WeightReader(const formats::Checkpoint& file, const ops::Ops& ops, ops::Panels& panels) : file_(file), ops_(ops), panels_(panels) {}
 
-  // (n, k), with the bias `<stem>.bias` where the file has one.
+  // The matrix `<stem>.weight`, (n, k), with the bias `<stem>.bias` if the file has one.
   ops::Weight matrix(const std::string& stem, int n, int k);
   // (n) float32
   mlx::core::array vector(const std::string& name, int n);
   std::optional<mlx::core::array> optional_vector(const std::string& name, int n);
   bool has(const std::string& name) const { return file_.find(name) != nullptr; }
 
-  // The first error. What was read after it is empty.
+  // The first error. Everything that was read after it is empty.
   const std::optional<Error>& error() const { return error_; }
-  // The same when all was read; also kInternal when a tensor of the file was left out.
+  // Call it when all is read. Errors: the first one, if any; kInternal (a tensor of the file was not read).
   Result<void> finish() const;
 
  private:

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 namespace mlxr::ops {
@@ -20,6 +21,19 @@ struct Batch {
   std::vector<std::int32_t> positions;  // (n_tokens)
   std::vector<std::int32_t> slots;      // (n_tokens): block * block_tokens + offset; -1: the token is not stored
   std::vector<Sequence> sequences;
+
+  // Adds a sequence's new tokens, which stand at the positions first, first + 1 and so on. `pages` are blocks of `block_tokens` tokens that
+  // hold the sequence from position 0 to its last new token.
+  void append(std::span<const std::int32_t> new_tokens, int first, std::vector<std::int32_t> pages, int block_tokens) {
+    const int count = static_cast<int>(new_tokens.size());
+    sequences.push_back({static_cast<int>(tokens.size()), count, first + count, std::move(pages)});
+    const auto& blocks = sequences.back().pages;
+    for (int position = first; position < first + count; ++position) {
+      tokens.push_back(new_tokens[static_cast<std::size_t>(position - first)]);
+      positions.push_back(position);
+      slots.push_back(blocks[static_cast<std::size_t>(position / block_tokens)] * block_tokens + position % block_tokens);
+    }
+  }
 };
 
 // Shared, because operations run after the graph was built.

@@ -16,7 +16,7 @@ fs::path file_of_this_code() {
   Dl_info info{};
   static const char inside = 0;
   std::error_code failed;
-  // A program goes by the name that it was called by, which may be no path.
+  // For the main program this is argv[0], which need not be a path.
   if (dladdr(&inside, &info) != 0 && std::string_view(info.dli_fname).contains('/')) {
     const fs::path file = fs::canonical(info.dli_fname, failed);
     if (!failed) return file;

@@ -8,7 +8,7 @@
 
 #include "core/ops/mlx_ops.h"
 
-// The messages that are sent from here. libmlx has all that metal-cpp knows, and keeps them to itself.
+// The selectors that this file uses. libmlx defines all of metal-cpp's, but does not export them.
 namespace MTL::Private::Selector {
 SEL s_ksetBytes_length_atIndex_ = sel_registerName("setBytes:length:atIndex:");
 SEL s_ksetComputePipelineState_ = sel_registerName("setComputePipelineState:");
@@ -19,7 +19,7 @@ namespace {
 
 namespace metal = mx::metal;
 
-// How kernels/metal/abi.h says that it is launched.
+// The launch geometry that kernels/metal/abi.h prescribes.
 struct RmsNormVariant {
   std::string_view function;
   int threads;
@@ -118,7 +118,7 @@ Result<std::unique_ptr<const Ops>> make_metal_ops(const std::filesystem::path& f
       return fail(ErrorCode::kCorrupt,
                   "The Metal kernel pack failed its self-check: " + std::string(failing) + " computes a wrong result.");
     return ops;
-  } catch (const std::exception& e) {  // what Metal's compiler or loader says
+  } catch (const std::exception& e) {  // an error of Metal's compiler or loader
     return fail(ErrorCode::kCorrupt, "The Metal kernel pack in " + folder.string() + " cannot be used: " + e.what());
   }
 }

@@ -1,4 +1,4 @@
-// Ops on a Mac's GPU: the functions of the Metal kernel pack, and MLX expressions for what has none.
+// Ops on a Mac's GPU: the functions of the Metal kernel pack, and MLX expressions for operations that it lacks.
 #pragma once
 
 #include <memory>

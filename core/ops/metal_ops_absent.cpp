@@ -1,4 +1,4 @@
-// Where there is no Metal.
+// make_metal_ops for platforms without Metal.
 #include "core/ops/metal_ops.h"
 
 namespace mlxr::ops {

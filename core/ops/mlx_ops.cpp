@@ -13,7 +13,7 @@
 namespace mlxr::ops {
 namespace {
 
-constexpr std::size_t kPieceBytes = std::size_t{1} << 20;  // of a tensor, read and decoded at a time
+constexpr std::size_t kPieceBytes = std::size_t{1} << 20;  // a tensor is read and decoded in pieces of this size
 
 mx::array int_array(const std::vector<std::int32_t>& values) {
   return mx::array(values.data(), mx::Shape{static_cast<int>(values.size())}, mx::int32);
@@ -28,7 +28,7 @@ mx::array rotate(const mx::array& a, const mx::array& ca, const mx::array& b, co
   return plus ? mx::add(mx::multiply(a, ca), mx::multiply(b, cb)) : mx::subtract(mx::multiply(a, ca), mx::multiply(b, cb));
 }
 
-// `arena` is moved in so that the update can use its memory again.
+// `arena` is moved in so that the update can reuse its memory.
 mx::array write(mx::array arena, const mx::array& rows, int block, int offset, int first, int count) {
   const int heads = arena.shape(1), dim = arena.shape(3);
   auto part = mx::reshape(mx::slice(rows, {first, 0}, {first + count, heads * dim}), {count, heads, dim});
@@ -44,7 +44,7 @@ mx::array gather(const mx::array& arena, const Sequence& s) {
   return mx::astype(mx::slice(pages, {0, 0, 0, 0}, {1, heads, s.length, dim}), mx::float32);
 }
 
-// (count, length): true where a query may look.
+// (count, length): true where a query may see a key.
 mx::array mask(const Sequence& s, int window) {
   const auto query = mx::reshape(mx::arange(s.length - s.count, s.length), {s.count, 1});
   const auto key = mx::reshape(mx::arange(0, s.length), {1, s.length});
@@ -144,15 +144,15 @@ LayerCache MlxOps::make_cache(const CacheShape& shape) const {
 void MlxOps::kv_store(LayerCache& cache, const mx::array& k, const mx::array& v, const BatchPtr& batch) const {
   const int block_tokens = cache.k.shape(2);
   for (std::size_t t = 0; t < batch->slots.size();) {
-    if (batch->slots[t] < 0) {  // a token that is not kept
+    if (batch->slots[t] < 0) {  // a token that is not stored
       ++t;
       continue;
     }
-    // Tokens that follow each other in one block are one slice.
+    // Consecutive tokens of one block are written as one slice.
     const int block = batch->slots[t] / block_tokens, offset = batch->slots[t] % block_tokens;
     int run = 1;
     while (t + run < batch->slots.size() && offset + run < block_tokens && batch->slots[t + run] == batch->slots[t] + run) ++run;
-    // Moved, so that the update has the only reference and can use the memory again.
+    // Moved, so that the update holds the only reference and can reuse the memory.
     cache.k = write(std::move(cache.k), k, block, offset, static_cast<int>(t), run);
     cache.v = write(std::move(cache.v), v, block, offset, static_cast<int>(t), run);
     t += run;
@@ -171,8 +171,6 @@ mx::array MlxOps::attention(const mx::array& q, const LayerCache& cache, const B
   }
   return rows.size() == 1 ? rows[0] : mx::concatenate(rows, 0);
 }
-
-mx::array MlxOps::softmax(const mx::array& x) const { return mx::softmax(x, -1); }
 
 std::unique_ptr<const Ops> make_mlx_ops() { return std::make_unique<MlxOps>(); }
 

@@ -1,5 +1,5 @@
-// Ops as plain MLX expressions: the definition of every operation, and what runs where there is no kernel for it. They run on MLX's default
-// device.
+// Ops as plain MLX expressions. They define the result of every operation, and run on MLX's default device where there is no kernel for
+// it.
 #pragma once
 
 #include "core/ops/ops.h"
@@ -24,7 +24,6 @@ class MlxOps : public Ops {
   void kv_store(LayerCache& cache, const mx::array& k, const mx::array& v, const BatchPtr& batch) const override;
   bool computes_at_once() const override { return false; }
   mx::array attention(const mx::array& q, const LayerCache& cache, const BatchPtr& batch, const AttentionOptions& options) const override;
-  mx::array softmax(const mx::array& x) const override;
 };
 
 }  // namespace mlxr::ops

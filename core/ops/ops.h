@@ -1,11 +1,11 @@
 // The hot operations, as functions on mx::array. Two implementations that must agree: MlxOps (plain MLX expressions: always there, the
-// definition) and PackOps (kernels of the CPU pack).
+// definition) and PackOps (the kernels of the CPU pack).
 //
 //   auto ops = ops::make_mlx_ops();
 //   auto w   = ops->prepare(tensor, panels);
 //   auto y   = ops->q_gemm(x, w);              // may be lazy, like every mx::array: PackOps computes at once
 //
-// Activations are matrices of a row per token, float32. Shapes: T tokens, H heads, G KV heads, D head_dim, B blocks of S tokens.
+// Activations are float32 matrices with one row per token. Shapes: T tokens, H heads, G KV heads, D head_dim, B blocks of S tokens.
 #pragma once
 
 #include <mlx/array.h>
@@ -34,7 +34,7 @@ struct CacheShape {
   int blocks = 0, kv_heads = 0, block_tokens = 0, head_dim = 0;
 };
 
-// One layer's part of the paged arena. How keys and values lie in it is the implementation's business.
+// One layer's part of the paged arena. The layout of keys and values in it is up to the implementation.
 struct LayerCache {
   CacheShape shape;
   mx::array k, v;
@@ -54,22 +54,22 @@ class Ops {
  public:
   virtual ~Ops() = default;
 
-  // Bytes of panels that prepare() needs for a tensor; 0: none, as for what is no matrix. A multiple of 64.
+  // Bytes of panels that prepare() needs for a tensor, a multiple of 64; 0 for a tensor that is not a matrix.
   virtual std::uint64_t panel_bytes(const formats::Tensor& tensor) const = 0;
   // Bytes of memory that a tensor takes once it is prepared, panels included.
   virtual std::uint64_t weight_bytes(const formats::Tensor& tensor) const = 0;
-  // The type that a tensor's values have once it is prepared, where that is none of the file's: kernels for the file's type are missing.
+  // The type to which prepare() converts a tensor because there are no kernels for its own; nothing if it is not converted.
   virtual std::optional<quant::Type> converted_type(const formats::Tensor&) const { return std::nullopt; }
-  // Names how prepare() fills them: panels under one name may be used again.
+  // Name of the panels' layout. Panels that were kept on disk may be used again only under the same name.
   virtual std::string panel_layout() const = 0;
-  // A weight for q_gemm, gated_mlp and embed, which keeps its part of `panels`, and makes it unless they are cached.
+  // Makes a tensor's weight for q_gemm, gated_mlp and embed. The weight keeps its panels alive; they are filled unless they are cached.
   // Errors: kUnsupported (the implementation cannot run this type, by name); those of Panels::append.
   virtual Result<Weight> prepare(const formats::Tensor& tensor, Panels& panels) const = 0;
 
   // Rows of a table: y[t] = scale · table[tokens[t]].  (T, k). A bias of the table is not used.
   virtual mx::array embed(const BatchPtr& batch, const Weight& table, float scale) const = 0;
 
-  // The rows of the last token of each sequence: where logits are wanted.  x (T, n), y (sequences, n)
+  // The row of each sequence's last token.  x (T, n), y (sequences, n)
   virtual mx::array last_rows(const mx::array& x, const BatchPtr& batch) const = 0;
 
   // y = x · wᵀ + bias + residual.  x (T, k), residual (T, n), y (T, n)
@@ -88,9 +88,9 @@ class Ops {
   // Rotary position embedding (Su et al. 2021).  x (T, H · D)
   virtual mx::array rope(const mx::array& x, const BatchPtr& batch, const RopeOptions& options) const = 0;
 
-  // Bytes of a cache of this shape; 0: the implementation has no cache of this type, or not with such heads.
+  // Bytes of a cache of this shape; 0 if the implementation has no cache of this type or for heads of this size.
   virtual std::uint64_t cache_bytes(const CacheShape& shape) const = 0;
-  // A cache that holds nothing yet, for which cache_bytes is not 0. It is address space until something is stored in it.
+  // An empty cache, of a shape for which cache_bytes is not 0. It takes address space only, until something is stored in it.
   virtual LayerCache make_cache(const CacheShape& shape) const = 0;
 
   // Writes the keys and values of the batch to their slots.  k, v (T, G · D)
@@ -102,9 +102,6 @@ class Ops {
   // Causal grouped-query attention of each sequence over its pages.  q, y (T, H · D)
   virtual mx::array attention(const mx::array& q, const LayerCache& cache, const BatchPtr& batch,
                               const AttentionOptions& options) const = 0;
-
-  // softmax over each row.
-  virtual mx::array softmax(const mx::array& x) const = 0;
 };
 
 std::unique_ptr<const Ops> make_mlx_ops();

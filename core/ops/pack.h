@@ -1,6 +1,6 @@
 // Finds, checks and opens the CPU kernel pack (kernels/abi.h): a folder with a manifest.json and a shared library.
 //
-// A pack is used only when all of this holds: the manifest's abi is the engine's, the library's SHA-256 is the manifest's, the library
+// A pack is used only if the manifest's abi is the engine's, the library's SHA-256 is the manifest's, the library
 // has the variant that was asked for, and its self-check passes. Otherwise load() says why and the engine runs on MLX expressions.
 #pragma once
 
@@ -24,10 +24,10 @@ class KernelPack {
 
   const mlxr_kernel_pack& table() const { return *table_; }
 
-  // The pool of the thread that runs requests.
+  // The pool for the thread that runs requests.
   mlxr_pool* pool() const { return pool_; }
 
-  // Loading has threads of its own, so that it never makes an answer wait. A pool runs one operation at a time: loads take turns.
+  // Loads have a pool of their own, so that they never make an answer wait. A pool runs one operation at a time: loads take turns.
   //   pack.table().make_panels(pack.loading_pool(), &rows, panels);    // the turn ends with the statement
   class Turn {
    public:
@@ -39,9 +39,8 @@ class KernelPack {
     mlxr_pool* pool_;
   };
   Turn loading_pool() const { return {loading_, loading_pool_}; }
-  int threads() const { return threads_; }
 
-  // Where a pack lies when nobody says otherwise, seen from the folder of the program (or of libmlxrunner_core, where that is a shared
+  // The default folder of a pack, relative to the folder of the program (or of libmlxrunner_core, if that is a shared
   // library): ../lib/kernels/cpu, ../lib/mlxrunner/kernels/cpu in a Linux package, ../Resources/kernels/cpu in an app.
   static std::filesystem::path default_folder();
 
@@ -53,7 +52,6 @@ class KernelPack {
   mlxr_pool* pool_ = nullptr;
   mutable std::mutex loading_;  // guards loading_pool_
   mlxr_pool* loading_pool_ = nullptr;
-  int threads_ = 1;
 };
 
 }  // namespace mlxr::ops

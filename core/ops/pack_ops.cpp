@@ -1,11 +1,12 @@
-// Ops on the CPU kernel pack. Each call computes at once, on the caller's thread and the pack's pool, and returns an array that has its
-// value: a graph would bring nothing here (the kernels are fused by hand), and costs a hop to MLX's stream thread for every node
+// Ops on the CPU kernel pack. Each call computes at once, on the caller's thread and the pack's pool, and returns an evaluated array. A
+// lazy graph would gain nothing, because the kernels are fused by hand, and would cost a switch to MLX's stream thread for every node
 // (docs/design.md has the measurement).
 #include <mlx/allocator.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <new>
 #include <span>
 
 #include "core/formats/printable.h"
@@ -17,7 +18,7 @@
 namespace mlxr::ops {
 namespace {
 
-// The data of an array, which may be an MLX expression that nobody has evaluated yet.
+// The data of an array, which is evaluated first if it is still a lazy MLX expression.
 float* floats(const mx::array& array) {
   if (array.status() != mx::array::Status::available) const_cast<mx::array&>(array).eval();
   return const_cast<float*>(array.data<float>());
@@ -31,6 +32,11 @@ mx::array fresh(int rows, int columns) {
 mlxr_matrix matrix(const Weight& w) { return {static_cast<std::uint32_t>(w.type), w.n, w.k, w.panels.get()}; }
 
 const float* bias_of(const Weight& w) { return w.bias ? floats(*w.bias) : nullptr; }
+
+// Like an MLX operation, a kernel without memory for its work throws.
+void check(std::int32_t done) {
+  if (!done) throw std::bad_alloc();
+}
 
 mlxr_kv arena(const LayerCache& cache) {
   const auto& s = cache.shape;
@@ -102,7 +108,7 @@ class PackOps final : public Ops {
                                bias_of(up),
                                activation == Activation::kSilu ? MLXR_ACT_SILU : MLXR_ACT_GELU_TANH,
                                y.data<float>()};
-    kernels_.gated_mlp(pool_, &args);
+    check(kernels_.gated_mlp(pool_, &args));
     return y;
   }
 
@@ -156,24 +162,17 @@ class PackOps final : public Ops {
                                    options.window,
                                    0.0f,
                                    y.data<float>()};
-    kernels_.attention(pool_, &args);
-    return y;
-  }
-
-  mx::array softmax(const mx::array& x) const override {
-    auto y = fresh(x.shape(0), x.shape(1));
-    const mlxr_softmax_args args{floats(x), x.shape(0), x.shape(1), y.data<float>()};
-    kernels_.softmax(pool_, &args);
+    check(kernels_.attention(pool_, &args));
     return y;
   }
 
  private:
-  // The type of a matrix's panels. What the pack has no kernel for (Q2_K, Q3_K) becomes Q8_0, whose rounding, 1/254 of the largest of 32
-  // values, is far below that of the types with fewer bits.
+  // The type of a matrix's panels. A type without a kernel (Q2_K, Q3_K) becomes Q8_0, whose rounding error, 1/254 of the largest of 32
+  // values, is far below that of a type with fewer bits.
   quant::Type panel_type(quant::Type type) const { return kernels_.supports(number(type)) ? type : quant::Type::kQ8_0; }
   static std::uint32_t number(quant::Type type) { return static_cast<std::uint32_t>(type); }
 
-  // Some rows of a tensor as the pack takes them.
+  // Reads some rows of a tensor, in the type of its panels.
   static Result<void> read_rows(const formats::Tensor& tensor, quant::Type type, std::int64_t first, std::int64_t count,
                                 std::vector<std::byte>& rows) {
     const auto k = static_cast<std::size_t>(tensor.shape[1]), values = static_cast<std::size_t>(count) * k;
@@ -191,7 +190,7 @@ class PackOps final : public Ops {
     return {};
   }
 
-  // Some rows at a time, so that they are still in the processor's cache when they are written.
+  // Repacks some rows at a time, so that the panels are still in the processor's cache when they are written to the file.
   Result<void> make_panels(const formats::Tensor& tensor, Panels& panels) const {
     constexpr std::int64_t kPieceBytes = 1 << 20;
     struct alignas(64) Line {
@@ -223,7 +222,7 @@ class PackOps final : public Ops {
       outputs.push_back({matrix(*w), bias_of(*w), residual, y.back().data<float>()});
     }
     const mlxr_gemm_args args{floats(x), x.shape(0), x.shape(1), static_cast<std::int32_t>(outputs.size()), outputs.data()};
-    kernels_.q_gemm(pool_, &args);
+    check(kernels_.q_gemm(pool_, &args));
     return y;
   }
 

@@ -44,10 +44,10 @@ std::shared_ptr<std::byte> map(std::uint64_t bytes, int protection, int flags, i
           }};
 }
 
-// The panels in a mapped file: they keep all of it.
+// The panels in a mapped file, as a pointer that keeps the whole mapping alive.
 std::shared_ptr<std::byte> after_header(const std::shared_ptr<std::byte>& file) { return {file, file.get() + kHeaderBytes}; }
 
-// Takes the disk's room at once, so that a full disk is known before the work is done. 0, or an errno.
+// Allocates the file's space on the disk, so that a full disk is noticed before the work is done. Returns 0 or an errno.
 int take_room(int fd, std::uint64_t bytes) {
 #if defined(__APPLE__)
   fstore_t room{F_ALLOCATEALL, F_PEOFPOSMODE, 0, static_cast<off_t>(bytes), 0};
@@ -59,14 +59,14 @@ int take_room(int fd, std::uint64_t bytes) {
 
 std::string_view text(std::span<const std::byte> bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 
-// Calls use(entry) for each entry of a folder, as far as it can be read.
+// Calls use(entry) for each entry of a folder that can be read.
 template <class Use>
 void each_entry(const fs::path& folder, Use use) {
   std::error_code ec;
   for (fs::directory_iterator it(folder, ec); !ec && it != fs::directory_iterator(); it.increment(ec)) use(*it);
 }
 
-// Files that a crash left: their lock is free.
+// Removes temporary files that a crash left behind: nobody holds their lock.
 void remove_abandoned(const fs::path& folder) {
   each_entry(folder, [](const fs::directory_entry& entry) {
     if (entry.path().filename().string().find(kTemporary) == std::string::npos) return;
@@ -74,7 +74,7 @@ void remove_abandoned(const fs::path& folder) {
   });
 }
 
-// A new file under a temporary name, locked. Another process may take it for an abandoned one, and remove it, before the lock is there.
+// Makes a new file with a temporary name, and locks it. Until it is locked, another process may take it for an abandoned one and remove it.
 platform::FileDescriptor create_locked(const fs::path& name, fs::path& temporary) {
   for (int attempt = 0; attempt < 10; ++attempt) {
     std::string pattern = name.string() + "-part-XXXXXX";

@@ -1,17 +1,17 @@
-// The memory that holds a model's matrices as the kernel pack streams them ("panels", kernels/abi.h): a file in the cache folder, mapped,
-// so that they are made once and later starts only map them. MLX expressions need none.
+// The memory for a model's matrices in the layout that the kernel pack reads ("panels", kernels/abi.h). It is a mapped file in the cache
+// folder, so that a matrix is repacked once and later loads only map the file. MLX expressions need no panels.
 //
 //   auto panels = ops::Panels::open(file->tensors(), *ops, {.folder = cache, .digest = sha256}).value();
 //   auto weight = ops->prepare(tensor, *panels);   // makes those of a tensor, unless an earlier run did
 //   panels->keep();                                // all are made: puts the file into the cache, in the background
 //
-// A file that is being made has a temporary name and gets its own by a rename, when all of it is on the disk: a crash leaves only a
-// temporary file, which the next open() removes, and two processes may make the same file. Each matrix has a CRC-32C, which is checked
-// before a kept file is used; a file that does not match is made again. The format: docs/files.md.
+// A new file has a temporary name until all of it is on the disk, and is then renamed. So a crash leaves only a temporary file, which the
+// next open() removes, and two processes may make the same file. Each matrix has a CRC-32C, which is checked before a kept file is used;
+// a file that does not match is made again. The format: docs/files.md.
 //
-// The file is written with write(), not through the mapping. A page that is written through a mapping is first cleared by the kernel, and
-// the writing thread is stopped at each page that the kernel is just writing back (measured: docs/performance.md). Where nothing can be
-// kept (no folder, no digest, a full disk) the memory is anonymous. A Panels belongs to one thread.
+// The file is written with write() and not through the mapping: the kernel would first clear each page that is written through a mapping,
+// and would stop the writing thread at each page that it is writing back at that moment (measured: docs/performance.md). If nothing can
+// be kept (no folder, no digest, a full disk), the memory is anonymous. A Panels belongs to one thread.
 #pragma once
 
 #include <cstdint>
@@ -45,15 +45,15 @@ class Panels {
   static Result<std::unique_ptr<Panels>> open(std::span<const formats::Tensor> tensors, const Ops& ops, PanelOptions options);
   ~Panels();  // returns when keep() is done
 
-  // Where the panels of a tensor are, or will be when they are written. Null: the tensor has none.
+  // Where the panels of a tensor are, or will be once they are written. Null if the tensor has none.
   std::shared_ptr<const std::byte> find(const formats::Tensor& tensor) const;
-  bool cached() const { return cached_; }  // an earlier run made them: all can be read
+  bool cached() const { return cached_; }  // an earlier load made them: all can be read
   // Writes the next piece of a tensor's panels. Errors: kNoSpace, kIo.
   Result<void> append(const formats::Tensor& tensor, std::span<const std::byte> piece);
   bool write_failed() const { return write_failed_; }
   // Puts the file into the cache once it is on the disk. A file in which panels are missing is not kept.
   void keep();
-  const std::string& problem() const { return problem_; }  // why they will not be kept though they should; empty: nothing is wrong
+  const std::string& problem() const { return problem_; }  // why they cannot be kept although they should be; empty: no problem
 
  private:
   struct Matrix {
@@ -81,7 +81,7 @@ class Panels {
 
   PanelOptions options_;
   std::filesystem::path name_, temporary_;
-  platform::FileDescriptor fd_;  // of the temporary file; locked, so that nobody takes it for one that a crash left
+  platform::FileDescriptor fd_;  // of the temporary file; locked, so that no process takes it for one that a crash left
   std::thread publisher_;
 };
 

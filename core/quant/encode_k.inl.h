@@ -42,7 +42,7 @@ class AffineK {
   static constexpr int kMax = (1 << kBits) - 1;
   static constexpr int kBytes = kBits == 4 ? 144 : 176;
 
-  // Of each group: what multiplies q, and what is added.
+  // For each group: the factor of q, and what is added.
   Affine fit(int first) const { return {d_.load(first) * scale_.load(first), -(dmin_.load(first) * min_.load(first))}; }
 
   void begin() {

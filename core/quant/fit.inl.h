@@ -1,5 +1,5 @@
-// Finding scales. A group of values x is stored as integers q from lo to hi; what is sought are the numbers around them that leave the
-// least squared error:
+// Finds scales. A group of values x is stored as integers q from lo to hi, with a scale and perhaps a minimum that give the least squared
+// error:
 //   symmetric  x = scale * q                  Q4_0, Q5_0, groups of Q6_K
 //   affine     x = scale * q + min            Q4_1, Q5_1, groups of Q4_K and Q5_K (these with min <= 0)
 // For fixed q the best scale and min follow by least squares; for a fixed scale and min the best q is the nearest. Alternating between the
@@ -22,7 +22,7 @@ struct alignas(64) Stage {
     std::memcpy(&v, &x[i][first], sizeof v);
     return v;
   }
-  // Groups that are not there are zeros.
+  // Missing groups are filled with zeros.
   void load(const float* src, int n_groups) {
     for (int g = 0; g < kGroups; ++g) {
       for (int i = 0; i < kSize; ++i) x[i][g] = g < n_groups ? src[g * kSize + i] : 0.0f;
@@ -48,7 +48,7 @@ void quantize_groups(const Stage<kSize>& stage, int lo, int hi, Fit fit, std::ui
   }
 }
 
-// What a symmetric group's values lose.
+// The squared error of a symmetric group.
 template <int kSize>
 F symmetric_error(const Stage<kSize>& stage, int first, F scale, int lo, int hi) {
   const F inverse = reciprocal(scale);
@@ -119,7 +119,7 @@ Affine fit_affine(const Stage<kSize>& stage, int first, int hi, int n_steps, flo
   }
   if constexpr (kMinIsNegative) low = vmin(low, F{});
   F sum{};
-  for (int i = 0; i < kSize; ++i) sum += stage.at(i, first) - low;  // of values above `low`: a common offset must not swallow the digits
+  for (int i = 0; i < kSize; ++i) sum += stage.at(i, first) - low;  // relative to `low`: a large common offset would cost precision
 
   Affine best = stored(Affine{(high - low) / static_cast<float>(hi), low});
   F least = affine_error(stage, first, best, hi);

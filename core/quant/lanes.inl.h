@@ -40,13 +40,13 @@ inline F round_within(F x, float lo, float hi) {
   return (clamped + 12582912.0f) - 12582912.0f;
 }
 
-// 1 / x, and 0 for what is too small to divide by.
+// 1 / x, or 0 if x is too small to divide by.
 inline F reciprocal(F x) {
   const F usable = vabs(x) > 1e-30f ? x : set1(1);
   return vabs(x) > 1e-30f ? 1.0f / usable : F{};
 }
 
-// What x becomes when it is stored in half precision (half.h): to nearest, ties to even, saturating.
+// x rounded to half precision as half.h does: to nearest, ties to even, saturating.
 inline F to_half(F x) {
   const I sign = reinterpret_cast<I>(x) & static_cast<std::int32_t>(0x80000000u);
   const F magnitude = vmin(vabs(x), set1(65504.0f));

@@ -14,7 +14,7 @@ using jinja::Dict;
 using jinja::List;
 using jinja::Value;
 
-// Roles that templates of the families in use know. Any other is the conversation's text.
+// Roles that the templates of the families in use know. Any other role counts as text of the conversation.
 constexpr std::array<std::string_view, 11> kRoles = {"system",   "developer", "user",        "assistant", "model",      "tool",
                                                      "function", "ipython",   "observation", "context",   "environment"};
 
@@ -40,7 +40,7 @@ Value as_parts(const Value& content) {
   return Value(std::vector<Value>{Value(Dict::Entries{{Value("type"), Value("text")}, {Value("text"), content}})});
 }
 
-// Whether the content has text: a string, or a part's, that is more than whitespace.
+// Whether the content, or one of its parts, has text that is more than whitespace.
 bool has_text(const Value& content) {
   if (content.string() != nullptr) return !jinja::strip(*content.string(), jinja::Side::kLeft).empty();
   if (content.list() == nullptr) return false;
@@ -74,7 +74,7 @@ Value message_for_template(const Value& message, Origin origin, bool content_as_
   return Value(std::move(entries));
 }
 
-// Whether the last message goes on, or is too empty for it and has to go.
+// Whether the last message can be continued. One without text cannot, and is left out.
 bool continues(const std::vector<Value>& messages) {
   if (messages.empty() || !has_role(messages.back(), "assistant"))
     jinja::raise("only an assistant's message at the end of the conversation can be continued");

@@ -1,4 +1,4 @@
-// What a template gets to see of a conversation.
+// The conversation as a template sees it.
 #pragma once
 
 #include "core/text/chat_template.h"
@@ -14,7 +14,7 @@ struct ChatContext {
 
 // The context as RenderOptions ask for it, with the origin of every string (see ChatTemplate::render). A last message that is to be
 // continued but has no text yet is left out, and a new answer is begun instead.
-// Raises for a context that is no JSON object, and when the last message cannot be continued.
+// Raises when the context is not a JSON object, and when the last message cannot be continued.
 ChatContext chat_context(std::string_view json, const RenderOptions& options);
 
 }  // namespace mlxr::text

@@ -1,5 +1,5 @@
-// How one model writes chats: the template of its file, the names of its first and last token, and whether it wants the content of
-// messages as a string or as parts. From messages to the token ids of a prompt.
+// How one model writes chats: the template of its file, the names of its first and last token, and whether the template expects the
+// content of messages as a string or as parts. Turns messages into the token ids of a prompt.
 #pragma once
 
 #include <string>
@@ -16,14 +16,14 @@ namespace mlxr::text {
 // Immutable; safe from any thread.
 class ChatFormat {
  public:
-  // `source` is the file's template; where it is empty a plain one serves: "User: ...\nAssistant:". Tries the template on a message, to
-  // learn in what form it prints the content. The tokenizer must outlive the ChatFormat.
+  // `source` is the file's template; if it is empty, a plain one is used: "User: ...\nAssistant:". Renders a test message, to find out in
+  // which form the template prints the content. The tokenizer must outlive the ChatFormat.
   // Errors: kUnsupported (a template that does not parse, or prints the content in neither form).
   static Result<ChatFormat> make(std::string_view source, const Tokenizer& tokenizer);
 
   // The prompt for a JSON object with `messages`. Errors: those of ChatTemplate::render.
   Result<MarkedText> text(std::string_view context_json, bool continue_final_message) const;
-  // The same as tokens. What the conversation says never becomes a control token.
+  // The same as tokens. Text of the conversation never becomes a control token.
   Result<std::vector<TokenId>> tokens(std::string_view context_json, bool continue_final_message) const;
 
   bool content_as_parts() const { return content_as_parts_; }

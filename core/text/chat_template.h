@@ -43,8 +43,8 @@ class ChatTemplate {
 
   // Renders with a JSON object as the context; key order is kept. Safe from any thread.
   //
-  // In the result, what comes from the context has the origin kContent, or kQuestion and kFinal in the messages that these name. Roles
-  // in use (system, user, assistant, tool, ...) count as the template's text, because templates write '<|' + role + '|>'.
+  // In the result, text from the context has the origin kContent, or kQuestion and kFinal for the messages that these stand for. Known
+  // roles (system, user, assistant, tool, ...) count as the template's text, because templates write '<|' + role + '|>'.
   //
   // Errors: kInvalidArgument (not a JSON object; the template called raise_exception or used a name or operation that does not exist:
   // the message says which and at which line; the last message cannot be continued), kUnsupported (limits exceeded; no question).

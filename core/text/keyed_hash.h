@@ -1,12 +1,12 @@
-// A hash that the author of a file cannot aim: it depends on a number that this process draws, so no vocabulary makes all its tokens
-// fall on one place of a table.
+// A hash that depends on a random number of this process, so that nobody can make a vocabulary whose tokens all collide in one slot of
+// a table.
 #pragma once
 
 #include <cstdint>
 
 namespace mlxr::text {
 
-// The same for the life of the process.
+// The random number; it stays the same for the life of the process.
 std::uint64_t hash_key();
 
 // One step: a 128-bit product, its halves folded (wyhash, Wang Yi 2019).

@@ -1,5 +1,5 @@
-// Text that remembers where each of its bytes came from. A chat template mixes its own words with those of a conversation; only in its
-// own may control tokens be read, so the origin of every byte travels from the template engine to the tokenizer.
+// Text that remembers where each of its bytes came from. A chat template mixes its own text with that of a conversation, and control
+// tokens are recognised only in its own; so the origin of every byte is passed from the template engine to the tokenizer.
 #pragma once
 
 #include <cstddef>
@@ -12,10 +12,10 @@
 namespace mlxr::text {
 
 enum class Origin : std::uint8_t {
-  kTemplate,  // the model file's own text, and what the engine adds to it
+  kTemplate,  // the model file's own text, and text that the engine adds
   kContent,   // the conversation: messages, tools, documents
   kQuestion,  // the content of the last user message
-  kFinal,     // the content of the last message, when the answer shall continue it
+  kFinal,     // the content of the last message, when the answer continues it
 };
 
 // Bytes [begin, end) of a text, of one origin.

@@ -1,4 +1,4 @@
-// Unicode's composed normal form, NFC (Unicode Standard Annex 15): the one way to write "é", out of the two.
+// Unicode's composed normal form, NFC (Unicode Standard Annex 15): "é" as one code point and not as "e" and an accent.
 #pragma once
 
 #include <string>
@@ -6,7 +6,7 @@
 
 namespace mlxr::text {
 
-// Whether to_nfc() would change nothing for sure, which is quick to find out: true for text without characters from U+0300 on.
+// A quick test: true means that to_nfc() changes nothing, because the text has no characters from U+0300 on.
 bool plainly_nfc(std::string_view text);
 
 // The text in NFC. The text must be valid UTF-8.

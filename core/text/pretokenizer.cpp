@@ -8,7 +8,7 @@
 namespace mlxr::text {
 namespace {
 
-// Far above what any pattern needs per match on honest text, and low enough to stop within a blink.
+// Far above what any pattern needs per match on ordinary text, and low enough to stop within a fraction of a second.
 constexpr std::uint32_t kMatchLimit = 20'000'000;
 
 struct CodeDeleter {
@@ -59,7 +59,7 @@ void cut(const pcre2_code* code, std::string_view text, pcre2_match_data* match,
   std::size_t done = 0;
   while (done < text.size() && find(code, text, done, match, context)) {
     const std::size_t begin = range[0], end = range[1];
-    if (end == begin) break;  // no pattern here matches the empty string
+    if (end == begin) break;  // cannot happen: no pattern here matches the empty string
     if (begin > done) out.push_back(text.substr(done, begin - done));
     out.push_back(text.substr(begin, end - begin));
     done = end;

@@ -11,13 +11,13 @@ namespace mlxr::text {
 
 // The rules of one `tokenizer.ggml.pre` name.
 struct PretokenizerRules {
-  std::vector<std::string_view> patterns;  // applied in turn, each to the pieces that the one before left
-  bool ignore_merges = false;              // a word that is a token is taken whole, whatever the merges say
-  bool add_bos = false;                    // when the file does not say
+  std::vector<std::string_view> patterns;  // applied in turn, each to the pieces that the previous one left
+  bool ignore_merges = false;              // a word that is itself a token is not split, even if no merges lead to it
+  bool add_bos = false;                    // used when the file does not say
   bool nfc = false;                        // text is brought into the normal form NFC first
 };
 
-// Errors: kUnsupported, naming the name.
+// Errors: kUnsupported (an unknown name; the message has it).
 Result<PretokenizerRules> pretokenizer_rules(std::string_view name);
 
 // Safe from any thread.

@@ -45,7 +45,7 @@ constexpr std::string_view kDeepseekLetters =
     R"(\x{FF41}-\x{FF5A}\x{10400}-\x{1044F}\x{104B0}-\x{104D3}\x{104D8}-\x{104FB}\x{10C80}-\x{10CB2}\x{10CC0}-\x{10CF2})"
     R"(\x{118A0}-\x{118DF}\x{1E900}-\x{1E943})"
     "]+";
-// The lookbehind changes no match; it keeps a long run of spaces from being tried at each of its positions.
+// The lookbehind changes no match; it keeps the engine from trying a long run of spaces again at each of its positions.
 constexpr std::string_view kTrailingSpace = R"((?<!\s)\s+$)";
 constexpr std::string_view kDeepseekPunctuation = R"(\s?[!-/:-~\x{FF01}-\x{FF0F}\x{FF1A}-\x{FF5E}\x{2018}-\x{201F}\x{3000}-\x{3002}]+)";
 constexpr std::string_view kBloom = R"( ?[^(\s|.,!?\x{2026}\x{3002}\x{FF0C}\x{3001}\x{964}\x{6D4}\x{60C})]+)";
@@ -57,7 +57,7 @@ constexpr std::string_view kPunctuation = R"([\p{P}$+<=>^~|`]+)";
 constexpr std::string_view kDefaultPunctuation = R"([\p{P}$+<=>^~|]+)";
 constexpr std::string_view kThreeAsciiDigits = "[0-9][0-9][0-9]";
 
-// One way to cut, and the names that mean it.
+// One set of rules, and the names that stand for it.
 struct Family {
   std::array<std::string_view, 12> names;
   std::array<std::string_view, 6> patterns;

@@ -1,5 +1,5 @@
-// SentencePiece-style BPE ("llama"): spaces become "▁", the neighbours whose union has the best score merge first, and what is no
-// token is spelled in byte tokens <0xXX>. Equal scores merge from left to right, as SentencePiece does.
+// SentencePiece-style BPE ("llama"): spaces become "▁", the neighbours whose union has the best score merge first, and text without a
+// token is spelled in byte tokens <0xXX>. Equal scores merge from left to right, as in SentencePiece.
 #include <array>
 #include <bit>
 #include <charconv>
@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::string_view kSpace = "▁";
 
-// A key that is smaller for a better score: the bits of a float, made to order as unsigned numbers, upside down.
+// A key that is smaller for a better score: the bits of the float, mapped so that unsigned comparison gives the reverse order.
 std::uint32_t order_of(float score) {
   const auto bits = std::bit_cast<std::uint32_t>(score == 0 ? 0.0f : score);
   return bits & 0x80000000u ? bits : ~(bits | 0x80000000u);
@@ -95,7 +95,7 @@ class SentencePieceBpe final : public VocabularyTokenizer {
   }
 
  private:
-  // The token that plain text may become; text never turns into a control or byte token, whatever it says.
+  // The token for plain text. Text never becomes a control or byte token, even if it is spelled like one.
   TokenId mergeable(std::string_view text) const {
     const auto id = vocab_.find(text);
     return id && !vocab_.is_control(*id) && vocab_.kind(*id) != TokenKind::kByte ? *id : -1;

@@ -1,4 +1,4 @@
-// What all tokenizers have in common: special tokens are cut out first, the text between them goes to the algorithm.
+// What all tokenizers have in common: special tokens are found first, and the text between them goes to the algorithm.
 //
 // Text that is not UTF-8: every maximal subpart that is not a character becomes U+FFFD before anything else looks at it. Hugging Face's
 // `tokenizers` take text, so this is what a Python program that decodes with errors="replace" gets from them; llama.cpp replaces byte
@@ -34,7 +34,7 @@ std::vector<TokenId> VocabularyTokenizer::encode(std::string_view text, std::spa
   out.reserve(text.size() / 3 + 2);
   if (options.add_special && ends.add_bos && ends.bos) out.push_back(*ends.bos);
 
-  // Control tokens are the template's alone. `content` shrinks as the scan passes its spans.
+  // Only the template's text may contain control tokens. `content` shrinks as the scan passes its spans.
   const auto counts = [&](const SpecialTokens::Match& match) {
     if (!vocab_.is_control(match.id)) return true;
     while (!content.empty() && content.front().end <= match.offset) content = content.subspan(1);

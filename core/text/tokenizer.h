@@ -9,7 +9,6 @@
 // A Tokenizer is immutable and safe to use from any thread; it borrows the metadata's strings.
 #pragma once
 
-#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,17 +16,16 @@
 #include <vector>
 
 #include <mlxrunner/result.h>
+#include <mlxrunner/token.h>
 
 #include "core/formats/metadata.h"
 #include "core/text/marked_text.h"
 
 namespace mlxr::text {
 
-using TokenId = std::int32_t;
-
 struct EncodeOptions {
   bool add_special = false;    // put BOS before and EOS after where the file asks for them
-  bool add_eos = true;         // false: add_special means BOS alone, because the text is to go on
+  bool add_eos = true;         // false: add_special adds BOS only, because the text will be continued
   bool parse_special = false;  // "<|im_end|>" in the text becomes the control token; user-defined tokens are always recognised
 };
 
@@ -41,8 +39,8 @@ class Tokenizer {
 
   // Never fails: bytes that are not UTF-8 are encoded as the reference implementation encodes them.
   virtual std::vector<TokenId> encode(std::string_view text, EncodeOptions options = {}) const = 0;
-  // The same, but with parse_special a control token counts only where the template wrote all of it. In everything else the spans change
-  // nothing: words and merges run across their borders. The text must be valid UTF-8.
+  // The same, but with parse_special a control token is recognised only if the template wrote all of it. Otherwise the origins of the bytes
+  // change nothing: words and merges run across their borders. The text must be valid UTF-8.
   virtual std::vector<TokenId> encode(const MarkedText& text, EncodeOptions options = {}) const = 0;
 
   // The bytes that a token stands for; may be part of a UTF-8 character. Control tokens: "" unless `special` is true, then their name.
@@ -54,7 +52,7 @@ class Tokenizer {
   virtual bool is_control(TokenId id) const = 0;
   // True for every token that ends an answer (EOS, <|im_end|>, <end_of_turn>, <|eot_id|>, ...).
   virtual bool ends_generation(TokenId id) const = 0;
-  // Sentences about what is odd in the file and was worked around; usually none.
+  // Sentences about faults of the file that were worked around; usually none.
   virtual const std::vector<std::string>& warnings() const = 0;
 };
 
@@ -65,7 +63,7 @@ class Detokenizer {
   explicit Detokenizer(const Tokenizer& tokenizer) : tokenizer_(&tokenizer) {}
 
   std::string feed(TokenId id);  // the text that became complete; may be empty
-  std::string finish();          // what was waiting, as U+FFFD
+  std::string finish();          // the bytes that were waiting, as U+FFFD
 
  private:
   const Tokenizer* tokenizer_;

@@ -27,7 +27,7 @@ std::uint32_t hash_of(std::string_view text, std::uint64_t key) {
   return static_cast<std::uint32_t>(hash >> 32);
 }
 
-// In vocabularies with HTML tags it is strikethrough, not an end: there it is not a control token.
+// In vocabularies with HTML tags this is strikethrough and not an end: there it is not a control token.
 constexpr std::string_view kStrikethrough = "</s>";
 
 // Names under which the families in use end an answer. The file's EOS, EOT and EOM ids count as well.
@@ -37,7 +37,7 @@ constexpr std::array<std::string_view, 22> kEndNames = {
     "_<EOT>",       "[EOT]",         "[EOS]",      "<end_of_utterance>", "<turn|>",   "<|tool_response>", "<｜end▁of▁sentence｜>",
     "[e~["};
 
-// Names under which they begin a turn or part its pieces. Files made from fine-tunes often mark these, and those above, as words.
+// Names of tokens that begin a turn or separate its pieces. Files made from fine-tunes often mark these, and those above, as words.
 constexpr std::array<std::string_view, 22> kTurnNames = {"<start_of_turn>",
                                                          "<|im_start|>",
                                                          "<|im_sep|>",
@@ -143,7 +143,7 @@ std::optional<TokenId> TokenTable::find(std::string_view text) const {
 }
 
 void TokenTable::find_all(std::span<const std::string_view> texts, std::span<TokenId> ids) const {
-  constexpr std::size_t kBlock = 64;  // more than a core's outstanding misses, few enough to stay in its first cache
+  constexpr std::size_t kBlock = 64;  // more slots than a core can fetch at once, and few enough to stay in its first-level cache
   const std::size_t mask = slots_.size() - 1;
   std::array<std::uint32_t, kBlock> hashes;
   for (std::size_t begin = 0; begin < texts.size(); begin += kBlock) {
@@ -165,7 +165,7 @@ std::optional<TokenId> Vocabulary::special_id(const formats::Metadata& metadata,
   const auto id = metadata.integer(key);
   if (!id) return std::nullopt;
   if (*id >= 0 && *id < size()) return static_cast<TokenId>(*id);
-  if (*id != -1 && *id != std::numeric_limits<std::uint32_t>::max())  // which say "none"
+  if (*id != -1 && *id != std::numeric_limits<std::uint32_t>::max())  // both mean "none"
     warn(std::string(key) + " is " + std::to_string(*id) + ", but the vocabulary has " + std::to_string(size()) +
          " tokens; the key is ignored.");
   return std::nullopt;

@@ -26,7 +26,7 @@ class TokenTable {
  public:
   explicit TokenTable(std::span<const std::string_view> texts);
   std::optional<TokenId> find(std::string_view text) const;
-  // ids[i] = the id of texts[i], or -1. Several times faster than as many find(): the memory that they need is fetched ahead.
+  // ids[i] = the id of texts[i], or -1. Several times faster than calling find() for each text, because it prefetches the slots.
   void find_all(std::span<const std::string_view> texts, std::span<TokenId> ids) const;
 
  private:
@@ -49,8 +49,8 @@ struct BosEos {
 // Immutable; borrows the metadata's strings.
 class Vocabulary {
  public:
-  // `defaults` hold where the file says nothing, or names a token that the vocabulary lacks. Tokens that begin or end a turn are control
-  // tokens whatever the file says. Errors: kCorrupt.
+  // `defaults` apply where the file says nothing, or names a token that the vocabulary lacks. Tokens that begin or end a turn become
+  // control tokens even if the file marks them as words. Errors: kCorrupt.
   static Result<Vocabulary> from_metadata(const formats::Metadata& metadata, const BosEos& defaults);
 
   std::span<const std::string_view> texts() const { return texts_; }
@@ -64,10 +64,10 @@ class Vocabulary {
   std::optional<TokenId> find(std::string_view text) const { return table_.find(text); }
   void find_all(std::span<const std::string_view> texts, std::span<TokenId> ids) const { table_.find_all(texts, ids); }
   const BosEos& bos_eos() const { return bos_eos_; }
-  // Sentences about what is odd in the file and was worked around.
+  // Sentences about faults of the file that were worked around.
   const std::vector<std::string>& warnings() const { return warnings_; }
   void warn(std::string sentence) { warnings_.push_back(std::move(sentence)); }
-  // A token id in the metadata; nothing when the key is absent or no token has that id, of which the latter is a warning.
+  // A token id in the metadata; nothing when the key is absent, or when no token has that id, which adds a warning.
   std::optional<TokenId> special_id(const formats::Metadata& metadata, std::string_view key);
   // The tokens to look for in a text: the user-defined ones, and the control tokens with them.
   const SpecialTokens& specials(bool with_control) const { return with_control ? all_specials_ : user_specials_; }

@@ -19,13 +19,13 @@ struct Utf8Step {
 
 inline constexpr std::string_view kReplacementCharacter = "\xEF\xBF\xBD";
 
-// What stands at the start of `text`, which must not be empty.
+// Examines the start of `text`, which must not be empty.
 Utf8Step utf8_step(std::string_view text);
 
 // The code point of the character that `text`, which is valid and not empty, begins with.
 char32_t utf8_code_point(std::string_view text);
 
-// Adds a code point; a surrogate or what is past U+10FFFF becomes U+FFFD.
+// Appends a code point; a surrogate, or a number above U+10FFFF, becomes U+FFFD.
 void append_utf8(std::string& out, char32_t code);
 
 // True when `text` is valid from end to end.

@@ -3,8 +3,8 @@
 
 namespace mlxr::kernels::MLXR_ISA {
 
-// 32 values as int8: x ≈ d * q, q in [-127, 127]. A block whose d would be below `least` is zero: its inverse would overflow. Of a block
-// with a NaN or an infinity d is NaN, so that every product with it is, too, and damaged weights do not become an answer.
+// 32 values as int8: x ≈ d * q, q in [-127, 127]. A block whose d would be below `least` becomes zero, because 1 / d would overflow. In a
+// block with a NaN or an infinity, d is NaN: so is every product with it, and damaged weights cannot pass for an answer.
 struct ByteBlock {
   float d;
   int sums[2];  // of each half of q

@@ -14,7 +14,7 @@ inline constexpr int64_t kMaxRows = 64;
 inline constexpr int64_t kSplitKeys = 512;
 inline constexpr int kValueRows = kLanes == 16 ? 8 : 4;  // rows whose sums stay in registers
 
-// What a unit made of its keys: y = acc / total once all pieces are merged.
+// The result of a unit for its keys. After all pieces are merged, y = acc / total.
 struct Partial {
   float* acc;    // (rows, d)
   float* top;    // (rows): the largest score, minus infinity where no key was visible
@@ -26,15 +26,17 @@ struct Partial {
 
 // The shape of a unit's problem.
 struct Unit {
-  const mlxr_attention_args* g;
-  const mlxr_sequence* s;
+  const mlxr_attention_args* args;
+  const mlxr_sequence* sequence;
   int64_t kv_head, group;
   int64_t first, rows;  // the first new token; group * tokens
   int64_t begin, end;   // keys; begin is a multiple of kLanes
 
-  int64_t position(int64_t r) const { return s->length - s->count + first + r / group; }
+  int64_t position(int64_t r) const { return sequence->length - sequence->count + first + r / group; }
   // Row r of q or y.
-  int64_t at(int64_t r) const { return ((s->first + first + r / group) * g->n_heads + kv_head * group + r % group) * g->kv.head_dim; }
+  int64_t at(int64_t r) const {
+    return ((sequence->first + first + r / group) * args->n_heads + kv_head * group + r % group) * args->kv.head_dim;
+  }
 };
 
 // acc (R, C vectors) += p (R, n) · values, whose row j is load_values(j, c).
@@ -90,13 +92,31 @@ inline void add_byte_values(const mlxr_kv& kv, const uint8_t* page, int64_t offs
   }
 }
 
-// Turns a row of scores of the keys [key, key + n) into weights, and corrects what was summed under a smaller maximum.
-inline void softmax_step(const Unit& u, int64_t r, int64_t key, int64_t n, float* scores, const Partial& out, int64_t d) {
-  const mlxr_attention_args& g = *u.g;
+// Replaces n scores, a multiple of kLanes, by exp(score - top) and returns the sum. A score of minus infinity becomes 0.
+inline float exp_row(float* scores, float top, int64_t n) {
+  F total{};
+  for (int64_t j = 0; j < n; j += kLanes) {
+    const F weights = vexp(load<F>(scores + j) - top);
+    store(scores + j, weights);
+    total += weights;
+  }
+  return sum(total);
+}
+
+inline float row_max(const float* scores, int64_t n) {
+  F top = set1(-INFINITY);
+  for (int64_t j = 0; j < n; j += kLanes) top = vmax(top, load<F>(scores + j));
+  return max_of(top);
+}
+
+// Turns a row of scores of the keys [key, key + n) into weights, and rescales the sums so far if the maximum has grown.
+inline void softmax_step(const Unit& unit, int64_t r, int64_t key, int64_t n, float* scores, const Partial& out, int64_t d) {
+  const mlxr_attention_args& args = *unit.args;
   const int64_t width = (n + kLanes - 1) / kLanes * kLanes;
-  if (g.softcap > 0)
-    for (int64_t j = 0; j < width; j += kLanes) store(scores + j, g.softcap * vtanh(load<F>(scores + j) / g.softcap));
-  const int64_t high = u.position(r) - key + 1, low = g.window > 0 ? u.position(r) - g.window + 1 - key : 0;  // visible: [low, high)
+  if (args.softcap > 0)
+    for (int64_t j = 0; j < width; j += kLanes) store(scores + j, args.softcap * vtanh(load<F>(scores + j) / args.softcap));
+  const int64_t high = unit.position(r) - key + 1,
+                low = args.window > 0 ? unit.position(r) - args.window + 1 - key : 0;  // visible: [low, high)
   for (int64_t j = 0; j < imin(low, width); ++j) scores[j] = -INFINITY;
   for (int64_t j = imax(0, imin(high, n)); j < width; ++j) scores[j] = -INFINITY;
   const float top = smax(out.top[r], row_max(scores, width));
@@ -105,7 +125,7 @@ inline void softmax_step(const Unit& u, int64_t r, int64_t key, int64_t n, float
     return;
   }
   const float correction = out.top[r] == -INFINITY ? 0.0f : __builtin_expf(out.top[r] - top);
-  out.total[r] = out.total[r] * correction + exp_row(scores, top, width, scores);
+  out.total[r] = out.total[r] * correction + exp_row(scores, top, width);
   out.top[r] = top;
   if (correction != 1.0f)
     for (int64_t i = 0; i < d; i += kLanes) store(out.acc + r * d + i, load<F>(out.acc + r * d + i) * correction);
@@ -131,52 +151,52 @@ struct AttentionScratch {
   }
 };
 
-inline void attend(const Unit& u, const AttentionScratch& w, const Partial& out) {
-  const mlxr_kv& kv = u.g->kv;
-  const int64_t dim = kv.head_dim, d = padded(dim), rows = u.rows;
+inline void attend(const Unit& unit, const AttentionScratch& scratch, const Partial& out) {
+  const mlxr_kv& kv = unit.args->kv;
+  const int64_t dim = kv.head_dim, d = padded(dim), rows = unit.rows;
   const bool bytes = static_cast<Type>(kv.type) == Type::kQ8_0;
-  Activations a(w.bytes, rows, dim, {.bytes = bytes});
+  Activations acts(scratch.bytes, rows, dim, {.bytes = bytes});
   const int64_t panel_bytes_each = panel_size(kv.type, dim);
   for (int64_t r = 0; r < rows; ++r) {
-    for (int64_t i = 0; i < dim; ++i) w.q[r * dim + i] = u.g->q[u.at(r) + i] * u.g->scale;
-    if (bytes) a.quantize(w.q, r);
+    for (int64_t i = 0; i < dim; ++i) scratch.q[r * dim + i] = unit.args->q[unit.at(r) + i] * unit.args->scale;
+    if (bytes) acts.quantize(scratch.q, r);
     out.top[r] = -INFINITY;
     out.total[r] = 0;
   }
   std::memset(out.acc, 0, size_t(rows * d) * 4);
 
-  for (int64_t key = u.begin; key < u.end; key += kKeys) {
-    const int64_t n = imin(kKeys, u.end - key);
+  for (int64_t key = unit.begin; key < unit.end; key += kKeys) {
+    const int64_t n = imin(kKeys, unit.end - key);
     for (int64_t j = 0; j < n; j += kLanes) {
       const int64_t token = key + j;
-      const uint8_t* keys =
-          page_at(kv.k, kv, u.s->pages[token / kv.block_tokens], u.kv_head) + token % kv.block_tokens / kLanes * panel_bytes_each;
+      const uint8_t* keys = page_at(kv.k, kv, unit.sequence->pages[token / kv.block_tokens], unit.kv_head) +
+                            token % kv.block_tokens / kLanes * panel_bytes_each;
       for (int64_t r = 0; r < rows; r += kTileTokens) {
         const int count = int(imin(kTileTokens, rows - r));
         F tile_scores[kTileTokens];
-        panel_product(kv.type, keys, w.q, dim, a, r, count, tile_scores);
-        for (int i = 0; i < count; ++i) store(w.scores + (r + i) * kKeys + j, tile_scores[i]);
+        panel_product(kv.type, keys, scratch.q, dim, acts, r, count, tile_scores);
+        for (int i = 0; i < count; ++i) store(scratch.scores + (r + i) * kKeys + j, tile_scores[i]);
       }
     }
-    for (int64_t r = 0; r < rows; ++r) softmax_step(u, r, key, n, w.scores + r * kKeys, out, d);
+    for (int64_t r = 0; r < rows; ++r) softmax_step(unit, r, key, n, scratch.scores + r * kKeys, out, d);
     for (int64_t j = 0; j < n;) {
       const int64_t token = key + j, offset = token % kv.block_tokens, count = imin(n - j, kv.block_tokens - offset);
-      const uint8_t* page = page_at(kv.v, kv, u.s->pages[token / kv.block_tokens], u.kv_head);
-      (bytes ? add_byte_values : add_half_values)(kv, page, offset, w.scores + j, count, rows, w.scaled, out.acc);
+      const uint8_t* page = page_at(kv.v, kv, unit.sequence->pages[token / kv.block_tokens], unit.kv_head);
+      (bytes ? add_byte_values : add_half_values)(kv, page, offset, scratch.scores + j, count, rows, scratch.scaled, out.acc);
       j += count;
     }
   }
 }
 
 // Merges the n pieces of the rows of a unit, `size` floats apart, into y.
-inline void merge(const Unit& u, float* pieces, int64_t n, size_t size) {
-  const int64_t dim = u.g->kv.head_dim, d = padded(dim);
-  for (int64_t r = 0; r < u.rows; ++r) {
+inline void merge(const Unit& unit, float* pieces, int64_t n, size_t size) {
+  const int64_t dim = unit.args->kv.head_dim, d = padded(dim);
+  for (int64_t r = 0; r < unit.rows; ++r) {
     float top = -INFINITY, total = 0;
-    for (int64_t i = 0; i < n; ++i) top = smax(top, Partial(pieces + size_t(i) * size, d, u.rows).top[r]);
-    float* y = u.g->y + u.at(r);
+    for (int64_t i = 0; i < n; ++i) top = smax(top, Partial(pieces + size_t(i) * size, d, unit.rows).top[r]);
+    float* y = unit.args->y + unit.at(r);
     for (int64_t i = 0; i < n; ++i) {
-      const Partial piece(pieces + size_t(i) * size, d, u.rows);
+      const Partial piece(pieces + size_t(i) * size, d, unit.rows);
       const float weight = __builtin_expf(piece.top[r] - top);
       total += piece.total[r] * weight;
       for (int64_t c = 0; c < dim; ++c) y[c] = (i == 0 ? 0.0f : y[c]) + piece.acc[r * d + c] * weight;
@@ -187,73 +207,70 @@ inline void merge(const Unit& u, float* pieces, int64_t n, size_t size) {
 
 // How the units of a sequence are numbered: pieces of heads of tiles.
 struct Tiling {
-  const mlxr_attention_args* g;
+  const mlxr_attention_args* args;
   int64_t group, tokens;  // of a tile
 
-  explicit Tiling(const mlxr_attention_args& args) : g(&args), group(args.n_heads / args.kv.n_kv_heads), tokens(imax(1, kMaxRows / group)) {
-    if (tokens > 8) tokens -= tokens % 8;  // whole tiles of the products, for any group
+  explicit Tiling(const mlxr_attention_args& a) : args(&a), group(a.n_heads / a.kv.n_kv_heads), tokens(imax(1, kMaxRows / group)) {
+    if (tokens > 8) tokens -= tokens % 8;  // a multiple of kTileTokens, so that products have whole tiles for any group
   }
 
   int64_t rows() const { return group * tokens; }
-  int64_t tiles(const mlxr_sequence& s) const { return (s.count + tokens - 1) / tokens; }
-  int64_t begin(int64_t position) const { return g->window > 0 ? imax(0, position - g->window + 1) / kLanes * kLanes : 0; }
-  int64_t pieces(const mlxr_sequence& s) const {
-    return tiles(s) > 1 ? 1 : (s.length - begin(s.length - s.count) + kSplitKeys - 1) / kSplitKeys;
+  int64_t tiles(const mlxr_sequence& sequence) const { return (sequence.count + tokens - 1) / tokens; }
+  int64_t begin(int64_t position) const { return args->window > 0 ? imax(0, position - args->window + 1) / kLanes * kLanes : 0; }
+  int64_t pieces(const mlxr_sequence& sequence) const {
+    return tiles(sequence) > 1 ? 1 : (sequence.length - begin(sequence.length - sequence.count) + kSplitKeys - 1) / kSplitKeys;
   }
-  int64_t units(const mlxr_sequence& s) const { return tiles(s) * g->kv.n_kv_heads * pieces(s); }
+  int64_t units(const mlxr_sequence& sequence) const { return tiles(sequence) * args->kv.n_kv_heads * pieces(sequence); }
 
-  Unit unit(const mlxr_sequence& s, int64_t index) const {
-    const int64_t n_pieces = pieces(s), piece = index % n_pieces, head = index / n_pieces % g->kv.n_kv_heads;
-    const int64_t first = (tiles(s) - 1 - index / n_pieces / g->kv.n_kv_heads) * tokens;  // the longest first
-    const int64_t count = imin(tokens, s.count - first), position = s.length - s.count + first;
+  Unit unit(const mlxr_sequence& sequence, int64_t index) const {
+    const int64_t n_pieces = pieces(sequence), piece = index % n_pieces, head = index / n_pieces % args->kv.n_kv_heads;
+    const int64_t first = (tiles(sequence) - 1 - index / n_pieces / args->kv.n_kv_heads) * tokens;  // the longest first
+    const int64_t count = imin(tokens, sequence.count - first), position = sequence.length - sequence.count + first;
     const int64_t low = begin(position) + piece * kSplitKeys, high = position + count;
-    return {g, &s, head, group, first, group * count, low, n_pieces == 1 ? high : imin(high, low + kSplitKeys)};
+    return {args, &sequence, head, group, first, group * count, low, n_pieces == 1 ? high : imin(high, low + kSplitKeys)};
   }
 };
 
-inline void attention(mlxr_pool* pool, const mlxr_attention_args* args) {
-  struct Job {
-    Tiling tiling;
-    mlxr_pool* pool;
-    float* pieces;  // of every unit whose sequence is split
-    size_t piece_floats;
-  } job{Tiling(*args), pool, nullptr, 0};
-  const int64_t dim = args->kv.head_dim;
-  int64_t units = 0, work = 0, pieces = 0;
+inline int32_t attention(mlxr_pool* pool, const mlxr_attention_args* args) {
+  const Tiling tiling(*args);
+  const int64_t dim = args->kv.head_dim, width = padded(dim);
+  int64_t units = 0, work = 0, split_units = 0;
   for (int32_t i = 0; i < args->n_sequences; ++i) {
-    const mlxr_sequence& s = args->sequences[i];
-    units += job.tiling.units(s);
-    if (job.tiling.pieces(s) > 1) pieces += job.tiling.units(s);
-    work += s.count * s.length * args->n_heads * dim;
+    const mlxr_sequence& sequence = args->sequences[i];
+    units += tiling.units(sequence);
+    if (tiling.pieces(sequence) > 1) split_units += tiling.units(sequence);
+    work += sequence.count * sequence.length * args->n_heads * dim;
   }
-  job.piece_floats = Partial::floats(padded(dim), job.tiling.rows());
-  if (pieces > 0) job.pieces = static_cast<float*>(pool_shared(pool, 0, size_t(pieces) * job.piece_floats * 4));
-  const auto task = [](void* p, int64_t index, int thread) {
-    const Job& j = *static_cast<const Job*>(p);
-    const mlxr_sequence* s = j.tiling.g->sequences;
-    float* piece = j.pieces;
-    for (; index >= j.tiling.units(*s); index -= j.tiling.units(*s), ++s)
-      if (j.tiling.pieces(*s) > 1) piece += size_t(j.tiling.units(*s)) * j.piece_floats;
-    const Unit unit = j.tiling.unit(*s, index);
-    const int64_t head_dim = j.tiling.g->kv.head_dim, rows = unit.rows;
-    const AttentionScratch scratch(pool_scratch(j.pool, thread, AttentionScratch::size(head_dim, j.tiling.rows())), head_dim, rows);
-    if (j.tiling.pieces(*s) > 1) return attend(unit, scratch, Partial(piece + size_t(index) * j.piece_floats, padded(head_dim), rows));
-    attend(unit, scratch, Partial(scratch.partial, padded(head_dim), rows));
+  const size_t piece_floats = Partial::floats(width, tiling.rows());
+  if (!pool_reserve(pool, AttentionScratch::size(dim, tiling.rows()), size_t(split_units) * piece_floats * 4)) return 0;
+  float* const pieces = static_cast<float*>(pool_shared(pool));  // of every unit whose sequence is split
+
+  const auto run_unit = [&](int64_t index, int thread) {
+    const mlxr_sequence* sequence = args->sequences;
+    float* piece = pieces;
+    for (; index >= tiling.units(*sequence); index -= tiling.units(*sequence), ++sequence)
+      if (tiling.pieces(*sequence) > 1) piece += size_t(tiling.units(*sequence)) * piece_floats;
+    const Unit unit = tiling.unit(*sequence, index);
+    const AttentionScratch scratch(pool_scratch(pool, thread), dim, unit.rows);
+    if (tiling.pieces(*sequence) > 1) return attend(unit, scratch, Partial(piece + size_t(index) * piece_floats, width, unit.rows));
+    attend(unit, scratch, Partial(scratch.partial, width, unit.rows));
     merge(unit, scratch.partial, 1, 0);
   };
   if (work <= kInlineWork) {
-    for (int64_t i = 0; i < units; ++i) task(&job, i, 0);
+    for (int64_t i = 0; i < units; ++i) run_unit(i, 0);
   } else {
-    pool_run(pool, units, task, &job);
+    for_chunks(pool, units, run_unit);
   }
-  float* piece = job.pieces;
+
+  float* piece = pieces;
   for (int32_t i = 0; i < args->n_sequences; ++i) {
-    const mlxr_sequence& s = args->sequences[i];
-    const int64_t n = job.tiling.pieces(s);
+    const mlxr_sequence& sequence = args->sequences[i];
+    const int64_t n = tiling.pieces(sequence);
     if (n == 1) continue;
-    for (int64_t index = 0; index < job.tiling.units(s); index += n, piece += size_t(n) * job.piece_floats)
-      merge(job.tiling.unit(s, index), piece, n, job.piece_floats);
+    for (int64_t index = 0; index < tiling.units(sequence); index += n, piece += size_t(n) * piece_floats)
+      merge(tiling.unit(sequence, index), piece, n, piece_floats);
   }
+  return 1;
 }
 
 }  // namespace mlxr::kernels::MLXR_ISA

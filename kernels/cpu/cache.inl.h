@@ -4,8 +4,8 @@
 //   values   F16    (block_tokens, d) float16; d is head_dim rounded up to kLanes, zero there
 //            Q8_0   scale:f16 (head_dim / 32, block_tokens), then q:i8 (block_tokens, head_dim); value = scale * q, a scale per 32 of them
 //
-// The pages of one head follow each other, so that a sequence whose blocks do is read as one stream: 1.8 times as fast as with the heads of
-// a block side by side.
+// The pages of one head are stored one after the other. A sequence with consecutive blocks is then read as one stream, which is 1.8 times
+// as fast as storing the heads of a block side by side.
 #pragma once
 
 namespace mlxr::kernels::MLXR_ISA {
@@ -32,7 +32,7 @@ inline void store_halves(const mlxr_kv& kv, const float* k, const float* v, int6
   for (int64_t i = 0; i < d; ++i) value[i] = i < dim ? to_half(v[i]) : uint16_t(0);
 }
 
-// A block of 32 whose scale a float16 cannot hold is zero.
+// A block of 32 values whose scale is too small for float16 becomes zero.
 inline uint16_t quantize_half_scale(const float* x, int8_t* q) { return to_half(quantize_block(x, 0x1p-24f, q).d); }
 
 inline void store_bytes(const mlxr_kv& kv, const float* k, const float* v, int64_t offset, uint8_t* keys, uint8_t* values) {
@@ -48,15 +48,14 @@ inline void store_bytes(const mlxr_kv& kv, const float* k, const float* v, int64
 }
 
 inline void kv_store(mlxr_pool* pool, const mlxr_kv_store_args* args) {
-  const mlxr_kv_store_args& g = *args;
-  const mlxr_kv& kv = g.kv;
+  const mlxr_kv& kv = args->kv;
   const auto store_token = static_cast<Type>(kv.type) == Type::kQ8_0 ? store_bytes : store_halves;
-  for_rows(pool, g.n_tokens, g.n_tokens * kv.n_kv_heads * kv.head_dim * 2, [&](int64_t token) {
-    const int64_t slot = g.slots[token];
+  for_rows(pool, args->n_tokens, args->n_tokens * kv.n_kv_heads * kv.head_dim * 2, [&](int64_t token) {
+    const int64_t slot = args->slots[token];
     if (slot < 0) return;
     for (int64_t h = 0; h < kv.n_kv_heads; ++h) {
       const int64_t from = (token * kv.n_kv_heads + h) * kv.head_dim, block = slot / kv.block_tokens;
-      store_token(kv, g.k + from, g.v + from, slot % kv.block_tokens, page_at(kv.k, kv, block, h), page_at(kv.v, kv, block, h));
+      store_token(kv, args->k + from, args->v + from, slot % kv.block_tokens, page_at(kv.k, kv, block, h), page_at(kv.v, kv, block, h));
     }
   });
 }

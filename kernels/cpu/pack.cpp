@@ -45,7 +45,6 @@ mlxr_kernel_pack table(const char* variant, const char* layout_name) {
           o.page_bytes,
           o.kv_store,
           o.attention,
-          o.softmax,
           o.get_rows,
           check<kOperations>};
 }

@@ -1,5 +1,5 @@
-// Weights as the products stream them: panels of kLanes rows, interleaved so that a vector holds one row per lane, no sum crosses lanes,
-// and four values of x are broadcast to all rows. Made once from the file's rows; of the same size as the file's (Q4_K and Q5_K: 3 % more).
+// Weights in the layout that the products read: panels of kLanes rows, interleaved so that a vector holds one row per lane, no sum crosses
+// lanes, and four values of x are broadcast to all rows. Made once from the file's rows, and of the same size (Q4_K and Q5_K: 3 % more).
 //
 // A vector V is kLanes words of 4 bytes, a word for each row. A panel of a block format is one stream, so that the processor fetches ahead:
 // for every 32 values (256, in the formats that have such blocks) their scales, a row per lane,
@@ -103,7 +103,7 @@ struct Panel {
       uint32_t words[8], out[8] = {};
       std::memcpy(words, u, 32);
       if constexpr (kVectors == 8) {
-        for (int j = 0; j < 8; ++j) out[j] = words[j] ^ uint32_t(kQ8Zero) * 0x01010101u;  // + 128 of a signed byte is a flip of its sign
+        for (int j = 0; j < 8; ++j) out[j] = words[j] ^ uint32_t(kQ8Zero) * 0x01010101u;  // adding 128 to a signed byte flips its sign bit
       } else {
         for (int j = 0; j < 4; ++j) out[j] = (words[j] & 0x0f0f0f0f) | (words[4 + j] & 0x0f0f0f0f) << 4;
         if constexpr (kHighBits == 1)
@@ -166,7 +166,8 @@ static_assert(MLXR_PANEL_ROWS % kLanes == 0);
 inline int64_t panel_count(int64_t n) { return (n + kLanes - 1) / kLanes; }
 inline int64_t panel_bytes(uint32_t type, int64_t n, int64_t k) { return panel_count(n) * panel_size(type, k); }
 
-// Rows of floats as a panel: a Value of each lane in turn. A line of the cache at a time, so that what is written stays near.
+// Rows of floats as a panel: one Value of each lane in turn. Works on one cache line of each row at a time, so that the output stays
+// cached.
 template <class Value>
 inline void put_floats(const uint8_t* rows, int64_t row_bytes, int lanes, uint8_t* panel) {
   constexpr int64_t kColumns = 64 / sizeof(Value);
@@ -177,7 +178,7 @@ inline void put_floats(const uint8_t* rows, int64_t row_bytes, int lanes, uint8_
         std::memcpy(panel + (c * kLanes + lane) * sizeof(Value), rows + lane * row_bytes + c * sizeof(Value), sizeof(Value));
     }
   }
-  for (int lane = 0; lane < lanes; ++lane)  // half a pair
+  for (int lane = 0; lane < lanes; ++lane)  // the first half of a pair, if the number of columns is odd
     std::memcpy(panel + (columns * kLanes + lane) * sizeof(Value), rows + lane * row_bytes + columns * sizeof(Value),
                 size_t(row_bytes) % sizeof(Value));
 }
@@ -200,16 +201,9 @@ inline void make_panel(const mlxr_rows& rows, int64_t index, uint8_t* panel) {
 }
 
 inline void make_panels(mlxr_pool* pool, const mlxr_rows* rows, void* panels) {
-  struct Job {
-    const mlxr_rows* rows;
-    uint8_t* panels;
-    int64_t size;
-  } job{rows, static_cast<uint8_t*>(panels), panel_size(rows->type, rows->k)};
-  const auto task = [](void* p, int64_t index, int) {
-    const Job& j = *static_cast<const Job*>(p);
-    make_panel(*j.rows, index, j.panels + index * j.size);
-  };
-  pool_run(pool, panel_count(rows->n), task, &job);
+  const int64_t size = panel_size(rows->type, rows->k);
+  for_chunks(pool, panel_count(rows->n),
+             [&](int64_t index, int) { make_panel(*rows, index, static_cast<uint8_t*>(panels) + index * size); });
 }
 
 }  // namespace mlxr::kernels::MLXR_ISA

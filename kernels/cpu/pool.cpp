@@ -2,7 +2,6 @@
 
 #include <atomic>
 #include <chrono>
-#include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <new>
@@ -22,16 +21,14 @@ struct Scratch {
   Scratch(Scratch&& other) noexcept : data(other.data), size(other.size) { other.data = nullptr; }
   ~Scratch() { std::free(data); }
 
-  void* get(size_t bytes) {
-    if (bytes <= size) return data;
+  // Grows to at least this size and loses its contents. Returns false when memory is exhausted.
+  bool reserve(size_t bytes) {
+    if (bytes <= size) return true;
     std::free(data);
     size = (bytes + 4095) / 4096 * 4096;
     data = std::aligned_alloc(64, size);
-    if (data == nullptr) {
-      std::fprintf(stderr, "mlxr kernels: out of memory: %zu bytes of scratch are not available.\n", size);
-      std::abort();
-    }
-    return data;
+    if (data == nullptr) size = 0;
+    return data != nullptr;
   }
 };
 
@@ -43,7 +40,7 @@ inline void relax() {
 #endif
 }
 
-// Waits until done() for at most kSpin. False: it did not happen.
+// Waits until done() returns true, at most kSpin. Returns false when the time is up.
 template <class Done>
 bool spin(Done done) {
   for (int i = 0; i < 64; ++i) {
@@ -80,7 +77,7 @@ struct mlxr_pool {
 
   std::vector<std::thread> workers;
   std::vector<mlxr::kernels::Scratch> scratch;
-  mlxr::kernels::Scratch shared[mlxr::kernels::kSharedSlots];
+  mlxr::kernels::Scratch shared;
 
   // Claims and runs chunks until none is left.
   void help(int thread) {
@@ -163,7 +160,13 @@ void pool_run(mlxr_pool* pool, int64_t n_chunks, Task task, void* context) {
   pool->caller_sleeps.store(0);
 }
 
-void* pool_scratch(mlxr_pool* pool, int thread, size_t bytes) { return pool->scratch[size_t(thread)].get(bytes); }
-void* pool_shared(mlxr_pool* pool, int slot, size_t bytes) { return pool->shared[slot].get(bytes); }
+bool pool_reserve(mlxr_pool* pool, size_t bytes_per_thread, size_t shared_bytes) {
+  for (Scratch& scratch : pool->scratch)
+    if (!scratch.reserve(bytes_per_thread)) return false;
+  return pool->shared.reserve(shared_bytes);
+}
+
+void* pool_scratch(const mlxr_pool* pool, int thread) { return pool->scratch[size_t(thread)].data; }
+void* pool_shared(const mlxr_pool* pool) { return pool->shared.data; }
 
 }  // namespace mlxr::kernels

@@ -17,7 +17,7 @@ inline void fetch_ahead(const uint8_t* p, int64_t bytes) {
     for (int64_t line = 0; line < bytes; line += 64) __builtin_prefetch(p + kAhead + line);
 }
 
-// d[g][i] += the sums over one part of a block, 32 values: those of each group of the panel's quants with x[i * stride …], of T tokens.
+// d[g][i] += for each group g of the panel's quants, the dot product of one part of a block (32 values) with token i of T, x[i * stride …].
 template <int T, class P>
 __attribute__((always_inline)) inline void part_dots(const uint8_t* panel, int part, const int8_t* x, int64_t stride, I (*d)[T]) {
   constexpr int kGroups = P::kGroups;
@@ -45,23 +45,23 @@ __attribute__((always_inline)) inline void part_dots(const uint8_t* panel, int p
 // out[i] = the panel's rows · token t + i, for T tokens.
 //   per 32 values: d = Σ u q in int32 (exact: see simd.inl.h), then  out += d · (scale · dx) + offset · (dx Σ q)
 template <int T, class P>
-inline void block_product(P, const uint8_t* panel, const Activations& a, int64_t t, F* out) {
+inline void block_product(P, const uint8_t* panel, const Activations& acts, int64_t t, F* out) {
   constexpr int kGroups = P::kGroups;
-  const int64_t n_blocks = a.n_blocks, group = a.group, k = a.k;
-  const int8_t* q = a.q + t * k;
-  const float* dx = a.scale + a.at(t);
-  const float* sums = kGroups == 2 ? a.half_sums + a.half_at(t) : a.sums + a.at(t);
+  const int64_t n_blocks = acts.n_blocks, group = acts.group, k = acts.k;
+  const int8_t* q = acts.q + t * k;
+  const float* dx = acts.scale + acts.at(t);
+  const float* sums = kGroups == 2 ? acts.half_sums + acts.half_at(t) : acts.sums + acts.at(t);
   F total[T] = {};
   for (int64_t b = 0; b < n_blocks;) {
     fetch_ahead<T>(panel, P::kBlockBytes);
     for (int part = 0; part < P::kParts; ++part, ++b) {
       I d[kGroups][T] = {};
       part_dots<T, P>(panel, part, q + 32 * b, k, d);
-      const auto s = P::scales(panel, part);
+      const auto scales = P::scales(panel, part);
       for (int g = 0; g < kGroups; ++g) {
         for (int i = 0; i < T; ++i) {
-          total[i] += __builtin_convertvector(d[g][i], F) * (s.scale[g] * dx[b * group + i]);
-          if constexpr (P::kCentre != 0 || P::kHasMin) total[i] += s.offset[g] * sums[(b * kGroups + g) * group + i];
+          total[i] += __builtin_convertvector(d[g][i], F) * (scales.scale[g] * dx[b * group + i]);
+          if constexpr (P::kCentre != 0 || P::kHasMin) total[i] += scales.offset[g] * sums[(b * kGroups + g) * group + i];
         }
       }
     }
@@ -70,8 +70,9 @@ inline void block_product(P, const uint8_t* panel, const Activations& a, int64_t
   for (int i = 0; i < T; ++i) out[i] = total[i];
 }
 
-// The same for weights that are no blocks, `bytes` of them for each column c: out[i] is the sum of add(…, weights(where they are),
-// x[i * count + c]) over c. Few tokens take several sums each, as an addition waits for the one before it; kAlone of them for one token.
+// The same for weights that are not in blocks and take `bytes` for each column c: out[i] is the sum over c of add(…, weights(address),
+// x[i * count + c]). Few tokens use several partial sums each, because each addition waits for the previous one; a single token uses
+// kAlone.
 template <int T, int kAlone, class Weights, class X, class Add>
 inline void running_product(const uint8_t* panel, int64_t bytes, Weights weights, Add add, int64_t count, const X* x, F* out) {
   constexpr int kSums = T == 1 ? kAlone : T <= 4 ? 2 : 1;
@@ -121,44 +122,45 @@ inline void float_pair(LoadWeights load_weights, int64_t k, const float* x, F* o
     for (int i = 0; i < kPairTokens; ++i) out[p * kTileTokens + i] = total[p][i];
 }
 
-inline void panel_pair(uint32_t type, const uint8_t* panel, int64_t size, const float* x, int64_t k, const Activations& a, int64_t t,
+inline void panel_pair(uint32_t type, const uint8_t* panel, int64_t size, const float* x, int64_t k, const Activations& acts, int64_t t,
                        F* out) {
   const auto halves = [&](int p, int64_t c) { return reinterpret_cast<const uint16_t*>(panel + p * size) + c * kLanes; };
   switch (static_cast<Type>(type)) {
     case Type::kF16: return float_pair([&](int p, int64_t c) { return load_half(halves(p, c)); }, k, x + t * k, out);
-    case Type::kBF16: return float_pair([&](int p, int64_t c) { return load_bfloat(halves(p, c)); }, k, a.rounded + t * k, out);
+    case Type::kBF16: return float_pair([&](int p, int64_t c) { return load_bfloat(halves(p, c)); }, k, acts.rounded + t * k, out);
     default: return float_pair([&](int p, int64_t c) { return load<F>(panel + p * size + c * kVector); }, k, x + t * k, out);
   }
 }
 
 template <int T>
-inline void tile(uint32_t type, const uint8_t* panel, const float* x, int64_t k, const Activations& a, int64_t t, F* out) {
+inline void tile(uint32_t type, const uint8_t* panel, const float* x, int64_t k, const Activations& acts, int64_t t, F* out) {
   const float* row = x + t * k;
   switch (static_cast<Type>(type)) {
     case Type::kF32: return float_product<T>(panel, 4, [](const void* p) { return load<F>(p); }, k, row, out);
     case Type::kF16: return float_product<T>(panel, 2, [](const void* p) { return load_half(p); }, k, row, out);
     case Type::kBF16:
-      if constexpr (kBf16Pairs) return pair_product<T>(panel, (k + 1) / 2, a.pairs + t * ((k + 1) / 2), out);
-      return float_product<T>(panel, 2, [](const void* p) { return load_bfloat(p); }, k, a.rounded + t * k, out);
-    default: with_panel(type, [&](auto format) { block_product<T>(format, panel, a, t, out); });
+      if constexpr (kBf16Pairs) return pair_product<T>(panel, (k + 1) / 2, acts.pairs + t * ((k + 1) / 2), out);
+      return float_product<T>(panel, 2, [](const void* p) { return load_bfloat(p); }, k, acts.rounded + t * k, out);
+    default: with_panel(type, [&](auto format) { block_product<T>(format, panel, acts, t, out); });
   }
 }
 
 // The products of one panel with n tokens, at most kTileTokens.
-inline void panel_product(uint32_t type, const uint8_t* panel, const float* x, int64_t k, const Activations& a, int64_t t, int n, F* out) {
+inline void panel_product(uint32_t type, const uint8_t* panel, const float* x, int64_t k, const Activations& acts, int64_t t, int n,
+                          F* out) {
   switch (n) {
-    case 1: return tile<1>(type, panel, x, k, a, t, out);
-    case 2: return tile<2>(type, panel, x, k, a, t, out);
-    case 3: return tile<3>(type, panel, x, k, a, t, out);
-    case 4: return tile<4>(type, panel, x, k, a, t, out);
-    case 5: return tile<5>(type, panel, x, k, a, t, out);
-    case 6: return tile<6>(type, panel, x, k, a, t, out);
-    case 7: return tile<7>(type, panel, x, k, a, t, out);
-    default: return tile<8>(type, panel, x, k, a, t, out);
+    case 1: return tile<1>(type, panel, x, k, acts, t, out);
+    case 2: return tile<2>(type, panel, x, k, acts, t, out);
+    case 3: return tile<3>(type, panel, x, k, acts, t, out);
+    case 4: return tile<4>(type, panel, x, k, acts, t, out);
+    case 5: return tile<5>(type, panel, x, k, acts, t, out);
+    case 6: return tile<6>(type, panel, x, k, acts, t, out);
+    case 7: return tile<7>(type, panel, x, k, acts, t, out);
+    default: return tile<8>(type, panel, x, k, acts, t, out);
   }
 }
 
-// A matrix as its panels; made once for an operation, as the size costs a division.
+// A matrix as its panels. Made once for an operation, because computing the size takes a division.
 struct Panels {
   uint32_t type = 0;
   int64_t n = 0, k = 0, size = 0;
@@ -170,7 +172,7 @@ struct Panels {
   const uint8_t* at(int64_t index) const { return first + index * size; }
 };
 
-// How much of a matrix's product is made at once: panels, and tokens.
+// How many panels and tokens are multiplied at once.
 struct Step {
   int panels = 1, tokens = kTileTokens;
   Step(uint32_t type, int64_t panels_left, int64_t n_tokens) {
@@ -180,11 +182,11 @@ struct Step {
 
 // out[p * kTileTokens + i], i < n: the products of panel index + p with tokens t + i of x, which `a` has in the form that the type takes
 // where that is not float32. n is at most step.tokens.
-inline void panel_products(const Panels& w, int64_t index, const Step& step, const float* x, const Activations& a, int64_t t, int n,
+inline void panel_products(const Panels& w, int64_t index, const Step& step, const float* x, const Activations& acts, int64_t t, int n,
                            F* out) {
   if constexpr (kTakesPairs)
-    if (step.panels == 2 && n == kPairTokens) return panel_pair(w.type, w.at(index), w.size, x, w.k, a, t, out);
-  for (int p = 0; p < step.panels; ++p) panel_product(w.type, w.at(index + p), x, w.k, a, t, n, out + p * kTileTokens);
+    if (step.panels == 2 && n == kPairTokens) return panel_pair(w.type, w.at(index), w.size, x, w.k, acts, t, out);
+  for (int p = 0; p < step.panels; ++p) panel_product(w.type, w.at(index + p), x, w.k, acts, t, n, out + p * kTileTokens);
 }
 
 }  // namespace mlxr::kernels::MLXR_ISA

@@ -23,8 +23,8 @@ struct Random {
   }
 };
 
-// Random rows whose float16 fields hold small finite numbers: every second byte is a float16's high byte in no known place, so all bytes
-// are kept below 0x3c, which is less than 1.0 wherever it lands.
+// Random rows whose float16 fields hold small finite numbers. Any byte may be the high byte of a float16, so all bytes are below 0x3c,
+// which makes every such number less than 1.0.
 std::vector<uint8_t> packed_rows(Random& random, uint32_t type, int64_t n, int64_t k) {
   std::vector<uint8_t> bytes(size_t(n * row_bytes(type, k)));
   for (uint8_t& b : bytes) b = uint8_t((random.next() >> 24) % 0x3c);
@@ -122,11 +122,6 @@ const char* check(const Operations& tested, mlxr_pool* pool) {
         o.rope(pool, &args);
       }))
     return "rope";
-  if (!agree(tested, 3 * 67, [&](const Operations& o, float* y) {
-        const mlxr_softmax_args args{x.data(), 3, 67, y};
-        o.softmax(pool, &args);
-      }))
-    return "softmax";
 
   // Each variant reads the cache that it filled.
   const int64_t tokens = 21, head_dim = 32;

@@ -1,6 +1,6 @@
 // Vectors of the instruction set that this translation unit is compiled for. The includer defines MLXR_ISA (a namespace, so that two
 // variants never share a symbol) and MLXR_LANES (float32 values per vector). Arithmetic uses the compiler's vector types, which GCC and
-// Clang share; only what they cannot say (byte dot products, float16) is written per instruction set.
+// Clang share; only operations that they lack (byte dot products, float16) are written per instruction set.
 //
 // No standard-library templates here: the linker would merge an AVX-512 copy of std::max with everyone else's.
 #pragma once
@@ -155,7 +155,7 @@ inline F round_bfloat(F x) {
   return x == x ? rounded : x;
 }
 
-// kLanes bytes as floats; Byte is int8_t or uint8_t. (Of __builtin_convertvector, GCC 12 makes one move per byte.)
+// kLanes bytes as floats; Byte is int8_t or uint8_t. (GCC 12 compiles __builtin_convertvector to one move per byte.)
 template <class Byte>
 inline F load_bytes(const void* p) {
 #if MLXR_LANES == 16
@@ -250,7 +250,7 @@ template <int T, int kSteps>
 inline void matrix_dots(const PanelBytes*, const int8_t*, int64_t, I*) {}
 #endif
 
-// Sums of byte pairs in int16, where that saves instructions: up to a few of them may be added before they are widened (Panel::kRun).
+// Sums of byte pairs in int16, where that saves instructions: a few of them (Panel::kRun) may be added before they are widened.
 #if defined(__AVX2__) && !defined(__AVX512VNNI__)
 inline constexpr bool kPairSums = true;
 typedef int16_t Pairs __attribute__((vector_size(32)));

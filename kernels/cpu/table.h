@@ -1,4 +1,4 @@
-// What each instruction set provides, and which of them this processor runs.
+// The operations that each instruction set provides.
 #pragma once
 
 #include "kernels/abi.h"
@@ -8,14 +8,13 @@ namespace mlxr::kernels {
 struct Operations {
   int64_t (*panel_bytes)(uint32_t type, int64_t n, int64_t k);
   void (*make_panels)(mlxr_pool*, const mlxr_rows*, void* panels);
-  void (*q_gemm)(mlxr_pool*, const mlxr_gemm_args*);
-  void (*gated_mlp)(mlxr_pool*, const mlxr_gated_args*);
+  int32_t (*q_gemm)(mlxr_pool*, const mlxr_gemm_args*);
+  int32_t (*gated_mlp)(mlxr_pool*, const mlxr_gated_args*);
   void (*rms_norm)(mlxr_pool*, const mlxr_rms_norm_args*);
   void (*rope)(mlxr_pool*, const mlxr_rope_args*);
   int64_t (*page_bytes)(uint32_t type, int64_t block_tokens, int64_t head_dim);
   void (*kv_store)(mlxr_pool*, const mlxr_kv_store_args*);
-  void (*attention)(mlxr_pool*, const mlxr_attention_args*);
-  void (*softmax)(mlxr_pool*, const mlxr_softmax_args*);
+  int32_t (*attention)(mlxr_pool*, const mlxr_attention_args*);
   void (*get_rows)(mlxr_pool*, const mlxr_get_rows_args*);
 };
 

@@ -1,4 +1,4 @@
-// The table of this instruction set; the one symbol that leaves its translation unit.
+// The table of this instruction set, which is the only symbol that its translation unit exports.
 #pragma once
 
 #include "kernels/abi.h"
@@ -13,15 +13,14 @@
 #include "kernels/cpu/activations.inl.h"
 #include "kernels/cpu/product.inl.h"
 #include "kernels/cpu/tiles.inl.h"
-#include "kernels/cpu/gemm.inl.h"
 #include "kernels/cpu/elementwise.inl.h"
+#include "kernels/cpu/gemm.inl.h"
 #include "kernels/cpu/cache.inl.h"
 #include "kernels/cpu/attention.inl.h"
 
 namespace mlxr::kernels::MLXR_ISA {
 
 extern const Operations operations;
-const Operations operations = {panel_bytes, make_panels, q_gemm,    gated_mlp, rms_norm, rope,
-                               page_bytes,  kv_store,    attention, softmax,   get_rows};
+const Operations operations = {panel_bytes, make_panels, q_gemm, gated_mlp, rms_norm, rope, page_bytes, kv_store, attention, get_rows};
 
 }  // namespace mlxr::kernels::MLXR_ISA

@@ -2,19 +2,20 @@
 //
 //   sums (16 tokens, 16 rows) += x (16 tokens, 4 depth bytes) · w (depth, 16 rows of 4 bytes)
 //
-// The vectors of a panel (panel.inl.h) are what a tile of w has as its rows: 8 of them hold 32 values of each of 16 rows, and 16 of a panel
-// of BF16 do, 2 bytes each. x is read as it lies, a token per row. Integer sums are int32 and exact, as in block_product.
+// The vectors of a panel (panel.inl.h) are the rows of a tile of w: 8 of them hold 32 values of each of 16 rows; in a panel of BF16, whose
+// values have 2 bytes, 16 do. x needs no rearranging: a token is a row. Integer sums are int32 and exact, as in block_product.
 #pragma once
 
 namespace mlxr::kernels::MLXR_ISA {
 
-// A thread of the pool, whose scratch memory a product may use.
+// The thread that runs a product, and that may use its scratch memory.
 struct Worker {
   mlxr_pool* pool;
   int thread;
 };
 
 #if !defined(__AMX_INT8__)
+inline int64_t tiled_scratch(uint32_t, int64_t, int64_t) { return 0; }
 template <class Emit>
 inline int64_t tiled_products(const Worker&, const Panels&, int64_t, int64_t, const Activations&, int64_t, Emit) {
   return 0;
@@ -42,7 +43,7 @@ class TileUnit {
       uint16_t row_bytes[16] = {64, 64, 32, 64, 16, 64, 64, 64};
       uint8_t rows[16] = {16, 16, 16, 8, 16, 4, 16, 16};
     } shapes;
-    asm volatile("" ::"r"(&shapes) : "memory");  // of its 64 bytes GCC's intrinsic names the first 8 as read
+    asm volatile("" ::"r"(&shapes) : "memory");  // GCC's intrinsic declares that it reads the first 8 of these 64 bytes only
     _tile_loadconfig(&shapes);
   }
   ~TileUnit() { _tile_release(); }
@@ -50,7 +51,7 @@ class TileUnit {
   TileUnit& operator=(const TileUnit&) = delete;
 };
 
-// A panel with its quants as bytes and its scales as floats, which the tokens then share: for each 32 values, 8 vectors and Panel::Scales.
+// A panel with its quants as bytes and its scales as floats, shared by all tokens: for each 32 values, 8 vectors and Panel::Scales.
 template <class P>
 struct Unpacked {
   static constexpr int64_t kPartBytes = 8 * kVector + int64_t(sizeof(typename P::Scales));
@@ -64,32 +65,32 @@ struct Unpacked {
       P::each_vector(block, part, [&](int j, PanelBytes w) __attribute__((always_inline)) { store(out + j * kVector, w); });
       store(out + 8 * kVector, P::scales(block, part));
     }
-    asm volatile("" ::: "memory");  // before tiles are loaded: that instruction's intrinsic does not say that it reads memory
+    asm volatile("" ::: "memory");  // the intrinsic that loads a tile does not declare that it reads memory
   }
 };
 
-// out[i] = the panel's rows · token t + i, by the formula of block_product. The tiles of a block are asked for before the sums of the one
-// before it are used, as they take as long as all of those additions.
+// out[i] = the panel's rows · token t + i, by the formula of block_product. The tiles of a block are started before the sums of the
+// previous block are used, because they take as long as all of those additions.
 template <class P>
-inline void tiled_blocks(P, const uint8_t* unpacked, const Activations& a, int64_t t, F* out) {
+inline void tiled_blocks(P, const uint8_t* unpacked, const Activations& acts, int64_t t, F* out) {
   constexpr int kGroups = P::kGroups;
-  const float* dx = a.scale + a.at(t);
-  const float* sums = kGroups == 2 ? a.half_sums + a.half_at(t) : a.sums + a.at(t);
+  const float* dx = acts.scale + acts.at(t);
+  const float* sums = kGroups == 2 ? acts.half_sums + acts.half_at(t) : acts.sums + acts.at(t);
   alignas(64) int32_t d[2][kGroups][kTiledTokens * kLanes];
   const auto multiply = [&](int64_t b) __attribute__((always_inline)) {
-    const int8_t* q = a.q + t * a.k + 32 * b;
+    const int8_t* q = acts.q + t * acts.k + 32 * b;
     const uint8_t* w = unpacked + b * Unpacked<P>::kPartBytes;
     _tile_zero(TILE_SUMS);
     if constexpr (kGroups == 1) {
-      _tile_loadd(TILE_X32, q, a.k);
+      _tile_loadd(TILE_X32, q, acts.k);
       _tile_loadd(TILE_W32, w, kVector);
       _tile_dpbsud(TILE_SUMS, TILE_X32, TILE_W32);
     } else {
-      _tile_loadd(TILE_X16, q, a.k);
+      _tile_loadd(TILE_X16, q, acts.k);
       _tile_loadd(TILE_W16, w, kVector);
       _tile_dpbsud(TILE_SUMS, TILE_X16, TILE_W16);
       _tile_zero(TILE_SUMS_TOO);
-      _tile_loadd(TILE_X16, q + 16, a.k);
+      _tile_loadd(TILE_X16, q + 16, acts.k);
       _tile_loadd(TILE_W16, w + 4 * kVector, kVector);
       _tile_dpbsud(TILE_SUMS_TOO, TILE_X16, TILE_W16);
       _tile_stored(TILE_SUMS_TOO, d[b % 2][kGroups - 1], kVector);
@@ -100,11 +101,11 @@ inline void tiled_blocks(P, const uint8_t* unpacked, const Activations& a, int64
 #pragma GCC unroll 16  // here and below: GCC then keeps the totals in registers
   for (int i = 0; i < kTiledTokens; ++i) total[i] = F{};
   multiply(0);
-  for (int64_t b = 0; b < a.n_blocks; ++b) {
-    if (b + 1 < a.n_blocks) multiply(b + 1);
-    const typename P::Scales& s = Unpacked<P>::scales(unpacked + b * Unpacked<P>::kPartBytes);
+  for (int64_t b = 0; b < acts.n_blocks; ++b) {
+    if (b + 1 < acts.n_blocks) multiply(b + 1);
+    const typename P::Scales& scales = Unpacked<P>::scales(unpacked + b * Unpacked<P>::kPartBytes);
     for (int g = 0; g < kGroups; ++g) {
-      const F scale = s.scale[g], offset = s.offset[g];
+      const F scale = scales.scale[g], offset = scales.offset[g];
 #pragma GCC unroll 16
       for (int i = 0; i < kTiledTokens; ++i) {
         total[i] += __builtin_convertvector(load<I>(d[b % 2][g] + i * kLanes), F) * (scale * dx[b * kTiledTokens + i]);
@@ -116,22 +117,29 @@ inline void tiled_blocks(P, const uint8_t* unpacked, const Activations& a, int64
   for (int i = 0; i < kTiledTokens; ++i) out[i] = total[i];
 }
 
-// The same of pairs of bfloat16, whose sums stay in the tile.
-inline void tiled_pairs(const uint8_t* panel, const Activations& a, int64_t t, F* out) {
-  const int64_t n_pairs = a.k / 2;
+// The same for pairs of bfloat16, whose sums stay in the tile.
+inline void tiled_pairs(const uint8_t* panel, const Activations& acts, int64_t t, F* out) {
+  const int64_t n_pairs = acts.k / 2;
   _tile_zero(TILE_SUMS);
   for (int64_t c = 0; c < n_pairs; c += 16) {
-    _tile_loadd(TILE_X_PAIRS, a.pairs + t * n_pairs + c, n_pairs * 4);
+    _tile_loadd(TILE_X_PAIRS, acts.pairs + t * n_pairs + c, n_pairs * 4);
     _tile_loadd(TILE_W_PAIRS, panel + c * kVector, kVector);
     _tile_dpbf16ps(TILE_SUMS, TILE_X_PAIRS, TILE_W_PAIRS);
   }
   _tile_stored(TILE_SUMS, out, kVector);
 }
 
+// Bytes of scratch per thread that tiled_products needs.
+inline int64_t tiled_scratch(uint32_t type, int64_t k, int64_t n_tokens) {
+  int64_t bytes = 0;
+  if (n_tokens >= kTiledTokens) with_panel(type, [&](auto format) { bytes = Unpacked<decltype(format)>::bytes(k); });
+  return bytes;
+}
+
 // Calls emit(out, panel, t, count) for the panels [begin, end) and every whole group of kTiledTokens tokens: out[i], i < count, is the
-// product of the panel with token t + i. Returns how many tokens that were, from the first on; 0 where tiles bring nothing.
+// product of the panel with token t + i. Returns how many tokens it has done, from the first on; 0 where tiles are of no use.
 template <class Emit>
-inline int64_t tiled_products(const Worker& worker, const Panels& w, int64_t begin, int64_t end, const Activations& a, int64_t n_tokens,
+inline int64_t tiled_products(const Worker& worker, const Panels& w, int64_t begin, int64_t end, const Activations& acts, int64_t n_tokens,
                               Emit emit) {
   const bool pairs = static_cast<Type>(w.type) == Type::kBF16;
   if (pairs ? w.k % 32 != 0 : is_float(w.type)) return 0;
@@ -146,14 +154,14 @@ inline int64_t tiled_products(const Worker& worker, const Panels& w, int64_t beg
     }
   };
   if (pairs) {
-    for (int64_t index = begin; index < end; ++index) each_group(index, [&](int64_t t) { tiled_pairs(w.at(index), a, t, out); });
+    for (int64_t index = begin; index < end; ++index) each_group(index, [&](int64_t t) { tiled_pairs(w.at(index), acts, t, out); });
   } else {
     with_panel(w.type, [&](auto format) {
       using P = decltype(format);
-      auto* unpacked = static_cast<uint8_t*>(pool_scratch(worker.pool, worker.thread, size_t(Unpacked<P>::bytes(w.k))));
+      auto* unpacked = static_cast<uint8_t*>(pool_scratch(worker.pool, worker.thread));
       for (int64_t index = begin; index < end; ++index) {
         Unpacked<P>::fill(w.at(index), w.k, unpacked);
-        each_group(index, [&](int64_t t) { tiled_blocks(format, unpacked, a, t, out); });
+        each_group(index, [&](int64_t t) { tiled_blocks(format, unpacked, acts, t, out); });
       }
     });
   }

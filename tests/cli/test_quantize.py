@@ -6,7 +6,7 @@ import subprocess
 
 import numpy as np
 import pytest
-from gguf import GGUFReader, GGUFWriter, quants
+from gguf import GGUFReader, GGUFWriter, TokenType, quants
 from programs import MODEL_FILE, ROOT, require_model, small_disk
 
 TYPES = "F16 BF16 Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 Q6_K Q4_K_M Q4_K_S Q5_K_M Q5_K_S".split()
@@ -31,10 +31,10 @@ def metadata(file):
     return {name: b"".join(part.tobytes() for part in field.parts) for name, field in fields.items() if not name.startswith("GGUF.")}
 
 
-def write_small_model(file, width=512, layers=9, spoil=None, alignment=32):
-    """Weights of a Llama in float32, without a vocabulary; `spoil` changes one of them."""
+def write_small_model(file, width=512, layers=9, spoil=None, alignment=32, architecture="llama"):
+    """A Llama in float32 that could be run; `spoil` changes one of its weights."""
     random = np.random.default_rng(4)
-    writer = GGUFWriter(file, "llama")
+    writer = GGUFWriter(file, architecture)
     writer.add_block_count(layers)
     writer.add_embedding_length(width)
     writer.add_context_length(64)
@@ -42,13 +42,19 @@ def write_small_model(file, width=512, layers=9, spoil=None, alignment=32):
     writer.add_feed_forward_length(width)
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_rope_dimension_count(width // 8)
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("default")
+    writer.add_token_list([*(chr(ord("A") + i) for i in range(30)), "AB", "<end>"])
+    writer.add_token_types([TokenType.NORMAL] * 31 + [TokenType.CONTROL])
+    writer.add_token_merges(["A B"])
+    writer.add_eos_token_id(31)
     writer.add_custom_alignment(alignment)
     writer.add_file_type(0)
     writer.add_string("custom.note", "keeps its place")
     weights = {"token_embd.weight": (32, width), "output_norm.weight": (width,), "output.weight": (32, width)}
     for i in range(layers):
-        weights |= {f"blk.{i}.{name}.weight": (width, width) for name in ("attn_q", "attn_v", "attn_output", "ffn_down", "ffn_up")}
-        weights |= {f"blk.{i}.attn_norm.weight": (width,), f"blk.{i}.attn_q.bias": (width,)}
+        weights |= {f"blk.{i}.{name}.weight": (width, width) for name in ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_down", "ffn_up")}
+        weights |= {f"blk.{i}.attn_norm.weight": (width,), f"blk.{i}.ffn_norm.weight": (width,), f"blk.{i}.attn_q.bias": (width,)}
     for name, shape in weights.items():
         data = random.normal(0, 0.02, shape).astype(np.float32)
         if spoil and name == spoil[0]:
@@ -164,6 +170,14 @@ def test_values_that_no_format_holds_are_refused_by_name(mlx, tmp_path):
         assert run.returncode == 13 and "blk.0.attn_v.weight" in run.stderr and words in run.stderr
         assert [file.name for file in tmp_path.iterdir()] == ["bad.gguf"]
     assert mlx("quantize", source, tmp_path / "out.gguf", "BF16").returncode == 0
+
+
+def test_what_mlxr_cannot_run_is_refused_at_once(mlx, tmp_path):
+    """As llama-quantize refuses architectures that it does not know: a recipe knows which tensors of a family must stay as they are."""
+    source = write_small_model(tmp_path / "m.gguf", 64, 1, ("blk.0.attn_v.weight", np.nan), architecture="mamba")  # the NaN is never met
+    run = mlx("quantize", source, tmp_path / "out.gguf", "Q8_0")
+    assert run.returncode == 13 and "mamba" in run.stderr and "not a number" not in run.stderr
+    assert [file.name for file in tmp_path.iterdir()] == ["m.gguf"]
 
 
 def test_refusals_leave_nothing(mlx, small, tmp_path):

@@ -170,7 +170,7 @@ TEST_P(Gemm, SeveralOutputsAndGatedMlp) {
           }
         }
       }
-      for (const auto activation : {MLXR_ACT_NONE, MLXR_ACT_SILU, MLXR_ACT_GELU_TANH}) {
+      for (const auto activation : {MLXR_ACT_SILU, MLXR_ACT_GELU_TANH}) {
         for (const int biases : {0, 1, 2, 3}) {  // of gate, up, both
           const auto gate_bias = reals(size_t(n), random), up_bias = reals(size_t(n), random);
           const mlxr_gated_args gated{x.data(),
@@ -185,9 +185,8 @@ TEST_P(Gemm, SeveralOutputsAndGatedMlp) {
           for (size_t i = 0; i < y0.size(); ++i) {
             const double v = a.value[i] + (biases & 1 ? gate_bias[i % size_t(n)] : 0);
             const double up = b.value[i] + (biases & 2 ? up_bias[i % size_t(n)] : 0);
-            const double act = activation == MLXR_ACT_NONE   ? v
-                               : activation == MLXR_ACT_SILU ? v / (1 + std::exp(-v))
-                                                             : 0.5 * v * (1 + std::tanh(0.7978845608 * (v + 0.044715 * v * v * v)));
+            const double act =
+                activation == MLXR_ACT_SILU ? v / (1 + std::exp(-v)) : 0.5 * v * (1 + std::tanh(0.7978845608 * (v + 0.044715 * v * v * v)));
             const double bound = 9 * kGemmTolerance * (1.2 * a.magnitude[i] * (std::fabs(up) + 1) + b.magnitude[i] * (std::fabs(act) + 1));
             ASSERT_NEAR(y0[i], act * up, bound + 1e-5) << pack->variant << " activation " << activation << " biases " << biases;
           }
@@ -198,7 +197,7 @@ TEST_P(Gemm, SeveralOutputsAndGatedMlp) {
   }
 }
 
-// What is no number stays none: damage must not become an answer. One bad value of x spoils its own row and no other.
+// NaN and infinity come through: damaged weights must not become an answer. A bad value of x spoils its own row and no other.
 TEST_P(Gemm, NanAndInfinityComeThrough) {
   const TypeInfo& type = GetParam();
   const int64_t k = 256, n = 19, tokens = 5;

@@ -90,6 +90,38 @@ TEST(Pool, ManySmallOperations) {
   }
 }
 
+// When scratch memory cannot be had, an operation fails without writing anything, and the pool can be used again.
+TEST(Pool, AnOperationWithoutMemorySaysSo) {
+  constexpr int64_t kTooMany = int64_t{1} << 50;
+  std::mt19937 random(1);
+  const TypeInfo& q8_0 = types()[6];
+  const int64_t n = 16, k = 64;
+  const auto rows = packed_rows(q8_0, n, k, Fill::kRandom, 0.1, random);
+  const auto x = reals(size_t(k), random);
+  for (const auto* pack : available()) {
+    mlxr_pool* pool = pack->pool_create(2);
+    const Panels panels(*pack, pool, {q8_0.number, n, k, rows.data()});
+    const auto multiply = [&](int64_t tokens, std::vector<float>& y) {
+      const mlxr_gemm_output output{panels.matrix(), nullptr, nullptr, y.data()};
+      const mlxr_gemm_args args{x.data(), tokens, k, 1, &output};
+      return pack->q_gemm(pool, &args);
+    };
+    std::vector<float> want(static_cast<size_t>(n)), y(want.size(), 7.0f);
+    EXPECT_TRUE(multiply(1, want)) << pack->variant;
+    EXPECT_FALSE(multiply(kTooMany, y)) << pack->variant;
+    const mlxr_gated_args gated{x.data(), kTooMany, panels.matrix(), panels.matrix(), nullptr, nullptr, MLXR_ACT_SILU, y.data()};
+    EXPECT_FALSE(pack->gated_mlp(pool, &gated)) << pack->variant;
+    const mlxr_sequence endless{0, 1, kTooMany, nullptr};
+    const mlxr_kv kv{q8_0.number, nullptr, nullptr, kTooMany / 32, 1, 32, k};
+    const mlxr_attention_args attention{x.data(), kv, &endless, 1, 1, 1.0f, 0, 0.0f, y.data()};
+    EXPECT_FALSE(pack->attention(pool, &attention)) << pack->variant;
+    EXPECT_THAT(y, testing::Each(7.0f)) << pack->variant;
+    EXPECT_TRUE(multiply(1, y)) << pack->variant;
+    EXPECT_EQ(y, want) << pack->variant;
+    pack->pool_destroy(pool);
+  }
+}
+
 TEST(Pool, PoolsOfSeveralThreadsAtOnce) {
   const auto* pack = open_function()(MLXR_KERNEL_ABI, "auto");
   std::vector<std::thread> users;
@@ -98,12 +130,13 @@ TEST(Pool, PoolsOfSeveralThreadsAtOnce) {
     users.emplace_back([&, u] {
       for (int round = 0; round < 20; ++round) {
         mlxr_pool* pool = pack->pool_create(3);
-        std::vector<float> x(200000, float(u)), y(200000);
-        const mlxr_softmax_args args{x.data(), 1000, 200, y.data()};
-        pack->softmax(pool, &args);
+        const std::vector<float> x(200000, float(u + 1)), weight(200, 0.5f);
+        std::vector<float> y(200000);
+        const mlxr_rms_norm_args args{x.data(), weight.data(), nullptr, 0, 1000, 200, y.data()};
+        pack->rms_norm(pool, &args);
         pack->pool_destroy(pool);
         bool same = true;
-        for (float v : y) same &= std::fabs(v - 0.005f) < 1e-6f;
+        for (float v : y) same &= std::fabs(v - 0.5f) < 1e-6f;
         good[size_t(u)] += same;
       }
     });

@@ -1,4 +1,4 @@
-// The pool itself, where the pack's operations do not show what it does.
+// The pool itself, for behaviour that the pack's operations do not show.
 #include "kernels/cpu/pool.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// Plain decoders and products in double, written from the format's description alone, value by value: what every variant must agree with.
+// Plain decoders and products in double, written from the format's description alone, value by value: the reference for every variant.
 #pragma once
 
 #include <cmath>
@@ -84,7 +84,7 @@ inline double weight(const TypeInfo& type, const uint8_t* row, int64_t i) {
   }
 }
 
-// What fills the quant bytes of a random matrix.
+// The contents of the quant bytes of a random matrix.
 enum class Fill { kRandom, kOnes, kZeros, kMinimum };  // any byte; 0xff; 0; 0x80
 
 // n packed rows whose float16 fields are `unit` times a random number (kRandom) or `unit` itself.

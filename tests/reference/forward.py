@@ -5,8 +5,9 @@ Written from the papers (arXiv 2302.13971, 2104.09864, 2407.10671, 2503.19786), 
     python forward.py MODEL.gguf --tokens 1,2,3 --out logits.npy        # (n_tokens, n_vocab) float32
     from forward import Model; logits = Model("m.gguf").logits([1, 2, 3])
 
-The engine rounds on purpose at two places, and the same pass can do so too: `Rounding.CACHE` keeps keys and values as float16;
-`Rounding.PACK` also multiplies packed weights with activations of 8 bits, as a kernel pack does.
+The engine rounds on purpose at some places, and the same pass can do so too: `Rounding.CACHE` keeps keys and values as float16;
+`Rounding.BYTE_CACHE` keeps them as Q8_0 and rounds queries to 8 bits, as a kernel pack does with such a cache; `Rounding.PACK` has a float16
+cache and multiplies packed weights with activations of 8 bits, as a kernel pack does.
 """
 
 import argparse
@@ -19,10 +20,11 @@ from gguf import GGMLQuantizationType, GGUFReader, quants
 FLOAT_TYPES = {GGMLQuantizationType.F32, GGMLQuantizationType.F16, GGMLQuantizationType.BF16}
 
 
-class Rounding(enum.IntEnum):
+class Rounding(enum.Enum):
     NONE = 0
     CACHE = 1
-    PACK = 2
+    BYTE_CACHE = 2
+    PACK = 3
 
 
 @dataclass(frozen=True)
@@ -43,12 +45,13 @@ FAMILIES = {
 }
 
 
-def round_to_bytes(x):
-    """x (…, k) in blocks of 32, each as whole numbers of -127 to 127 times the block's largest magnitude / 127."""
+def round_to_bytes(x, scale_type=np.float32):
+    """x (…, k) in blocks of 32, each as whole numbers of -127 to 127 times a scale: the block's largest magnitude / 127."""
     blocks = x.reshape(*x.shape[:-1], -1, 32)
     largest = np.abs(blocks).max(axis=-1, keepdims=True)
     inverse = np.divide(np.float32(127), largest, out=np.zeros_like(largest), where=largest > 0)
-    return (np.rint(blocks * inverse) * (largest / np.float32(127))).reshape(x.shape)
+    scale = (largest / np.float32(127)).astype(scale_type).astype(np.float32)
+    return (np.rint(blocks * inverse) * scale).reshape(x.shape)
 
 
 def rms_norm(x, weight, eps):
@@ -129,7 +132,7 @@ class Model:
         return self._norm(x, name) if name + ".weight" in self._tensors else x
 
     def _linear(self, x, name):
-        if self.rounding >= Rounding.PACK and self._tensors[name + ".weight"].tensor_type not in FLOAT_TYPES:
+        if self.rounding == Rounding.PACK and self._tensors[name + ".weight"].tensor_type not in FLOAT_TYPES:
             x = round_to_bytes(x)
         y = x @ self._weight(name + ".weight").T
         return y + self._weight(name + ".bias") if name + ".bias" in self._tensors else y
@@ -151,7 +154,9 @@ class Model:
         if not local and "rope_freqs.weight" in self._tensors:
             factors = factors * self._weight("rope_freqs.weight")
         q, k = (rope(a, base, factors, self.family.interleaved_rope) for a in (q, k))
-        if self.rounding >= Rounding.CACHE:
+        if self.rounding == Rounding.BYTE_CACHE:
+            q, k, v = round_to_bytes(q), round_to_bytes(k, np.float16), round_to_bytes(v, np.float16)
+        elif self.rounding != Rounding.NONE:
             k, v = (a.astype(np.float16).astype(np.float32) for a in (k, v))
 
         group = self.n_heads // self.n_kv_heads

@@ -1,5 +1,5 @@
-// Whether the engine runs a model file, and if not, why, in a sentence. Nothing is loaded: a file's description, in its first megabytes,
-// tells. For whoever offers, imports or downloads models, so that a file that cannot run is known before it is here.
+// Checks whether the engine can run a model file; if it cannot, the error's message says why. Nothing is loaded: the description in the
+// file's first megabytes is enough, so a program that downloads or imports models knows early that one cannot run.
 #pragma once
 
 #include <cstddef>
@@ -17,8 +17,8 @@ namespace mlxr {
 // kIo.
 MLXR_API Result<void> can_run(const std::filesystem::path& file);
 
-// The same from the first bytes of a file of `file_size` bytes, for example while it is downloaded. `name` begins the sentence.
-// Nothing when `head` ends too early to tell: call it again with more.
+// The same from the first bytes of a file of `file_size` bytes, for example during its download. `name` begins the message.
+// Returns nothing when `head` is too short to tell: call it again with more.
 MLXR_API std::optional<Result<void>> can_run(std::span<const std::byte> head, std::uint64_t file_size, const std::string& name);
 
 }  // namespace mlxr

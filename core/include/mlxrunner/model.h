@@ -10,10 +10,9 @@
 #include <vector>
 
 #include <mlxrunner/result.h>
+#include <mlxrunner/token.h>
 
 namespace mlxr {
-
-using TokenId = std::int32_t;
 
 struct ModelInfo {
   std::filesystem::path file;

@@ -218,7 +218,7 @@ MarkedText percent_format(const MarkedText& text, const Value& arguments) {
     }
     ensure_room(out.size());
   }
-  // Python lets whatever has elements stand for a mapping that the format may not look into.
+  // In Python any object with elements may be passed as the mapping, even if the format looks nothing up in it.
   const bool has_elements = arguments.dict() != nullptr || arguments.is_undefined() ||
                             (arguments.list() != nullptr && tuple == nullptr && arguments.list()->kind <= SequenceKind::kRange);
   if (!by_name && used < available && !has_elements) raise("not all arguments converted during string formatting");

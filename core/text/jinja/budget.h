@@ -1,6 +1,6 @@
-// What one rendering may use: steps, bytes looked at, memory and time. A template is untrusted and its builtins are loops, so whatever
-// in this folder works in proportion to a value charges the budget: evaluation and comparison by the node, operations on text by the
-// byte, strings and containers by their size for as long as they live.
+// What one rendering may use: steps, bytes looked at, memory and time. A template is untrusted and its builtins are loops, so everything
+// in this folder whose work grows with a value charges the budget: evaluation and comparison per node, operations on text per byte,
+// strings and containers by their size for as long as they live.
 //
 // Install a Budget for the current thread with Budget::Scope. Without one (while a template is parsed) nothing is charged.
 #pragma once
@@ -46,7 +46,7 @@ class Budget {
   std::size_t memory_limit_, live_bytes_ = 0;
 };
 
-// The same on the current thread's budget, if it has one.
+// The same for the current thread's budget, if it has one.
 void spend(std::size_t steps);
 void touch(std::size_t bytes);
 void ensure_room(std::size_t bytes);  // refuses an allocation before it is tried

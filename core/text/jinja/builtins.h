@@ -12,7 +12,7 @@ using Filter = Value (*)(Interpreter&, const Value& input, const Arguments&);
 using Test = bool (*)(Interpreter&, const Value& input, const Arguments&);
 using Function = Value (*)(Interpreter&, const Arguments&);
 
-// Null for a name that is none.
+// Null for an unknown name.
 Filter find_filter(std::string_view name);
 Test find_test(std::string_view name);
 Function find_function(std::string_view name);
@@ -32,10 +32,10 @@ bool has_object_method(const Object& self, std::string_view name);
 // Arguments sorted into a function's parameters, as Python does it.
 class Bound {
  public:
-  // Raises for a missing one of the first `required`, for one too many, and for a name that is no parameter.
+  // Raises when one of the first `required` arguments is missing, when there are too many, and for a name that is not a parameter.
   Bound(std::string_view callee, const Arguments& arguments, std::initializer_list<std::string_view> parameters, std::size_t required = 0);
 
-  // Null where the caller gave none.
+  // Null if the caller did not pass it.
   const Value* operator[](std::size_t i) const { return values_[i]; }
   bool flag(std::size_t i, bool otherwise) const { return values_[i] == nullptr ? otherwise : values_[i]->truthy(); }
   std::int64_t integer(std::size_t i, std::int64_t otherwise) const;

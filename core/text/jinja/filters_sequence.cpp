@@ -168,7 +168,7 @@ Arguments without_first(const Arguments& args, std::size_t n) {
   return rest;
 }
 
-// What map and select go through: nothing for whatever is false, as in jinja2, which tests the input before it iterates.
+// The items that map and select visit: none if the input is false, because jinja2 tests the input before it iterates.
 std::vector<Value> items_if_any(const Value& v) { return v.truthy() ? iterate(v) : std::vector<Value>(); }
 
 Value map(In& in, const Value& v, const Arguments& args) {
@@ -268,7 +268,7 @@ Value otherwise(In&, const Value& v, const Arguments& args) {
 
 Value attr(In& in, const Value& v, const Arguments& args) {
   const Bound b("attr", args, {"name"}, 1);
-  // only what Python's getattr finds: never a dict's key
+  // only what Python's getattr finds, never a key of a dict
   if (v.dict() != nullptr && find_method(v, b.text(0, "")) == Method::kNone)
     return Value::undefined(v.describe() + " has no attribute " + b[0]->repr().bytes());
   return in.attribute(v, b.text(0, ""));

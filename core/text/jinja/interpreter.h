@@ -1,4 +1,4 @@
-// Runs a parsed template. One Interpreter serves one rendering; it is single-threaded and owns everything that the template makes.
+// Runs a parsed template. One Interpreter is used for one rendering; it is single-threaded and owns everything that the template makes.
 #pragma once
 
 #include <memory>
@@ -17,7 +17,7 @@ struct Frame {
   std::vector<std::pair<std::string, Value>> variables;
   std::shared_ptr<Frame> parent;
 
-  const Value* find(std::string_view name) const;  // here only
+  const Value* find(std::string_view name) const;  // in this scope only
   void set(std::string_view name, Value value);
 };
 using FramePtr = std::shared_ptr<Frame>;
@@ -91,7 +91,7 @@ class Interpreter {
   std::size_t output_limit_;
   int nesting_ = 0;
   int line_ = 0;
-  // Of the innermost block whose output is collected. All that are being collected count as memory.
+  // The output of the innermost block whose output is collected. All blocks that are being collected count as memory.
   MarkedText output_;
   std::unique_ptr<Metered> output_memory_ = std::make_unique<Metered>(0);
   Value context_;

@@ -15,7 +15,7 @@ Value parse_json(std::string_view text, Origin origin);
 
 // Python's json.dumps().
 struct JsonStyle {
-  std::optional<std::string> indent;  // one level's text; without it all stands in one line
+  std::optional<std::string> indent;  // the text of one level; without it everything is on one line
   std::string item_separator = ", ";
   std::string key_separator = ": ";
   bool sort_keys = false;

@@ -12,7 +12,7 @@ namespace {
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-// Bytes of the name that s begins with: letters, digits and what else Unicode lets names be made of. 0: s begins with no name.
+// Length in bytes of the name with which s begins: letters, digits and whatever else Unicode allows in names. 0 if there is none.
 std::size_t name_length(std::string_view s) {
   const auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; };
   std::size_t length = 0;
@@ -284,7 +284,7 @@ class Lexer {
   std::string source_;
   std::size_t at_ = 0;
   int line_ = 1;
-  bool line_starting_ = true;  // what was read last ended a line
+  bool line_starting_ = true;  // the last character read ended a line
   std::vector<Token> tokens_;
 };
 

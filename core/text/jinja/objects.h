@@ -1,4 +1,4 @@
-// The values that are more than data: namespaces, macros, loops, functions and bound methods.
+// The values that are not plain data: namespaces, macros, loops, functions and bound methods.
 #pragma once
 
 #include "core/text/jinja/builtins.h"

@@ -85,7 +85,7 @@ class Parser : private ExpressionParser {
       s->body = block("endfilter");
       return s;
     }
-    if (word == "generation") {  // marks what training looks at; transparent here
+    if (word == "generation") {  // marks the text on which models are trained; it changes nothing here
       StmtPtr s = make_stmt(Stmt::Kind::kScope, line);
       s->body = block("endgeneration");
       return s;
@@ -168,7 +168,7 @@ class Parser : private ExpressionParser {
     next();
   }
 
-  // A macro's body is no part of the loop around it, and the special names that it mentions are its own.
+  // A macro's body does not belong to the loop around it, and the special names that it uses are its own.
   void macro_body(MacroCode& code, std::string_view end) {
     const int loops = std::exchange(loops_, 0);
     const bool caller = std::exchange(uses_caller_, false), varargs = std::exchange(uses_varargs_, false),

@@ -1,5 +1,5 @@
-// How the engine leaves a template that cannot go on. The one exception type of this room: thrown by anything that evaluates or parses,
-// caught in chat_template.cpp and nowhere else, where it becomes an Error that names the line.
+// How the engine stops a template that cannot go on. This is the only exception type of this folder: anything that evaluates or parses
+// may throw it, and only chat_template.cpp catches it and turns it into an Error that names the line.
 #pragma once
 
 #include <string>

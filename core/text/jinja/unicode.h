@@ -49,11 +49,11 @@ bool is_space(char32_t c);
 // Bytes of the first n characters; all of s when it has fewer.
 std::size_t bytes_of(std::string_view s, std::size_t n);
 
-// Case mappings change no number of characters: those that would ('ß'.upper()) leave the character as it is.
+// Case mappings keep the number of characters: a character whose mapping would change it ('ß'.upper()) stays as it is.
 std::string upper(std::string_view s);
 std::string lower(std::string_view s);
 
-// What str.isalpha() and its like ask for, by Unicode's general categories.
+// The character classes of str.isalpha() and its relatives, by Unicode's general categories.
 enum class CharacterClass { kDecimal, kDigit, kNumeric, kLetter, kAlphanumeric, kNameStart, kNamePart };
 bool all_of_class(std::string_view s, CharacterClass wanted);  // false for an empty text
 

@@ -1,6 +1,6 @@
 // The values a template works with, with Python's meaning: what is true, equal, smaller, and how each one prints.
 //
-// Values are cheap to copy and never change after they were made (the sandbox refuses list.append and its like); only a namespace()
+// Values are cheap to copy and immutable (the sandbox refuses list.append and other methods that modify); only a namespace()
 // has state. Strings are valid UTF-8 and remember which bytes the conversation wrote (MarkedText); lengths and indices count code points.
 // Making a string or a container is charged to the Budget of the current thread, so that 'a' * 10**9 is refused before it is made.
 #pragma once
@@ -131,7 +131,7 @@ class Value {
 };
 
 bool equal(const Value& a, const Value& b);
-// Unordered with a NaN. Raises for types without an order, naming `op`.
+// Unordered if one is NaN. Raises for types that have no order; the message names `op`.
 std::partial_ordering compare(const Value& a, const Value& b, std::string_view op);
 std::string hash_key(const Value& key);  // equal keys, equal text; raises for what cannot be a key
 bool contains(const Value& container, const Value& item);

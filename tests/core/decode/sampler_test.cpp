@@ -109,7 +109,7 @@ TEST(Sampler, PenaltiesCannotMakeGoodLogitsLookDamaged) {
   EXPECT_FALSE(Sampler(options).sample(std::vector<float>{1, INFINITY}, std::vector<TokenId>{1}));
 }
 
-// All tokens, few of them, or those above a threshold: one distribution.
+// Drawing from all tokens, from a few, or from those above a threshold follows the same distribution.
 TEST(Sampler, WithoutTopKDrawsAsWithTheLargest) {
   std::vector<float> logits(300);
   for (std::size_t i = 0; i < logits.size(); ++i) logits[i] = -0.01f * static_cast<float>((i * 7919) % logits.size());

@@ -60,7 +60,7 @@ struct Outcome {
   bool operator==(const Outcome&) const = default;
 };
 
-// What stop strings mean: the first of the earliest.
+// The definition of a stop: the match that begins first; of several that begin there, the first of the list.
 Outcome by_search(const std::vector<std::string>& stops, const std::string& text) {
   Outcome out{text, std::nullopt};
   std::size_t first = std::string::npos;

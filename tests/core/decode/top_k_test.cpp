@@ -40,7 +40,7 @@ TEST(TopK, NothingWhereOneCannotChoose) {
   EXPECT_THAT(ids(late, 1), IsEmpty());
 }
 
-// Of vocabularies of many sizes, with many equal logits: what a whole sort gives.
+// For vocabularies of many sizes, with many equal logits, the result is that of a full sort.
 TEST(TopK, AgreesWithASort) {
   std::mt19937 random(3);
   for (const std::size_t size : {1, 63, 64, 65, 1000, 5000}) {

@@ -72,7 +72,7 @@ class SchedulingTest : public ::testing::Test {
   platform::TemporaryFolder folder_;
 };
 
-// Holds the engine's thread at a request's first event, so that a test can say what is queued behind it.
+// Holds the engine's thread at a request's first event, so that a test can decide what is in the queue by then.
 class Pause {
  public:
   explicit Pause(Reply& reply) : reply_(reply) {
@@ -150,7 +150,7 @@ TEST_F(SchedulingTest, AnswersThatOutgrowTheirArenaAreThoseTheyWouldBeAlone) {
   }
 }
 
-// A chat that may use the whole context takes what it uses: a short one beside it does not wait.
+// A chat that may use the whole context takes only the pages that it uses: a short chat does not wait for it.
 TEST_F(SchedulingTest, ManyShortChatsWithoutALimitRunBesideEachOther) {
   const auto engine = open(8);
   const auto model = load(*engine, 256);
@@ -186,6 +186,25 @@ TEST_F(SchedulingTest, AModelOfAnotherEngineIsRefused) {
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::kInvalidArgument);
   EXPECT_THAT(refused.error().message, HasSubstr("was not loaded by this engine"));
+}
+
+// The daemon unloads a model by dropping it: an answer in progress keeps it until its end, and then it is destroyed.
+TEST_F(SchedulingTest, AnAnswerOutlivesTheUnloadingOfItsModel) {
+  const auto engine = open(4);
+  auto model = load(*engine, 128);
+  const auto want = alone(*engine, model, request(prompt(10), 60));
+  auto reply = engine->submit(model, request(prompt(10), 60)).value();
+  std::weak_ptr<Model> watched = model;
+  Pause pause(reply);
+  model.reset();
+  EXPECT_FALSE(watched.expired());
+  pause.end();
+  const auto got = read(reply);
+  EXPECT_EQ(got.tokens, want.tokens);
+  EXPECT_EQ(got.last.finish, FinishReason::kLength);
+  while (!watched.expired()) std::this_thread::yield();  // on the scheduler's thread, after the last event
+  model = load(*engine, 128);
+  EXPECT_EQ(alone(*engine, model, request(prompt(10), 60)).tokens, want.tokens);
 }
 
 TEST_F(SchedulingTest, AModelThatDoesNotFitIsRefusedBeforeItsWeightsAreRead) {
@@ -224,7 +243,7 @@ TEST_F(SchedulingTest, AFileThatChangesWhileItIsLoadedIsRefused) {
   EXPECT_THAT(changed.message, HasSubstr("was changed by another program"));
 }
 
-// Somebody clears the cache with a program that cuts files instead of deleting them.
+// A program that clears the cache cuts files short instead of deleting them.
 TEST_F(SchedulingTest, ACacheThatIsCutDuringAnAnswerEndsTheAnswerAlone) {
   const auto engine = Engine::open({.threads = 2, .kernels = "scalar", .kernel_pack = std::getenv("MLXR_KERNEL_PACK")}).value();
   ASSERT_EQ(engine->status().kernels.variant, "scalar") << engine->status().kernels.warning;
@@ -252,13 +271,14 @@ TEST_F(SchedulingTest, ACacheThatIsCutDuringAnAnswerEndsTheAnswerAlone) {
   EXPECT_EQ(alone(*engine, model, request(prompt(10), 20)).tokens, want.tokens);
 }
 
-// MLX expressions that throw when they meet one token.
+// MLX expressions that throw when they meet one of two tokens.
 class Fragile final : public ops::MlxOps {
  public:
-  static constexpr TokenId kPoison = 251;
+  static constexpr TokenId kPoison = 251, kTooLarge = 252;
   explicit Fragile(bool at_once) : at_once_(at_once) {}
   ops::mx::array embed(const ops::BatchPtr& batch, const ops::Weight& table, float scale) const override {
     if (std::ranges::find(batch->tokens, kPoison) != batch->tokens.end()) throw std::runtime_error("a kernel failed");
+    if (std::ranges::find(batch->tokens, kTooLarge) != batch->tokens.end()) throw std::bad_alloc();
     return MlxOps::embed(batch, table, scale);
   }
   bool computes_at_once() const override { return at_once_; }
@@ -284,13 +304,20 @@ TEST_F(SchedulingTest, AnExceptionInAStepEndsThatRequestAlone) {
     auto good = submit(request(prompt(30), 20));
     const auto want = read(good);
     auto again = submit(request(prompt(30), 20));
-    auto poisoned_prompt = prompt(12);
-    poisoned_prompt.push_back(Fragile::kPoison);
-    auto bad = submit(request(poisoned_prompt, 20));
-    const auto failed = read(bad);
-    ASSERT_EQ(failed.last.finish, FinishReason::kError);
-    EXPECT_EQ(failed.last.error->code, ErrorCode::kInternal);
-    EXPECT_THAT(failed.last.error->message, HasSubstr("a kernel failed"));
+    const auto error_with = [&](TokenId token) {
+      auto tokens = prompt(12);
+      tokens.push_back(token);
+      auto bad = submit(request(tokens, 20));
+      const auto failed = read(bad);
+      EXPECT_EQ(failed.last.finish, FinishReason::kError);
+      return failed.last.error.value_or(Error{});
+    };
+    const auto failure = error_with(Fragile::kPoison);
+    EXPECT_EQ(failure.code, ErrorCode::kInternal);
+    EXPECT_THAT(failure.message, HasSubstr("a kernel failed"));
+    const auto shortage = error_with(Fragile::kTooLarge);
+    EXPECT_EQ(shortage.code, ErrorCode::kOverloaded);
+    EXPECT_THAT(shortage.message, HasSubstr("not enough memory"));
     EXPECT_EQ(read(again).tokens, want.tokens);
     auto after = submit(request(prompt(30), 20));
     EXPECT_EQ(read(after).tokens, want.tokens);

@@ -1,5 +1,5 @@
-// Writes a model file that runs and says nothing: random weights in float32, a vocabulary of the 256 bytes and an end. For tests that need
-// a model, and no answer of sense.
+// Writes a small model file that runs: random float32 weights, and a vocabulary of the 256 bytes and an end token. For tests that need a
+// model but no meaningful answer.
 #pragma once
 
 #include <filesystem>

@@ -186,7 +186,7 @@ TEST(Gguf, RefusesEveryTruncation) {
   }
 }
 
-// While a file is downloaded, its beginning tells what is in it as soon as all of that is there, and never something else.
+// While a file is downloaded, its description can be read as soon as it is complete, and an incomplete one never gives another result.
 TEST(Gguf, ReadsTheHeadOfAFileThatIsNotAllThere) {
   const std::string whole = GgufBuilder().key("general.name", "tiny").tensor("w", {32, 2}, kTypeQ4_0, 0).data(36).bytes();
   const auto head_of = [&](std::size_t size) {
@@ -214,7 +214,7 @@ TEST(Gguf, AHeadThatIsDamagedIsRefusedAtOnce) {
   EXPECT_FALSE(*parsed);
 }
 
-// A vocabulary is longer than what is read first.
+// A vocabulary that does not fit in the part of the file that is read first.
 TEST(Gguf, ReadsAHeadOfManyMegabytes) {
   const Parsed parsed(GgufBuilder().key("a", std::string(5 << 20, 'x')).key("z", "last").tensor("w", {3}, kTypeF32, 0).data(12).bytes());
   ASSERT_TRUE(parsed.contents) << parsed.contents.error().message;

@@ -24,7 +24,7 @@ class Case:
     name: str
     file: bytes
     code: str
-    says: str  # the part of the sentence that tells which check refused it
+    says: str  # a part of the message that shows which check refused it
 
 
 def text(value):
@@ -313,7 +313,7 @@ def impossible():
         Case("yarn", model(keys={"llama.rope.scaling.type": (STRING, "yarn"), "llama.rope.scaling.factor": (F32, 4.0)}), UNSUPPORTED, "RoPE scaling 'yarn'"),
         key("llama.rope.scale_linear", F32, -4.0, "the key llama.rope.scale_linear is -4"),
         key("llama.attention.layer_norm_rms_epsilon", F32, nan, "the key llama.attention.layer_norm_rms_epsilon is nan"),
-        # what changes the numbers and is not understood
+        # keys and tensors that change the results and that MLXR does not know
         key("llama.expert_count", U32, 8, "a mixture of experts", UNSUPPORTED),
         key("llama.attention.causal", BOOL, 0, "attention that is not causal", UNSUPPORTED),
         key("llama.attn_logit_softcapping", F32, 50.0, "attention soft-capping", UNSUPPORTED),

@@ -38,7 +38,7 @@ TEST(Arena, ReleasedBlocksCanBeReservedAgain) {
 TEST(Arena, ExtendsASessionsPagesAsItGrows) {
   Arena arena(kLayout, 3, *kOps);
   auto pages = *arena.reserve(1);
-  ASSERT_TRUE(arena.extend(pages, kBlockTokens));  // fits what is there
+  ASSERT_TRUE(arena.extend(pages, kBlockTokens));  // its pages suffice already
   EXPECT_EQ(pages.size(), 1u);
   ASSERT_TRUE(arena.extend(pages, 2 * kBlockTokens + 1));
   EXPECT_EQ(pages.size(), 3u);

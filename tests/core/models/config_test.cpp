@@ -1,4 +1,4 @@
-// What no file of a reasonable size can hold; the rest is in tests/core/formats/hostile_gguf.py (impossible models).
+// Descriptions that no file of a reasonable size could have; the others are in tests/core/formats/hostile_gguf.py (impossible models).
 #include "core/models/config.h"
 
 #include <gmock/gmock.h>

@@ -1,5 +1,5 @@
-// logits_tool MODEL VARIANT PACK CHUNK ID...: runs the tokens, CHUNK at a time, and writes the logits of every position to stdout as
-// float32, for the tests that compare them with tests/reference.
+// logits_tool MODEL VARIANT PACK CACHE CHUNK ID...: runs the tokens, CHUNK at a time, with a KV cache of the type CACHE (f16 or q8_0), and
+// writes the logits of every position to stdout as float32, for the tests that compare them with tests/reference.
 #include <mlx/transforms.h>
 
 #include <algorithm>
@@ -14,11 +14,12 @@
 using namespace mlxr;
 
 int main(int argc, char** argv) {
-  if (argc < 6) return std::fprintf(stderr, "usage: logits_tool MODEL VARIANT PACK CHUNK ID...\n"), 2;
+  if (argc < 7) return std::fprintf(stderr, "usage: logits_tool MODEL VARIANT PACK CACHE CHUNK ID...\n"), 2;
   const std::string variant = argv[2];
-  const int chunk = std::atoi(argv[4]);
+  const auto cache = argv[4] == std::string("q8_0") ? quant::Type::kQ8_0 : quant::Type::kF16;
+  const int chunk = std::atoi(argv[5]);
   std::vector<std::int32_t> tokens;
-  for (int i = 5; i < argc; ++i) tokens.push_back(std::atoi(argv[i]));
+  for (int i = 6; i < argc; ++i) tokens.push_back(std::atoi(argv[i]));
 
   std::shared_ptr<const ops::Ops> ops = ops::make_mlx_ops();
   if (variant != "mlx") {
@@ -34,18 +35,13 @@ int main(int argc, char** argv) {
 
   const int total = static_cast<int>(tokens.size());
   const auto& c = (*model)->config();
-  kv::Arena arena({c.layers, c.kv_heads, c.head_dim}, kv::blocks_for(total) + 2, *ops);
+  kv::Arena arena({c.layers, c.kv_heads, c.head_dim, cache}, kv::blocks_for(total) + 2, *ops);
   const auto skipped = arena.reserve(kv::kBlockTokens);  // so that pages do not begin at block 0
   const auto pages = *arena.reserve(total);
   for (int first = 0; first < total; first += chunk) {
     const int count = std::min(chunk, total - first);
     auto batch = std::make_shared<ops::Batch>();
-    for (int p = first; p < first + count; ++p) {
-      batch->tokens.push_back(tokens[p]);
-      batch->positions.push_back(p);
-      batch->slots.push_back(pages[p / kv::kBlockTokens] * kv::kBlockTokens + p % kv::kBlockTokens);
-    }
-    batch->sequences.push_back({0, count, first + count, pages});
+    batch->append(std::span(tokens).subspan(first, count), first, pages, kv::kBlockTokens);
     const auto logits = (*model)->forward(batch, arena.layers(), models::Transformer::Logits::kAll);
     auto results = arena.arrays();
     results.push_back(*logits);

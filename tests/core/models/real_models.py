@@ -22,15 +22,27 @@ GEMMA3 = ("gemma-3-270m-q4_k_m.gguf", [2, 818, 5279, 529, 7001, 563, 9079, 23676
 VARIANTS = ["scalar", "avx2", "avx512", "amx", "neon"]
 
 
+# How much more than the reference's own rounding a program may cost, in its root mean square and in its largest difference, compared with the
+# mean of three passes of the reference that were nudged in the seventh digit. Eight such passes of each model spread by up to 16 % in their
+# root mean square and 18 % in their largest; so one pass and a mean of three differ by 18 % and 21 %. The bounds are three of these, as factors:
+COST, LARGEST = np.exp(3 * 0.18), np.exp(3 * 0.21)
+
+
+def error_of(got, exact):
+    """Root mean square and largest difference, as parts of the logits' standard deviation."""
+    difference = (got - exact) / exact.std()
+    return float(np.sqrt(np.mean(difference**2))), float(np.abs(difference).max())
+
+
 def require(name):
     if not (MODELS / name).exists():
         pytest.skip(f"{name} is not in MLXR_TEST_MODELS (scripts/setup test puts it there)")
     return MODELS / name
 
 
-def logits(model, variant, chunk, tokens):
+def logits(model, variant, chunk, tokens, cache="f16"):
     """Of every position, (n_tokens, n_vocab), run `chunk` tokens at a time on a variant of the kernel pack, or on MLX expressions: "mlx"."""
-    command = [BUILD / "tests" / "logits_tool", model, variant, BUILD / "lib" / "kernels" / "cpu", str(chunk), *map(str, tokens)]
+    command = [BUILD / "tests" / "logits_tool", model, variant, BUILD / "lib" / "kernels" / "cpu", cache, str(chunk), *map(str, tokens)]
     run = subprocess.run(command, capture_output=True)
     if run.returncode == 77:
         pytest.skip(run.stderr.decode().strip())

@@ -4,22 +4,23 @@ Weights are float32, so that only the order of the arithmetic differs, and an en
 """
 
 import dataclasses
-import sys
 
 import numpy as np
 import pytest
-from real_models import ROOT, VARIANTS, logits
+import random_models  # tests/reference/random_models.py
+from real_models import COST, LARGEST, ROOT, VARIANTS, error_of, logits
 from forward import Model, Rounding  # tests/reference/forward.py
 from peer import peer_logits
 
-sys.path.insert(0, str(ROOT / "bench"))
-import random_models
 
 QWEN2 = random_models.Shape("qwen2", "qwen2", layers=4, dim=128, heads=4, kv_heads=2, head_dim=32, hidden=320, vocabulary=512, rope_base=1e6, biases=True, eps=1e-6)
 LLAMA3 = random_models.Shape("llama", "llama-bpe", layers=4, dim=192, heads=6, kv_heads=2, head_dim=32, hidden=320, vocabulary=512, rope_base=5e5, rope_factors=True)
 LLAMA = dataclasses.replace(LLAMA3, rope_factors=False)
 # A window shorter than the text, and a global layer among the local ones.
 GEMMA3 = random_models.Shape("gemma3", "default", layers=7, dim=128, heads=4, kv_heads=1, head_dim=64, hidden=256, vocabulary=512, rope_base=1e6, window=16, eps=1e-6)
+
+
+LONG = dataclasses.replace(LLAMA, layers=2, dim=64, heads=2, kv_heads=1, hidden=128)
 
 
 def keyed(shape, *keys, without=()):
@@ -67,6 +68,44 @@ def test_logits_agree_with_the_reference(family, variant):
     difference = np.abs(logits(path, variant, 17, TOKENS) - expected).max() / expected.std()
     print(f"{path.name} {variant}: largest difference {difference:.5f}")
     assert difference < ARITHMETIC
+
+
+@pytest.fixture(scope="module", params=["llama3", "gemma3"])
+def cost_of_a_byte_cache(request, tmp_path_factory):
+    """A model, its exact logits, and what the reference loses with a cache of 8 bits. Heads of 32 and of 64 values, a window, both pairings of RoPE."""
+    path = tmp_path_factory.mktemp("random") / f"{request.param}.gguf"
+    random_models.write(path, FAMILIES[request.param], np.float32)
+    exact = Model(path, Rounding.CACHE).logits(TOKENS)
+    rounding = Model(path, Rounding.BYTE_CACHE)
+    return path, exact, np.mean([error_of(rounding.logits(TOKENS, nudge), exact) for nudge in (1, 2, 3)], axis=0)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_cache_of_8_bits_costs_no_more_than_its_rounding(cost_of_a_byte_cache, variant):
+    """Both programs round at the same places, but a difference in the seventh digit makes another whole number now and then: test_logits.py says more."""
+    path, exact, (allowed, allowed_largest) = cost_of_a_byte_cache
+    cost, largest = error_of(logits(path, variant, 17, TOKENS, "q8_0"), exact)
+    print(f"{path.name} {variant}: error {cost:.4f}, largest {largest:.3f}; the reference's {allowed:.4f}, {allowed_largest:.3f}")
+    assert allowed > ARITHMETIC  # else this shows nothing
+    assert cost < COST * allowed
+    assert largest < LARGEST * allowed_largest
+
+
+@pytest.fixture(scope="module")
+def long_text(tmp_path_factory):
+    tokens = [int(token) for token in np.random.default_rng(2).integers(0, 500, 4 * 1050 + 4)]
+    path = tmp_path_factory.mktemp("random") / "long.gguf"
+    random_models.write(path, LONG, np.float32)
+    return path, tokens, Model(path, Rounding.CACHE).logits(tokens)
+
+
+@pytest.mark.parametrize("variant", ["mlx", *VARIANTS])
+def test_logits_far_into_a_text(long_text, variant):
+    """Positions in the thousands: RoPE's angles are large there, and the pack divides the keys among threads. The last 4 tokens are a step of their own."""
+    path, tokens, expected = long_text
+    difference = np.abs(logits(path, variant, 1050, tokens) - expected).max(axis=1) / expected.std()
+    print(f"{variant}: largest difference {difference.max():.5f}, of the last four {difference[-4:].max():.5f}")
+    assert difference.max() < ARITHMETIC
 
 
 def test_llama_cpp_agrees_with_the_reference(family):

@@ -14,13 +14,10 @@ import functools
 
 import numpy as np
 import pytest
-from real_models import GEMMA3, SMOLLM2, VARIANTS, logits, require, write_float32_copy
+from real_models import COST, GEMMA3, LARGEST, SMOLLM2, VARIANTS, error_of, logits, require, write_float32_copy
 from forward import Model, Rounding  # tests/reference/forward.py
 
 ARITHMETIC = 0.003  # measured: SmolLM2 0.0015 (MLX) and 0.0006 (pack), Gemma 3 0.0010 and 0.0012
-# Against the mean of three passes of the reference, nudged in the seventh digit. Eight such passes of each model spread by up to 16 % in their root
-# mean square and 18 % in their largest; so one pass and a mean of three differ by 18 % and 21 %. The bounds are three of these, as factors:
-COST, LARGEST = np.exp(3 * 0.18), np.exp(3 * 0.21)
 CHUNK = 17
 
 
@@ -31,9 +28,7 @@ class Case:
         self.scale = self.exact.std()
 
     def error(self, got):
-        """Root mean square and largest."""
-        difference = (got - self.exact) / self.scale
-        return float(np.sqrt(np.mean(difference**2))), float(np.abs(difference).max())
+        return error_of(got, self.exact)
 
     @functools.cached_property
     def cost_of_rounding(self):

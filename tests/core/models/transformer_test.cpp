@@ -1,4 +1,4 @@
-// A batch of several sequences gives each of them the logits that it has alone.
+// A batch of several sequences gives each of them the logits that it has alone; the last layer computes only the rows that are wanted.
 #include "core/models/transformer.h"
 
 #include <gtest/gtest.h>
@@ -8,6 +8,7 @@
 #include <cstdlib>
 
 #include "core/kv/arena.h"
+#include "core/ops/mlx_ops.h"
 #include "core/ops/pack.h"
 #include "tests/core/engine/tiny_model.h"
 #include "tests/core/ops/arrays.h"
@@ -41,12 +42,9 @@ class Batches : public ::testing::TestWithParam<const char*> {
   static std::int32_t token(int sequence, int position) { return (sequence * 37 + position * 11) % 250; }
   // Adds tokens [from, to) of a sequence.
   static void add(ops::Batch& batch, int sequence, int from, int to, const std::vector<std::int32_t>& pages) {
-    batch.sequences.push_back({static_cast<int>(batch.tokens.size()), to - from, to, pages});
-    for (int p = from; p < to; ++p) {
-      batch.tokens.push_back(token(sequence, p));
-      batch.positions.push_back(p);
-      batch.slots.push_back(pages[static_cast<std::size_t>(p / kv::kBlockTokens)] * kv::kBlockTokens + p % kv::kBlockTokens);
-    }
+    std::vector<std::int32_t> tokens;
+    for (int p = from; p < to; ++p) tokens.push_back(token(sequence, p));
+    batch.append(tokens, from, pages, kv::kBlockTokens);
   }
   ops::mx::array run(ops::Batch batch, kv::Arena& arena, Logits logits) const {
     auto y = *model_->forward(std::make_shared<const ops::Batch>(std::move(batch)), arena.layers(), logits);
@@ -88,6 +86,58 @@ TEST_P(Batches, EachSequenceHasTheLogitsThatItHasAlone) {
       EXPECT_LT(ops::error(ops::mx::slice(together, {s, 0}, {s + 1, kTinyVocabulary}), alone), 2e-3)
           << s << " of " << sequences;  // float16 cache
     }
+  }
+}
+
+// Which logits are wanted changes neither what a prompt stores nor the logits of its last token.
+TEST_P(Batches, WantingFewerLogitsChangesNothingElse) {
+  constexpr int kPrompt = 40;
+  const auto after_prompt = [&](Logits wanted) {
+    auto own = arena(2);
+    const auto pages = *own.reserve(kPrompt + 1);
+    ops::Batch prompt, next;
+    add(prompt, 0, 0, kPrompt, pages);
+    add(next, 0, kPrompt, kPrompt + 1, pages);
+    const auto logits = model_->forward(std::make_shared<const ops::Batch>(std::move(prompt)), own.layers(), wanted);
+    EXPECT_EQ(logits.has_value(), wanted != Logits::kNone);
+    ops::mx::eval(own.arrays());
+    return std::pair{run(next, own, Logits::kLast), logits};
+  };
+  const auto [want, all] = after_prompt(Logits::kAll);
+  const auto [with_last, last] = after_prompt(Logits::kLast);
+  const auto [with_none, none] = after_prompt(Logits::kNone);
+  EXPECT_EQ(ops::error(with_last, want), 0);
+  EXPECT_EQ(ops::error(with_none, want), 0);
+  EXPECT_EQ(last->shape(), (ops::mx::Shape{1, kTinyVocabulary}));
+  EXPECT_LT(ops::error(*last, ops::mx::slice(*all, {kPrompt - 1, 0}, {kPrompt, kTinyVocabulary})), 1e-5);
+}
+
+// Counts the rows that pass through an MLP.
+class CountingOps final : public ops::MlxOps {
+ public:
+  ops::mx::array gated_mlp(const ops::mx::array& x, const ops::Weight& gate, const ops::Weight& up,
+                           ops::Activation activation) const override {
+    rows += x.shape(0);
+    return MlxOps::gated_mlp(x, gate, up, activation);
+  }
+  mutable int rows = 0;
+};
+
+TEST(Transformer, TheLastLayerComputesOnlyTheRowsWhoseLogitsAreWanted) {
+  platform::TemporaryFolder folder;
+  write_tiny_model(folder.path / "m.gguf", {.layers = 3});
+  const auto file = formats::Checkpoint::open(folder.path / "m.gguf").value();
+  const auto ops = std::make_shared<CountingOps>();
+  const auto panels = ops::Panels::open(file->tensors(), *ops, {}).value();
+  const auto model = Transformer::load(*file, ops, *panels).value();
+  const auto& c = model->config();
+  for (const auto& [wanted, rows] : {std::pair{Logits::kNone, 2 * 40}, {Logits::kLast, 2 * 40 + 1}, {Logits::kAll, 3 * 40}}) {
+    kv::Arena arena({c.layers, c.kv_heads, c.head_dim}, 2, *ops);
+    auto batch = std::make_shared<ops::Batch>();
+    batch->append(std::vector<std::int32_t>(40, 7), 0, *arena.reserve(40), kv::kBlockTokens);
+    ops->rows = 0;
+    model->forward(batch, arena.layers(), wanted);
+    EXPECT_EQ(ops->rows, rows);
   }
 }
 

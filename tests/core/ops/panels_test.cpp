@@ -1,4 +1,4 @@
-// Repacked weights are made once, kept whole or not at all, and made again where what is kept does not fit.
+// Weights are repacked once, the result is kept whole or not at all, and it is made again when the kept file does not match.
 #include "core/ops/panels.h"
 
 #include <gmock/gmock.h>
@@ -199,7 +199,7 @@ TEST_F(PanelsTest, OverTheLimitTheLeastRecentlyUsedGo) {
   fs::last_write_time(folder_ / name_of("two"), now - std::chrono::hours(2));
   load("three", 2 * each);
   EXPECT_THAT(files(), ElementsAre(name_of("one"), name_of("three")));
-  load("four", 1);  // smaller than what is needed: this one stays all the same
+  load("four", 1);  // the limit is smaller than this one, which stays all the same
   EXPECT_THAT(files(), ElementsAre(name_of("four")));
 }
 

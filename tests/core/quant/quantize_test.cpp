@@ -61,7 +61,7 @@ bool all_finite(const Floats& values) {
 
 TEST(Quantize, LosesNoMoreThanItsBitsExplain) {
   const Floats values = normal(256 * 400, 0.02f);
-  // What llama.cpp's encoders without an importance matrix lose on such values is 1.00 to 1.14 times as much (bench/quantize.py).
+  // The error of llama.cpp's encoders without an importance matrix is 1.00 to 1.14 times as large on such values (bench/quantize.py).
   const std::pair<Type, double> bounds[] = {{Type::kQ4_0, 0.0815}, {Type::kQ4_1, 0.0700}, {Type::kQ5_0, 0.0405}, {Type::kQ5_1, 0.0336},
                                             {Type::kQ8_0, 0.0054}, {Type::kQ4_K, 0.0705}, {Type::kQ5_K, 0.0346}, {Type::kQ6_K, 0.0168},
                                             {Type::kF16, 0.00025}, {Type::kBF16, 0.0018}, {Type::kF32, 0.0}};

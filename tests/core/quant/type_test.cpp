@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "core/quant/half.h"
+#include "kernels/cpu/types.h"
 
 namespace mlxr::quant {
 namespace {
@@ -28,6 +29,21 @@ TEST(Type, KnowsTheBytesOfARow) {
   EXPECT_EQ(row_bytes(Type::kF32, 3), 12u);
   EXPECT_EQ(row_bytes(Type::kQ4_1, 576), 360u);
   EXPECT_EQ(row_bytes(Type::kQ6_K, 512), 420u);
+}
+
+// The CPU pack has a table of its own, because it is versioned apart from the engine.
+TEST(Type, TheKernelPackHasTheSameBlocks) {
+  int common = 0;
+  for (std::uint32_t number = 0; number < 64; ++number) {
+    const auto layout = kernels::layout(number);
+    if (layout.block_values == 0) continue;
+    const auto type = from_number(number);
+    ASSERT_TRUE(type) << number;
+    EXPECT_EQ(traits(*type).block_size, static_cast<std::size_t>(layout.block_values)) << traits(*type).name;
+    EXPECT_EQ(traits(*type).block_bytes, static_cast<std::size_t>(layout.block_bytes)) << traits(*type).name;
+    ++common;
+  }
+  EXPECT_EQ(common, 11);
 }
 
 TEST(Half, NarrowingUndoesWideningForEveryValue) {

@@ -87,7 +87,7 @@ TEST(ChatTemplate, AHostileTemplateIsStopped) {
     EXPECT_EQ(error_of(source).code, ErrorCode::kUnsupported) << source;
 }
 
-// Without a limit on time: what one node does is counted as well, so that the steps end it.
+// Without a limit on time: the work within one node counts as steps too, so the limit on steps ends it.
 TEST(ChatTemplate, WorkWithinOneNodeIsBounded) {
   constexpr RenderLimits kForEver{.steps = 500'000, .time = std::chrono::hours(1)};
   const std::string doubled =  // two lists of 2^80 equal leaves, which share their parts
@@ -139,7 +139,7 @@ void on_a_small_stack(const std::function<void()>& work) {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
   constexpr std::size_t kStack = 4 << 20;  // their frames are several times as large
 #else
-  constexpr std::size_t kStack = 256 << 10;  // half of what a thread has on macOS
+  constexpr std::size_t kStack = 256 << 10;  // half of a thread's stack on macOS
 #endif
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);

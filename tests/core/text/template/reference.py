@@ -1,4 +1,4 @@
-"""Python's jinja2, set up as `transformers` does for chat templates: what the C++ engine is compared with."""
+"""Python's jinja2, set up as `transformers` does for chat templates: the reference for the C++ engine."""
 
 import functools
 import json

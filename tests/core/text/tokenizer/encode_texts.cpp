@@ -42,7 +42,7 @@ void measure(const mlxr::formats::Metadata& metadata) {
   std::printf("construction %.2f ms, %zu bytes to %zu tokens in %.2f ms (best of 5)\n", construct, text.size(), count, encode);
 }
 
-void print_ids(const std::vector<mlxr::text::TokenId>& ids) {
+void print_ids(const std::vector<mlxr::TokenId>& ids) {
   const char* separator = "";
   for (const auto id : ids) std::printf("%s%d", std::exchange(separator, " "), id);
 }

@@ -1,4 +1,4 @@
-"""The normal form NFC of every character, and of many runs of letters and marks, is what Python's unicodedata says."""
+"""The normal form NFC of every character, and of many runs of letters and marks, is that of Python's unicodedata."""
 import os
 import random
 import shlex

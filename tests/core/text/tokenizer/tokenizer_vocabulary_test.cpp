@@ -19,8 +19,8 @@ TEST(TokenTable, FindsEveryTextAndTheLaterOfTwo) {
   EXPECT_FALSE(table.find("b"));
 }
 
-// The second word undoes what the first did, so that all of them had one hash before the hash was keyed: half a million took a quarter of
-// an hour, which this test's time limit is there to notice.
+// The second word cancels the first, so that all tokens had the same hash before the hash was keyed: half a million took a quarter of an
+// hour, which this test's time limit would catch.
 TEST(TokenTable, IsNotSlowedByTextsMadeToCollide) {
   constexpr std::uint64_t kMultiplier = 0x9E3779B97F4A7C15u;
   constexpr std::size_t kCount = 1 << 19;

@@ -1,10 +1,10 @@
-"""Models with random weights in the shapes of real ones: speed depends on the shape, and the real ones are no registry's to give.
+"""Models with random weights, for tests of families without a real model here, and for benchmarks, whose speed depends only on the shape.
 
-    random_models.py SHAPE [TYPE] [--quantize "PROGRAM WORDS"]       # writes it where it is not there yet, and prints its path
+    random_models.py SHAPE [TYPE] [--quantize "PROGRAM WORDS"]       # writes the model unless it exists, and prints its path
 
 The same seed gives the same file. Weights are normal with variance 1 / inputs, so that activations keep their size and logits come out near 1.
-The vocabulary has the right number of tokens and merges of two letters: any text can be read, and what is written means nothing.
-Files are kept outside the repo, in $XDG_CACHE_HOME/mlxr-bench; every other type is made from the one in F16 by PROGRAM WORDS IN OUT TYPE.
+The vocabulary has the right number of tokens and merges of two letters: any text can be read, and the answers mean nothing.
+Files are kept outside the repo, in $XDG_CACHE_HOME/mlxr-bench; every type other than F16 is made from the F16 file by PROGRAM WORDS IN OUT TYPE.
 """
 
 import argparse
@@ -41,7 +41,7 @@ class Shape:
     all_biases: bool = False  # of every matrix of a layer
     keys: tuple = ()  # more metadata: (name after the architecture, GGUFWriter's method, value)
     without: tuple = ()  # keys that are left out
-    window: int = 0  # of local layers; such a family normalises heads, and what attention and MLP add
+    window: int = 0  # of local layers; such a family normalises heads, and the outputs of attention and MLP
     tied: bool = True  # the embeddings are the output head
     context: int = 8192
     eps: float = 1e-5
@@ -146,7 +146,7 @@ def add_description(writer, shape):
 
 
 def write(path, shape, dtype, seed=0):
-    """Matrices as `dtype` (numpy's float16 or float32), what is no matrix as float32. One tensor at a time is in memory."""
+    """Matrices as `dtype` (numpy's float16 or float32), all other tensors as float32. One tensor at a time is in memory."""
     writer = GGUFWriter(path, shape.architecture)
     writer.add_name("random weights")
     writer.add_file_type(1 if dtype == np.float16 else 0)

@@ -1,6 +1,7 @@
 // A decoder-only transformer, run on ops/: weights and the forward pass.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <span>
@@ -15,9 +16,10 @@ namespace mlxr::models {
 class Transformer {
  public:
   // Takes the weights from the file, which is not needed afterwards; `panels` is theirs. Errors: those of read_config; kCorrupt (a tensor
-  // is missing or has another shape, by name); kUnsupported (a type that `ops` cannot run); those of Panels::append.
+  // is missing or has another shape, by name); kUnsupported (a type that `ops` cannot run); those of Panels::append; kCancelled (`cancelled`
+  // became true, which is looked at before each tensor).
   static Result<std::unique_ptr<const Transformer>> load(const formats::Checkpoint& file, std::shared_ptr<const ops::Ops> ops,
-                                                         ops::Panels& panels);
+                                                         ops::Panels& panels, const std::atomic<bool>* cancelled = nullptr);
 
   const Config& config() const { return config_; }
 

@@ -39,9 +39,9 @@ Result<Cache> plan_cache(const models::Config& config, const LoadOptions& option
   const auto affordable = kv.bytes / block_bytes;
   const auto wanted = static_cast<std::uint64_t>(kv::blocks_for(wanted_context ? wanted_context : most));
   if (affordable == 0 || (wanted_context && wanted > affordable)) {
-    return fail(ErrorCode::kInvalidArgument, "A context of " + std::to_string(wanted_context ? wanted_context : most) +
-                                                 " tokens needs " + std::to_string(wanted * block_bytes >> 20) +
-                                                 " MiB of KV cache; the limit is " + std::to_string(kv.bytes >> 20) + " MiB.");
+    return fail(ErrorCode::kInvalidArgument, "A context of " + std::to_string(wanted_context ? wanted_context : most) + " tokens needs " +
+                                                 std::to_string(wanted * block_bytes >> 20) + " MiB of KV cache; the limit is " +
+                                                 std::to_string(kv.bytes >> 20) + " MiB.");
   }
   cache.context = wanted_context ? wanted_context : static_cast<int>(std::min<std::uint64_t>(most, affordable * kv::kBlockTokens));
   cache.blocks =

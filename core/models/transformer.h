@@ -16,8 +16,8 @@ namespace mlxr::models {
 class Transformer {
  public:
   // Takes the weights from the file, which is not needed afterwards; `panels` is theirs. Errors: those of read_config; kCorrupt (a tensor
-  // is missing or has another shape, by name); kUnsupported (a type that `ops` cannot run); those of Panels::append; kCancelled (`cancelled`
-  // became true, which is looked at before each tensor).
+  // is missing or has another shape, by name); kUnsupported (a type that `ops` cannot run); those of Panels::append; kCancelled
+  // (`cancelled` became true, which is looked at before each tensor).
   static Result<std::unique_ptr<const Transformer>> load(const formats::Checkpoint& file, std::shared_ptr<const ops::Ops> ops,
                                                          ops::Panels& panels, const std::atomic<bool>* cancelled = nullptr);
 

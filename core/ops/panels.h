@@ -35,9 +35,9 @@ namespace mlxr::ops {
 class Ops;
 
 struct PanelOptions {
-  std::filesystem::path folder;  // empty: nothing is kept
-  std::string digest;            // the model file's SHA-256, hexadecimal; empty: nothing is kept
-  std::uint64_t limit = 0;       // bytes of all files in the folder: the least recently used go first; 0: no limit
+  std::filesystem::path folder;                  // empty: nothing is kept
+  std::string digest;                            // the model file's SHA-256, hexadecimal; empty: nothing is kept
+  std::uint64_t limit = 0;                       // bytes of all files in the folder: the least recently used go first; 0: no limit
   const std::atomic<bool>* cancelled = nullptr;  // once it is true, open() and append() end with kCancelled; nothing else reads it
 };
 

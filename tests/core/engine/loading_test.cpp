@@ -129,9 +129,7 @@ TEST_F(LoadingTest, ALoadThatIsCancelledInTheMiddleEndsWithItsTensorAndLeavesNoF
 }
 
 TEST_F(LoadingTest, TheContextIsTheSmallestOfTheLimitTheModelsAndWhatTheCacheAffords) {
-  const auto context = [&](Engine& engine, int most) {
-    return engine.load(file_, {.max_context = most}).value()->info().context_length;
-  };
+  const auto context = [&](Engine& engine, int most) { return engine.load(file_, {.max_context = most}).value()->info().context_length; };
   EXPECT_EQ(context(*engine_, 0), 256);
   EXPECT_EQ(context(*engine_, 100), 100);
   EXPECT_EQ(context(*engine_, 1000000), 256);

@@ -139,6 +139,9 @@ Result<std::shared_ptr<ModelHost::Lease>> ModelHost::load(const store::OpenModel
 
 Result<std::shared_ptr<Model>> ModelHost::load_with_room(const store::OpenModel& opened, int context, const std::atomic<bool>& cancelled) {
   for (;;) {
+    // Whoever waited here for other loads has verified the file a while ago. Its repacked weights are kept under the SHA-256 of then.
+    if (!opened.file.unchanged())
+      return fail(ErrorCode::kCorrupt, opened.record.file.string() + " was changed after it was verified. Load it again.");
     auto model = engine_.load(opened.file.descriptor(), opened.record.file,
                               {.panel_folder = options_.panel_folder,
                                .digest = opened.record.sha256,

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from programs import MODEL_FILE, Daemon, Mlx, require_model, wait_for
 from test_life import free_port
+from test_models_in_memory import bytes_read
 
 
 def open_with(daemon, descriptors, body=None):
@@ -65,6 +66,21 @@ def test_the_same_file_keeps_its_reference_and_loads_once(empty_daemon, model_co
     with empty_daemon.client() as client:
         assert generate(client, first).status_code == generate(client, str(model_copy)).status_code == 200
     assert empty_daemon.log().count(" loaded ") == 1
+
+
+def test_a_hash_is_remembered_by_the_next_daemon(empty_daemon, model_copy):
+    def read_to_show():
+        _, opened = open_file(empty_daemon, model_copy, name=str(model_copy))
+        before = bytes_read(empty_daemon)
+        with empty_daemon.client() as client:
+            client.post("/api/show", json={"model": opened["model"]}).raise_for_status()
+        return bytes_read(empty_daemon) - before
+
+    size = model_copy.stat().st_size
+    assert read_to_show() > size
+    empty_daemon.stop()
+    empty_daemon.start()
+    assert read_to_show() < size / 2
 
 
 def test_a_file_that_was_changed_is_opened_anew(empty_daemon, model_copy):

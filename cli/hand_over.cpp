@@ -40,8 +40,7 @@ Answered<std::string> hand_over(Client& client, const std::filesystem::path& fil
   const auto sha256 = expected_hash(file);
   if (!sha256) return std::unexpected(ClientError(sha256.error()));
   const json body{{"name", label_of(file)}, {"sha256", *sha256}};
-  const auto answer =
-      client.send_descriptor(kRoute, body.dump(-1, ' ', false, json::error_handler_t::replace), opened->descriptor());
+  const auto answer = client.send_descriptor(kRoute, body.dump(-1, ' ', false, json::error_handler_t::replace), opened->descriptor());
   if (!answer) return std::unexpected(answer.error());
   if (answer->status == 404 || answer->status == 405) return file.string();  // an older daemon
   const auto told = Client::json_of(*answer);

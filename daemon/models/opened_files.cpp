@@ -49,9 +49,8 @@ void OpenedFiles::use(std::list<Entry>::iterator entry) {
 
 std::string OpenedFiles::add(platform::OpenFile file, std::optional<std::string> sha256) {
   const std::lock_guard lock(mutex_);
-  const auto same = std::ranges::find_if(entries_, [&](const Entry& entry) {
-    return looks_the_same(entry.kept.file->info(), file.info()) && entry.kept.sha256 == sha256;
-  });
+  const auto same = std::ranges::find_if(
+      entries_, [&](const Entry& entry) { return looks_the_same(entry.kept.file->info(), file.info()) && entry.kept.sha256 == sha256; });
   if (same != entries_.end()) {
     use(same);
   } else {

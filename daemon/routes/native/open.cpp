@@ -37,8 +37,7 @@ ApiResult<std::optional<std::string>> read_sha256(const json& body) {
 ApiResult<platform::OpenFile> adopt(const ReceivedFiles& received, const std::string& name) {
   if (received.is_cut)
     return std::unexpected(refused("Not all descriptors arrived: too many were sent, or mlxrunnerd has too many files open."));
-  if (received.files.empty())
-    return std::unexpected(refused("No descriptor came with the first byte of the request (SCM_RIGHTS)."));
+  if (received.files.empty()) return std::unexpected(refused("No descriptor came with the first byte of the request (SCM_RIGHTS)."));
   if (received.files.size() > 1) return std::unexpected(refused("More than one descriptor came with the request."));
   const int descriptor = received.files.front()->get();
   auto file = platform::OpenFile::duplicate(descriptor, name);
@@ -51,7 +50,8 @@ ApiResult<platform::OpenFile> adopt(const ReceivedFiles& received, const std::st
 ApiResult<json> open_file(ModelHost& host, const Request& request) {
   static constexpr Field kFields[] = {{.name = "name", .type = FieldType::kString}, {.name = "sha256", .type = FieldType::kString}};
   if (request.transport != Transport::kUnixSocket)
-    return std::unexpected(ApiError{.status = 403, .message = "A file can be handed over through the Unix socket only.", .code = "permission"});
+    return std::unexpected(
+        ApiError{.status = 403, .message = "A file can be handed over through the Unix socket only.", .code = "permission"});
   const auto body = request.body.empty() ? ApiResult<json>(json::object()) : parse_object(request.body);
   if (!body) return std::unexpected(body.error());
   if (auto checked = check_fields(*body, kFields); !checked) return std::unexpected(checked.error());

@@ -144,10 +144,13 @@ Answered<HttpAnswer> Client::send(std::string_view route, const std::string* bod
 }
 
 Answered<json> Client::exchange(std::string_view route, const std::string* body, std::chrono::milliseconds timeout) {
-  auto answer = send(route, body, timeout);
-  if (!answer) return std::unexpected(answer.error());
-  if (answer->status >= 400) return std::unexpected(error_of(answer->body, answer->status));
-  json parsed = json::parse(answer->body, nullptr, false);
+  const auto answer = send(route, body, timeout);
+  return answer ? json_of(*answer) : std::unexpected(answer.error());
+}
+
+Answered<json> Client::json_of(const HttpAnswer& answer) {
+  if (answer.status >= 400) return std::unexpected(error_of(answer.body, answer.status));
+  json parsed = json::parse(answer.body, nullptr, false);
   return parsed.is_discarded() ? json::object() : parsed;
 }
 

@@ -37,12 +37,19 @@ class Client {
   // One request: a POST of `body`, or a GET when it is null. An HTTP error status is returned as an answer, not as an error.
   Answered<HttpAnswer> send(std::string_view route, const std::string* body, std::chrono::milliseconds timeout = std::chrono::seconds(30));
 
+  // The same with a POST whose first byte comes with an open descriptor (SCM_RIGHTS), which the daemon then has too.
+  Answered<HttpAnswer> send_descriptor(std::string_view route, const std::string& body, int descriptor,
+                                       std::chrono::milliseconds timeout = std::chrono::seconds(10));
+
   Answered<nlohmann::json> get(std::string_view route, std::chrono::milliseconds timeout = std::chrono::seconds(10));
   Answered<nlohmann::json> post(std::string_view route, const nlohmann::json& body,
                                 std::chrono::milliseconds timeout = std::chrono::seconds(30));
   // Posts `body` and passes each line of the NDJSON answer to `on_line` as it arrives, without a time limit. Ends with the answer, with
   // Ctrl-C, or when `on_line` returns false.
   Answered<void> stream(std::string_view route, const nlohmann::json& body, const std::function<bool(const nlohmann::json&)>& on_line);
+
+  // The JSON of an answer; of a status of 400 and above, the error that it tells.
+  static Answered<nlohmann::json> json_of(const HttpAnswer& answer);
 
   // True when a daemon answers on the socket within `timeout`.
   bool is_alive(std::chrono::milliseconds timeout = std::chrono::seconds(2));

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/format.h"
+#include "cli/hand_over.h"
 
 namespace mlxr::cli {
 namespace {
@@ -15,8 +16,15 @@ constexpr auto kHashTimeout = std::chrono::minutes(10);  // a large file is hash
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-json request_for(const Conversation& conversation) {
-  json request{{"model", conversation.model}, {"stream", true}, {"options", to_options(conversation.parameters)}};
+// `model` in a request.
+Outcome<std::string> name_for_daemon(Client& client, const Conversation& conversation) {
+  if (conversation.file.empty()) return conversation.model;
+  auto reference = hand_over(client, conversation.file);
+  return reference ? Outcome<std::string>(*std::move(reference)) : give_up(reference.error());
+}
+
+json request_for(const Conversation& conversation, const std::string& model) {
+  json request{{"model", model}, {"stream", true}, {"options", to_options(conversation.parameters)}};
   if (conversation.raw) {
     request["prompt"] = conversation.messages.empty() ? "" : conversation.messages.back().content;
     request["raw"] = true;
@@ -52,6 +60,8 @@ std::string rate(std::uint64_t tokens, double seconds) {
 Outcome<Answer> ask(Client& client, const Conversation& conversation, const std::function<bool(std::string_view)>& on_text) {
   Answer answer;
   const auto start = Clock::now();
+  const auto model = name_for_daemon(client, conversation);
+  if (!model) return give_up(model.error());
   const auto on_line = [&](const json& line) {
     const std::string text = text_of(line, conversation.raw);
     if (!text.empty()) {
@@ -69,7 +79,7 @@ Outcome<Answer> ask(Client& client, const Conversation& conversation, const std:
     }
     return true;
   };
-  auto done = client.stream(conversation.raw ? "/api/generate" : "/api/chat", request_for(conversation), on_line);
+  auto done = client.stream(conversation.raw ? "/api/generate" : "/api/chat", request_for(conversation, *model), on_line);
   if (!done) {
     if (!done.error().was_cancelled()) return give_up(done.error());
     answer.done_reason = "cancelled";
@@ -77,14 +87,18 @@ Outcome<Answer> ask(Client& client, const Conversation& conversation, const std:
   return answer;
 }
 
-Outcome<bool> is_base_model(Client& client, const std::string& model) {
-  auto shown = client.post("/api/show", {{"model", model}}, kHashTimeout);
+Outcome<bool> is_base_model(Client& client, const Conversation& conversation) {
+  const auto model = name_for_daemon(client, conversation);
+  if (!model) return give_up(model.error());
+  auto shown = client.post("/api/show", {{"model", *model}}, kHashTimeout);
   if (!shown) return give_up(shown.error());
   return shown->value("template", "").empty();
 }
 
 Status load(Client& client, const Conversation& conversation) {
-  const json request{{"model", conversation.model}, {"options", to_options(conversation.parameters)}, {"stream", false}};
+  const auto model = name_for_daemon(client, conversation);
+  if (!model) return give_up(model.error());
+  const json request{{"model", *model}, {"options", to_options(conversation.parameters)}, {"stream", false}};
   auto loaded = client.post("/api/generate", request, kHashTimeout);
   if (!loaded) return give_up(loaded.error());
   return {};

@@ -1,6 +1,7 @@
 // One answer of a model, streamed from the daemon.
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -18,8 +19,9 @@ struct ChatMessage {
 };
 
 struct Conversation {
-  std::string model;  // a name or the path of a file, as the daemon takes it
-  bool raw = false;   // a base model: the last message goes to it as it is, without a template
+  std::string model;           // a name that the daemon knows, or the path of a file, as people call it
+  std::filesystem::path file;  // handed over to the daemon before each request; empty: `model` is a name
+  bool raw = false;            // a base model: the last message goes to it as it is, without a template
   Parameters parameters;
   std::vector<ChatMessage> messages;  // without the system message, which is a parameter
 };
@@ -39,7 +41,7 @@ struct Answer {
 Outcome<Answer> ask(Client& client, const Conversation& conversation, const std::function<bool(std::string_view)>& on_text);
 
 // Whether the model has no chat template.
-Outcome<bool> is_base_model(Client& client, const std::string& model);
+Outcome<bool> is_base_model(Client& client, const Conversation& conversation);
 
 // Puts the model in memory, so that the first answer need not wait for it.
 Status load(Client& client, const Conversation& conversation);

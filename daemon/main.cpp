@@ -115,6 +115,7 @@ Result<void> serve(const Config& config, const platform::Paths& paths) {
     if (one.managed) spdlog::info("{}: {} is managed, by {}", one.name, one.value, one.origin);
   if (config.port != 0) spdlog::info("mlxrunnerd also listens on {} port {}; to print the token: mlx token show", config.host, config.port);
   const Periodic care(std::chrono::seconds(2), [&, gone = false]() mutable {
+    host.close_unused_files();
     if (const auto limited = platform::limit_own_log(paths.logs / "mlxrunnerd.log"); !limited) spdlog::warn("{}", limited.error().message);
     if (gone || instance->is_in_place()) return;
     gone = true;
@@ -122,9 +123,10 @@ Result<void> serve(const Config& config, const platform::Paths& paths) {
     server->stop();
   });
   platform::notify_ready();
-  const bool all_ended = server->run([] {
+  const bool all_ended = server->run([&host] {
     platform::notify_stopping();
     spdlog::info("stopping");
+    host.stop_loading();
   });
   if (!all_ended) {  // a thread still uses objects that the destructors below would destroy
     std::error_code ignored;

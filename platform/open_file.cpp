@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include <fcntl.h>
@@ -26,6 +27,20 @@ std::unexpected<Error> cannot_open(const std::string& name, int error) {
   return fail(std::move(failure));
 }
 
+std::string_view kind_of(mode_t mode) {
+  if (S_ISFIFO(mode)) return "a pipe";
+  if (S_ISSOCK(mode)) return "a socket";
+  return S_ISCHR(mode) || S_ISBLK(mode) ? "a device" : "of another kind";
+}
+
+bool is_readable(int descriptor) {
+  const int flags = ::fcntl(descriptor, F_GETFL);
+#ifdef O_PATH
+  if ((flags & O_PATH) != 0) return false;
+#endif
+  return flags >= 0 && (flags & O_ACCMODE) != O_WRONLY;
+}
+
 }  // namespace
 
 Result<OpenFile> OpenFile::open(const std::filesystem::path& path) {
@@ -42,9 +57,9 @@ Result<OpenFile> OpenFile::adopt(FileDescriptor descriptor, std::filesystem::pat
   const std::string shown = file.name_.string();
   if (::fstat(file.descriptor_.get(), &file.info_) != 0) return fail(os_error(errno, shown + " cannot be examined"));
   if (S_ISDIR(file.info_.st_mode)) return fail(ErrorCode::kUnsupported, shown + " is a folder. Name the .gguf file in it.");
-  if (!S_ISREG(file.info_.st_mode)) return fail(ErrorCode::kUnsupported, shown + " is not a regular file.");
-  if (const int flags = ::fcntl(file.descriptor_.get(), F_GETFL); flags < 0 || (flags & O_ACCMODE) == O_WRONLY)
-    return fail(ErrorCode::kPermission, shown + " is not open for reading.");
+  if (!S_ISREG(file.info_.st_mode))
+    return fail(ErrorCode::kUnsupported, shown + " is " + std::string(kind_of(file.info_.st_mode)) + ", not a regular file.");
+  if (!is_readable(file.descriptor_.get())) return fail(ErrorCode::kPermission, shown + " is not open for reading.");
   if (file.info_.st_size == 0) return fail(ErrorCode::kCorrupt, shown + " is empty. Download it again.");
   return file;
 }

@@ -182,13 +182,22 @@ Result<void> Registry::erase(std::string_view name) {
 }
 
 Result<std::optional<std::string>> Registry::verified(const fs::path& file, const FileStamp& stamp) {
+  return find_verified(" AND file = ?", stored(file), stamp);
+}
+
+Result<std::optional<std::string>> Registry::verified(const FileStamp& stamp) { return find_verified("", std::nullopt, stamp); }
+
+Result<std::optional<std::string>> Registry::find_verified(std::string_view condition, const std::optional<std::string>& value,
+                                                           const FileStamp& stamp) {
   const std::lock_guard lock(mutex_);
   auto query = database_.prepare(
-      "SELECT sha256 FROM verified_files WHERE file = ? AND size = ? AND modified_ns = ? AND changed_ns = ? AND device = ? AND inode = ?");
+      "SELECT sha256 FROM verified_files WHERE size = ? AND modified_ns = ? AND changed_ns = ? AND device = ? AND inode = ?" +
+      std::string(condition));
   if (!query && is_read_only_) return std::nullopt;  // of an older schema, which could not be migrated
   if (!query) return fail(query.error());
-  query->bind(stored(file)).bind(static_cast<std::int64_t>(stamp.size)).bind(stamp.modified_ns).bind(stamp.changed_ns);
+  query->bind(static_cast<std::int64_t>(stamp.size)).bind(stamp.modified_ns).bind(stamp.changed_ns);
   query->bind(static_cast<std::int64_t>(stamp.device)).bind(static_cast<std::int64_t>(stamp.inode));
+  if (value) query->bind(*value);
   const auto row = query->step();
   if (!row) return fail(row.error());
   return *row ? std::optional(query->text(0)) : std::nullopt;

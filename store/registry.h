@@ -53,6 +53,8 @@ class Registry {
 
   // The hash that was computed when the file looked like this.
   Result<std::optional<std::string>> verified(const std::filesystem::path& file, const FileStamp& stamp);
+  // The same for a file whose path is not known: that of any file that looked like this.
+  Result<std::optional<std::string>> verified(const FileStamp& stamp);
   // Also forgets files that are gone. Does nothing where the disk cannot be written: the hash is computed again the next time.
   Result<void> set_verified(const std::filesystem::path& file, const FileStamp& stamp, std::string_view sha256);
 
@@ -70,6 +72,8 @@ class Registry {
   static Result<Database> open_readable(const std::filesystem::path& file, std::span<const std::string_view> steps);
   Result<void> make_writable();
   Result<std::vector<ModelRecord>> select(std::string_view where, const std::vector<std::string>& values);
+  Result<std::optional<std::string>> find_verified(std::string_view condition, const std::optional<std::string>& value,
+                                                   const FileStamp& stamp);
   Result<void> forget_missing_files();
 
   std::string stored(const std::filesystem::path& file) const;      // relative to models/ where it is below it

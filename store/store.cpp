@@ -12,6 +12,7 @@
 #include "platform/time.h"
 #include "store/installed.h"
 #include "store/model_details.h"
+#include "store/model_file.h"
 #include "store/names.h"
 #include "store/offers.h"
 #include "store/pull.h"
@@ -22,23 +23,6 @@ namespace mlxr::store {
 namespace {
 
 namespace fs = std::filesystem;
-
-// The model file that a person means: the file itself, or the one .gguf of a folder.
-Result<fs::path> model_file(const fs::path& path) {
-  std::error_code ec;
-  const auto full = fs::absolute(path, ec).lexically_normal();
-  if (ec || !fs::exists(full, ec)) return fail(ErrorCode::kNotFound, "There is no file or folder " + path.string() + ".");
-  if (!fs::is_directory(full, ec)) return full;
-  std::vector<fs::path> found;
-  for (fs::directory_iterator it(full, ec), end; !ec && it != end; it.increment(ec)) {
-    if (it->path().extension() == ".gguf") found.push_back(it->path());
-  }
-  if (ec) return fail(platform::os_error(ec.value(), "Cannot list " + full.string()));
-  if (found.size() == 1) return found.front();
-  if (found.empty()) return fail(ErrorCode::kNotFound, "The folder " + full.string() + " has no .gguf file.");
-  return fail(ErrorCode::kInvalidArgument,
-              "The folder " + full.string() + " has " + std::to_string(found.size()) + " .gguf files. Name the one to use.");
-}
 
 class SqliteStore final : public Store {
  public:
@@ -85,6 +69,20 @@ class SqliteStore final : public Store {
     return verify(*same, options);
   }
 
+  Result<OpenModel> open_file(const platform::OpenFile& opened, const std::optional<std::string>& sha256,
+                              const CheckOptions& options) override {
+    auto file = platform::OpenFile::duplicate(opened.descriptor(), opened.name());
+    if (!file) return fail(file.error());
+    const auto known = registry_->verified(FileStamp::of(file->info()));
+    if (!known) return fail(known.error());
+    const auto hash = *known ? Result<std::string>(**known) : compute_hash(*file, options);
+    return hash ? describe(std::move(*file), *hash, sha256) : fail(hash.error());
+  }
+
+  std::optional<std::string> known_hash(const platform::OpenFile& file) override {
+    return registry_->verified(FileStamp::of(file.info())).value_or(std::nullopt);
+  }
+
   Result<ModelRecord> resolve(const ModelRef& ref, const CheckOptions& options) override { return record_of(open_model(ref, options)); }
 
   Result<ModelRecord> resolve_name(std::string_view name, const CheckOptions& options) override {
@@ -129,7 +127,7 @@ class SqliteStore final : public Store {
   }
 
   Result<ModelRecord> import(const fs::path& path, std::string_view name, const CheckOptions& options) override {
-    const auto file = model_file(path);
+    const auto file = find_model_file(path);
     if (!file) return fail(file.error());
     const std::string chosen = name.empty() ? file->stem().string() : std::string(name);
     if (auto ok = check_model_name(chosen); !ok) {
@@ -243,7 +241,7 @@ class SqliteStore final : public Store {
   }
 
   Result<OpenModel> open_path(const fs::path& path, const CheckOptions& options) {
-    const auto file = model_file(path);
+    const auto file = find_model_file(path);
     if (!file) return fail(file.error());
     const auto known = registry_->model_of_file(*file);
     if (!known) return fail(known.error());
@@ -256,11 +254,17 @@ class SqliteStore final : public Store {
     const auto known = registry_->verified(file.name(), stamp);
     if (!known) return fail(known.error());
     if (*known) return **known;
+    return compute_hash(file, options);
+  }
+
+  // Remembered for a file whose path is known.
+  Result<std::string> compute_hash(const platform::OpenFile& file, const CheckOptions& options) {
     auto hash = platform::hash_file(file, options.progress, options.cancelled);
     if (!hash) return hash;
     if (!file.unchanged())
       return fail(ErrorCode::kCorrupt, file.name().string() + " changed while it was verified. Try again when it is complete.");
-    if (auto ok = registry_->set_verified(file.name(), stamp, *hash); !ok) return fail(ok.error());
+    if (!file.name().is_absolute()) return hash;
+    if (auto ok = registry_->set_verified(file.name(), FileStamp::of(file.info()), *hash); !ok) return fail(ok.error());
     return hash;
   }
 
@@ -308,21 +312,27 @@ class SqliteStore final : public Store {
     if (!hash) return fail(hash.error());
     const auto beside = platform::read_file(path.string() + ".sha256", 4096);
     if (!beside && beside.error().code != ErrorCode::kNotFound) return fail(beside.error());
-    if (beside && std::string_view(*beside).substr(0, 64) != *hash) {
-      return fail(ErrorCode::kCorrupt, path.string() + " has the SHA-256 " + *hash + ", and " + path.filename().string() +
+    return describe(std::move(*file), *hash, beside ? std::optional(beside->substr(0, 64)) : std::nullopt);
+  }
+
+  // `expected` is the hash in the .sha256 beside the file, if there is one.
+  static Result<OpenModel> describe(platform::OpenFile file, const std::string& hash, const std::optional<std::string>& expected) {
+    const auto& path = file.name();
+    if (expected && *expected != hash) {
+      return fail(ErrorCode::kCorrupt, path.string() + " has the SHA-256 " + hash + ", and " + path.filename().string() +
                                            ".sha256 says another. Nothing was imported.");
     }
-    const auto stamp = FileStamp::of(file->info());
+    const auto stamp = FileStamp::of(file.info());
     ModelRecord record;
     record.name = name_of_file(path);
     record.file = path;
     record.in_place = true;
     record.size = stamp.size;
-    record.sha256 = *hash;
+    record.sha256 = hash;
     record.source = path.string();
     record.modified_at = platform::to_rfc3339(static_cast<std::time_t>(stamp.modified_ns / 1'000'000'000));
-    if (auto ok = read_details(record); !ok) return fail(ok.error());
-    return OpenModel{std::move(record), std::move(*file)};
+    if (auto ok = read_details(record, file); !ok) return fail(ok.error());
+    return OpenModel{std::move(record), std::move(file)};
   }
 
   const platform::Paths paths_;

@@ -109,6 +109,14 @@ class Store {
   // file by then. Errors: those of resolve_name and resolve_path; kCancelled.
   virtual Result<OpenModel> open_model(const ModelRef& ref, const CheckOptions& options = {}) = 0;
 
+  // The same for a file that a client opened and handed over. Its name is a label: it names the record and is used in messages, and no file
+  // is opened by it. `sha256` is what the client expects of the file, from the .sha256 beside it.
+  // Errors: those of formats::Checkpoint::open; kCorrupt (another SHA-256, or the file changed meanwhile), kUnsupported, kCancelled.
+  virtual Result<OpenModel> open_file(const platform::OpenFile& file, const std::optional<std::string>& sha256 = {},
+                                      const CheckOptions& options = {}) = 0;
+  // The SHA-256 of an open file, where it was computed before and the file has not changed since. Reads nothing of the file.
+  virtual std::optional<std::string> known_hash(const platform::OpenFile& file) = 0;
+
   // The record of such a model alone.
   virtual Result<ModelRecord> resolve(const ModelRef& ref, const CheckOptions& options = {}) = 0;
   // The model of a name. Never opens a file that the registry does not list. Errors: those of find; kCorrupt (the file is not what it was).

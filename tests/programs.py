@@ -82,9 +82,10 @@ class Daemon:
         run = subprocess.run([*user, BUILD / "bin" / "mlxrunnerd"], env=self.environment, capture_output=True, text=True, timeout=60)
         return run.returncode, run.stderr
 
-    def start(self):
+    def start(self, user=()):
+        """`user` is as in run_to_end()."""
         log = open(self.home / "stderr.log", "ab")  # noqa: SIM115  (the daemon keeps it)
-        self.process = subprocess.Popen([BUILD / "bin" / "mlxrunnerd"], env=self.environment, stderr=log, stdout=log)
+        self.process = subprocess.Popen([*user, BUILD / "bin" / "mlxrunnerd"], env=self.environment, stderr=log, stdout=log)
         log.close()
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:

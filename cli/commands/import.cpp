@@ -15,7 +15,7 @@ void add_import(CLI::App& app, Action& action) {
     std::string name;
   };
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("import", "Registers a GGUF file where it is, without copying it.");
+  CLI::App* command = app.add_subcommand("import", "Registers a GGUF file as a model.");
   command->footer("Example: mlx import ~/models/model.gguf --name my-model");
   command->add_option("PATH", options->path, "A GGUF file, or a folder that contains one")->required()->type_name(kCompletesFile);
   command->add_option("--name", options->name, "The model's name; by default, the file's name")->type_name("NAME");

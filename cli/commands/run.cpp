@@ -20,6 +20,7 @@
 #include "cli/open_store.h"
 #include "cli/pull_model.h"
 #include "cli/terminal.h"
+#include "store/model_file.h"
 
 namespace mlxr::cli {
 namespace {
@@ -39,27 +40,34 @@ struct Options {
   bool json = false;
 };
 
-// A file or folder in place, an installed model, or a model of the catalogue or the hub that is downloaded now.
-Outcome<store::ModelRecord> locate(store::Store& store, const std::string& name) {
+struct Located {
+  store::ModelRecord record;
+  fs::path file;  // of a path that was named; empty: the daemon knows the model by its name
+};
+
+// A file, or the one in a folder, an installed model, or a model of the catalogue or the hub that is downloaded now.
+Outcome<Located> locate(store::Store& store, const std::string& name) {
   const auto ref = store::ModelRef::parse(name, store::PathRule::kAny);
   if (!ref) return give_up(ref.error());
   using Kind = store::ModelRef::Kind;
   if (ref->kind == Kind::kPath) {
     std::error_code failed;
     if (!fs::exists(name, failed)) return give_up(ExitCode::kNotFound, "There is no file " + name + ". Installed models: mlx list");
-    store::ModelRecord record;
-    record.name = fs::canonical(name, failed).string();
+    const fs::path path = fs::canonical(name, failed);
     if (failed) return give_up(ExitCode::kPermission, name + " cannot be reached: " + failed.message() + ".");
-    return record;
+    auto file = store::find_model_file(path);
+    if (!file) return give_up(file.error());
+    return Located{{.name = path.string()}, std::move(*file)};
   }
   auto found = ref->kind == Kind::kName ? store.find(name) : store.resolve(*ref);
-  if (found) return *found;
+  if (found) return Located{*std::move(found), {}};
   if (found.error().code != ErrorCode::kNotFound) return give_up(found.error());
   if (ref->kind == Kind::kName && store::find_in_catalogue(name) == nullptr) return give_up(found.error());
   if (!stdin_is_terminal() || !stderr_is_terminal()) {
     return give_up(ExitCode::kNotFound, name + " is not installed. Get it with: mlx pull " + name + " --accept-license");
   }
-  return pull_model(store, name);
+  auto pulled = pull_model(store, name);
+  return pulled ? Outcome<Located>({*std::move(pulled), {}}) : give_up(pulled.error());
 }
 
 std::string option_name(std::string_view parameter) {
@@ -158,10 +166,11 @@ Status run(const Options& options) {
   if (auto ready = ensure_current_daemon(*paths); !ready) return ready;
 
   Client client(paths->socket);
-  auto base = is_base_model(client, model->name);
+  Conversation conversation{.model = model->record.name, .file = model->file, .parameters = std::move(*parameters)};
+  auto base = is_base_model(client, conversation);
   if (!base) return give_up(base.error());
-  Conversation conversation{.model = model->name, .raw = *base, .parameters = std::move(*parameters)};
-  const auto hint = [&] { hint_once(*model, *paths); };
+  conversation.raw = *base;
+  const auto hint = [&] { hint_once(model->record, *paths); };
   if (interactive) {
     {
       const LoadingHint hint_while_loading(conversation.model, client);

@@ -6,9 +6,11 @@
 #include "cli/commands/commands.h"
 #include "cli/completion.h"
 #include "cli/daemon_process.h"
+#include "cli/hand_over.h"
 #include "cli/handshake.h"
 #include "cli/terminal.h"
 #include "platform/paths.h"
+#include "store/model_file.h"
 #include "store/model_ref.h"
 
 namespace mlxr::cli {
@@ -23,18 +25,25 @@ Status stop(const platform::Paths& paths) {
   return {};
 }
 
-// What the daemon calls the model: a file by its whole path, since its working folder is another one.
-Result<std::string> name_for_daemon(const std::string& model) {
+// What the daemon calls the model. A file that cannot be opened any more may still be in memory, under the path that it had.
+Answered<std::string> name_for_daemon(Client& client, const std::string& model) {
   const auto ref = store::ModelRef::parse(model, store::PathRule::kAny);
-  if (!ref) return fail(ref.error());
+  if (!ref) return std::unexpected(ClientError(ref.error()));
+  if (ref->kind != store::ModelRef::Kind::kPath) return model;
   std::error_code failed;
-  return ref->kind == store::ModelRef::Kind::kPath ? std::filesystem::weakly_canonical(model, failed).string() : model;
+  const auto path = std::filesystem::weakly_canonical(model, failed);
+  const auto file = store::find_model_file(path);
+  if (!file) return path.string();
+  auto reference = hand_over(client, *file);
+  const bool is_about_the_file = !reference && reference.error().kind == ClientError::Kind::kOther && !reference.error().was_cancelled();
+  return is_about_the_file ? file->string() : std::move(reference);
 }
 
 Status unload(const std::filesystem::path& socket, const std::string& word) {
-  const auto model = name_for_daemon(word);
-  if (!model) return give_up(model.error());
-  auto answer = Client(socket).post("/api/generate", {{"model", *model}, {"keep_alive", 0}, {"stream", false}});
+  Client client(socket);
+  const auto model = name_for_daemon(client, word);
+  const auto answer = model ? client.post("/api/generate", {{"model", *model}, {"keep_alive", 0}, {"stream", false}})
+                            : Answered<nlohmann::json>(std::unexpected(model.error()));
   if (!answer && answer.error().kind == ClientError::Kind::kNotRunning) {
     write_out("mlxrunnerd is not running; no model is in memory.\n");
     return {};

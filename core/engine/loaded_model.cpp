@@ -21,7 +21,10 @@ struct Cache {
   std::uint64_t bytes = 0;
 };
 
-Result<Cache> plan_cache(const models::Config& config, int wanted_context, const KvLimit& kv, const ops::Ops& ops) {
+Result<Cache> plan_cache(const models::Config& config, const LoadOptions& options, const KvLimit& kv, const ops::Ops& ops) {
+  const int wanted_context = options.context;
+  if (options.max_context < 0) return fail(ErrorCode::kInvalidArgument, "max_context must be 0 (no limit) or more.");
+  const int most = options.max_context != 0 ? std::min(options.max_context, config.context) : config.context;
   if (wanted_context < 0 || wanted_context > config.context) {
     return fail(ErrorCode::kInvalidArgument, "context is " + std::to_string(wanted_context) + "; the model was trained for at most " +
                                                  std::to_string(config.context) + " tokens.");
@@ -34,14 +37,13 @@ Result<Cache> plan_cache(const models::Config& config, int wanted_context, const
                                              std::to_string(config.head_dim) + "). Set kv_type: f16.");
   }
   const auto affordable = kv.bytes / block_bytes;
-  const auto wanted = static_cast<std::uint64_t>(kv::blocks_for(wanted_context ? wanted_context : config.context));
+  const auto wanted = static_cast<std::uint64_t>(kv::blocks_for(wanted_context ? wanted_context : most));
   if (affordable == 0 || (wanted_context && wanted > affordable)) {
-    return fail(ErrorCode::kInvalidArgument, "A context of " + std::to_string(wanted_context ? wanted_context : config.context) +
-                                                 " tokens needs " + std::to_string(wanted * block_bytes >> 20) +
-                                                 " MiB of KV cache; the limit is " + std::to_string(kv.bytes >> 20) + " MiB.");
+    return fail(ErrorCode::kInvalidArgument, "A context of " + std::to_string(wanted_context ? wanted_context : most) + " tokens needs " +
+                                                 std::to_string(wanted * block_bytes >> 20) + " MiB of KV cache; the limit is " +
+                                                 std::to_string(kv.bytes >> 20) + " MiB.");
   }
-  cache.context =
-      wanted_context ? wanted_context : static_cast<int>(std::min<std::uint64_t>(config.context, affordable * kv::kBlockTokens));
+  cache.context = wanted_context ? wanted_context : static_cast<int>(std::min<std::uint64_t>(most, affordable * kv::kBlockTokens));
   cache.blocks =
       static_cast<int>(std::min<std::uint64_t>(affordable, static_cast<std::uint64_t>(kContextsInArena) * kv::blocks_for(cache.context)));
   cache.bytes = static_cast<std::uint64_t>(cache.blocks) * block_bytes;
@@ -54,6 +56,11 @@ Result<void> check_memory(const ModelInfo& info) {
   if (info.weight_bytes <= memory) return {};
   return fail(ErrorCode::kOverloaded, info.file.filename().string() + " needs " + std::to_string(info.weight_bytes >> 20) +
                                           " MiB of memory for its weights, and this machine has " + std::to_string(memory >> 20) + " MiB.");
+}
+
+Result<void> check_cancelled(const LoadOptions& options) {
+  if (options.cancelled == nullptr || !*options.cancelled) return {};
+  return fail(ErrorCode::kCancelled, "The load was cancelled.");
 }
 
 void add_warning(ModelInfo& info, const std::string& sentence) {
@@ -95,6 +102,7 @@ ModelInfo describe(const formats::Checkpoint& file, const std::filesystem::path&
 
 Result<std::unique_ptr<LoadedModel>> LoadedModel::load(platform::OpenFile opened, const LoadOptions& options, const KvLimit& kv,
                                                        std::shared_ptr<const ops::Ops> ops) {
+  if (auto go = check_cancelled(options); !go) return fail(go.error());
   const auto path = opened.name();
   auto file = formats::Checkpoint::open(std::move(opened));
   if (!file) return fail(file.error());
@@ -105,22 +113,24 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(platform::OpenFile opened
   auto tokenizer = text::Tokenizer::from_metadata(metadata);
   if (!tokenizer) return fail(tokenizer.error());
   if (auto fits = models::check_vocabulary((*tokenizer)->vocab_size(), config->vocabulary); !fits) return fail(fits.error());
-  const auto cache = plan_cache(*config, options.context, kv, *ops);
+  const auto cache = plan_cache(*config, options, kv, *ops);
   if (!cache) return fail(cache.error());
   std::unique_ptr<LoadedModel> model(new LoadedModel);
   auto& info = model->info_;
   info = describe(**file, path, *config, *cache, *ops);
   if (auto admitted = options.admit ? options.admit(info) : check_memory(info); !admitted) return fail(admitted.error());
+  if (auto go = check_cancelled(options); !go) return fail(go.error());
 
-  auto panels =
-      ops::Panels::open((*file)->tensors(), *ops, {.folder = options.panel_folder, .digest = options.digest, .limit = options.panel_limit});
+  const ops::PanelOptions kept{
+      .folder = options.panel_folder, .digest = options.digest, .limit = options.panel_limit, .cancelled = options.cancelled};
+  auto panels = ops::Panels::open((*file)->tensors(), *ops, kept);
   if (!panels) return fail(panels.error());
-  auto transformer = models::Transformer::load(**file, ops, **panels);
+  auto transformer = models::Transformer::load(**file, ops, **panels, options.cancelled);
   if (!transformer && (*panels)->write_failed()) {  // a disk that cannot keep them does not keep the model from running
     add_warning(info, transformer.error().message + " The repacked weights are kept in memory.");
-    panels = ops::Panels::open((*file)->tensors(), *ops, {});
+    panels = ops::Panels::open((*file)->tensors(), *ops, {.cancelled = options.cancelled});
     if (!panels) return fail(panels.error());
-    transformer = models::Transformer::load(**file, ops, **panels);
+    transformer = models::Transformer::load(**file, ops, **panels, options.cancelled);
   }
   if (!transformer) return fail(transformer.error());
   if (!(*file)->unchanged())

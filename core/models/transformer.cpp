@@ -8,7 +8,7 @@ namespace mlxr::models {
 namespace mx = mlx::core;
 
 Result<std::unique_ptr<const Transformer>> Transformer::load(const formats::Checkpoint& file, std::shared_ptr<const ops::Ops> ops,
-                                                             ops::Panels& panels) {
+                                                             ops::Panels& panels, const std::atomic<bool>* cancelled) {
   auto config = read_config(file.metadata(), file.tensors());
   if (!config) return fail(config.error());
   if (auto known = check_tensors(*config, file.tensors()); !known) return fail(known.error());
@@ -17,7 +17,7 @@ Result<std::unique_ptr<const Transformer>> Transformer::load(const formats::Chec
   const int q_dim = c.heads * c.head_dim, kv_dim = c.kv_heads * c.head_dim;
 
   std::unique_ptr<Transformer> model(new Transformer);
-  WeightReader read(file, *ops, panels);
+  WeightReader read(file, *ops, panels, cancelled);
   model->embeddings_ = read.matrix("token_embd", c.vocabulary, c.dim);
   if (read.has("output.weight")) model->head_ = read.matrix("output", c.vocabulary, c.dim);
   model->final_norm_ = read.vector("output_norm.weight", c.dim);

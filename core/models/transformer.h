@@ -1,6 +1,7 @@
 // A decoder-only transformer, run on ops/: weights and the forward pass.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <span>
@@ -16,9 +17,9 @@ class Transformer {
  public:
   // Reads the weights from the file, which is not needed afterwards. Repacked weights lie in the memory of `panels`, which they keep alive.
   // Errors: those of read_config; kCorrupt (a tensor is missing or has the wrong shape; the message names it); kUnsupported (`ops` cannot
-  // run a tensor's type); those of Panels::append.
+  // run a tensor's type); those of Panels::append; kCancelled (`cancelled` became true, which is looked at before each tensor).
   static Result<std::unique_ptr<const Transformer>> load(const formats::Checkpoint& file, std::shared_ptr<const ops::Ops> ops,
-                                                         ops::Panels& panels);
+                                                         ops::Panels& panels, const std::atomic<bool>* cancelled = nullptr);
 
   const Config& config() const { return config_; }
 

@@ -8,6 +8,7 @@ namespace mlxr::models {
 namespace mx = mlx::core;
 
 const formats::Tensor* WeightReader::find(const std::string& name, const std::vector<std::int64_t>& shape) {
+  if (!error_ && cancelled_ != nullptr && *cancelled_) error_ = Error{ErrorCode::kCancelled, "The load was cancelled."};
   if (error_) return nullptr;
   const auto* tensor = file_.find(name);
   if (!tensor || tensor->shape != shape) {

@@ -1,6 +1,7 @@
 // Reads tensors by name from a checkpoint that check_tensors() has accepted, and remembers the first error.
 #pragma once
 
+#include <atomic>
 #include <optional>
 #include <string>
 #include <unordered_set>
@@ -12,7 +13,9 @@ namespace mlxr::models {
 
 class WeightReader {
  public:
-  WeightReader(const formats::Checkpoint& file, const ops::Ops& ops, ops::Panels& panels) : file_(file), ops_(ops), panels_(panels) {}
+  // Once `cancelled`, which may be null, is true, nothing more is read: the error is kCancelled.
+  WeightReader(const formats::Checkpoint& file, const ops::Ops& ops, ops::Panels& panels, const std::atomic<bool>* cancelled)
+      : file_(file), ops_(ops), panels_(panels), cancelled_(cancelled) {}
 
   // The matrix `<stem>.weight`, (n, k), with the bias `<stem>.bias` if the file has one.
   ops::Weight matrix(const std::string& stem, int n, int k);
@@ -32,6 +35,7 @@ class WeightReader {
   const formats::Checkpoint& file_;
   const ops::Ops& ops_;
   ops::Panels& panels_;
+  const std::atomic<bool>* const cancelled_;
   std::unordered_set<const formats::Tensor*> read_;
   std::optional<Error> error_;
 };

@@ -103,14 +103,16 @@ Result<std::unique_ptr<Panels>> Panels::open(std::span<const formats::Tensor> te
   if (panels->size_ == 0) return panels;
 
   panels->options_ = std::move(options);
-  const auto& [folder, digest, limit] = panels->options_;
+  const auto& [folder, digest, limit, cancelled] = panels->options_;
   if (!folder.empty() && !digest.empty()) {
     panels->name_ = folder / (digest + "-" + ops.panel_layout() + std::string(kSuffix));
     if (const auto made = platform::make_private_folder(folder); !made) {
       panels->not_kept(made.error().message);
     } else {
       remove_abandoned(folder);
-      if (panels->map_kept() || panels->map_new()) return panels;
+      if (panels->map_kept()) return panels;
+      if (auto go = panels->check_cancelled(); !go) return fail(go.error());
+      if (panels->map_new()) return panels;
     }
   }
   panels->memory_ = map(panels->size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
@@ -146,6 +148,7 @@ bool Panels::map_kept() {
 
 bool Panels::matches(const std::vector<std::uint32_t>& checksums) const {
   for (std::size_t i = 0; i < matrices_.size(); ++i) {
+    if (!check_cancelled()) return false;
     const std::span panels(memory_.get() + matrices_[i].offset, static_cast<std::size_t>(matrices_[i].bytes));
     if (platform::crc32c(panels) != checksums[i]) return false;
   }
@@ -170,6 +173,11 @@ bool Panels::map_new() {
   return true;
 }
 
+Result<void> Panels::check_cancelled() const {
+  if (options_.cancelled == nullptr || !*options_.cancelled) return {};
+  return fail(ErrorCode::kCancelled, "The load was cancelled.");
+}
+
 void Panels::not_kept(std::string_view why) {
   problem_ =
       "The repacked weights cannot be kept in " + options_.folder.string() + ": " + std::string(why) + ". They are made at every load.";
@@ -181,6 +189,7 @@ std::shared_ptr<const std::byte> Panels::find(const formats::Tensor& tensor) con
 }
 
 Result<void> Panels::append(const formats::Tensor& tensor, std::span<const std::byte> piece) {
+  if (auto go = check_cancelled(); !go) return go;
   Matrix& matrix = matrices_[index_.find(std::string(tensor.name))->second];
   const auto at = matrix.offset + matrix.written;
   if (fd_) {

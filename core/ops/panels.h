@@ -14,6 +14,7 @@
 // be kept (no folder, no digest, a full disk), the memory is anonymous. A Panels belongs to one thread.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -34,21 +35,22 @@ namespace mlxr::ops {
 class Ops;
 
 struct PanelOptions {
-  std::filesystem::path folder;  // empty: nothing is kept
-  std::string digest;            // the model file's SHA-256, hexadecimal; empty: nothing is kept
-  std::uint64_t limit = 0;       // bytes of all files in the folder: the least recently used go first; 0: no limit
+  std::filesystem::path folder;                  // empty: nothing is kept
+  std::string digest;                            // the model file's SHA-256, hexadecimal; empty: nothing is kept
+  std::uint64_t limit = 0;                       // bytes of all files in the folder: the least recently used go first; 0: no limit
+  const std::atomic<bool>* cancelled = nullptr;  // once it is true, open() and append() end with kCancelled; nothing else reads it
 };
 
 class Panels {
  public:
-  // Errors: kOverloaded (no memory).
+  // Errors: kOverloaded (no memory), kCancelled.
   static Result<std::unique_ptr<Panels>> open(std::span<const formats::Tensor> tensors, const Ops& ops, PanelOptions options);
   ~Panels();  // returns when keep() is done
 
   // Where the panels of a tensor are, or will be once they are written. Null if the tensor has none.
   std::shared_ptr<const std::byte> find(const formats::Tensor& tensor) const;
   bool cached() const { return cached_; }  // an earlier load made them: all can be read
-  // Writes the next piece of a tensor's panels. Errors: kNoSpace, kIo.
+  // Writes the next piece of a tensor's panels. Errors: kNoSpace, kIo, kCancelled.
   Result<void> append(const formats::Tensor& tensor, std::span<const std::byte> piece);
   bool write_failed() const { return write_failed_; }
   // Puts the file into the cache once it is on the disk. A file in which panels are missing is not kept.
@@ -67,6 +69,7 @@ class Panels {
   bool map_kept();
   bool map_new();
   bool matches(const std::vector<std::uint32_t>& checksums) const;
+  Result<void> check_cancelled() const;
   void not_kept(std::string_view why);
   void publish() const;
   void trim() const;

@@ -26,14 +26,13 @@ ModelHost::Lease::~Lease() { host_.release(loaded_, is_probe_); }
 
 Result<std::unique_ptr<ModelHost::Lease>> ModelHost::acquire(const std::string& name, const AcquireOptions& options) {
   const auto asked_at = Clock::now();
-  const auto ref = store::ModelRef::parse(name, options.allow_paths ? store::PathRule::kAbsolute : store::PathRule::kNever);
-  if (!ref) return fail(ref.error());
-  const auto opened = checks_.run(name, options.client, [&](const std::atomic<bool>& cancelled) -> Result<Checked> {
-    auto model = store_.open_model(*ref, {.cancelled = &cancelled});
-    if (!model) return fail(model.error());
-    return std::make_shared<const store::OpenModel>(std::move(*model));
-  });
-  if (!opened) return fail(opened.error());
+  // Only the clients of a daemon that stops read this: the others have gone.
+  const auto cancelled_or = [](Error error) {
+    if (error.code == ErrorCode::kCancelled) error.message = "mlxrunnerd stops; the model was not loaded.";
+    return fail(std::move(error));
+  };
+  const auto opened = open_model(name, options);
+  if (!opened) return cancelled_or(opened.error());
   const auto& record = (*opened)->record;
   const int context = limited_context(record, options);
 
@@ -50,9 +49,44 @@ Result<std::unique_ptr<ModelHost::Lease>> ModelHost::acquire(const std::string& 
     }
     auto loaded =
         loads_.run(record.sha256, options.client, [&](const std::atomic<bool>& cancelled) { return load(**opened, context, cancelled); });
-    if (!loaded) return fail(loaded.error());
+    if (!loaded) return cancelled_or(loaded.error());
     just_loaded = std::move(*loaded);
   }
+}
+
+Result<ModelHost::Checked> ModelHost::open_model(const std::string& name, const AcquireOptions& options) {
+  const auto share = [](Result<store::OpenModel> opened) -> Result<Checked> {
+    if (!opened) return fail(opened.error());
+    return std::make_shared<const store::OpenModel>(std::move(*opened));
+  };
+  if (!OpenedFiles::is_reference(name)) {
+    const auto ref = store::ModelRef::parse(name, options.allow_paths ? store::PathRule::kAbsolute : store::PathRule::kNever);
+    if (!ref) return fail(ref.error());
+    return checks_.run(name, options.client,
+                       [&](const std::atomic<bool>& cancelled) { return share(store_.open_model(*ref, {.cancelled = &cancelled})); });
+  }
+  if (!options.allow_paths) return fail(ErrorCode::kInvalidArgument, "An opened file can be used over the Unix socket only.");
+  const auto kept = opened_.find(name);
+  if (!kept) return fail(kept.error());
+  if (kept->checked != nullptr) return kept->checked;
+  return checks_.run(name, options.client, [&](const std::atomic<bool>& cancelled) {
+    auto checked = share(store_.open_file(*kept->file, kept->sha256, {.cancelled = &cancelled}));
+    if (checked) opened_.remember(*kept, *checked);
+    return checked;
+  });
+}
+
+void ModelHost::stop_loading() {
+  checks_.close();
+  loads_.close();
+}
+
+void ModelHost::close_unused_files() {
+  constexpr std::chrono::minutes kIdleTime{1};  // between the requests of one command
+  opened_.close_unused(kIdleTime, [this](const std::string& sha256) {
+    const std::lock_guard lock(mutex_);
+    return entries_.contains(sha256);
+  });
 }
 
 std::unique_ptr<ModelHost::Lease> ModelHost::probe_loaded() {
@@ -85,8 +119,9 @@ Result<std::shared_ptr<ModelHost::Lease>> ModelHost::load(const store::OpenModel
   while (!one_load.try_lock_for(std::chrono::milliseconds(50)))
     if (cancelled) return fail(ErrorCode::kCancelled, "The load of " + record.name + " was cancelled.");
   const auto begin = Clock::now();
-  auto model = load_with_room(opened, context);
+  auto model = load_with_room(opened, context, cancelled);
   if (!model) return fail(model.error());  // one that was loaded with another context stays
+  if (const auto& warning = (*model)->info().warning; !warning.empty()) spdlog::warn("{}", warning);
   spdlog::info("loaded {} in {} ms", record.name, std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin).count());
   Unloaded replaced;  // requests that use the old one keep it until they end
   std::lock_guard lock(mutex_);
@@ -102,25 +137,19 @@ Result<std::shared_ptr<ModelHost::Lease>> ModelHost::load(const store::OpenModel
   return std::shared_ptr<Lease>(lend(entry, false, begin));
 }
 
-Result<std::shared_ptr<Model>> ModelHost::load_with_room(const store::OpenModel& opened, int context) {
-  const auto& record = opened.record;
-  int asked = static_cast<std::uint64_t>(context) < record.context_length ? context : 0;
+Result<std::shared_ptr<Model>> ModelHost::load_with_room(const store::OpenModel& opened, int context, const std::atomic<bool>& cancelled) {
   for (;;) {
-    auto model = engine_.load(opened.file.descriptor(), record.file,
+    // Whoever waited here for other loads has verified the file a while ago. Its repacked weights are kept under the SHA-256 of then.
+    if (!opened.file.unchanged())
+      return fail(ErrorCode::kCorrupt, opened.record.file.string() + " was changed after it was verified. Load it again.");
+    auto model = engine_.load(opened.file.descriptor(), opened.record.file,
                               {.panel_folder = options_.panel_folder,
-                               .digest = record.sha256,
+                               .digest = opened.record.sha256,
                                .panel_limit = options_.panel_limit,
-                               .context = asked,
+                               .max_context = context,
+                               .cancelled = &cancelled,
                                .admit = [this](const ModelInfo& info) { return make_room(info); }});
-    if (model) {
-      if (const auto& warning = (*model)->info().warning; !warning.empty()) spdlog::warn("{}", warning);
-      return model;
-    }
-    if (model.error().code == ErrorCode::kInvalidArgument && asked != 0) {
-      asked = 0;  // more than the KV cache may take: as much context as fits
-    } else if (model.error().code != ErrorCode::kOverloaded || !unload_longest_idle()) {
-      return model;
-    }
+    if (model || model.error().code != ErrorCode::kOverloaded || !unload_longest_idle()) return model;
   }
 }
 
@@ -160,13 +189,24 @@ bool ModelHost::unload_longest_idle() {
   return true;
 }
 
+std::string ModelHost::sha256_of(const std::string& name) {
+  if (!OpenedFiles::is_reference(name)) {
+    const auto record = store_.find(name);
+    return record ? record->sha256 : "";
+  }
+  const auto kept = opened_.find(name);
+  if (!kept) return "";
+  return kept->checked ? kept->checked->record.sha256 : store_.known_hash(*kept->file).value_or("");
+}
+
 bool ModelHost::unload(const std::string& name) {
-  const auto record = store_.find(name);
+  const auto sha256 = sha256_of(name);
   Unloaded unloaded;
   std::lock_guard lock(mutex_);
   const auto found = std::ranges::find_if(entries_, [&](const auto& one) {
     // The names matter for a file that was never imported, and for a model that was removed while it was loaded.
-    return record ? one.first == record->sha256 : one.second.loaded.record.name == name || one.second.names.contains(name);
+    const auto& [loaded, context, names, keep_alive, last_used] = one.second;
+    return !sha256.empty() ? one.first == sha256 : loaded.record.name == name || loaded.record.file == name || names.contains(name);
   });
   if (found == entries_.end()) return false;
   if (found->second.loaded.in_use > 0) {

@@ -21,6 +21,7 @@
 #include <mlxrunner/engine.h>
 
 #include "daemon/duration.h"
+#include "daemon/models/opened_files.h"
 #include "daemon/models/single_flight.h"
 #include "store/store.h"
 
@@ -31,7 +32,7 @@ struct AcquireOptions {
   // Tokens; 0: the configured context. Limited to what the model was trained for and to what `kv` affords. A model that is loaded with a
   // larger context serves smaller ones; a larger one loads it again.
   int context = 0;
-  bool allow_paths = false;     // the name may be the absolute path of a file
+  bool allow_paths = false;     // the name may be the absolute path of a file, or the reference of an opened one
   bool is_probe = false;        // does not count as a use: keep_alive goes on as if nobody had asked
   Responder* client = nullptr;  // when it goes away, acquire returns kCancelled, and work that nobody else waits for is given up
 };
@@ -76,17 +77,28 @@ class ModelHost {
     const std::int64_t load_ns_;
   };
 
-  // Errors: kInvalidArgument (a path where none is allowed), those of Store::resolve and Engine::load; kCancelled (the client went away).
+  // `name` is an installed model, or, where `allow_paths` says so, an absolute path or the reference of an opened file.
+  // Errors: those of open_model and Engine::load; kCancelled (the client went away, or stop_loading() was called).
   // When memory does not suffice, idle models are unloaded, the longest unused first; kOverloaded when the others are in use,
   // kNoSpace (with both numbers) when the model alone is larger than the limit.
   Result<std::unique_ptr<Lease>> acquire(const std::string& name, const AcquireOptions& options);
+  // The model that a name means, verified and open; loads nothing. Of `options` only allow_paths and client count.
+  // Errors: those of ModelRef::parse, OpenedFiles::find and Store::open_model; kCancelled.
+  using Checked = std::shared_ptr<const store::OpenModel>;  // shared by the requests that waited for the check
+  Result<Checked> open_model(const std::string& name, const AcquireOptions& options);
   // The model that was used last, as a probe. Null when none is loaded.
   std::unique_ptr<Lease> probe_loaded();
-  // Unloads when the last lease ends, or now. `name` is a name of the model, or a path that it was acquired by. False when it was not
-  // loaded.
+  // Unloads when the last lease ends, or now. `name` is a name of the model, a path that it was acquired by, or the reference of an opened
+  // file. False when it was not loaded.
   bool unload(const std::string& name);
+  // Gives up the checks and loads that are going on, and refuses further ones with kCancelled: the daemon stops.
+  void stop_loading();
 
   std::vector<LoadedModel> loaded() const;
+  // Files that clients opened and handed over. Those that nobody uses are closed by close_unused_files(), which is to be called now and
+  // then.
+  OpenedFiles& opened() { return opened_; }
+  void close_unused_files();
   Engine& engine() { return engine_; }
   store::Store& store() { return store_; }
 
@@ -102,14 +114,13 @@ class ModelHost {
   using Entries = std::map<std::string, Entry>;  // by the SHA-256 of the file: its names and its paths share one
   // Models that go: the last pointer to one may wait for its disk, so they are destroyed after the lock.
   using Unloaded = std::vector<std::shared_ptr<Model>>;
-  using Checked = std::shared_ptr<const store::OpenModel>;  // shared by the requests that waited for the check
-
   int limited_context(const store::ModelRecord& record, const AcquireOptions& options) const;
   std::unique_ptr<Lease> lend(Entry& entry, bool is_probe, Clock::time_point asked_at);
   Result<std::shared_ptr<Lease>> load(const store::OpenModel& opened, int context, const std::atomic<bool>& cancelled);
-  Result<std::shared_ptr<Model>> load_with_room(const store::OpenModel& opened, int context);
+  Result<std::shared_ptr<Model>> load_with_room(const store::OpenModel& opened, int context, const std::atomic<bool>& cancelled);
   Result<void> make_room(const ModelInfo& info);
   bool unload_longest_idle();
+  std::string sha256_of(const std::string& name);  // empty: neither installed nor known
   std::uint64_t memory_in_use() const;
   void release(const LoadedModel& lent, bool is_probe);
   void unload_when_due();
@@ -118,7 +129,8 @@ class ModelHost {
   store::Store& store_;
   const HostOptions options_;
 
-  SingleFlight<Checked> checks_;                // by name or path: the file is found, opened and hashed
+  OpenedFiles opened_;
+  SingleFlight<Checked> checks_;                // by name, path or reference: the file is opened and hashed
   SingleFlight<std::shared_ptr<Lease>> loads_;  // by the SHA-256 of the file
   std::timed_mutex load_mutex_;                 // one load at a time, so that two do not take the same room; before mutex_
   mutable std::mutex mutex_;

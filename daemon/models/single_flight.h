@@ -4,7 +4,7 @@
 //   auto record = checks.run(name, client, [&](const std::atomic<bool>& cancelled) { return hash_and_look_up(name, cancelled); });
 //
 // The first caller does the work on its own thread, the others wait for its result. A caller whose client goes away returns kCancelled;
-// when all clients are gone, `cancelled` is set and the work should end soon. May be used from any thread.
+// when all clients are gone, or after close(), `cancelled` is set and the work should end soon. May be used from any thread.
 #pragma once
 
 #include <atomic>
@@ -30,6 +30,7 @@ class SingleFlight {
   // `client` may be null: a caller that waits to the end.
   Result<T> run(const std::string& key, Responder* client, const Work& work) {
     auto [flight, is_first] = join(key);
+    if (!flight) return fail(ErrorCode::kCancelled, "No further work is done.");
     bool gone = false;  // guarded by mutex_
     if (client != nullptr)
       client->on_gone([this, &flight = *flight, &gone] {
@@ -42,6 +43,14 @@ class SingleFlight {
     return result;
   }
 
+  // Cancels all work; those who wait for it get what it returns then. Later callers get kCancelled at once.
+  void close() {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+    for (const auto& [key, flight] : flights_) flight->cancelled = true;
+    changed_.notify_all();
+  }
+
  private:
   struct Flight {
     int callers = 0;
@@ -52,7 +61,8 @@ class SingleFlight {
   std::pair<std::shared_ptr<Flight>, bool> join(const std::string& key) {
     std::unique_lock lock(mutex_);
     // A flight that was cancelled has no result for a caller that came later.
-    changed_.wait(lock, [&] { return !flights_.contains(key) || !flights_.at(key)->cancelled; });
+    changed_.wait(lock, [&] { return closed_ || !flights_.contains(key) || !flights_.at(key)->cancelled; });
+    if (closed_) return {nullptr, false};
     auto& flight = flights_[key];
     const bool is_first = !flight;
     if (is_first) flight = std::make_shared<Flight>();
@@ -89,6 +99,7 @@ class SingleFlight {
   std::mutex mutex_;
   std::condition_variable changed_;  // a caller left, or a flight ended
   std::map<std::string, std::shared_ptr<Flight>> flights_;
+  bool closed_ = false;
 };
 
 }  // namespace mlxr::daemon

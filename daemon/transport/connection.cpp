@@ -180,6 +180,7 @@ Connection::Awaitable<bool> Connection::serve_one() {
   parser.header_limit(context_.options.limits.header_bytes);
   parser.body_limit(context_.options.limits.body_bytes);
   extra_headers_.clear();
+  received_ = {};
   // One by one: GCC 12 awaits what follows || although the first operand has decided.
   if (!co_await read_head(parser)) co_return false;
   if (!co_await check_head(parser)) co_return false;
@@ -196,6 +197,7 @@ Connection::Awaitable<bool> Connection::serve_one() {
   const bool keep_alive = head.keep_alive();
   const unsigned version = head.version();
   request.body = std::move(parser.get().body());
+  request.received = std::exchange(received_, {});
   auto exchange = std::make_shared<Exchange>(*this, std::move(request), version, keep_alive);
   co_await answer(exchange);
   co_return exchange->keep_alive() && exchange->ended_well();
@@ -229,6 +231,21 @@ Connection::Awaitable<bool> Connection::check_head(const Parser& parser) {
   co_return false;
 }
 
+// Only these can come with descriptors: what is read later, a system call reads that leaves them to the system, which closes them.
+Connection::Awaitable<bool> Connection::read_first_bytes() {
+  constexpr std::size_t kPiece = 4096;
+  for (;;) {
+    const auto [error] = co_await socket_.async_wait(GenericSocket::wait_read, as_tuple(use_awaitable));
+    if (error) co_return false;
+    const auto space = buffer_.prepare(kPiece);
+    const auto n = receive_with_files(socket_.native_handle(), {static_cast<char*>(space.data()), space.size()}, received_);
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) continue;
+    if (n <= 0) co_return false;
+    buffer_.commit(static_cast<std::size_t>(n));
+    co_return true;
+  }
+}
+
 Connection::Awaitable<bool> Connection::read_head(Parser& parser) {
   const auto& limits = context_.options.limits;
   // Over TCP every user of this machine can connect; before the first request with a token they are given little time.
@@ -236,12 +253,8 @@ Connection::Awaitable<bool> Connection::read_head(Parser& parser) {
   const std::chrono::milliseconds idle_time = is_stranger ? limits.stranger_time : limits.idle_time;
   const std::chrono::milliseconds header_time = is_stranger ? std::min(limits.stranger_time, limits.header_time) : limits.header_time;
   if (buffer_.size() == 0) {  // between requests: no hurry, and nobody to answer
-    constexpr std::size_t kPiece = 4096;
-    const auto first = co_await (socket_.async_read_some(buffer_.prepare(kPiece), as_tuple(use_awaitable)) || sleep_for(idle_time));
-    if (first.index() == 1) co_return false;
-    const auto [error, n] = std::get<0>(first);
-    if (error) co_return false;
-    buffer_.commit(n);
+    const auto first = co_await (read_first_bytes() || sleep_for(idle_time));
+    if (first.index() == 1 || !std::get<0>(first)) co_return false;
   }
   const auto done = co_await (http::async_read_header(socket_, buffer_, parser, as_tuple(use_awaitable)) || sleep_for(header_time));
   if (done.index() == 1) {

@@ -52,6 +52,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   Awaitable<void> serve();
   Awaitable<bool> serve_one();                // false: close
+  Awaitable<bool> read_first_bytes();         // false: gone
   Awaitable<bool> read_head(Parser& parser);  // false: answered or gone
   Awaitable<bool> read_body(Parser& parser);
   Awaitable<bool> check_head(const Parser& parser);  // false: refused
@@ -68,6 +69,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   boost::beast::flat_buffer buffer_;
   boost::asio::steady_timer close_timer_;
   std::shared_ptr<Exchange> exchange_;  // in flight
+  ReceivedFiles received_;              // with the request at hand
   Headers extra_headers_;               // of every answer to the request at hand
   bool is_known_ = false;               // a request of this connection had access
   std::atomic<bool> last_ = false;

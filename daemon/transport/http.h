@@ -13,6 +13,8 @@
 #include <utility>
 #include <vector>
 
+#include "daemon/transport/received_files.h"
+
 namespace mlxr::daemon {
 
 enum class Transport { kUnixSocket, kTcp };
@@ -23,6 +25,7 @@ struct Request {
   std::map<std::string, std::string> query;  // decoded
   std::string body;
   Transport transport = Transport::kUnixSocket;
+  ReceivedFiles received = {};  // descriptors that came with its first byte; over the Unix socket only
 };
 
 using Headers = std::vector<std::pair<std::string, std::string>>;

@@ -1,11 +1,14 @@
 """What loads, keeps, shares and unloads a model: contexts, probes, names, cancelled requests, a token that is rotated."""
 
 import json
+import os
+import pathlib
 import shutil
+import signal
 
 import httpx
 import pytest
-from programs import MODEL, MODEL_FILE, Daemon, Mlx, require_model
+from programs import MODEL, MODEL_FILE, Daemon, Mlx, require_model, wait_for
 from test_life import free_port
 
 
@@ -92,6 +95,57 @@ def test_a_model_is_unloaded_by_the_path_that_loaded_it(empty_daemon):
         assert loaded(client) == {}
         assert client.post("/api/generate", json={"model": path, "keep_alive": 0}).status_code == 200  # it is unloaded already
         assert client.post("/api/generate", json={"model": path + "x", "keep_alive": 0}).status_code == 404
+
+
+def large_file(daemon):
+    """A model file that takes a while to hash, and almost no disk."""
+    require_model()
+    file = daemon.home / "large.gguf"
+    shutil.copy(MODEL_FILE, file)
+    os.truncate(file, 20 << 30)
+    return file
+
+
+def ask(daemon, model):
+    body = json.dumps({"model": str(model), "prompt": "a"})
+    connection = daemon.raw()
+    connection.sendall(f"POST /api/generate HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+    return connection
+
+
+def bytes_read(daemon):
+    return int(next(line for line in pathlib.Path(f"/proc/{daemon.process.pid}/io").read_text().splitlines() if line.startswith("rchar")).split()[1])
+
+
+def is_hashing(daemon, since):
+    return bytes_read(daemon) > since + (64 << 20)
+
+
+def test_hashing_ends_when_its_client_goes(empty_daemon):
+    file = large_file(empty_daemon)
+    before = bytes_read(empty_daemon)
+    with ask(empty_daemon, file), ask(empty_daemon, file):
+        wait_for(lambda: is_hashing(empty_daemon, before))
+
+    def is_quiet():
+        first = bytes_read(empty_daemon)
+        with empty_daemon.client() as client:
+            client.get("/api/version")
+        return bytes_read(empty_daemon) - first < 1 << 20
+
+    wait_for(is_quiet)
+    assert bytes_read(empty_daemon) - before < 20 << 30
+
+
+def test_a_stop_does_not_wait_for_a_large_file(empty_daemon):
+    before = bytes_read(empty_daemon)
+    with ask(empty_daemon, large_file(empty_daemon)) as client:
+        wait_for(lambda: is_hashing(empty_daemon, before))
+        empty_daemon.process.send_signal(signal.SIGTERM)  # one signal: nothing else cancels
+        answer = client.recv(65536)
+        assert b"499" in answer.split(b"\r\n")[0] and b"the model was not loaded" in answer
+        assert empty_daemon.process.wait(30) == 0
+    assert "cancelled" not in empty_daemon.log()
 
 
 def test_a_rotated_token_is_revoked_at_once(home):

@@ -40,7 +40,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send(200, json.dumps(self.server.status))
 
     def do_POST(self):
-        self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.asked = self.path, self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path == "/mlxr/open":
+            return self.send(404, json.dumps({"error": "There is nothing at /mlxr/open."}))  # as daemons before it answer
         if self.path == "/api/show":
             return self.send(200, json.dumps({"template": "{{ messages }}"}))
         status, lines = self.server.failure
@@ -53,7 +55,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def stand_in(empty):
     (empty.home / "run").mkdir(mode=0o700)
-    (empty.home / "model.gguf").touch()  # only its name goes to the daemon
+    (empty.home / "model.gguf").write_text("GGUF")  # only its path goes to this daemon
     with StandIn(str(empty.home / "run" / "mlxrunner.sock"), Handler) as server:
         server.status = {"version": empty("--version").stdout.split()[1], "pid": 1}
         threading.Thread(target=server.serve_forever).start()

@@ -100,6 +100,25 @@ TEST(SingleFlight, WorkThatNobodyWaitsForIsCancelledAndALaterCallerBeginsAnew) {
   EXPECT_EQ(first.get().error().code, ErrorCode::kCancelled);
 }
 
+TEST(SingleFlight, CloseCancelsTheWorkForAllWhoWaitAndRefusesFurtherWork) {
+  SingleFlight<int> flights;
+  std::promise<void> begun;
+  Client other;
+  const auto work = [&](const std::atomic<bool>& cancelled) -> Result<int> {
+    begun.set_value();
+    spin_until(cancelled);
+    return fail(ErrorCode::kCancelled, "cancelled");
+  };
+  auto first = std::async(std::launch::async, [&] { return flights.run("a", nullptr, work); });
+  begun.get_future().wait();
+  auto second = std::async(std::launch::async, [&] { return flights.run("a", &other, nullptr); });
+  other.wait_until_it_listens();
+  flights.close();
+  EXPECT_EQ(first.get().error().code, ErrorCode::kCancelled);
+  EXPECT_EQ(second.get().error().code, ErrorCode::kCancelled);
+  EXPECT_EQ(flights.run("b", nullptr, nullptr).error().code, ErrorCode::kCancelled);
+}
+
 TEST(SingleFlight, WorkThatThrowsLocksNobodyOut) {
   SingleFlight<int> flights;
   const auto thrown = flights.run("a", nullptr, [](const std::atomic<bool>&) -> Result<int> { throw std::runtime_error("a mistake"); });

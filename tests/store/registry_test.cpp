@@ -148,8 +148,12 @@ TEST_F(RegistryTest, AHashHoldsWhileTheFileLooksTheSame) {
   const FileStamp stamp{1, 2, 3, 4, 5};
   ASSERT_TRUE(registry->set_verified("/etc/hostname", stamp, "abc"));
   EXPECT_EQ(registry->verified("/etc/hostname", stamp).value(), "abc");
-  for (const auto& other : {FileStamp{9, 2, 3, 4, 5}, {1, 9, 3, 4, 5}, {1, 2, 9, 4, 5}, {1, 2, 3, 9, 5}, {1, 2, 3, 4, 9}})
+  EXPECT_EQ(registry->verified("/etc/passwd", stamp).value(), std::nullopt);
+  EXPECT_EQ(registry->verified(stamp).value(), "abc");  // of a file whose path is not known
+  for (const auto& other : {FileStamp{9, 2, 3, 4, 5}, {1, 9, 3, 4, 5}, {1, 2, 9, 4, 5}, {1, 2, 3, 9, 5}, {1, 2, 3, 4, 9}}) {
     EXPECT_EQ(registry->verified("/etc/hostname", other).value(), std::nullopt);
+    EXPECT_EQ(registry->verified(other).value(), std::nullopt);
+  }
 }
 
 // `dd conv=notrunc; touch -r` and `rsync --inplace -t` set the modification time back.

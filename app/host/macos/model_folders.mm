@@ -69,7 +69,7 @@ NSURL* ask_for_folder(const std::atomic<bool>& cancelled) {
     NSOpenPanel* panel = [NSOpenPanel openPanel];
     panel.canChooseFiles = NO;
     panel.canChooseDirectories = YES;
-    panel.message = @"Choose a folder with models (GGUF files). MLXR reads it where it is.";
+    panel.message = @"Choose a folder with models (GGUF files). MLXR lists them; they stay where they are.";
     panel.prompt = @"Choose";
     if ([panel runModal] == NSModalResponseOK) chosen = panel.URL;
     dispatch_semaphore_signal(answered);

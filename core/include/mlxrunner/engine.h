@@ -11,6 +11,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -47,6 +48,10 @@ struct LoadOptions {
   std::string digest;
   std::uint64_t panel_limit = 0;  // bytes; 0: no limit
   int context = 0;  // tokens of context to serve; 0: what the model was trained for, limited by kv_bytes. More than the model's is an error
+  int max_context = 0;  // where `context` is 0: serve no more tokens than this; 0: no limit
+  // Set to true from any thread: the load ends with kCancelled, within about one tensor, and leaves nothing in panel_folder. A load that is
+  // ready by then succeeds. The flag outlives the call.
+  const std::atomic<bool>* cancelled = nullptr;
   // Called with all that is known of the model, its memory included, before the weights are read. An error ends the load and is returned.
   // Empty: a model whose weights do not fit this machine's memory is refused with kOverloaded.
   std::function<Result<void>(const ModelInfo&)> admit;
@@ -162,7 +167,7 @@ class MLXR_API Engine {
   // Reads a model file and makes it ready. The file is not used any more when load() has returned. The weights are released when the last
   // pointer goes.
   // Errors: those of formats::Checkpoint::open; kUnsupported (architecture or tensor type, by name); kInvalidArgument (context);
-  // kOverloaded (not enough memory).
+  // kOverloaded (not enough memory); kCancelled; those of LoadOptions::admit.
   Result<std::shared_ptr<Model>> load(const std::filesystem::path& file, LoadOptions options = {});
 
   // The same for a file that the caller has open for reading, so that what it has checked (the SHA-256, for example) is what is loaded.

@@ -1,4 +1,4 @@
-// MLXR's own routes: /health, /mlxr/status, /mlxr/shutdown.
+// MLXR's own routes: /health, /mlxr/status, /mlxr/shutdown, /mlxr/open.
 #pragma once
 
 #include <chrono>
@@ -21,5 +21,8 @@ struct DaemonInfo {
 
 // `host` outlives the router.
 void add_routes(Router& router, ModelHost& host, DaemonInfo info);
+
+// POST /mlxr/open: keeps the file whose descriptor came with the request, and answers with a reference that `model` accepts.
+void open(ModelHost& host, const Request& request, Responder& out);
 
 }  // namespace mlxr::daemon::native

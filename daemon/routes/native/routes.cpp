@@ -93,6 +93,7 @@ void add_routes(Router& router, ModelHost& host, DaemonInfo info) {
   });
   router.add_quick("GET", "/mlxr/status",
                    [&host, info](const Request&, const std::string&, Responder& out) { out.respond({.body = dump(status(host, info))}); });
+  router.add_quick("POST", "/mlxr/open", [&host](const Request& request, const std::string&, Responder& out) { open(host, request, out); });
   router.add_quick("POST", "/mlxr/shutdown", [info](const Request&, const std::string&, Responder& out) {
     out.respond({.body = dump({{"status", "stopping"}})});
     info.stop();

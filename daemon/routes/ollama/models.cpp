@@ -65,14 +65,21 @@ void ps(ModelHost& host, Responder& out) {
   out.respond({.body = dump({{"models", std::move(models)}})});
 }
 
+struct Shown {
+  store::ModelRecord record;
+  std::string chat_template;
+};
+
 // A model in memory has it at hand; reading it from the file takes milliseconds where the vocabulary is large.
-Result<std::string> chat_template_of(ModelHost& host, const store::ModelRecord& record) {
+Result<std::string> chat_template_of(ModelHost& host, const store::ModelRecord& record, const platform::OpenFile* opened) {
   for (const auto& one : host.loaded())
     if (one.record.sha256 == record.sha256) return one.model->info().chat_template;
-  return store::read_chat_template(record.file);
+  if (opened != nullptr) return store::read_chat_template(*opened);
+  const auto file = platform::OpenFile::open(record.file);
+  return file ? store::read_chat_template(*file) : fail(file.error());
 }
 
-ApiResult<json> show(ModelHost& host, const Request& request) {
+ApiResult<json> show(ModelHost& host, const Request& request, Responder& out) {
   static constexpr Field kFields[] = {{.name = "model", .type = FieldType::kString},
                                       {.name = "name", .type = FieldType::kString},
                                       unsupported("verbose"),
@@ -81,13 +88,18 @@ ApiResult<json> show(ModelHost& host, const Request& request) {
                                       unsupported("options")};
   const auto named = read_named(request, kFields);
   if (!named) return std::unexpected(named.error());
-  const bool is_local = request.transport == Transport::kUnixSocket;
-  const auto ref = store::ModelRef::parse(named->model, is_local ? store::PathRule::kAbsolute : store::PathRule::kNever);
-  if (!ref) return std::unexpected(to_api_error(ref.error()));
-  // A name is not verified here: its file may be large, and nothing of it is loaded.
-  const auto record = ref->kind == store::ModelRef::Kind::kName ? host.store().find(ref->text) : host.store().resolve(*ref);
+  // A model that is installed is not verified here: its file may be large, and nothing of it is loaded.
+  const auto ref = store::ModelRef::parse(named->model, store::PathRule::kNever);
+  const bool is_name = ref && ref->kind == store::ModelRef::Kind::kName && !OpenedFiles::is_reference(named->model);
+  ModelHost::Checked checked;
+  if (!is_name) {
+    auto opened = host.open_model(named->model, {.allow_paths = request.transport == Transport::kUnixSocket, .client = &out});
+    if (!opened) return std::unexpected(to_api_error(opened.error()));
+    checked = std::move(*opened);
+  }
+  const auto record = is_name ? host.store().find(named->model) : Result<store::ModelRecord>(checked->record);
   if (!record) return std::unexpected(to_api_error(record.error()));
-  const auto chat_template = chat_template_of(host, *record);
+  const auto chat_template = chat_template_of(host, *record, checked ? &checked->file : nullptr);
   if (!chat_template) return std::unexpected(to_api_error(chat_template.error()));
   const auto license = store::read_license(*record);
   json info{{"general.architecture", record->architecture},
@@ -119,7 +131,7 @@ void add_model_routes(Router& router, ModelHost& host) {
   router.add_quick("GET", "/api/tags", [&host](const Request&, const std::string&, Responder& out) { tags(host, out); });
   router.add_quick("GET", "/api/ps", [&host](const Request&, const std::string&, Responder& out) { ps(host, out); });
   router.add("POST", "/api/show", [&host](const Request& request, const std::string&, Responder& out) {
-    const auto body = show(host, request);
+    const auto body = show(host, request, out);
     out.respond(body ? Response{.body = dump(*body)} : ollama_error(body.error()));
   });
   router.add("DELETE", "/api/delete", [&host](const Request& request, const std::string&, Responder& out) {

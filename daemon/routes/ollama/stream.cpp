@@ -71,12 +71,18 @@ void answer_whole(const Delivery& to, Reply& reply, Responder& out) {
 // A model that is not loaded is unloaded already; a name that nobody knows is a mistake.
 Result<void> unload_if_loaded(ModelHost& host, const Call& call) {
   if (host.unload(call.model)) return {};
-  if (call.acquire.allow_paths && call.model.starts_with('/')) {
-    std::error_code ec;
-    if (std::filesystem::exists(call.model, ec)) return {};
-    return fail(ErrorCode::kNotFound, "There is no file " + call.model + ".");
+  if (OpenedFiles::is_reference(call.model) && call.acquire.allow_paths) {
+    const auto kept = host.opened().find(call.model);
+    return kept ? Result<void>() : fail(kept.error());
   }
-  const auto known = host.store().find(call.model);
+  const auto ref = store::ModelRef::parse(call.model, call.acquire.allow_paths ? store::PathRule::kAbsolute : store::PathRule::kNever);
+  if (!ref) return fail(ref.error());
+  if (ref->kind == store::ModelRef::Kind::kPath) {
+    std::error_code ec;
+    if (std::filesystem::exists(ref->text, ec)) return {};
+    return fail(ErrorCode::kNotFound, "There is no file " + ref->text + ".");
+  }
+  const auto known = host.store().find(ref->text);
   if (!known) return fail(known.error());
   return {};
 }

@@ -1,0 +1,102 @@
+#include "daemon/models/opened_files.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <random>
+#include <utility>
+
+namespace mlxr::daemon {
+namespace {
+
+constexpr std::string_view kPrefix = "open@";
+
+std::string new_reference() {
+  std::random_device random;
+  std::string reference(kPrefix);
+  for (int i = 0; i < 4; ++i) {
+    char digits[9];
+    std::snprintf(digits, sizeof digits, "%08x", random());
+    reference += digits;
+  }
+  return reference;
+}
+
+std::pair<timespec, timespec> times_of(const struct stat& info) {
+#ifdef __APPLE__
+  return {info.st_mtimespec, info.st_ctimespec};
+#else
+  return {info.st_mtim, info.st_ctim};
+#endif
+}
+
+// Times that a program cannot set are compared too: a change whose modification time was set back is noticed.
+bool looks_the_same(const struct stat& a, const struct stat& b) {
+  const auto equal = [](const timespec& x, const timespec& y) { return x.tv_sec == y.tv_sec && x.tv_nsec == y.tv_nsec; };
+  const auto [modified_a, changed_a] = times_of(a);
+  const auto [modified_b, changed_b] = times_of(b);
+  return a.st_dev == b.st_dev && a.st_ino == b.st_ino && a.st_size == b.st_size && equal(modified_a, modified_b) &&
+         equal(changed_a, changed_b);
+}
+
+}  // namespace
+
+bool OpenedFiles::is_reference(std::string_view text) { return text.starts_with(kPrefix); }
+
+void OpenedFiles::use(std::list<Entry>::iterator entry) {
+  entry->used = std::chrono::steady_clock::now();
+  entries_.splice(entries_.begin(), entries_, entry);
+}
+
+std::string OpenedFiles::add(platform::OpenFile file, std::optional<std::string> sha256) {
+  const std::lock_guard lock(mutex_);
+  const auto same = std::ranges::find_if(
+      entries_, [&](const Entry& entry) { return looks_the_same(entry.kept.file->info(), file.info()) && entry.kept.sha256 == sha256; });
+  if (same != entries_.end()) {
+    use(same);
+  } else {
+    auto kept = std::make_shared<const platform::OpenFile>(std::move(file));
+    entries_.push_front({new_reference(), {std::move(kept), std::move(sha256), nullptr}, std::chrono::steady_clock::now()});
+    if (entries_.size() > kMost) entries_.pop_back();
+  }
+  return entries_.front().reference;
+}
+
+Result<OpenedFiles::Kept> OpenedFiles::find(std::string_view reference) {
+  const std::lock_guard lock(mutex_);
+  const auto found = std::ranges::find(entries_, reference, &Entry::reference);
+  if (found == entries_.end())
+    return fail(ErrorCode::kNotFound, "mlxrunnerd no longer has the file " + std::string(reference) + " open. Open it again.");
+  auto& kept = found->kept;
+  auto now = platform::OpenFile::duplicate(kept.file->descriptor(), kept.file->name());
+  if (!now || !kept.file->unchanged()) {
+    const auto name = kept.file->name().string();
+    entries_.erase(found);
+    return fail(ErrorCode::kNotFound, name + " was changed after it was opened. Open it again.");
+  }
+  if (!looks_the_same(kept.file->info(), now->info())) {  // moved, deleted, or changed by a program that set the time back
+    kept.file = std::make_shared<const platform::OpenFile>(std::move(*now));
+    kept.checked = nullptr;
+  }
+  use(found);
+  return kept;
+}
+
+void OpenedFiles::remember(const Kept& kept, std::shared_ptr<const store::OpenModel> model) {
+  const std::lock_guard lock(mutex_);
+  const auto found = std::ranges::find_if(entries_, [&](const Entry& entry) { return entry.kept.file == kept.file; });
+  if (found == entries_.end()) return;
+  found->kept.checked = std::move(model);
+  use(found);
+}
+
+void OpenedFiles::close_unused(std::chrono::steady_clock::duration idle_time, const std::function<bool(const std::string&)>& is_loaded) {
+  const std::lock_guard lock(mutex_);
+  const auto until = std::chrono::steady_clock::now() - idle_time;
+  std::erase_if(entries_, [&](const Entry& entry) {
+    const auto& [file, sha256, checked] = entry.kept;
+    if (entry.used > until || file.use_count() > 1 || checked.use_count() > 1) return false;
+    return checked == nullptr || !is_loaded(checked->record.sha256);
+  });
+}
+
+}  // namespace mlxr::daemon

@@ -1,0 +1,65 @@
+// Model files that clients opened themselves and handed over (POST /mlxr/open): the daemon needs no path to them, and no permission for
+// the folder they are in.
+//
+//   const auto reference = files.add(std::move(file));    // "open@4b1f...", which a client uses as a model's name
+//   auto kept = files.find(reference);                    // the same file, also when it was moved or deleted since
+//
+// May be used from any thread.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <mlxrunner/result.h>
+
+#include "platform/open_file.h"
+#include "store/store.h"
+
+namespace mlxr::daemon {
+
+class OpenedFiles {
+ public:
+  static constexpr std::size_t kMost = 16;
+
+  // A file is in use as long as a copy of it exists.
+  struct Kept {
+    std::shared_ptr<const platform::OpenFile> file;
+    std::optional<std::string> sha256;                // what the client expects of the file
+    std::shared_ptr<const store::OpenModel> checked;  // once remember() was called for the file as it is now; null before
+  };
+
+  // Keeps the file and returns a reference to it, "open@" and random digits. A file that is kept already (the same device, inode, size and
+  // times, and the same `sha256`) keeps its reference. Of more than kMost files, the one is closed that was not used for the longest time.
+  std::string add(platform::OpenFile file, std::optional<std::string> sha256 = {});
+
+  // Errors: kNotFound (never kept, closed since, or its content was changed since it was opened).
+  Result<Kept> find(std::string_view reference);
+  // Notes the model that `kept` turned out to be.
+  void remember(const Kept& kept, std::shared_ptr<const store::OpenModel> model);
+
+  // Closes the files that were not used for `idle_time`, except those of models for which `is_loaded` (of the SHA-256) says true. An open
+  // file holds the room of a deleted one, and keeps its disk from being removed.
+  void close_unused(std::chrono::steady_clock::duration idle_time, const std::function<bool(const std::string& sha256)>& is_loaded);
+
+  // No model's name looks like a reference: names have no '@'.
+  static bool is_reference(std::string_view text);
+
+ private:
+  struct Entry {
+    std::string reference;
+    Kept kept;
+    std::chrono::steady_clock::time_point used;
+  };
+  void use(std::list<Entry>::iterator entry);
+
+  std::mutex mutex_;
+  std::list<Entry> entries_;  // the one that was used last comes first
+};
+
+}  // namespace mlxr::daemon

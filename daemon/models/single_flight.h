@@ -1,4 +1,4 @@
-// Work that several requests want at the same time is done once for all of them.
+// Does work that several requests need at the same time once for all of them.
 //
 //   SingleFlight<ModelRecord> checks;
 //   auto record = checks.run(name, client, [&](const std::atomic<bool>& cancelled) { return hash_and_look_up(name, cancelled); });
@@ -51,7 +51,7 @@ class SingleFlight {
 
   std::pair<std::shared_ptr<Flight>, bool> join(const std::string& key) {
     std::unique_lock lock(mutex_);
-    // A flight that was cancelled has no result for a caller that came later.
+    // A cancelled flight has no result for a later caller.
     changed_.wait(lock, [&] { return !flights_.contains(key) || !flights_.at(key)->cancelled; });
     auto& flight = flights_[key];
     const bool is_first = !flight;

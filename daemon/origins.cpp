@@ -19,7 +19,7 @@ bool is_scheme(std::string_view text) {
          std::ranges::all_of(text, [](unsigned char c) { return std::isalnum(c) != 0 || c == '+' || c == '-' || c == '.'; });
 }
 
-// Of a port or host pattern, only a '*' at the end is allowed.
+// A valid pattern has a '*' only as its last character, in place of a port or a host.
 bool matches(std::string_view origin, std::string_view pattern) {
   if (!pattern.ends_with('*')) return equal_ignoring_case(origin, pattern);
   pattern.remove_suffix(1);

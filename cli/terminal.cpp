@@ -14,7 +14,7 @@ namespace {
 
 int first_output_error = 0;
 
-bool colours_on(int descriptor) {
+bool colors_on(int descriptor) {
   const char* no_color = std::getenv("NO_COLOR");
   const char* terminal = std::getenv("TERM");
   return isatty(descriptor) == 1 && (no_color == nullptr || *no_color == '\0') &&
@@ -22,7 +22,7 @@ bool colours_on(int descriptor) {
 }
 
 std::string styled_for(int descriptor, Style style, std::string_view text) {
-  if (!colours_on(descriptor)) return std::string(text);
+  if (!colors_on(descriptor)) return std::string(text);
   const char* code = "";
   switch (style) {
     case Style::kBold: code = "\033[1m"; break;

@@ -16,7 +16,7 @@ struct Layout {
   std::string_view kernels;   // the CPU pack's folder
   std::string_view metal;     // the Metal pack's folder
   std::string_view settings;  // the default server.yaml
-  std::string_view licences;  // a folder with a text for each component
+  std::string_view licenses;  // a folder with a text for each component
   std::string_view core;      // libmlxrunner_core, where other programs find it
   std::string_view agent;     // the file for the service manager
   std::string_view again;     // how to reinstall it

@@ -128,8 +128,8 @@ class Parts {
   }
 
   void licenses() {
-    if (one_.layout.licences.empty()) return;
-    const fs::path folder = at(one_.layout.licences);
+    if (one_.layout.licenses.empty()) return;
+    const fs::path folder = at(one_.layout.licenses);
     std::error_code failed;
     int texts = 0;
     for (auto entry = fs::recursive_directory_iterator(folder, failed); !failed && entry != fs::recursive_directory_iterator();

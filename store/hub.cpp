@@ -39,7 +39,7 @@ bool is_shard(std::string_view path) {
   return std::regex_search(path.begin(), path.end(), pattern);
 }
 
-// GGUF files that are not models.
+// Files beside a model that are none.
 bool is_companion(std::string_view path) {
   const auto name = upper(name_of(path));
   return name.starts_with("MMPROJ") || name.find("-MMPROJ") != std::string::npos || name.find("IMATRIX") != std::string::npos;

@@ -53,7 +53,7 @@ class Registry {
 
   // The hash that was computed for the file with these properties.
   Result<std::optional<std::string>> verified(const std::filesystem::path& file, const FileStamp& stamp);
-  // Also forgets files that no longer exist. Does nothing if the disk cannot be written: the hash is then computed again.
+  // Also forgets files that are gone. Does nothing where the disk cannot be written: the hash is computed again the next time.
   Result<void> set_verified(const std::filesystem::path& file, const FileStamp& stamp, std::string_view sha256);
 
   // When the license was accepted for the model (RFC 3339), if it was. `url` is the address of its text; another address means other terms.

@@ -23,7 +23,7 @@ Status stop(const platform::Paths& paths) {
   return {};
 }
 
-// The name that the daemon knows the model by: for a file its absolute path, because the daemon has another working folder.
+// What the daemon calls the model: a file by its whole path, since its working folder is another one.
 Result<std::string> name_for_daemon(const std::string& model) {
   const auto ref = store::ModelRef::parse(model, store::PathRule::kAny);
   if (!ref) return fail(ref.error());

@@ -51,7 +51,7 @@ class SingleFlight {
 
   std::pair<std::shared_ptr<Flight>, bool> join(const std::string& key) {
     std::unique_lock lock(mutex_);
-    // A cancelled flight has no result for a later caller.
+    // A flight that was cancelled has no result for a caller that came later.
     changed_.wait(lock, [&] { return !flights_.contains(key) || !flights_.at(key)->cancelled; });
     auto& flight = flights_[key];
     const bool is_first = !flight;

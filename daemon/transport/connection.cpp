@@ -180,7 +180,7 @@ Connection::Awaitable<bool> Connection::serve_one() {
   parser.header_limit(context_.options.limits.header_bytes);
   parser.body_limit(context_.options.limits.body_bytes);
   extra_headers_.clear();
-  // Separate statements, because GCC 12 evaluates a co_await after || even if the first operand is true.
+  // One by one: GCC 12 awaits what follows || although the first operand has decided.
   if (!co_await read_head(parser)) co_return false;
   if (!co_await check_head(parser)) co_return false;
   if (!co_await read_body(parser)) co_return false;
@@ -235,7 +235,7 @@ Connection::Awaitable<bool> Connection::read_head(Parser& parser) {
   const bool is_stranger = transport_ == Transport::kTcp && !is_known_;
   const std::chrono::milliseconds idle_time = is_stranger ? limits.stranger_time : limits.idle_time;
   const std::chrono::milliseconds header_time = is_stranger ? std::min(limits.stranger_time, limits.header_time) : limits.header_time;
-  if (buffer_.size() == 0) {  // between requests: nothing to answer
+  if (buffer_.size() == 0) {  // between requests: no hurry, and nobody to answer
     constexpr std::size_t kPiece = 4096;
     const auto first = co_await (socket_.async_read_some(buffer_.prepare(kPiece), as_tuple(use_awaitable)) || sleep_for(idle_time));
     if (first.index() == 1) co_return false;

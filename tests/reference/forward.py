@@ -5,7 +5,7 @@ Written from the papers (arXiv 2302.13971, 2104.09864, 2407.10671, 2503.19786), 
     python forward.py MODEL.gguf --tokens 1,2,3 --out logits.npy        # (n_tokens, n_vocab) float32
     from forward import Model; logits = Model("m.gguf").logits([1, 2, 3])
 
-The engine rounds deliberately in two places, and this pass can do the same: `Rounding.CACHE` keeps keys and values as float16;
+The engine rounds on purpose at two places, and the same pass can do so too: `Rounding.CACHE` keeps keys and values as float16;
 `Rounding.PACK` also multiplies packed weights with activations of 8 bits, as a kernel pack does.
 """
 

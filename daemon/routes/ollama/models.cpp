@@ -65,7 +65,7 @@ void ps(ModelHost& host, Responder& out) {
   out.respond({.body = dump({{"models", std::move(models)}})});
 }
 
-// A model in memory provides it directly; reading it from the file takes milliseconds with a large vocabulary.
+// A model in memory has it at hand; reading it from the file takes milliseconds where the vocabulary is large.
 Result<std::string> chat_template_of(ModelHost& host, const store::ModelRecord& record) {
   for (const auto& one : host.loaded())
     if (one.record.sha256 == record.sha256) return one.model->info().chat_template;
@@ -84,7 +84,7 @@ ApiResult<json> show(ModelHost& host, const Request& request) {
   const bool is_local = request.transport == Transport::kUnixSocket;
   const auto ref = store::ModelRef::parse(named->model, is_local ? store::PathRule::kAbsolute : store::PathRule::kNever);
   if (!ref) return std::unexpected(to_api_error(ref.error()));
-  // The file is not verified here: it may be large, and it is not loaded.
+  // A name is not verified here: its file may be large, and nothing of it is loaded.
   const auto record = ref->kind == store::ModelRef::Kind::kName ? host.store().find(ref->text) : host.store().resolve(*ref);
   if (!record) return std::unexpected(to_api_error(record.error()));
   const auto chat_template = chat_template_of(host, *record);

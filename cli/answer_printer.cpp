@@ -5,7 +5,7 @@
 namespace mlxr::cli {
 namespace {
 
-// A path stands for a model that the daemon calls by the file's name alone, or by the path.
+// The daemon lists a model that was loaded by path under the file's name or under the path.
 bool is_loaded(Client& client, const std::string& model) {
   const auto status = client.get("/mlxr/status");
   if (!status) return true;  // the request itself will say what is wrong

@@ -1,5 +1,5 @@
-// An answer on its way to stdout: cleaned and wrapped on a terminal, byte for byte elsewhere. Until the first text arrives, a terminal's
-// stderr says that the model is being loaded, if it is.
+// Prints an answer to stdout: cleaned and wrapped on a terminal, byte for byte otherwise. If the model has to be loaded, stderr says so on
+// a terminal until the first text arrives.
 #pragma once
 
 #include <string>
@@ -11,7 +11,7 @@
 
 namespace mlxr::cli {
 
-// "Loading NAME..." on a terminal's stderr while it lives, if the model is not in memory.
+// Shows "Loading NAME..." on stderr, if that is a terminal and the model is not in memory, until it is erased or destroyed.
 class LoadingHint {
  public:
   LoadingHint(const std::string& model, Client& client);
@@ -29,9 +29,9 @@ class AnswerPrinter {
  public:
   AnswerPrinter(const std::string& model, Client& client) : hint_(model, client) {}
 
-  // False when nobody reads the output any more.
+  // False when the reader of the output has closed it.
   bool print(std::string_view text);
-  // Writes what the wrapping holds back. True when anything was printed.
+  // Writes the text that the wrapping has held back. True if anything was printed.
   bool finish();
 
  private:

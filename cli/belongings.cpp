@@ -31,7 +31,7 @@ bool is_real_folder(const fs::path& path) {
   return fs::is_directory(fs::symlink_status(path, failed));
 }
 
-// What is in a folder, or in the folder that a link leads to. Empty when it cannot be listed.
+// The entries of a folder, or of the folder that a link leads to. Empty if it cannot be listed.
 std::vector<fs::path> entries_of(const fs::path& folder) {
   std::vector<fs::path> found;
   std::error_code failed;
@@ -164,15 +164,15 @@ Result<std::vector<fs::path>> remove_belongings(const Belongings& belongings, bo
   };
   remove(belongings.data);
   if (models) remove(belongings.models);
-  // The inner ones first: a path that is longer cannot contain a shorter one.
+  // Innermost first: a longer path cannot contain a shorter one.
   auto folders = belongings.folders;
   std::ranges::sort(folders, [](const fs::path& a, const fs::path& b) {
     return a.native().size() != b.native().size() ? a.native().size() > b.native().size() : a < b;
   });
-  folders.erase(std::ranges::unique(folders).begin(), folders.end());  // with MLXR_HOME several are one
+  folders.erase(std::ranges::unique(folders).begin(), folders.end());  // with MLXR_HOME several are the same
   std::vector<fs::path> stay;
   for (const auto& folder : folders) {
-    if (is_real_folder(folder)) fs::remove(folder, failed);  // fails when something is in it
+    if (is_real_folder(folder)) fs::remove(folder, failed);  // fails if the folder is not empty
     if (is_there(folder)) stay.push_back(folder);
   }
   if (error) return fail(*error);

@@ -79,7 +79,7 @@ class Session {
   }
 
  private:
-  // One input, of one or several lines; nothing at the end.
+  // Reads one input, of one or several lines; nothing at the end of input.
   std::optional<std::string> read_input() {
     MultilineInput input;
     while (true) {
@@ -99,7 +99,7 @@ class Session {
     }
   }
 
-  // Does what a line that begins with / says. Returns a message to send, or nothing.
+  // Runs a command, a line that begins with /. Returns a message to send, or nothing.
   std::string command(std::string text) {
     const std::string name = first_word(text);
     if (name == "/bye" || name == "/exit" || name == "/quit") {

@@ -15,7 +15,7 @@ struct ChatOptions {
   std::function<void()> after_answer;  // called after each answer that was not interrupted
 };
 
-// Talks until Ctrl-D or /bye. An answer's failure is said and the chat goes on.
+// Runs until Ctrl-D or /bye. If an answer fails, prints the reason and continues.
 // Failures: kDaemonUnavailable when the daemon is gone and does not come back.
 Status chat(Client& client, Conversation conversation, const ChatOptions& options);
 

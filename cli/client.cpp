@@ -13,7 +13,7 @@ namespace {
 
 using nlohmann::json;
 
-// How long Ctrl-C may go unnoticed.
+// The longest time until Ctrl-C is noticed.
 constexpr int kPollMilliseconds = 50;
 
 ErrorCode code_of_status(long status) {
@@ -26,8 +26,8 @@ ErrorCode code_of_status(long status) {
   }
 }
 
-// The daemon's {"error": "sentence", "code": "name"}, or nothing when the answer is no error. The HTTP status decides for codes that only
-// the API has, such as "unknown_parameter".
+// The daemon's {"error": "sentence", "code": "name"}, or nothing if the answer is not an error. For codes that only the API has, such as
+// "unknown_parameter", the HTTP status decides.
 std::optional<ClientError> error_in(const json& answer, long status) {
   if (!answer.is_object() || !answer.contains("error") || !answer["error"].is_string()) return std::nullopt;
   const auto message = answer["error"].get<std::string>();
@@ -46,7 +46,7 @@ std::string text_of(const json& body) { return body.dump(-1, ' ', false, json::e
 
 std::size_t pass_on(char* data, std::size_t size, std::size_t count, void* callback) {
   const auto& on_data = *static_cast<const std::function<bool(std::string_view)>*>(callback);
-  return on_data({data, size * count}) ? size * count : 0;  // anything else than all makes libcurl stop
+  return on_data({data, size * count}) ? size * count : 0;  // any other number makes libcurl stop
 }
 
 struct EasyCloser {
@@ -88,7 +88,7 @@ Answered<void> Client::perform(std::string_view route, const std::string* body, 
   const std::string socket = socket_.string();
   curl_easy_setopt(easy.get(), CURLOPT_URL, url.c_str());
   curl_easy_setopt(easy.get(), CURLOPT_UNIX_SOCKET_PATH, socket.c_str());
-  curl_easy_setopt(easy.get(), CURLOPT_PROXY, "");  // http_proxy does not concern a socket of this machine
+  curl_easy_setopt(easy.get(), CURLOPT_PROXY, "");  // http_proxy does not apply to a local socket
   curl_easy_setopt(easy.get(), CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(easy.get(), CURLOPT_TIMEOUT_MS, static_cast<long>(timeout.count()));
   curl_easy_setopt(easy.get(), CURLOPT_WRITEFUNCTION, pass_on);
@@ -123,7 +123,7 @@ Answered<void> Client::perform(std::string_view route, const std::string* body, 
   if (running > 0) return refused(ErrorCode::kCancelled, "");
   switch (result) {
     case CURLE_OK: return {};
-    case CURLE_WRITE_ERROR: return {};  // `on_data` had enough
+    case CURLE_WRITE_ERROR: return {};  // `on_data` returned false
     case CURLE_COULDNT_CONNECT: return no_connection();
     case CURLE_OPERATION_TIMEDOUT: return no_answer("did not answer within " + std::to_string(timeout.count() / 1000) + " s");
     case CURLE_GOT_NOTHING:

@@ -6,7 +6,7 @@
 //
 // A Client belongs to one thread. Errors: kNotRunning (only when nothing listens on the socket), kUnavailable (no answer in time, or the
 // connection broke; the sentence names the process and the next step), kPermission (this user may not connect), kCancelled (Ctrl-C, or
-// whatever else sets `cancelled`), else the daemon's own error code and sentence.
+// another setter of `cancelled`), otherwise the daemon's own error code and sentence.
 #pragma once
 
 #include <atomic>
@@ -44,8 +44,8 @@ class Client {
   Answered<nlohmann::json> get(std::string_view route, std::chrono::milliseconds timeout = std::chrono::seconds(10));
   Answered<nlohmann::json> post(std::string_view route, const nlohmann::json& body,
                                 std::chrono::milliseconds timeout = std::chrono::seconds(30));
-  // Posts `body` and passes each line of the NDJSON answer to `on_line` as it arrives, without a time limit. Ends with the answer, with
-  // Ctrl-C, or when `on_line` returns false.
+  // Posts `body` and passes each line of the NDJSON answer to `on_line` as it arrives, without a time limit. Ends at the end of the answer,
+  // on Ctrl-C, or when `on_line` returns false.
   Answered<void> stream(std::string_view route, const nlohmann::json& body, const std::function<bool(const nlohmann::json&)>& on_line);
 
   // The JSON of an answer; of a status of 400 and above, the error that it tells.

@@ -1,4 +1,4 @@
-// How talking to mlxrunnerd fails. A library's error: what exit code or message a program makes of it is the program's own business.
+// Errors of requests to mlxrunnerd. Programs that use this library decide on exit codes and messages themselves.
 #pragma once
 
 #include <cstdint>
@@ -12,9 +12,9 @@ namespace mlxr::cli {
 
 struct ClientError {
   enum class Kind : std::uint8_t {
-    kNotRunning,   // nothing listens on the socket: the only proof that no daemon runs there
-    kUnavailable,  // a daemon is there, or was started, and does not answer
-    kOther,        // what `code` says: the daemon's own error, kCancelled after Ctrl-C, kPermission where the socket is closed to us
+    kNotRunning,   // nothing listens on the socket, so no daemon is running there
+    kUnavailable,  // a daemon is running or was started, but does not answer
+    kOther,        // see `code`: the daemon's own error, kCancelled after Ctrl-C, kPermission if this user may not connect
   };
 
   Kind kind = Kind::kOther;

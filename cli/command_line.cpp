@@ -16,11 +16,11 @@ struct Word {
   std::string_view ours;
 };
 
-// Other tools' words for commands that mlx has.
+// Other tools' names for commands of mlx.
 constexpr std::array kSynonyms{Word{"ls", "list"},       Word{"remove", "rm"}, Word{"delete", "rm"}, Word{"chat", "run"},
                                Word{"download", "pull"}, Word{"get", "pull"},  Word{"log", "logs"},  Word{"info", "show"}};
 
-// Other tools' words for what mlx does otherwise, or not at all; the answer is what to do instead.
+// Other tools' commands that mlx does not have, and what to do instead.
 constexpr std::array kAdvice{
     Word{"search", "See the models that you can get by name: mlx list --available"},
     Word{"models", "See the models that you have: mlx list"},
@@ -74,7 +74,7 @@ std::string joined(const std::vector<std::string>& words) {
   return out;
 }
 
-// Puts the words of other tools, and of habit, into this tool's.
+// Translates command names of other tools into those of mlx.
 std::vector<std::string> translated(std::vector<std::string> words) {
   if (words[0] == "-V") words[0] = "--version";
   if (words[0] == "help" && words.size() == 1) return {"--help"};
@@ -132,7 +132,7 @@ Failure missing(const CLI::App& command) {
           full_name(command) + " needs " + joined(names) + ".\nUsage: " + usage_of(command) + "\n" + command.get_footer()};
 }
 
-// The option that the parser complains about, with the value it got.
+// Explains an invalid value of an option.
 std::string wrong_value(const CLI::App& command, const CLI::ParseError& error) {
   const std::string said = error.what();
   if (dynamic_cast<const CLI::ConversionError*>(&error) == nullptr) return said;
@@ -142,7 +142,7 @@ std::string wrong_value(const CLI::App& command, const CLI::ParseError& error) {
   return said;
 }
 
-// The command that the words have come to.
+// The innermost command that was parsed.
 const CLI::App& deepest(const CLI::App& app) {
   const auto parsed = app.get_subcommands();
   return parsed.empty() ? app : deepest(*parsed.back());

@@ -25,7 +25,7 @@ struct Command {
   std::string completes;  // kCompletes… of completion.h; empty: nothing
 };
 
-// What completes a command's arguments: that of the first one that says so.
+// What a command's arguments are completed with: the type of the first argument that has one.
 std::string completes(const CLI::App& command) {
   constexpr std::array<std::string_view, 5> kKinds{kCompletesModel, kCompletesModelOrFile, kCompletesAvailable, kCompletesFile,
                                                    kCompletesShell};
@@ -40,7 +40,7 @@ std::vector<const CLI::App*> commands_of(const CLI::App& app) {
   return app.get_subcommands([](const CLI::App*) { return true; });
 }
 
-// Adds those that are not there yet.
+// Adds the values that are missing.
 void add_options(std::vector<Option>& options, const CLI::App& app) {
   for (const CLI::Option* option : app.get_options()) {
     if (option->get_positional()) continue;
@@ -72,7 +72,7 @@ std::string joined(const std::vector<std::string>& words) {
   return out;
 }
 
-// Within '...' of a shell script.
+// Escapes a text for '...' in a shell script.
 std::string quoted(std::string text) {
   for (std::size_t at = 0; (at = text.find('\'', at)) != std::string::npos; at += 4) text.replace(at, 1, "'\\''");
   return "'" + text + "'";
@@ -81,7 +81,7 @@ std::string quoted(std::string text) {
 bool has_models(const Command& command) { return command.completes == kCompletesModel || command.completes == kCompletesModelOrFile; }
 bool has_files(const Command& command) { return command.completes == kCompletesFile || command.completes == kCompletesModelOrFile; }
 
-// A template with its holes filled.
+// A template with its placeholders replaced.
 std::string filled(std::string_view script, const std::vector<std::pair<std::string_view, std::string>>& holes) {
   std::string out(script);
   for (const auto& [hole, text] : holes) out.replace(out.find(hole), hole.size(), text);

@@ -1,4 +1,4 @@
-// The fixed parts of the completion scripts: completions/template.SHELL, compiled in.
+// The templates of the completion scripts: completions/template.SHELL, compiled in.
 #pragma once
 
 #include <string_view>

@@ -9,7 +9,7 @@
 
 namespace mlxr::cli {
 
-// Writes messages, parameters and the model's name as JSON, readable for this user alone. Replaces a saved conversation, and nothing else.
+// Writes messages, parameters and the model's name as JSON, readable only for this user. Replaces a saved conversation, but no other file.
 // Errors: kAlreadyExists (the file is something else), kPermission, kNoSpace, kIo.
 Result<void> save_conversation(const Conversation& conversation, const std::filesystem::path& file);
 

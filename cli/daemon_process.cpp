@@ -29,7 +29,7 @@ namespace fs = std::filesystem;
 constexpr char kProgram[] = "mlxrunnerd";
 constexpr auto kPollInterval = std::chrono::milliseconds(25);
 
-// What was appended to a file since it had `from` bytes, at most the last kilobytes, without empty lines at the end.
+// The text appended to a file since it had `from` bytes: at most its last kilobytes, without trailing empty lines.
 std::string written_since(const fs::path& file, std::uint64_t from) {
   constexpr std::uint64_t kMost = 2000;
   std::error_code failed;
@@ -46,11 +46,11 @@ std::string written_since(const fs::path& file, std::uint64_t from) {
 
 bool is_running(pid_t pid) {
   if (pid <= 0) return true;         // unknown
-  ::waitpid(pid, nullptr, WNOHANG);  // where this process started it, it would stay a zombie
+  ::waitpid(pid, nullptr, WNOHANG);  // reaps it if this process started it
   return ::kill(pid, 0) == 0 || errno != ESRCH;
 }
 
-// A daemon that this program started as a process of its own.
+// A daemon that this program started as a child process.
 class OwnDaemon {
  public:
   static Result<OwnDaemon> start(const fs::path& program, const fs::path& logs) {
@@ -119,17 +119,18 @@ Answered<void> ensure_daemon(const platform::Paths& paths, std::chrono::seconds 
     const auto running = platform::running_daemon(lock);
     const auto socket = running && !running->socket.empty() ? running->socket : paths.socket;
     Client client(socket, cancelled);
-    const bool ended = own && own->has_ended();  // asked before the client: it may have given way to another one, which answers
+    const bool ended =
+        own && own->has_ended();  // checked before the request, because it may have exited in favor of another daemon, which answers
     const auto listener = find_listener(socket);
     if (!listener) return std::unexpected(ClientError(listener.error()));
     if (*listener && (own || is_service)) {
       if (client.is_alive()) {
-        platform::make_links(paths, false);  // where a sandboxed daemon may not; nothing of MLXR's own needs them
+        platform::make_links(paths, false);  // a sandboxed daemon may not create them; MLXR itself does not need them
         return {};
       }
     } else if (*listener) {
-      // A daemon that listens and is slow is no reason to start a second one: its own error says what is wrong. One that is stopping
-      // listens no more.
+      // Do not start a second daemon because the first is slow: its error says what is wrong. A daemon that is stopping no longer
+      // listens.
       const auto answer = client.get("/api/version");
       if (answer) return {};
       const auto still = find_listener(socket);
@@ -138,7 +139,7 @@ Answered<void> ensure_daemon(const platform::Paths& paths, std::chrono::seconds 
     if (cancelled) return refused(ErrorCode::kCancelled, "");
     const bool is_over = std::chrono::steady_clock::now() > until;
     if (ended) {
-      // Another daemon has this data folder: it is starting, or it finishes its answers and stops.
+      // Another daemon holds this data folder: it is starting, or finishing its answers before it stops.
       const bool gave_way = platform::running_daemon(lock) || own->said().contains("already running");
       if (!gave_way || is_over) return unavailable("mlxrunnerd exited while starting" + own->reason());
       own.reset();
@@ -190,7 +191,7 @@ Answered<bool> stop_daemon(const platform::Paths& paths, std::chrono::seconds de
   }
   const auto pid = status ? status->value("pid", pid_t{0}) : platform::running_daemon(lock).value_or(platform::RunningDaemon{}).pid;
   const auto until = std::chrono::steady_clock::now() + deadline;
-  // The socket's file is the last thing that a daemon lets go of: a new one can start from then on. One that is killed meanwhile leaves it.
+  // A daemon removes its socket last; then a new one can start. A daemon that is killed leaves its socket behind.
   std::error_code failed;
   while ((answer && fs::exists(socket, failed) && is_running(pid)) || platform::running_daemon(lock)) {
     if (cancelled) return refused(ErrorCode::kCancelled, "");

@@ -48,7 +48,7 @@ std::string usage_of(const CLI::App& command) {
     out += option->get_required() ? " " + name : " [" + name + "]";
   }
   const auto options = command.get_options([](const CLI::Option* option) { return !option->get_positional(); });
-  return options.size() > 1 ? out + " [OPTIONS]" : out;  // --help alone is not worth a word
+  return options.size() > 1 ? out + " [OPTIONS]" : out;  // not for --help alone
 }
 
 std::string help_of(const CLI::App& command) {

@@ -8,7 +8,7 @@ namespace mlxr::cli {
 
 constexpr int kHistoryLength = 1000;  // entries
 
-// Adds one entry to the file (0600) without losing what another chat has added meanwhile. Failing to is no error: the chat goes on.
+// Adds one entry to the file (0600) without losing entries that another chat has added. A failure is ignored: the chat continues.
 void add_to_history_file(const std::filesystem::path& file, const std::string& entry);
 
 }  // namespace mlxr::cli

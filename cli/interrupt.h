@@ -9,7 +9,7 @@ namespace mlxr::cli {
 void catch_interrupts();
 std::atomic<bool>& interrupted();
 
-// SIGTERM sets the flag too: for commands that have a half-written file to remove.
+// Makes SIGTERM set the flag too, for commands that have to remove an incomplete file.
 void catch_termination();
 
 }  // namespace mlxr::cli

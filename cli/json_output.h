@@ -7,7 +7,7 @@
 
 namespace mlxr::cli {
 
-// Writes JSON, indented, to stdout. Text that is not UTF-8 (a file's name can be anything) is replaced, never fatal.
+// Writes JSON, indented, to stdout. Invalid UTF-8 (possible in file names) is replaced.
 Status print_json(const nlohmann::ordered_json& value);
 
 }  // namespace mlxr::cli

@@ -20,7 +20,7 @@
 namespace mlxr::cli {
 namespace {
 
-// A longer paste is shown as one word, such as "[paste 1: 30 lines]", and stands for the text.
+// A longer paste is displayed as a placeholder, such as "[paste 1: 30 lines]".
 constexpr std::size_t kShownLines = 6;
 constexpr std::size_t kShownBytes = 1000;
 constexpr std::size_t kLongestPaste = 16UL * 1024 * 1024;  // characters
@@ -91,7 +91,7 @@ struct LineReader::State {
   std::string prompt;
   std::optional<TerminalInput> input;  // while a line is read
   bool can_paste = false;
-  std::vector<std::pair<std::string, std::string>> pastes;  // of this line: the word that stands for it, the text
+  std::vector<std::pair<std::string, std::string>> pastes;  // of this line: placeholder and text
 
   static State& of(EditLine* editor) {
     void* self = nullptr;
@@ -163,7 +163,7 @@ struct LineReader::State {
     el_set(editor, EL_REFRESH);
   }
 
-  // The terminal has moved the text to its new width; the prompt is drawn again where it begins now.
+  // After a resize the terminal has rewrapped the text; the prompt is redrawn at its new position.
   void resize() const {
     el_resize(editor);
     const LineInfo* line = el_line(editor);

@@ -1,4 +1,4 @@
-// Line editing with history on a terminal. Pasted text stays together: its line breaks and tabs are text, and do not end the line.
+// Line editing with history on a terminal. In pasted text, line breaks and tabs are text and do not end the line.
 #pragma once
 
 #include <filesystem>

@@ -7,7 +7,7 @@
 
 namespace mlxr::cli {
 
-// A table of "models" in the answer of GET /mlxr/status; a sentence when there is none.
+// "models" in the answer of GET /mlxr/status as a table, or a sentence if there are none.
 std::string describe_loaded_models(const nlohmann::json& models);
 
 }  // namespace mlxr::cli

@@ -1,4 +1,4 @@
-// `mlx`: reads the command line, runs one command, says what went wrong.
+// `mlx`: parses the command line, runs one command, and reports errors.
 #include <curl/curl.h>
 
 #include <cerrno>
@@ -15,13 +15,13 @@ namespace {
 
 using namespace mlxr::cli;
 
-// UTF-8 in line editing and column widths, also where the environment names no locale.
+// UTF-8 for line editing and column widths, even if the environment does not set a locale.
 void use_utf8() {
   const char* locale = std::setlocale(LC_CTYPE, "");
   if (locale == nullptr || std::string(locale) == "C" || std::string(locale) == "POSIX") std::setlocale(LC_CTYPE, "C.UTF-8");
 }
 
-// Exceptions end where the library is called that throws them. One that comes this far is a bug, which must not look like a crash.
+// Exceptions are caught where the throwing library is called. One that gets here is a bug; report it instead of crashing.
 Status run_and_catch(std::vector<std::string> words) {
   try {
     return run_command_line(std::move(words));
@@ -31,7 +31,7 @@ Status run_and_catch(std::vector<std::string> words) {
 }
 
 Status with_output(Status done) {
-  if (!done || output_error() == 0 || output_error() == EPIPE) return done;  // EPIPE: the reader, such as head, has had enough
+  if (!done || output_error() == 0 || output_error() == EPIPE) return done;  // EPIPE: the reader, such as head, has closed the pipe
   return give_up(ExitCode::kFailure, std::string("The output could not be written: ") + std::strerror(output_error()) + ".");
 }
 

@@ -13,7 +13,7 @@ class MultilineInput {
   bool inside() const { return in_block_ || continued_; }  // more is to come
   // The complete input; begins anew.
   std::string take();
-  bool was_block() const { return was_block_; }  // the input taken last came in """: it is text, never a command
+  bool was_block() const { return was_block_; }  // the input taken last was between """: it is text, never a command
   void reset();
 
  private:

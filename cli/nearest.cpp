@@ -6,7 +6,7 @@
 namespace mlxr::cli {
 namespace {
 
-// Optimal string alignment: a swap of two neighbours counts as one edit.
+// Optimal string alignment: a swap of two neighbors counts as one edit.
 std::size_t distance(std::string_view a, std::string_view b) {
   std::vector<std::vector<std::size_t>> edits(a.size() + 1, std::vector<std::size_t>(b.size() + 1));
   for (std::size_t i = 0; i <= a.size(); ++i) edits[i][0] = i;

@@ -11,7 +11,7 @@
 namespace mlxr::cli {
 namespace {
 
-// `sudo mlx …` with the HOME of a user: root's files in that folder lock the user out.
+// `sudo mlx …` with a user's HOME creates files that belong to root, which lock the user out.
 void warn_before_root_takes_a_home(const platform::Paths& paths) {
   const char* home = std::getenv("HOME");
   struct stat info{};

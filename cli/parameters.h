@@ -1,4 +1,4 @@
-// The knobs of an answer, set by options of `mlx run` and by /set in a chat. What is not set is left to the daemon.
+// The parameters of an answer, set by options of `mlx run` and by /set in a chat. The daemon chooses those that are not set.
 #pragma once
 
 #include <cstdint>

@@ -45,7 +45,7 @@ double ProgressBar::bytes_per_second(const State& state, Clock::time_point now) 
 }
 
 std::string ProgressBar::terminal_line(const State& state, double speed, int width) const {
-  // What can change its length stands behind the bar, so that the bar keeps its place and size.
+  // Text of variable length comes after the bar, so that the bar keeps its position and size.
   std::string line = padded_right(state.stage, kLongestStage);
   if (state.total > 0) {
     const int percent = percent_of(state);

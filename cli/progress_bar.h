@@ -1,5 +1,5 @@
-// The progress of a download: one line that redraws itself on a terminal (the stage, not the item: the person knows what was asked for), a
-// plain line every ten percent elsewhere.
+// The progress of a download: on a terminal one line that is redrawn, with the stage but not the item, which the user knows; otherwise a
+// plain line every ten percent.
 #pragma once
 
 #include <chrono>
@@ -23,9 +23,10 @@ class ProgressBar {
 
   explicit ProgressBar(bool on_terminal) : on_terminal_(on_terminal) {}
 
-  // What to write for this state, possibly nothing: begins with a carriage return on a terminal, ends with a new line elsewhere.
+  // The text to write for this state, which may be empty. It begins with a carriage return on a terminal, and ends with a new line
+  // otherwise.
   std::string update(const State& state, Clock::time_point now, int width);
-  // What to write when it is over, so that the next output begins on a line of its own.
+  // The text to write at the end, so that the next output begins on a new line.
   std::string finish();
 
  private:

@@ -21,7 +21,7 @@ void show_offer(const store::Offer& offer) {
   for (const auto& notice : offer.notices) say(wrapped(notice, text_width()));
 }
 
-// Settles whether the license is accepted, where that is due.
+// Makes sure that the license is accepted, if it has to be.
 Outcome<bool> settle_license(store::Store& store, const store::Offer& offer, std::string_view text, bool accept_license) {
   if (!offer.asks_for_license) return accept_license;
   auto accepted_at = store.license_accepted_at(offer);

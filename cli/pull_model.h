@@ -15,11 +15,11 @@ struct PullWishes {
   bool insecure = false;        // plain HTTP from other machines
 };
 
-// Shows the license of what would be downloaded, asks on a terminal where it must be accepted, then downloads with progress on stderr.
+// Shows the license, asks on a terminal if it has to be accepted, then downloads with progress on stderr.
 // Failures: kLicense (not accepted; says how), and those of Store::offer and Store::pull.
 Outcome<store::ModelRecord> pull_model(store::Store& store, std::string_view text, const PullWishes& wishes = {});
 
-// Which models to get for real work, by memory, and how: printed after the starter model's first answer and by `mlx list --available`.
+// Recommends models by memory, and says how to get them. Printed after the starter model's first answer and by `mlx list --available`.
 std::string next_models_hint();
 
 }  // namespace mlxr::cli

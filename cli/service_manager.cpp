@@ -28,7 +28,7 @@ struct Answer {
   std::string output;
 };
 
-// Runs a program to its end. A status other than 0 is an answer; so is a program that is not there (127) or takes too long (124).
+// Runs a program to its end. A status other than 0 is not an error, and neither is a missing program (127) or a timeout (124).
 Result<Answer> ask(std::vector<std::string> argv, std::chrono::seconds limit, const std::atomic<bool>& cancelled) {
   constexpr auto kPollInterval = std::chrono::milliseconds(10);
   auto child = platform::Child::spawn({.argv = std::move(argv), .environment = {{"LC_ALL", "C"}}});
@@ -48,13 +48,13 @@ bool is_same_program(const fs::path& one, const fs::path& other) {
   return fs::equivalent(one, other, failed);
 }
 
-// The variables that decide what a daemon reads and writes. With MLXR_HOME no service is used at all.
+// The variables that determine which files a daemon reads and writes. With MLXR_HOME no service is used.
 bool concerns_the_daemon(std::string_view name) {
   return name.starts_with("MLXR_") || name == "XDG_DATA_HOME" || name == "XDG_CONFIG_HOME" || name == "XDG_CACHE_HOME" ||
          name == "XDG_STATE_HOME" || name == "HOME";
 }
 
-// Those of a list of "NAME=VALUE" lines. Empty values are as good as none.
+// Reads them from "NAME=VALUE" lines. Empty values count as unset.
 std::map<std::string, std::string> variables_of(std::string_view lines) {
   std::map<std::string, std::string> found;
   std::istringstream in{std::string(lines)};
@@ -106,7 +106,7 @@ fs::path program_of_job(const std::string& printed, const fs::path& program) {
 }  // namespace
 
 Result<Started> start_by_systemd(const fs::path& program, std::chrono::seconds limit, const std::atomic<bool>& cancelled) {
-  constexpr std::chrono::seconds kShort(5);  // of a question
+  constexpr std::chrono::seconds kShort(5);  // for a query
   const auto unit = ask({"systemctl", "--user", "show", "--property=LoadState,ExecStart", kUnit}, kShort, cancelled);
   if (!unit) return fail(unit.error());
   if (unit->status != 0 || !is_same_program(program_of_unit(unit->output), program)) return Started::kNotAService;
@@ -155,7 +155,7 @@ Result<Started> start_by_launchd(const platform::Paths& paths, const fs::path& p
 
 Result<Started> start_service(const platform::Paths& paths, const fs::path& program, std::chrono::seconds limit,
                               const std::atomic<bool>& cancelled) {
-  if (paths.login_item.empty()) return Started::kNotAService;  // MLXR_HOME is set, and no service knows it
+  if (paths.login_item.empty()) return Started::kNotAService;  // MLXR_HOME is set, which services do not use
 #ifdef __APPLE__
   return start_by_launchd(paths, program, limit, cancelled);
 #else

@@ -1,5 +1,5 @@
 // The system's service manager, where MLXR is installed as one of its services: systemd's user units on Linux, launchd's agents on macOS.
-// A daemon that it starts has its limits, its log, and its restart after a crash.
+// A daemon started by it has the service's resource limits, log, and restart after a crash.
 #pragma once
 
 #include <atomic>
@@ -13,9 +13,9 @@
 namespace mlxr::cli {
 
 enum class Started {
-  kByService,   // the service manager has started the daemon, or had done so before
-  kNotAService  // start the daemon as a process: no service is installed, it would start another program or in another environment (a
-                // variable such as XDG_DATA_HOME or MLXR_KERNELS), or there is no service manager (a container, an ssh session without one)
+  kByService,   // the service manager has started the daemon, now or earlier
+  kNotAService  // start the daemon as a process: no service is installed; or it would start another program, or with other environment
+                // variables (such as XDG_DATA_HOME or MLXR_KERNELS); or there is no service manager (a container, some ssh sessions)
 };
 
 // Asks this system's service manager to start `program`. Returns when the service has started; with systemd the daemon answers then.
@@ -23,7 +23,7 @@ enum class Started {
 Result<Started> start_service(const platform::Paths& paths, const std::filesystem::path& program, std::chrono::seconds limit,
                               const std::atomic<bool>& cancelled);
 
-// The two that start_service chooses from. They ask the programs systemctl and launchctl on PATH.
+// The implementations for systemd and launchd. They run systemctl or launchctl from PATH.
 Result<Started> start_by_systemd(const std::filesystem::path& program, std::chrono::seconds limit, const std::atomic<bool>& cancelled);
 Result<Started> start_by_launchd(const platform::Paths& paths, const std::filesystem::path& program, std::chrono::seconds limit,
                                  const std::atomic<bool>& cancelled);

@@ -14,7 +14,7 @@ namespace {
 
 int first_output_error = 0;
 
-bool colours_on(int descriptor) {
+bool colors_on(int descriptor) {
   const char* no_color = std::getenv("NO_COLOR");
   const char* terminal = std::getenv("TERM");
   return isatty(descriptor) == 1 && (no_color == nullptr || *no_color == '\0') &&
@@ -22,7 +22,7 @@ bool colours_on(int descriptor) {
 }
 
 std::string styled_for(int descriptor, Style style, std::string_view text) {
-  if (!colours_on(descriptor)) return std::string(text);
+  if (!colors_on(descriptor)) return std::string(text);
   const char* code = "";
   switch (style) {
     case Style::kBold: code = "\033[1m"; break;
@@ -70,7 +70,7 @@ int display_width(std::string_view text) {
 
 std::string wrapped(std::string_view text, int width, int indent) {
   std::string out;
-  int column = 0;  // 0: no word stands on this line yet
+  int column = 0;  // 0: the line is empty
   while (true) {
     const std::size_t begin = text.find_first_not_of(' ');
     if (begin == std::string_view::npos) return column > 0 ? out + "\n" : out;
@@ -88,7 +88,7 @@ std::string wrapped(std::string_view text, int width, int indent) {
 }
 
 std::string columns(const std::vector<std::pair<std::string, std::string>>& rows, int width) {
-  constexpr int kWidestName = 22;  // a longer name stands alone, above its description
+  constexpr int kWidestName = 22;  // a longer name has its own line, above its description
   int names = 0;
   for (const auto& [name, text] : rows)
     if (display_width(name) <= kWidestName) names = std::max(names, display_width(name));
@@ -133,14 +133,14 @@ std::string TerminalFilter::clean(std::string_view piece) {
     const auto byte = static_cast<unsigned char>(c);
     if (pending_c2_) {
       pending_c2_ = false;
-      if (byte >= 0x80 && byte < 0xA0) {  // U+0080 to U+009F: ESC and its likes in one character
+      if (byte >= 0x80 && byte < 0xA0) {  // U+0080 to U+009F: one-character forms of escape sequences
         if (byte == 0x9B) state_ = State::kSequence;
         if (byte == 0x90 || byte == 0x98 || byte == 0x9D || byte == 0x9E || byte == 0x9F) state_ = State::kString;
         continue;
       }
       if (state_ == State::kText) out += '\xC2';
     }
-    if (c == '\n') state_ = State::kText;  // an unfinished sequence swallows no more than its line
+    if (c == '\n') state_ = State::kText;  // an unfinished sequence ends at the end of the line
     switch (state_) {
       case State::kText:
         if (byte == 0x1B) {

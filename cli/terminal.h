@@ -1,4 +1,4 @@
-// What the terminal can do, and what may be written to it.
+// Properties of the terminal, and safe output to it.
 #pragma once
 
 #include <cstdint>
@@ -19,10 +19,10 @@ int text_width();              // columns for paragraphs: those of the terminal,
 // Columns that UTF-8 text takes on a terminal: wide characters count two, combining ones none.
 int display_width(std::string_view text);
 
-// The text in lines of at most `width` columns (a longer word stands alone), each after `indent` spaces and ended by a new line.
+// The text in lines of at most `width` columns (a longer word has its own line), each indented by `indent` spaces and ended by a new line.
 std::string wrapped(std::string_view text, int width, int indent = 0);
 
-// Names on the left, descriptions beside them; a description that is too long for `width` columns goes on below its beginning.
+// Names on the left and descriptions on the right. Descriptions are wrapped at `width` columns, with a hanging indent.
 std::string columns(const std::vector<std::pair<std::string, std::string>>& rows, int width);
 
 enum class Style { kBold, kDim, kRed, kGreen, kYellow };
@@ -30,17 +30,17 @@ enum class Style { kBold, kDim, kRed, kGreen, kYellow };
 std::string styled(Style style, std::string_view text);
 std::string styled_error(Style style, std::string_view text);
 
-// Writes to stdout and flushes. False when that fails; main reports it, so callers only need it to stop early.
+// Writes to stdout and flushes. Returns false on failure; main reports it, so callers need the result only to stop early.
 bool write_out(std::string_view text);
 int output_error();  // errno of the first write to stdout that failed, 0 when none did
 
 // Writes to stderr and flushes.
 void say(std::string_view text);
-// "mlx: SENTENCE" on stderr, without what could command a terminal.
+// Writes "mlx: SENTENCE" to stderr, without escape sequences.
 void complain(std::string_view sentence);
 
-// Takes away what could command a terminal (colours, titles, cursor moves, clipboard writes) from text that comes in pieces. A model's
-// answer is not to be trusted: it can quote a web page. New lines and tabs stay.
+// Removes escape sequences and control characters (colors, titles, cursor moves, clipboard writes) from text that arrives in pieces. A
+// model's answer is not trusted: it can quote a web page. New lines and tabs stay.
 class TerminalFilter {
  public:
   std::string clean(std::string_view piece);
@@ -51,7 +51,7 @@ class TerminalFilter {
   bool pending_c2_ = false;  // the first byte of U+0080 to U+00BF was the last of a piece
 };
 
-// Yes or no from the terminal, with "no" for anything that is not clearly yes.
+// Asks on the terminal. Every answer other than yes counts as no.
 bool ask_yes_no(std::string_view question);
 
 }  // namespace mlxr::cli

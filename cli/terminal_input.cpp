@@ -20,7 +20,7 @@ constexpr int kLongestWait = 500;  // milliseconds: SIGINT may arrive just befor
 std::array<int, 2> signal_pipe{-1, -1};
 std::array<struct sigaction, kSignals.size()> previous_actions{};
 
-// A handler may do no more than this: the number of the signal goes into a pipe that next() waits for.
+// A signal handler may do little: it writes the signal's number to a pipe, which next() waits for.
 void on_signal(int number) {
   const int error = errno;
   const auto byte = static_cast<char>(number);

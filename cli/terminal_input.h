@@ -1,11 +1,11 @@
-// Characters from the terminal, while a line is edited, and the signals that concern the editing: stopped, continued, resized.
+// Characters from the terminal while a line is edited, and signals: stop, continue, resize.
 #pragma once
 
 #include <cstdint>
 
 namespace mlxr::cli {
 
-// While it lives, SIGTSTP, SIGCONT and SIGWINCH are events of next(). One at a time, on the main thread.
+// During its lifetime next() reports SIGTSTP, SIGCONT and SIGWINCH as events. Only one may exist at a time, on the main thread.
 class TerminalInput {
  public:
   enum class Event : std::uint8_t {
@@ -13,7 +13,7 @@ class TerminalInput {
     kEnd,          // end of input, or an error
     kInterrupted,  // Ctrl-C: interrupted() is set
     kStop,         // Ctrl-Z: the caller restores the terminal and calls stop_this_process()
-    kContinued,    // the shell has brought this process back: the terminal's modes are the shell's
+    kContinued,    // the shell has continued this process; the terminal has the shell's modes
     kResized,
   };
 
@@ -22,10 +22,10 @@ class TerminalInput {
   TerminalInput(const TerminalInput&) = delete;
   TerminalInput& operator=(const TerminalInput&) = delete;
 
-  // Waits for the next event. `character` is a character of UTF-8 input; a byte that begins none is U+FFFD.
+  // Waits for the next event. `character` is a character of UTF-8 input; an invalid byte becomes U+FFFD.
   Event next(wchar_t& character);
 
-  // What Ctrl-Z does to other programs. Returns when the shell brings this process back, or at once where nobody could.
+  // Stops this process as Ctrl-Z normally does. Returns when the shell continues it, or at once if no shell could.
   static void stop_this_process();
 };
 

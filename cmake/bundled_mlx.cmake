@@ -1,5 +1,5 @@
-# libmlx.so and what its wheel brings along, in lib/mlxrunner of the build tree as of an installation. Each finds the next beside itself, and the
-# programs find them by a path from their own place: no file holds a path of this machine, and the bytes do not depend on where they were built.
+# libmlx.so and the other libraries of its wheel, in lib/mlxrunner of the build tree and of an installation. The libraries find each other in their
+# own folder, and programs find them by a relative path, so that no file contains a path of this machine.
 set(MLXR_PRIVATE_DIR lib/mlxrunner)
 set(CMAKE_BUILD_RPATH_USE_ORIGIN ON)
 set(CMAKE_INSTALL_RPATH "$ORIGIN/../${MLXR_PRIVATE_DIR}")

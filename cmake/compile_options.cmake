@@ -1,4 +1,4 @@
-# How everything is compiled. Options: MLXR_SANITIZE (address, thread), MLXR_WERROR, MLXR_TESTS, MLXR_FUZZ, MLXR_LINK_MAPS.
+# Compiler options for all targets. Options: MLXR_SANITIZE (address, thread), MLXR_WERROR, MLXR_TESTS, MLXR_FUZZ, MLXR_LINK_MAPS.
 option(MLXR_WERROR "Warnings are errors" ON)
 option(MLXR_TESTS "Build the tests" ON)
 option(MLXR_FUZZ "Add the fuzzers (clang only)" OFF)
@@ -17,10 +17,10 @@ set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib)
 
 find_program(CCACHE ccache)
 if(CCACHE)
-  # base_dir: one cache serves every checkout
+  # base_dir: all checkouts share one cache
   set(settings CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1)
   if(APPLE AND CMAKE_CROSSCOMPILING)
-    # The compiler is a script: its contents, and what stands behind it.
+    # The compiler is a script: hash its content, and the program that it calls.
     list(APPEND settings CCACHE_COMPILERCHECK=content
       CCACHE_EXTRAFILES=${CMAKE_SOURCE_DIR}/cmake/toolchains/macos-clang.cfg:${CMAKE_SOURCE_DIR}/scripts/requirements/cross.txt)
   endif()

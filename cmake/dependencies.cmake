@@ -1,5 +1,5 @@
-# Libraries, all from the system's packages but MLX, which scripts/setup takes from its wheel. mlxr_yaml and mlxr_spdlog stand for their libraries
-# however they are linked.
+# Libraries: all from the system's packages except MLX, which scripts/setup takes from its wheel. mlxr_yaml and mlxr_spdlog are targets for their
+# libraries, linked statically or dynamically.
 set(MLXR_DEPS_DIR ${CMAKE_SOURCE_DIR}/.deps CACHE PATH "Where scripts/setup put MLX")
 
 find_package(Threads REQUIRED)
@@ -16,7 +16,7 @@ else()
 endif()
 
 if(POLICY CMP0167)
-  cmake_policy(SET CMP0167 OLD)  # the headers are enough: a Boost without its CMake package will do
+  cmake_policy(SET CMP0167 OLD)  # only headers are needed, so a Boost without its CMake package is enough
 endif()
 find_package(Boost 1.81 REQUIRED)  # Asio and Beast, headers only
 find_package(nlohmann_json 3.10 REQUIRED)

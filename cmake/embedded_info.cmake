@@ -1,5 +1,5 @@
-# mlxr_embed_info(TARGET CODE): a Mac's program that lies in no bundle carries its Info.plist in itself. By the identifier in it macOS names the
-# program's sandbox, its managed preferences and its permissions. CODE is the program's name in [code] of release/manifest.toml.
+# mlxr_embed_info(TARGET CODE): embeds the Info.plist into a Mac program that is not in a bundle. macOS uses its identifier for the program's
+# sandbox, managed preferences and permissions. CODE is the program's name in [code] of release/manifest.toml.
 function(mlxr_embed_info target code)
   if(NOT APPLE)
     return()

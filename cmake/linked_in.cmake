@@ -1,7 +1,7 @@
-# Libraries that are linked in on Linux. One package serves several releases and distributions, and the sonames of these differ between them
-# (yaml-cpp, spdlog and fmt with every release; libsodium and libedit between Debian and others). Where an archive is missing, the shared
-# library is taken, and the programs are for this system alone.
-function(mlxr_link_in target)  # TARGET ARCHIVE…: an INTERFACE target gets these archives instead of what it linked
+# Libraries that are linked statically on Linux, because one package has to run on several distributions and releases, between which the sonames of
+# these libraries differ (yaml-cpp, spdlog and fmt with every release; libsodium and libedit between Debian and others). If a static library is
+# missing, the shared library is used, and the programs run only on this system.
+function(mlxr_link_in target)  # TARGET ARCHIVE…: replaces the libraries of an INTERFACE target by these archives
   set(archives "")
   foreach(name IN LISTS ARGN)
     find_library(MLXR_ARCHIVE_${name} lib${name}.a)

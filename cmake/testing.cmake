@@ -17,7 +17,7 @@ function(mlxr_test)
     set(T_TIMEOUT 300)
   endif()
   if(CMAKE_CROSSCOMPILING)
-    math(EXPR T_TIMEOUT "${T_TIMEOUT} * 12")  # an emulator runs it
+    math(EXPR T_TIMEOUT "${T_TIMEOUT} * 12")  # under an emulator
   elseif(MLXR_SANITIZE)
     math(EXPR T_TIMEOUT "${T_TIMEOUT} * 4")
   endif()
@@ -26,8 +26,8 @@ function(mlxr_test)
 endfunction()
 
 # mlxr_python_test(NAME quant_dequantize LABEL quant PATH dequantize_test.py PROGRAM MLXR_DEQUANTIZE_TOOL=dequantize_tool):
-# pytest files that compare a program of ours with a Python reference. The variable holds the words of a command, as a shell would read them:
-# an emulator may stand before the program.
+# pytest files that compare one of our programs with a Python reference. The variable contains a command, quoted as for a shell, because an
+# emulator may precede the program.
 function(mlxr_python_test)
   cmake_parse_arguments(T "" "NAME;LABEL;PATH;PROGRAM;TIMEOUT" "" ${ARGN})
   string(REGEX MATCH "^(.*)=(.*)$" _ "${T_PROGRAM}")

@@ -22,7 +22,7 @@ struct Setting {
   std::function<bool(Config&, const YAML::Node&)> set;
 };
 
-// A plain scalar as a T in [low, high].
+// Reads a plain scalar as a T in [low, high].
 template <typename T>
 auto number(T Config::* member, T low, T high) {
   return [=](Config& config, const YAML::Node& node) {
@@ -129,7 +129,7 @@ std::string known_names() {
   return names;
 }
 
-// Sets what stands in `root` in a config that may hold other settings already.
+// Applies the settings in `root` to a config that may already have others.
 Result<Config> read_settings(const YAML::Node& root, std::string_view file_name, Config config, bool managed) {
   const auto at = [&](const YAML::Node& node) { return std::string(file_name) + ":" + std::to_string(node.Mark().line + 1) + ": "; };
   if (root.IsNull()) return config;

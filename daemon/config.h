@@ -1,4 +1,4 @@
-// server.yaml: how the daemon runs. daemon/server.yaml is the documented file; a missing one means the defaults here.
+// The daemon's settings, read from server.yaml. daemon/server.yaml documents them; without a file, the defaults here apply.
 #pragma once
 
 #include <cstdint>
@@ -32,10 +32,10 @@ struct Config {
 
   struct Given {
     std::string name, value;
-    std::string origin;  // the file, or what manages this machine
+    std::string origin;  // the file, or the source of managed settings
     bool managed = false;
   };
-  std::vector<Given> given;  // what is not a default, each setting once
+  std::vector<Given> given;  // the settings that are not defaults, each once
   bool is_managed(std::string_view name) const;
 };
 
@@ -48,13 +48,13 @@ std::vector<std::string_view> setting_names();
 Result<Config> read_config(const std::filesystem::path& file);
 Result<Config> parse_config(std::string_view text, std::string_view file_name);
 
-// The managed settings over those that `config` has, with the same errors.
+// `config` overridden by the managed settings. Errors: as read_config.
 Result<Config> managed_config(Config config, const ManagedSettings& managed);
 
-// What holds on this machine: the file, and what is managed over it. Errors: those of read_config and managed_settings.
+// Effective settings: server.yaml, overridden by managed settings. Errors: those of read_config and managed_settings.
 Result<Config> effective_config(const std::filesystem::path& file);
 
-// The settings as YAML, each with where it comes from.
+// The settings as YAML, each with its source as a comment.
 std::string describe(const Config& config);
 
 }  // namespace mlxr::daemon

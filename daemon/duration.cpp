@@ -8,7 +8,7 @@
 namespace mlxr::daemon {
 namespace {
 
-// Milliseconds in the unit at the front of `text`, which is taken off; 0 when there is none that we know.
+// Removes the unit at the front of `text` and returns its milliseconds; 0 if the unit is unknown.
 double take_unit(std::string_view& text) {
   static constexpr struct {
     std::string_view name;

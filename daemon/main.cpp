@@ -146,7 +146,7 @@ void allow_many_descriptors() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-// The log should say why the daemon ended, also when nobody caught an exception.
+// The log should say why the daemon crashed, even for an uncaught exception.
 [[noreturn]] void log_and_abort() {
   try {
     if (const auto error = std::current_exception()) std::rethrow_exception(error);
@@ -206,7 +206,7 @@ int main(int argc, char** argv) {
       std::fputs(describe(*config).c_str(), stdout);
       return {};
     }
-    if (config->is_managed("kernels")) ::unsetenv("MLXR_KERNELS");  // it would come before the setting
+    if (config->is_managed("kernels")) ::unsetenv("MLXR_KERNELS");  // it would override the setting
     auto served = serve(*config, *paths);
     another_runs = !served && platform::running_daemon(platform::daemon_lock_file(*paths));
     return served;

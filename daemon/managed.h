@@ -1,4 +1,4 @@
-// Settings that those who manage this machine made for all its users: they come before server.yaml (docs/fleet.md).
+// Settings that an administrator made for all users of this machine. They override server.yaml (docs/fleet.md).
 #pragma once
 
 #include <filesystem>
@@ -16,12 +16,13 @@ struct ManagedSettings {
   std::string text;    // as in server.yaml
 };
 
-// Linux: /etc/mlxrunner/managed.yaml. macOS: what a profile forces of these names in the preferences of the daemon's identifier. Nowhere
-// else: no variable of a user's leads elsewhere. Nothing where there is none. Errors: kPermission (somebody else than root can change it),
-// kInvalidArgument (a value that is neither text nor a number), kIo.
+// Linux: /etc/mlxrunner/managed.yaml. macOS: those of `names` that a configuration profile enforces in the preferences of the daemon's
+// identifier. No environment variable changes these places. Empty when there are none. Errors: kPermission (users other than root can
+// change it), kInvalidArgument (a value that is neither text nor a number), kIo.
 Result<std::optional<ManagedSettings>> managed_settings(const std::vector<std::string_view>& names);
 
-// Linux: a file that root alone can change, and everything above it; else that is an error. Nothing where it is missing.
+// Linux: reads `file`, which only root may be able to change, as well as all folders above it. Empty when it does not exist.
+// Errors: as managed_settings.
 Result<std::optional<ManagedSettings>> managed_settings_in(const std::filesystem::path& file);
 
 }  // namespace mlxr::daemon

@@ -1,4 +1,4 @@
-// A file that root alone can change.
+// Managed settings on Linux: a file that only root can change.
 #include "daemon/managed.h"
 
 #include <cerrno>
@@ -12,7 +12,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A folder that everybody may write to is root's where nobody can take away what others put in it (/tmp).
+// A world-writable folder is acceptable only if it is owned by root and sticky, like /tmp.
 bool is_roots_alone(const fs::path& path) {
   struct stat status{};
   if (::stat(path.c_str(), &status) != 0 || status.st_uid != 0) return false;

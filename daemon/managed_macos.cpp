@@ -1,4 +1,4 @@
-// The preferences that a configuration profile forces, by CoreFoundation.
+// Managed settings on macOS: the preferences that a configuration profile enforces, read with CoreFoundation.
 #include <CoreFoundation/CoreFoundation.h>
 
 #include <memory>
@@ -20,7 +20,7 @@ Value make_string(std::string_view text) {
   return Value(CFStringCreateWithCString(nullptr, std::string(text).c_str(), kCFStringEncodingUTF8));
 }
 
-// A text or a whole number as YAML, quoted; nothing for anything else.
+// A string or whole number as quoted YAML; nothing for other types.
 std::optional<std::string> as_yaml(const Value& value) {
   const CFTypeID type = CFGetTypeID(value.get());
   if (type == CFNumberGetTypeID()) {
@@ -42,7 +42,7 @@ Result<std::optional<ManagedSettings>> managed_settings(const std::vector<std::s
   ManagedSettings found{"the managed preferences of " + std::string(kDaemonId), ""};
   for (const auto name : names) {
     const Value key = make_string(name);
-    // What the user wrote with `defaults` is not forced, and counts for nothing.
+    // Values that the user wrote with `defaults` are not enforced, so they are ignored.
     if (!CFPreferencesAppValueIsForced(string_of(key), string_of(domain))) continue;
     const Value value(CFPreferencesCopyAppValue(string_of(key), string_of(domain)));
     const auto text = value ? as_yaml(value) : std::nullopt;

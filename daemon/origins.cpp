@@ -19,7 +19,7 @@ bool is_scheme(std::string_view text) {
          std::ranges::all_of(text, [](unsigned char c) { return std::isalnum(c) != 0 || c == '+' || c == '-' || c == '.'; });
 }
 
-// "*" as the last character is all that is left of a port or a host.
+// A valid pattern has a '*' only as its last character, in place of a port or a host.
 bool matches(std::string_view origin, std::string_view pattern) {
   if (!pattern.ends_with('*')) return equal_ignoring_case(origin, pattern);
   pattern.remove_suffix(1);

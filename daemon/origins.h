@@ -7,8 +7,8 @@
 
 namespace mlxr::daemon {
 
-// An origin as browsers send it, for example "http://localhost:3000" or "app://obsidian.md". A '*' may stand for the port
-// ("http://localhost:*"), and for the host of a scheme that is not the web's ("vscode-webview://*").
+// An origin as browsers send it, for example "http://localhost:3000" or "app://obsidian.md". A '*' can stand for the port
+// ("http://localhost:*"), and for the host of a scheme other than http and https ("vscode-webview://*").
 bool is_origin_pattern(std::string_view pattern);
 
 // Whether a request's Origin header is one of the patterns. Scheme and host are compared without regard to case.

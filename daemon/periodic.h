@@ -1,4 +1,4 @@
-// Work that is done every so often, on a thread of its own.
+// Work that is repeated at an interval, on its own thread.
 #pragma once
 
 #include <chrono>

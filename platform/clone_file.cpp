@@ -22,7 +22,7 @@ namespace fs = std::filesystem;
 
 constexpr mode_t kMode = 0644;
 
-// Whether the file system made `to` of the same blocks.
+// True if the file system created `to` from the same blocks.
 bool share_blocks(int from, const fs::path& to) {
 #ifdef __APPLE__
   return ::fclonefileat(from, AT_FDCWD, to.c_str(), 0) == 0 && ::chmod(to.c_str(), kMode) == 0;

@@ -1,5 +1,4 @@
-// A copy of a file that takes no room where the file system can share the blocks (APFS, and Btrfs and XFS on Linux) until one of the two
-// changes.
+// Copies a file without using disk space, if the file system can share blocks between the two (APFS; Btrfs and XFS on Linux).
 #pragma once
 
 #include <atomic>
@@ -9,9 +8,8 @@
 
 namespace mlxr::platform {
 
-// Makes `to`, which must not exist, in a folder that does. It appears under its name when it is whole. Where blocks cannot be shared the
-// bytes are copied, until `*cancelled` is set, if it is given.
-// Errors: kNotFound, kAlreadyExists, kPermission, kNoSpace, kCancelled, kIo.
+// Creates `to`, which must not exist, in an existing folder. It appears under its name only when it is complete. If blocks cannot be
+// shared, the bytes are copied. `cancelled` may be null. Errors: kNotFound, kAlreadyExists, kPermission, kNoSpace, kCancelled, kIo.
 Result<void> clone_file(const std::filesystem::path& from, const std::filesystem::path& to, const std::atomic<bool>* cancelled = nullptr);
 
 }  // namespace mlxr::platform

@@ -25,8 +25,8 @@ namespace fs = std::filesystem;
 namespace {
 
 #ifdef __linux__
-// The first line of `file` in this process's cgroup and in each one above it that can be seen: the limit of any of them holds. A container
-// may see its own folder at the top, under whatever path the host has for it. `controller` is empty for version 2 (one hierarchy, a line
+// The first line of `file` in this process's cgroup and in each visible cgroup above it, because the limits of all of them apply. A
+// container may see its own cgroup at the top, whatever its path on the host is. `controller` is empty for version 2 (one hierarchy, a line
 // "0::/path" in /proc/self/cgroup), or a controller of version 1 ("4:cpu,cpuacct:/path", mounted under the name in the middle).
 std::vector<std::string> cgroup_settings(const fs::path& root, std::string_view controller, const char* file) {
   fs::path top = root / "sys/fs/cgroup", folder = top;
@@ -49,7 +49,7 @@ std::vector<std::string> cgroup_settings(const fs::path& root, std::string_view 
   }
 }
 
-// A number above zero that is alone in `text`, or nothing ("max", "-1").
+// The positive number in `text`, or nothing ("max", "-1").
 std::optional<std::uint64_t> limit_in(const std::string& text) {
   std::uint64_t limit = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), limit);

@@ -1,4 +1,4 @@
-// CRC-32C (Castagnoli, RFC 3720): finds flipped bits in what MLXR has written itself. It is no protection against anybody who means harm.
+// CRC-32C (Castagnoli, RFC 3720): detects bit errors in files that MLXR has written itself. It does not protect against deliberate changes.
 #pragma once
 
 #include <cstddef>
@@ -7,8 +7,7 @@
 
 namespace mlxr::platform {
 
-// The checksum of the bytes that `before` is the checksum of, followed by `bytes`. Some 8 GB/s where the processor has an instruction for
-// it.
+// Continues the checksum `before` with `bytes`. About 8 GB/s if the processor has an instruction for it.
 std::uint32_t crc32c(std::span<const std::byte> bytes, std::uint32_t before = 0);
 
 }  // namespace mlxr::platform

@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 
 Result<void> sync_folder(const fs::path& folder) {
   FileDescriptor fd(::open(folder.c_str(), O_RDONLY | O_CLOEXEC | O_DIRECTORY));
-  // Some network file systems refuse fsync on folders; nothing better is possible there. F_FULLFSYNC is for files.
+  // Some network file systems refuse fsync on folders; there is no alternative. F_FULLFSYNC is for files.
   if (!fd || (::fsync(fd.get()) != 0 && errno != EINVAL)) return fail(os_error(errno, "Cannot sync " + folder.string()));
   return {};
 }

@@ -1,5 +1,5 @@
-// Files as MLXR needs them: writes that are whole or absent, folders that nobody else can read, locks that die with their process.
-// All functions may be called from any thread. Error sentences name the path.
+// File functions: atomic writes, private folders, locks that end with their process.
+// All functions may be called from any thread. Error messages name the path.
 #pragma once
 
 #include <cstdint>
@@ -37,35 +37,35 @@ class FileDescriptor {
 // The whole file. Errors: kNotFound, kPermission, kIo; kInvalidArgument when it is longer than max_bytes.
 Result<std::string> read_file(const std::filesystem::path& file, std::uint64_t max_bytes);
 
-// After it returns, also after a power cut, `file` holds either what it held before or all of `text`.
+// Replaces the content of `file` atomically: even after a power failure it has either its old content or all of `text`.
 Result<void> write_file_atomically(const std::filesystem::path& file, std::string_view text, mode_t mode = 0644);
 
-// Waits until what was written to `fd` is on the disk, also after a power cut. Errors: kNoSpace, kIo.
+// Waits until the data written to `fd` is on the disk and survives a power failure. Errors: kNoSpace, kIo.
 Result<void> sync_to_disk(int fd, const std::filesystem::path& file_for_the_error);
 
 // Moves a finished file over `to` (same file system) and makes the move durable: syncs the file, renames it, syncs the folder.
 Result<void> move_into_place(const std::filesystem::path& from, const std::filesystem::path& to);
 
-// All of `data`, however often the system call stops half-way. Errors: kNoSpace, kIo.
+// Writes all of `data`, even if the system call writes only parts of it. Errors: kNoSpace, kIo.
 Result<void> write_all(int fd, std::string_view data, const std::filesystem::path& file_for_the_error);
 
-// Creates the folder and the parents that are missing, and syncs the entry of each, so that a file in it cannot outlive its folder in a
-// power cut. Errors: kPermission, kNoSpace, kIo.
+// Creates the folder and its missing parents, and syncs their entries, so that they survive a power failure if a file in them does. Errors:
+// kPermission, kNoSpace, kIo.
 Result<void> make_folders(const std::filesystem::path& folder, mode_t mode = 0755);
 
 // Creates the folder with mode 0700, and its missing parents. A folder that exists is never changed: it must belong to this user, and
 // nobody else may be able to write to it (others may read it). A link is followed when it belongs to this user or to root.
-// `remedy` ends the message of a folder that cannot be used.
+// `remedy` is appended to the message about an unusable folder.
 // Errors: kPermission (another user's, a link of another user, or others can write to it; not allowed to create it), kIo.
 Result<void> make_private_folder(const std::filesystem::path& folder, std::string_view remedy = "Choose another folder with MLXR_HOME.");
 
-// Bytes that this user may still write on the file system that holds `path` (or its closest parent that exists).
+// Free bytes for this user on the file system of `path` (or of its closest existing parent).
 Result<std::uint64_t> free_space(const std::filesystem::path& path);
 
 // An exclusive lock on a file, between processes and between threads; released by the destructor and by the death of the process.
 class FileLock {
  public:
-  // Never waits. Creates the file (0600) when it is absent. Errors: kAlreadyExists (somebody holds it), kPermission, kIo.
+  // Never waits. Creates the file (0600) if it does not exist. Errors: kAlreadyExists (the lock is held), kPermission, kIo.
   static Result<FileLock> acquire(const std::filesystem::path& file);
 
  private:

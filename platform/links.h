@@ -1,4 +1,4 @@
-// The symbolic links from the places where people look for MLXR's files to where they are (Paths::links).
+// Symbolic links from the usual places of MLXR's files to where they are (Paths::links).
 #pragma once
 
 #include <string>
@@ -8,9 +8,9 @@
 
 namespace mlxr::platform {
 
-// Makes the links that are missing or lead nowhere. Files, folders and links of the user's own are left alone. A socket in the place of a
-// link is left alone too, unless this process holds the daemon's place, and it is a dead daemon's. Returns a sentence about each link that
-// could not be created: none of them is needed for the daemon to work.
+// Creates links that are missing or broken. The user's own files, folders and links are left alone, and so is a socket in the place of a
+// link, unless this process is the daemon and the socket belongs to a dead daemon. Returns a message about each link that could not be
+// created; the daemon works without them.
 std::vector<std::string> make_links(const Paths& paths, bool holds_the_place = true);
 
 }  // namespace mlxr::platform

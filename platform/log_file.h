@@ -1,4 +1,4 @@
-// A log that stays small: when it is full it is renamed to <name>.1, over the one before, and a new one begins.
+// A log of limited size: when it is full it is renamed to <name>.1, replacing the previous one, and a new log begins.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +17,8 @@ std::filesystem::path older_log(const std::filesystem::path& log);  // <name>.1
 // Opens the log for appending; it is created with mode 0600. Errors: kPermission, kNoSpace, kIo.
 Result<FileDescriptor> open_log(const std::filesystem::path& log, std::uint64_t limit = kLogLimit);
 
-// Lets a full log begin anew where this process's stderr goes to it, whoever opened it (mlx, launchd, a shell); stdout follows. Does
-// nothing where stderr goes elsewhere.
+// If this process's stderr is the log (opened by mlx, launchd or a shell) and it is full, starts a new log for stderr and stdout. Does
+// nothing if stderr is another file.
 Result<void> limit_own_log(const std::filesystem::path& log, std::uint64_t limit = kLogLimit);
 
 }  // namespace mlxr::platform

@@ -10,7 +10,7 @@
 
 namespace mlxr::platform {
 
-// What the signature of a Mac program entitles it to. A program that was built from source has neither.
+// The entitlements in the signature of a Mac program. A program built from source has none of them.
 struct Signature {
   std::string app_group;   // TEAM.APP_ID, such as ABCDE12345.org.example.app; empty: none
   bool sandboxed = false;  // writes only to its containers and to the folders that its entitlements name
@@ -23,7 +23,7 @@ Signature own_signature();
 std::filesystem::path group_container(const std::filesystem::path& home, const std::string& app_group);
 
 // Without an app group, data is in ~/Library/Application Support/MLXRunner. With one, it is in the group's container, which is the only
-// place where sandboxed programs may share a socket; Paths::links then has what leads there from the usual places.
+// place where sandboxed programs may share a socket; Paths::links then has the links from the usual places.
 // home: the user's own home folder, also in a sandbox. mlxr_home: the value of MLXR_HOME, or empty.
 // Errors: kInvalidArgument (MLXR_HOME is outside of what a sandboxed program can write).
 Result<Paths> mac_paths(const std::filesystem::path& home, const Signature& signature, const std::filesystem::path& mlxr_home);

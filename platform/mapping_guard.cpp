@@ -12,7 +12,7 @@
 namespace mlxr::platform {
 namespace {
 
-// What a signal handler may read: no locks, no memory that comes and goes.
+// Read by the signal handler: no locks, and no memory that is freed.
 struct Slot {
   std::atomic<bool> taken = false;
   std::atomic<std::uintptr_t> begin = 0, end = 0;
@@ -26,7 +26,7 @@ std::array<Slot, 64> g_slots;
 struct sigaction g_previous;
 std::uintptr_t g_page_bytes = 4096;
 
-// Several threads may be here for one page: each maps zeros, which does no harm.
+// Several threads may handle the same page: mapping zeros twice is harmless.
 bool put_zeros(std::uintptr_t address) {
   for (Slot& slot : g_slots) {
     if (!slot.holds(address)) continue;

@@ -1,6 +1,6 @@
-// Keeps a mapped file that loses its pages from ending the process. When a file is cut short, or its disk fails, after it was mapped, the
-// next access to a lost page raises SIGBUS. For a guarded mapping the signal's handler puts a page of zeros there and takes a note, so that
-// the reader goes on and can see afterwards that what it read is worth nothing.
+// Prevents a mapped file that loses pages from ending the process. If a mapped file is truncated, or its disk fails, the next access to a
+// lost page raises SIGBUS. For a guarded mapping the signal handler maps a page of zeros there and records the loss, so that the reader
+// continues and can find out afterwards that the data was invalid.
 //
 //   const MappingGuard guard(start, bytes);
 //   ... compute with what is mapped ...
@@ -16,8 +16,8 @@ namespace mlxr::platform {
 
 class MappingGuard {
  public:
-  // Guards a read-only mapping until the destructor runs, which must be before munmap. Up to 64 mappings are guarded at a time; one more is
-  // simply not guarded.
+  // Guards a read-only mapping until the destructor runs, which must be before munmap. At most 64 mappings are guarded at a time; further
+  // ones are not guarded.
   MappingGuard(const void* start, std::size_t bytes);
   ~MappingGuard();
 
@@ -28,7 +28,7 @@ class MappingGuard {
   int slot_ = -1;
 };
 
-// False when a page of the guarded mapping that holds `address` was lost. True for what is in no guarded mapping.
+// False if a page of the guarded mapping that contains `address` was lost. True if `address` is in no guarded mapping.
 bool mapping_is_intact(const void* address);
 
 }  // namespace mlxr::platform

@@ -61,7 +61,7 @@ Result<pid_t> spawn_with(const Command& command, int output, short flags) {
 #else
   posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
 #endif
-  // Signals that this process ignores or blocks would stay so in the child.
+  // The child would inherit ignored and blocked signals.
   sigset_t none, defaults;
   sigemptyset(&none);
   sigemptyset(&defaults);
@@ -72,7 +72,7 @@ Result<pid_t> spawn_with(const Command& command, int output, short flags) {
   posix_spawnattr_setflags(&attributes, static_cast<short>(flags | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF));
 
   auto arguments = command.argv;
-  // A relative path means a file of this process's folder, not of the child's.
+  // A relative path is relative to this process's working folder, not to the child's.
   std::error_code unknown;
   if (arguments[0].contains('/')) arguments[0] = fs::absolute(arguments[0], unknown).string();
   auto environment = merged_environment(command);
@@ -122,7 +122,7 @@ int Child::wait() {
   while (!status_) {
     const pid_t ended = ::waitpid(pid_, &raw, 0);
     if (ended == pid_) status_ = exit_status(raw);
-    if (ended < 0 && errno != EINTR) status_ = 127;  // somebody else reaped it
+    if (ended < 0 && errno != EINTR) status_ = 127;  // another part of the program reaped it
   }
   return *status_;
 }

@@ -1,5 +1,5 @@
-// Other programs: started from an argument list, never through a shell. A program that is started here inherits the environment and
-// nothing else: all descriptors but its stdin, stdout and stderr are closed, and signals are as the system has them.
+// Starts other programs from an argument list, never through a shell. They inherit only the environment: all descriptors except stdin,
+// stdout and stderr are closed, and signals have their default actions.
 #pragma once
 
 #include <filesystem>
@@ -22,7 +22,7 @@ struct Command {
   std::filesystem::path folder = "/";                            // the working folder, so that no program depends on the caller's
 };
 
-// A child that runs in a process group of its own. The destructor kills the group and waits. One thread at a time.
+// A child process in its own process group. The destructor kills the group and waits. Use it from one thread at a time.
 class Child {
  public:
   // stdin is /dev/null; stdout and stderr are captured together. Errors: kNotFound (no such program), kPermission, kIo.
@@ -32,8 +32,8 @@ class Child {
   ~Child();
 
   pid_t pid() const { return pid_; }
-  std::optional<int> poll();   // the exit status when it has ended (128 + n for signal n), without waiting
-  int wait();                  // waits for it
+  std::optional<int> poll();   // the exit status if it has ended (128 + n for signal n), without waiting
+  int wait();                  // waits for the exit status
   void kill();                 // ends the child and what it started
   std::string output() const;  // what it wrote so far, the last 64 KiB
 
@@ -44,7 +44,7 @@ class Child {
   std::optional<int> status_;
 };
 
-// Starts a program that outlives this one: own session, stdin from /dev/null, output appended to log_file (platform/log_file.h).
+// Starts a program that outlives this one: in its own session, stdin from /dev/null, output appended to log_file (platform/log_file.h).
 Result<pid_t> spawn_detached(const Command& command, const std::filesystem::path& log_file);
 
 // The file of the program that is running.
@@ -53,7 +53,7 @@ Result<std::filesystem::path> running_program();
 // A file that this user may run.
 bool is_program(const std::filesystem::path& file);
 
-// Those of this name in the folders of PATH, in its order.
+// The programs with this name in the folders of PATH, in order.
 std::vector<std::filesystem::path> programs_on_path(const std::string& name);
 
 }  // namespace mlxr::platform

@@ -29,7 +29,7 @@ RunningDaemon parse(std::string_view text) {
   return daemon;
 }
 
-// running_daemon() locks the file for an instant to see whether it is free; a daemon that starts just then tries again.
+// running_daemon() locks the file briefly to test whether it is free; a daemon that starts at that moment tries again.
 bool lock(int fd) {
   constexpr int kAttempts = 20;
   for (int attempt = 0; ::flock(fd, LOCK_EX | LOCK_NB) != 0; ++attempt) {

@@ -1,5 +1,5 @@
-// Who serves a data folder: support/mlxrunnerd.lock is locked by its daemon for as long as that lives, and says its pid and where it
-// listens. Clients whose environment names another socket (another XDG_RUNTIME_DIR, an edited `uds`) find the daemon through it.
+// The daemon of a data folder. It keeps support/mlxrunnerd.lock locked while it runs; the file has its pid and the path of its socket.
+// Through it, clients find the daemon even if their environment names another socket (another XDG_RUNTIME_DIR, an edited `uds`).
 #pragma once
 
 #include <filesystem>
@@ -33,7 +33,7 @@ class DaemonLock {
   DaemonLock& operator=(DaemonLock&&) = delete;
   ~DaemonLock();
 
-  // Whether the file is still there. When it was removed or replaced, another daemon can start beside this one.
+  // Whether the file still exists. If it was removed or replaced, another daemon can start.
   bool is_in_place() const;
 
  private:
@@ -42,7 +42,7 @@ class DaemonLock {
   FileDescriptor fd_;
 };
 
-// Whether `file` was removed, or is another file than the one of `was`. False when the system cannot tell (a network disk is away).
+// Whether `file` was removed, or is not the file of `was`. False if the system cannot tell (a network disk is unavailable).
 bool is_gone(const std::filesystem::path& file, const struct stat& was);
 
 }  // namespace mlxr::platform

@@ -18,7 +18,7 @@ std::filesystem::path token_file(const Paths& paths);
 // Errors: kPermission (others can read the file, or it is not ours), kCorrupt (not 64 hex digits), kIo.
 Result<std::string> capability_token(const Paths& paths);
 
-// Replaces the token; the old one stops working when the daemon reads the file again.
+// Replaces the token; the daemon reads the file for every request, so the old token stops working at once.
 Result<std::string> rotate_capability_token(const Paths& paths);
 
 }  // namespace mlxr::platform

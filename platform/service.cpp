@@ -25,7 +25,7 @@ void notify(std::string_view state) {
   const int fd = ::socket(AF_UNIX, SOCK_DGRAM, 0);
   if (fd < 0) return;
   const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + name.size());
-  // A failure cannot be reported to anyone; the manager's own time limit covers it.
+  // A failure cannot be reported; the service manager's timeout covers it.
   [[maybe_unused]] const auto sent = ::sendto(fd, state.data(), state.size(), 0, reinterpret_cast<const sockaddr*>(&address), length);
   ::close(fd);
 }

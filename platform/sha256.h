@@ -32,8 +32,8 @@ class Sha256 {
 
 bool is_sha256(std::string_view text);  // 64 lower-case hex digits
 
-// The hash of an open file, read from its beginning to its present end. `progress` hears the bytes read so far; a set `cancelled` ends it
-// with kCancelled. Errors: kIo.
+// The hash of an open file, from its beginning to its current end. Calls `progress` with the bytes read so far. Errors: kCancelled
+// (`cancelled` was set), kIo.
 Result<std::string> hash_file(const OpenFile& file, const std::function<void(std::uint64_t)>& progress = {},
                               const std::atomic<bool>* cancelled = nullptr);
 

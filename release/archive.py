@@ -1,4 +1,4 @@
-"""Archives with the same bytes for the same files: sorted names, one time, modes kept. Nothing in a release is a symbolic link."""
+"""Reproducible archives: sorted names, the same time for all files, modes kept. A release has no symbolic links."""
 
 import zipfile
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the Homebrew formula (command and daemon) and cask (the app) of the artefacts at hand.
+"""Writes the Homebrew formula (command and daemon) and cask (the app) for existing artefacts.
 
     brew.py ARTEFACTS TAP      TAP/Formula/mlxrunner.rb, TAP/Casks/mlxr.rb
 """
@@ -23,7 +23,7 @@ def find(folder, pattern):
 
 
 def values(folder, version, names):
-    """What the templates' $name stand for; names: [identity] of the manifest."""
+    """The values of the templates' $name; names: [identity] of the manifest."""
     zipped = find(folder, f"mlxrunnerd-{version}-macos-arm64*.zip")
     dmg = find(folder, f"MLXR-{version}*.dmg")
     return {**names, "version": version, "zip": zipped.name, "zip_sha256": sha256(zipped),

@@ -1,7 +1,7 @@
 """The number of a build, CFBundleVersion: the time of its commit, in minutes since 1970.
 
-It grows along every branch and needs no history, as a count of commits would: a shallow clone counts one. Updates compare nothing else, so a
-release whose number is not above those of all earlier releases is refused."""
+It grows on every branch and, unlike a count of commits, needs no history (a shallow clone has one commit). Updates compare only this number, so
+a release whose number is not higher than those of all earlier releases is refused."""
 
 import subprocess
 
@@ -18,7 +18,7 @@ def of(epoch):
 
 
 def check(version, epoch, root=ROOT):
-    """Errors: ValueError, where a tag of another version has this number or a higher one, or where tags may be missing."""
+    """Errors: ValueError, if a tag of another version has this number or a higher one, or if tags may be missing."""
     if git("rev-parse", "--is-shallow-repository", root=root) == "true":
         raise ValueError("this clone is shallow, so that the build numbers of earlier releases are not known. First: git fetch --unshallow --tags")
     listed = git("for-each-ref", "--format=%(refname:short) %(committerdate:unix) %(*committerdate:unix)", "refs/tags/v*", root=root)

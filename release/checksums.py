@@ -19,7 +19,7 @@ SUMS, SIGNATURE = "SHA256SUMS", "SHA256SUMS.sig"
 
 
 def artefacts(folder):
-    """The files of a folder that are summed, sorted by name."""
+    """The files of a folder that are listed in SHA256SUMS, sorted by name."""
     paths = [path for path in sorted(folder.iterdir()) if path.name not in (SUMS, SIGNATURE)]
     for path in paths:
         if not path.is_file() or path.is_symlink():
@@ -38,7 +38,7 @@ def write(folder, key):
 
 
 def verify(folder, public):
-    """ValueError names the first thing that is wrong."""
+    """Errors: ValueError, which names the first problem."""
     sums = (folder / SUMS).read_bytes()
     try:
         public.verify((folder / SIGNATURE).read_bytes(), sums)

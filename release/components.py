@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The third-party components in what MLXR ships: what release/components.toml declares, completed by what each one's source says of itself.
+"""The third-party components that MLXR ships: the declarations of release/components.toml, completed with data from each component's source.
 
     components.py PLATFORM       prints them as JSON (PLATFORM: macos-arm64, linux-x86_64, linux-arm64)
 """
@@ -30,12 +30,12 @@ KEYS = {"from", "package", "owns", "licence", "texts", "archs", "supplier", "unl
 
 
 class ComponentError(Exception):
-    """What the release cannot go on with; names the component."""
+    """An error that stops the release; names the component."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Places:
-    """Where components come from; `debian` has the packages that are built against."""
+    """Where components come from; `debian` has the packages that MLXR is built against."""
     wheels: pathlib.Path
     sources: pathlib.Path
     debian: debian.Installed | debian.Archives
@@ -50,7 +50,7 @@ class Places:
 
 @dataclasses.dataclass(frozen=True)
 class Fetched:
-    """A file that was fetched, as its registry names it."""
+    """A downloaded file, under its name in the registry."""
     name: str
     sha256: str
 
@@ -82,7 +82,7 @@ def distributor(purl):
 
 @dataclasses.dataclass(frozen=True)
 class System:
-    """What is linked but not shipped: names or patterns of libraries and archives, and where their headers are from."""
+    """Libraries that are linked but not shipped: names or patterns of libraries and archives, and the origin of their headers."""
     libraries: tuple[str, ...]
     archives: tuple[str, ...]
     folders: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What Debian's own records say of the packages that MLXR is built against: `Installed` of this system, `Archives` of the arm64 root."""
+"""Data about the packages that MLXR is built against, from Debian's own records: `Installed` for this system, `Archives` for the arm64 root."""
 import functools
 import pathlib
 import re
@@ -25,7 +25,7 @@ class Installed:
 
 
 class Archives:
-    """The packages that a root was made of, in its cache of archives: it has no database of dpkg, because nothing was installed in it."""
+    """The packages that a root was created from, in its cache of archives: it has no dpkg database, because nothing was installed in it."""
 
     def __init__(self, root):
         self.root = root

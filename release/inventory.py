@@ -1,4 +1,4 @@
-"""What is inside an artefact: every file of its staged tree, and what each one was made of. The SBOMs are two ways to write this down."""
+"""The content of an artefact: every file of its staged tree, and the components in each. The SBOMs are two formats of this inventory."""
 import dataclasses
 import hashlib
 import pathlib
@@ -35,7 +35,7 @@ class Inventory:
 
 
 def take(artefact, version, tree, programs, parts):
-    """Links are left out: what they point to is here, or is not shipped. `programs` are linkage.Linked, of what was built here."""
+    """Links are left out: their targets are in the tree, or are not shipped. `programs` are linkage.Linked, of what was built here."""
     by_name = {program.name: program for program in programs}
     paths = [path for path in sorted(tree.rglob("*")) if path.is_file() and not path.is_symlink()]
     names = {path.name: path.relative_to(tree).as_posix() for path in paths}

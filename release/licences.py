@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Collects the licence texts of everything in what MLXR ships.
+"""Collects the license texts of all components that MLXR ships.
 
     licences.py PLATFORM FOLDER    makes FOLDER: MLXR's own LICENSE and NOTICE, NAME/… for each component, and index.txt
 """
@@ -13,7 +13,7 @@ OWN = ("LICENSE", "NOTICE")
 
 
 def collect(parts, folder, root=components.ROOT):
-    """Writes nothing unless every component has a text."""
+    """Writes nothing if a component has no text."""
     if missing := [part.name for part in parts if not any(text.strip() for _, text in part.texts)]:
         raise components.ComponentError(f"{', '.join(missing)}: no licence text where {components.TABLE.name} says that it is")
     folder.mkdir(parents=True)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Compares release/components.toml with what the linker and the compiler really saw.
+"""Compares release/components.toml with the actual inputs of the linker and the compiler.
 
     linkage.py PLATFORM BUILD PROGRAM…          BUILD: build/release, say; PROGRAM: mlxrunnerd, libmlxrunner_core.dylib
     linkage.py PLATFORM BUILD --tree FOLDER     every program and library below FOLDER, a staged artefact
@@ -32,7 +32,7 @@ class LinkMap:
 
 @dataclasses.dataclass(frozen=True)
 class Linked:
-    """What one program was made of. Own objects and headers are left out."""
+    """The inputs of one program, without our own objects and headers."""
     name: str
     archives: frozenset[pathlib.Path]
     headers: frozenset[pathlib.Path]
@@ -56,7 +56,7 @@ def read_map(text):
 
 
 def ninja_deps(build):
-    """Object → the files that the compiler read for it."""
+    """Object → the files that the compiler read."""
     log = subprocess.run(["ninja", "-C", str(build), "-t", "deps"], capture_output=True, text=True, check=True).stdout
     blocks = (block.splitlines() for block in log.split("\n\n") if block.strip())
     return {lines[0].split(": #deps")[0]: [line.strip() for line in lines[1:]] for lines in blocks if lines[0].endswith("(VALID)")}
@@ -93,7 +93,7 @@ def is_own(path, build, root):
 
 
 def shared_libraries(path):
-    """What a program or library asks the loader for, in its own words."""
+    """The shared libraries that a program or library needs, as recorded in it."""
     binary = lief.parse(str(path))
     if isinstance(binary, lief.MachO.Binary):
         return [library.name for library in binary.libraries if library.command != lief.MachO.LoadCommand.TYPE.ID_DYLIB]
@@ -112,7 +112,7 @@ def is_binary(path):
 # --- judging ----------------------------------------------------------------------------------------------------------------------------------
 
 def includes(part, header):
-    """Whether a header is one of a component's."""
+    """Whether a header belongs to a component."""
     return any(re.search(rf"/include/([^/]+-linux-gnu[^/]*/)?{re.escape(name)}{'' if name.endswith('/') else '$'}", str(header)) for name in part.headers)
 
 

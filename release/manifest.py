@@ -1,4 +1,4 @@
-"""release/manifest.toml, read and checked: what a release consists of. See that file for what the fields mean."""
+"""Reads and checks release/manifest.toml, the content of a release. The file explains its fields."""
 
 import dataclasses
 import os
@@ -35,7 +35,7 @@ class Entry:
 
 @dataclasses.dataclass(frozen=True)
 class Component:
-    """What of the PKG can be chosen by itself."""
+    """A part of the PKG that can be selected."""
 
     name: str
     title: str
@@ -78,7 +78,7 @@ def group(identity, team):
 
 
 def fill(text, names):
-    """The text with each @name@ replaced. Errors: ManifestError for a name that there is not."""
+    """The text with each @name@ replaced. Errors: ManifestError for an unknown name."""
 
     def value(found):
         if found[1] not in names:

@@ -5,7 +5,7 @@ from digest import sha256
 
 
 def check(compiled, built):
-    """`compiled`: the folder from the Mac; `built`: the pack of this build, which has the sources. Errors: ValueError, where `compiled` is not
+    """`compiled`: the folder from the Mac; `built`: the pack of this build, which has the sources. Errors: ValueError, if `compiled` is not
     a compiled pack of the same version and kernels."""
     try:
         fields, own = (json.loads((folder / "manifest.json").read_text()) for folder in (compiled, built))

@@ -1,5 +1,5 @@
-"""Has Apple notarize what was signed, and staples its ticket: steps that run when a key for Apple's notary service is given, and are reported
-as skipped otherwise. The key is the JSON file that `rcodesign encode-app-store-connect-api-key` writes."""
+"""Submits signed artefacts to Apple's notary service and staples its tickets. Without a key for the service, these steps are reported as
+skipped. The key is the JSON file that `rcodesign encode-app-store-connect-api-key` writes."""
 
 from sign import run
 
@@ -10,7 +10,7 @@ class Notary:
 
     @property
     def suffix(self):
-        """Of the names of artefacts: what was not notarized says so."""
+        """The suffix of the names of artefacts that were not notarized."""
         return "" if self.key else "-unnotarized"
 
     def notarize(self, path, staple=None):

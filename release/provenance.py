@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Says where artefacts come from: an in-toto Statement v1 with SLSA's provenance v1, in a DSSE envelope signed with the release's key.
+"""Describes where artefacts come from: an in-toto Statement v1 with SLSA's provenance v1, in a DSSE envelope signed with the release's key.
 
     provenance.py write FOLDER --key FILE --repository URL PLATFORM…     writes FOLDER/MLXR-VERSION.intoto.jsonl
     provenance.py verify FOLDER --public KEY
@@ -67,7 +67,7 @@ def statement(artefacts, version, repository, git, parts, tools, environ):
 
 
 def run_of(repository, artefacts, environ):
-    """The URIs of who built, and of this one build."""
+    """The URIs of the builder and of this build."""
     if environ.get("GITHUB_ACTIONS") == "true":
         server, project = environ["GITHUB_SERVER_URL"], environ["GITHUB_REPOSITORY"]
         return (f"{server}/{environ['GITHUB_WORKFLOW_REF']}",

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Makes a release from what was built: every artefact for macOS, signed, in build/release-artefacts. `make release` builds first and calls this.
+"""Makes a release from a finished build: every artefact for macOS, signed, in build/release-artefacts. `make release` builds and then calls this.
 
-Without identities, test identities are made and used, which no Mac trusts. Without a key for Apple's notary service, artefacts are named
+Without identities, test identities are created and used, which no Mac trusts. Without a key for Apple's notary service, artefacts are named
 -unnotarized. Each line says what was made or skipped.
 """
 
@@ -61,7 +61,7 @@ class Release:
 
     @property
     def names(self):
-        """What the templates' @name@ stand for."""
+        """The values of the templates' @name@."""
         return {**self.manifest.identity, "team": self.team, "group": manifest.group(self.manifest.identity, self.team)}
 
     @property
@@ -86,7 +86,7 @@ class Release:
 
 
 def symbols(release, to):
-    """Makes the folder `to` of what debuggers want to know of each program that was built here: staged programs have it no more."""
+    """Creates the folder `to` with the debug symbols of each program that was built here, because staged programs are stripped."""
     shutil.rmtree(to, ignore_errors=True)
     for entry in release.manifest.trees["app"]:
         if entry.kind == "build" and entry.code:
@@ -161,7 +161,7 @@ def macos(release):
 
 
 def linux(release):
-    """The papers of what scripts/package-linux left among the artefacts."""
+    """SBOMs of the packages that scripts/package-linux left among the artefacts."""
     for artefact in sorted([*release.artefacts.glob("*.deb"), *release.artefacts.glob("*.tar.zst")]):
         arm64 = "arm64" in artefact.name or "aarch64" in artefact.name
         tree = release.work / "linux" / artefact.name
@@ -181,7 +181,7 @@ def papers(release, platform, build, tree, artefact):
 
 
 def seal(release):
-    """What is said of all artefacts together."""
+    """Checksums and provenance of all artefacts."""
     repository = release.manifest.identity["repository"]
     brew.write(brew.render(brew.values(release.artefacts, release.version, release.manifest.identity)), release.work / "homebrew")
     patterns = {"macos-arm64": "*.dmg", "linux-x86_64": "*amd64.deb", "linux-arm64": "*arm64.deb"}
@@ -205,7 +205,7 @@ def options():
 
 
 def check_identities(chosen, identity):
-    """What is given must fit together, and be what the manifest names. Errors: ValueError."""
+    """The given identities must match each other and the manifest. Errors: ValueError."""
     if bool(chosen.application) != bool(chosen.installer):
         raise ValueError("--application and --installer go together; give both, or neither for test identities")
     needed = ("application", "installer", "notary_key", "release_key")
@@ -216,7 +216,7 @@ def check_identities(chosen, identity):
 
 
 def release_key(path, identity):
-    """The key that signs checksums and provenance. Errors: ValueError, where it is not the one whose public half the manifest has."""
+    """The key that signs checksums and provenance. Errors: ValueError, if the manifest has another public key."""
     key = signing_key.load(path)
     public = signing_key.public_text(key)
     if public != identity["release_key"]:

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Writes what is inside an artefact as SPDX 2.3 and CycloneDX 1.6: FOLDER/ARTEFACT.spdx.json and .cdx.json.
+"""Writes the content of an artefact as SPDX 2.3 and CycloneDX 1.6: FOLDER/ARTEFACT.spdx.json and .cdx.json.
 
     SOURCE_DATE_EPOCH=… sbom.py PLATFORM BUILD TREE ARTEFACT FOLDER
 
-TREE is the artefact's staged files, BUILD the build folder its programs come from. The same input gives the same bytes.
+TREE is the artefact's staged files, BUILD the build folder its programs come from. The output is deterministic.
 """
 import argparse
 import datetime

@@ -15,7 +15,7 @@ MAKERS = OrganizationalEntity(name="The MLXR authors")
 
 
 def write(inventory, created):
-    """The document's text; ValueError says what the validator has against it."""
+    """The document's text. Errors: ValueError, with the validator's message."""
     text = JsonV1Dot6(build(inventory, created)).output_as_string(indent=2) + "\n"
     if error := JsonStrictValidator(SchemaVersion.V1_6).validate_str(text):
         raise ValueError(f"CycloneDX of {inventory.artefact}: {error}")

@@ -16,7 +16,7 @@ MAKERS = Actor(ActorType.ORGANIZATION, "The MLXR authors")
 
 
 def write(inventory, created):
-    """The document's text; ValueError says what the validator has against it."""
+    """The document's text. Errors: ValueError, with the validator's message."""
     document = build(inventory, created)
     if messages := validate_full_spdx_document(document):
         raise ValueError(f"SPDX of {inventory.artefact}: " + "; ".join(message.validation_message for message in messages))

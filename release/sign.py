@@ -1,7 +1,7 @@
 """Signs code, bundles, disk images and packages with rcodesign.
 
 An identity is a file (PKCS#12 as .p12, with its password in a file beside it: NAME.p12.password; or a certificate and key as .pem) or
-"smartcard". All code has the hardened runtime. Nested code is signed first: what contains it seals its signature and does not touch it again.
+"smartcard". All code has the hardened runtime. Nested code is signed first, because the code that contains it seals its signature.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ TEST_TEAM = "TESTTEAM01"  # of test identities
 
 
 def run(*words):
-    """Errors: CalledProcessError, after the tool's own words on stderr."""
+    """Errors: CalledProcessError, after the tool's own output on stderr."""
     done = subprocess.run([str(word) for word in words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
         print(done.stdout, end="")
@@ -46,7 +46,7 @@ class Rcodesign:
         self._sign(self.application, "--code-signature-flags", "runtime", "--binary-identifier", code.identifier, *entitlements, *more, path)
 
     def sign_bundle(self, path, code):
-        """The main program, and the seal over all that is in the bundle. Nested code must be signed already."""
+        """Signs the main program, and seals everything in the bundle. Nested code must be signed already."""
         nested = [word for folder in ("Frameworks", "Helpers", "Resources") for word in ("--exclude", f"Contents/{folder}/**")]
         self.sign_code(path, code, *nested)
 
@@ -58,7 +58,7 @@ class Rcodesign:
 
 
 def test_identity(program, profile, path):
-    """Makes a certificate that nobody trusts, of the right form, unless it is there: a release without an identity is signed by it."""
+    """Creates an untrusted certificate of the right form, if it does not exist: a release without an identity is signed with it."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         run(program, "generate-self-signed-certificate", "--profile", profile, "--team-id", TEST_TEAM, "--person-name", "MLXR test",
@@ -84,7 +84,7 @@ def team_of(identity):
 
 
 def check_team(identity, team):
-    """Errors: ValueError, where the manifest names no team, or the certificate is another team's."""
+    """Errors: ValueError, if the manifest names no team, or the certificate belongs to another team."""
     if not team:
         raise ValueError("team in release/manifest.toml is empty; what is signed with a real identity shares files in the team's app group")
     found = team_of(identity)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The Ed25519 key of a release: a file with the base64 of its 32-byte seed, as Sparkle keeps it.
 
-    signing_key.py new FILE       makes a key, readable by this user alone, and prints its public half for release_key in manifest.toml
+    signing_key.py new FILE       creates a key, readable only by this user, and prints its public half for release_key in manifest.toml
     signing_key.py public FILE    prints the public half
 """
 import argparse

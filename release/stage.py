@@ -1,4 +1,4 @@
-"""Lays out a tree of the manifest from what was built, signs its code and writes what depends on the signed bytes."""
+"""Lays out a tree of the manifest from a build, signs its code and writes the files that depend on the signed bytes."""
 
 import dataclasses
 import shutil
@@ -13,7 +13,7 @@ class StageError(Exception):
 
 
 def tree(release, name, to):
-    """Makes the folder `to`. Errors: StageError, which names the file that is missing."""
+    """Creates the folder `to`. Errors: StageError, which names the file that is missing."""
     shutil.rmtree(to, ignore_errors=True)
     entries = release.manifest.trees[name]
     copied = [entry for entry in entries if entry.kind != "made"]

@@ -1,4 +1,4 @@
-"""What compiled a release, as purls for its provenance: the compilers of this system's packages, and the pinned tools of scripts/setup."""
+"""The tools that compiled a release, as purls for its provenance: the compilers of this system's packages, and the pinned tools of scripts/setup."""
 import re
 import shutil
 

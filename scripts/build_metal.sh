@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Makes the Metal kernel pack in a folder (kernels/metal/README.md): scripts/build_metal.sh FOLDER VERSION
+# Builds the Metal kernel pack in a folder (kernels/metal/README.md): scripts/build_metal.sh FOLDER VERSION
 #
 # With Apple's compiler (xcrun), each variant of each kernels/metal/*.metal becomes FOLDER.variants/{kernel}_{variant}.metallib, and all of them together
-# FOLDER/kernels.metallib. Without it FOLDER has the sources, which the engine has compiled at its first run. manifest.json says which, with the
-# engine's ABI version, the variants and the files' SHA-256.
+# FOLDER/kernels.metallib. Without it FOLDER has the sources, which macOS compiles at the engine's first run. manifest.json says which of the two,
+# with the engine's ABI version, the variants and the files' SHA-256.
 set -euo pipefail
 . "$(dirname "$0")/lib/common.sh"
 [ $# = 2 ] || fail "usage: scripts/build_metal.sh FOLDER VERSION"
@@ -59,4 +59,4 @@ cat >"$work/manifest.json" <<JSON
   }
 }
 JSON
-mv "$work/manifest.json" "$folder/"  # last: a pack without one is none
+mv "$work/manifest.json" "$folder/"  # last, because a pack without a manifest is ignored

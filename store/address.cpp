@@ -34,7 +34,7 @@ Result<Address> Address::parse(std::string_view text) {
   const Url url(curl_url(), curl_url_cleanup);
   const bool is_url = url && is_address(text) && curl_url_set(url.get(), CURLUPART_URL, a.whole_.c_str(), 0) == CURLUE_OK;
   a.host_ = is_url ? lower(part_of(url, CURLUPART_HOST)) : "";
-  // Not quoted: where it ends in something odd, it may hold a password.
+  // The address is not quoted, because an invalid one may contain a password.
   if (a.host_.empty()) return fail(ErrorCode::kInvalidArgument, "The address is not valid. Write it like https://host/folder/model.gguf.");
   const auto port = part_of(url, CURLUPART_PORT);
   a.origin_ = part_of(url, CURLUPART_SCHEME) + "://" + a.host_ + (port.empty() ? "" : ":" + port);

@@ -1,4 +1,4 @@
-// An HTTP or HTTPS address, split so that its secrets stay out of messages, the state of a download and the registry.
+// An HTTP or HTTPS address, split so that its secrets do not get into messages, the state of a download or the registry.
 #pragma once
 
 #include <string>
@@ -12,7 +12,7 @@ class Address {
  public:
   // Errors: kInvalidArgument (no http:// or https:// address).
   static Result<Address> parse(std::string_view text);
-  // What `reference` means on a page at this address: "../x.whl", "/x.whl", "https://other/x.whl".
+  // Resolves a reference on a page at this address: "../x.whl", "/x.whl", "https://other/x.whl".
   Result<Address> resolve(std::string_view reference) const;
 
   const std::string& whole() const { return whole_; }    // with user, password and query: for the request only, never for a message

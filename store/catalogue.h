@@ -1,5 +1,5 @@
-// The models that MLXR knows by name: where to get them, what they must hash to, under which license. The built-in ones are lines of
-// catalogue.tsv and licenses.tsv, which are compiled in.
+// The models that MLXR knows by name: sources, SHA-256 and license. The built-in entries are in catalogue.tsv and licenses.tsv, which are
+// compiled in.
 #pragma once
 
 #include <cstdint>
@@ -26,11 +26,11 @@ struct CatalogueEntry {
   std::uint64_t about = 0;      // bytes of the download, rounded
   std::uint64_t memory = 0;     // bytes of memory it takes to run, rounded
   std::string sha256;           // of the file
-  // Places of the same file, the best first; the parts of each are joined in order (store/source.h).
+  // Sources of the same file, the best first; the parts of each are joined in order (store/source.h).
   std::vector<std::vector<std::string>> sources;
   std::string license_source;  // source of the license's text, which is kept beside the model; may be empty
 
-  // Whether this program's engine has the architecture. False for an entry that is only known.
+  // Whether the engine supports the architecture. Entries that it does not support are only listed.
   bool runs() const;
 };
 
@@ -40,12 +40,12 @@ struct CatalogueEntry {
 std::span<const CatalogueEntry> catalogue();
 // The error of the file that MLXR_CATALOGUE names, if it has one. Store::open reports it.
 Result<void> catalogue_state();
-// "smollm2:135m", or "smollm2" when the family has one entry. nullptr when there is none.
+// "smollm2:135m", or "smollm2" if the family has only one entry. nullptr if there is none.
 const CatalogueEntry* find_in_catalogue(std::string_view name);
 // The entries of a family: "qwen3" gives qwen3:4b, qwen3:8b and others. Empty when there is none.
 std::vector<const CatalogueEntry*> catalogue_family(std::string_view family);
 
-// The entries of a table in the form of catalogue.tsv. Errors: kInvalidArgument (the line is in the sentence).
+// Parses a table in the format of catalogue.tsv. Errors: kInvalidArgument (the message names the line).
 Result<std::vector<CatalogueEntry>> parse_catalogue(std::string_view entries, std::string_view licenses);
 
 }  // namespace mlxr::store

@@ -1,5 +1,5 @@
-// A libcurl handle that owns what it was given and whose options are checked: an option that the installed libcurl does not know is an
-// error, not a setting that is silently off.
+// A libcurl handle that owns its resources and checks its options: an option that the installed libcurl does not support is an error
+// instead of being ignored.
 //
 //   Curl curl;
 //   curl.set(CURLOPT_URL, url.c_str()).set(CURLOPT_NOSIGNAL, 1L).add_header("Range: bytes=10-");

@@ -10,13 +10,13 @@ namespace {
 
 constexpr int kAttempts = 5;
 
-// What If-Range may compare. A weak ETag (W/"…") does not promise the same bytes.
+// The validator for If-Range. A weak ETag (W/"…") does not guarantee identical bytes.
 std::string validator_of(const HttpHead& head) {
   auto etag = head.header("etag");
   return etag.empty() || etag.starts_with("W/") ? head.header("last-modified") : etag;
 }
 
-// One attempt: what arrives, and where it goes.
+// One attempt: receives the response and writes it to the file.
 class Attempt {
  public:
   Attempt(const Address& address, PartialFile& file, const DownloadOptions& options)
@@ -49,7 +49,7 @@ class Attempt {
 
  private:
   Outcome judge(long status) {
-    if (status == 416) {  // nothing follows what is here: the file is another one, or complete. From the start is always right
+    if (status == 416) {  // nothing follows the bytes that we have: the file is complete, or has changed. Starting over is always correct
       if (auto ok = file_.restart_part(); !ok) return {std::move(ok), false};
       return {fail(ErrorCode::kNetwork, "The server refused to continue " + address_.shown() + "."), true};
     }
@@ -61,7 +61,7 @@ class Attempt {
     return {{}, false};
   }
 
-  // Decides whether the body continues what is here.
+  // Decides whether the body continues the bytes that we have.
   Result<void> begin(const HttpHead& head) {
     continues_ = head.status == 206;
     if (continues_) {
@@ -98,7 +98,7 @@ class Attempt {
   const Address& address_;
   PartialFile& file_;
   const DownloadOptions& options_;
-  const std::uint64_t asked_from_;  // bytes of the part that were here when the request was sent
+  const std::uint64_t asked_from_;  // bytes of the part before the request was sent
   bool continues_ = false;
   std::uint64_t total_ = 0;  // of the part; 0 while unknown
 };
@@ -118,7 +118,7 @@ bool wait_before(int attempt, const std::atomic<bool>* cancelled) {
 Result<void> download(const Address& address, PartialFile& file, const DownloadOptions& options) {
   auto furthest = file.size();
   for (int failures = 0;;) {
-    // Without a validator nobody can say that the rest belongs to these bytes.
+    // Without a validator it is unknown whether the rest belongs to these bytes.
     if (file.validator().empty() && file.size() > file.part_begin()) {
       if (auto ok = file.restart_part(); !ok) return ok;
     }

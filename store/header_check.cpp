@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::string_view kMagic = "GGUF";
 constexpr std::uint64_t kFirstHeader = 64 << 10;
-constexpr std::uint64_t kLongestHeader = 64 << 20;  // what is longer is judged when the whole file is here
+constexpr std::uint64_t kLongestHeader = 64 << 20;  // a longer header is checked when the file is complete
 constexpr std::uint64_t kUnknownSize = std::uint64_t{1} << 50;
 constexpr std::uint64_t kNever = std::numeric_limits<std::uint64_t>::max();
 

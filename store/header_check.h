@@ -1,4 +1,4 @@
-// Looks at a model file while it arrives, so that what cannot run is refused in its first megabytes.
+// Checks a model file while it is being downloaded, so that a model that cannot run is refused after its first megabytes.
 #pragma once
 
 #include <cstdint>
@@ -13,14 +13,14 @@ namespace mlxr::store {
 class HeaderCheck {
  public:
   explicit HeaderCheck(std::string shown_source) : source_(std::move(shown_source)) {}
-  // Call after each piece. The file is read again only when twice as much has arrived as at the last look.
-  // Errors: kCorrupt (no GGUF file: a web page, an archive), kUnsupported (a model that the engine does not run, with the reason).
-  // Any other fault is left to the verification of the whole file, whose hash decides whether the file is at fault or the download.
+  // Call this after each piece. It reads the file again only when its size has doubled since the last check.
+  // Errors: kCorrupt (not a GGUF file: a web page, an archive), kUnsupported (a model that the engine cannot run, with the reason).
+  // Other problems are left to the verification of the whole file: its hash shows whether the file or the download is wrong.
   Result<void> look(const PartialFile& file);
 
  private:
   std::string source_;
-  std::uint64_t next_ = 4;  // bytes that must be here for the next look
+  std::uint64_t next_ = 4;  // size at which to check next
 };
 
 }  // namespace mlxr::store

@@ -32,8 +32,8 @@ std::string environment(const char* name) {
   return value == nullptr ? "" : value;
 }
 
-// The proxy that libcurl takes for an address, without its password; empty when there is none. Which hosts no_proxy excludes is
-// libcurl's to decide, so this is for messages only.
+// The proxy that libcurl would use for an address, without its password; empty if there is none. For messages only, because libcurl
+// decides which hosts no_proxy excludes.
 std::string proxy_for(const Address& address) {
   const std::array<const char*, 4> names = address.is_https() ? std::array{"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"}
                                                               : std::array{"http_proxy", "all_proxy", "ALL_PROXY", "http_proxy"};
@@ -48,7 +48,7 @@ std::string proxy_for(const Address& address) {
   return {};
 }
 
-// One response of the chain while it arrives.
+// One response in the chain of redirects, while it arrives.
 struct Hop {
   const HttpRequest& request;
   HttpHead head;

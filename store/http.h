@@ -1,8 +1,8 @@
 // One HTTP request: redirects, secrets and proxies in one place for every source of a model.
 //
 // HTTPS is never redirected to HTTP. Plain HTTP is refused unless the host is this machine or the caller allows it. User, password and
-// bearer token are sent to the origin they are meant for only, and are in no message. SSL_CERT_FILE names the certificates to trust, as
-// for OpenSSL's programs; http_proxy and its relatives are obeyed.
+// bearer token are sent only to the origin that they belong to, and never appear in messages. SSL_CERT_FILE names the certificates to
+// trust, as for OpenSSL's programs; http_proxy and similar variables are used.
 #pragma once
 
 #include <atomic>
@@ -41,11 +41,11 @@ struct HttpRequest {
   std::string bearer;                // sent to the origin of `address` only
   std::string certificates;          // a file with the certificates to trust; empty: SSL_CERT_FILE, or the system's
   std::chrono::seconds connect_time{10};
-  std::chrono::seconds stall_time{60};  // a connection that brings next to nothing for so long is broken
+  std::chrono::seconds stall_time{60};  // a connection that transfers almost nothing for this long counts as broken
   const std::atomic<bool>* cancelled = nullptr;
   std::function<Result<void>(const HttpHead&)> on_head;         // before the body of a response below 300
   std::function<Result<void>(std::string_view bytes)> on_body;  // of a response below 300
-  std::function<void()> on_progress;                            // now and then, also while nothing arrives
+  std::function<void()> on_progress;                            // called regularly, even while no data arrives
 };
 
 struct HttpAnswer {
@@ -59,19 +59,20 @@ struct HttpFailure {
   enum class Kind {
     kUnreachable,  // no connection to the host (or to the proxy)
     kBroken,       // the connection ended early; another attempt may help
-    kFinal,        // another attempt gives the same
+    kFinal,        // another attempt would fail in the same way
   };
   Kind kind;
   Error error;
 };
 
-// An answer of any status, also 404. Errors in the failure: kNetwork, kInvalidArgument (plain HTTP), kCancelled, those of the callbacks.
+// Returns an answer with any status, even 404. Errors in the failure: kNetwork, kInvalidArgument (plain HTTP), kCancelled, those of the
+// callbacks.
 std::expected<HttpAnswer, HttpFailure> http_request(const HttpRequest& request);
 
 // A small answer as text. Errors: kNotFound (404, 410), kPermission (401, 403), kNetwork, kCorrupt (longer than `most`), kCancelled.
 Result<std::string> http_text(HttpRequest request, std::size_t most);
 
-// The error that an answer's status means; nothing for success.
+// The error for an HTTP status; nothing for success.
 Result<void> http_status_error(long status, const Address& address);
 
 }  // namespace mlxr::store

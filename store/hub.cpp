@@ -17,7 +17,7 @@ using nlohmann::json;
 
 constexpr std::size_t kLongestAnswer = 16 << 20;
 
-// Without a wish: small and good first, then what is left.
+// The order of preference if no quantization is named.
 constexpr std::array kPreferred = {"Q4_K_M", "Q4_K_S", "Q4_1", "Q4_0", "Q5_K_M", "Q5_K_S", "Q6_K", "Q8_0", "Q3_K_M", "F16", "BF16", "F32"};
 
 std::string upper(std::string_view text) {
@@ -28,7 +28,7 @@ std::string upper(std::string_view text) {
 
 std::string name_of(std::string_view path) { return std::string(path.substr(path.rfind('/') + 1)); }
 
-// Of a model that is split into several files, the first stands for all.
+// A model that is split into several files is represented by the first.
 bool is_later_shard(std::string_view path) {
   static const std::regex pattern(R"(-\d{5}-of-\d{5}\.gguf$)"), first(R"(-00001-of-\d{5}\.gguf$)");
   return std::regex_search(path.begin(), path.end(), pattern) && !std::regex_search(path.begin(), path.end(), first);

@@ -1,5 +1,5 @@
-// What the model hub says about a repository, and which of its files is meant. The hub's JSON API gives size and SHA-256 of each file
-// before it is downloaded.
+// Reads a repository on the model hub and chooses one of its files. The hub's JSON API has the size and SHA-256 of each file before it is
+// downloaded.
 #pragma once
 
 #include <atomic>
@@ -22,12 +22,12 @@ struct HubFile {
 };
 
 struct HubRepository {
-  std::string commit;        // the revision that was read, as the hub names it
+  std::string commit;        // the commit that was read
   std::string license;       // "apache-2.0"; empty when the card does not say
   std::string license_url;   // may be empty
   std::string architecture;  // of its GGUF files; empty when the hub does not say
-  bool is_gated = false;     // its terms are accepted on the hub, with an account
-  // Its models: .gguf files that are no projector, and of a split model the first.
+  bool is_gated = false;     // its terms have to be accepted on the hub, with an account
+  // Its models: the .gguf files except projectors; of a split model only the first part.
   std::vector<HubFile> files;
 };
 
@@ -35,11 +35,11 @@ struct HubRepository {
 // kCancelled.
 Result<HubRepository> read_hub(const HubRef& ref, const std::atomic<bool>* cancelled);
 
-// The file that `ref` means. Without a quantization: the only model file, else the first that exists of Q4_K_M and then others near it.
-// Errors: kNotFound (the sentence lists what there is), kUnsupported (a model in several files, a projector or an adapter).
+// The file that `ref` refers to. Without a quantization: the only model file, or Q4_K_M, or the first that exists of similar types.
+// Errors: kNotFound (the message lists the existing files), kUnsupported (a model in several files, a projector or an adapter).
 Result<HubFile> choose_hub_file(const HubRef& ref, const HubRepository& repository);
 
-// "Q4_K_M" of "model-Q4_K_M.gguf"; empty when the name does not tell.
+// "Q4_K_M" for "model-Q4_K_M.gguf"; empty if the name does not contain it.
 std::string quantization_of(std::string_view file_name);
 
 }  // namespace mlxr::store

@@ -21,7 +21,7 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
   }
 }
 
-// What follows the hub's name, and whether the text was the address of a web page.
+// The text after the hub's name, and whether it was the address of a web page.
 struct Remainder {
   std::string_view text;
   bool is_page = false;

@@ -1,6 +1,6 @@
-// A repository on the model hub (huggingface.co, or the server that HF_ENDPOINT names), and the file in it that is meant.
+// A reference to a repository on the model hub (huggingface.co, or the server that HF_ENDPOINT names), and optionally to a file in it.
 //
-//   hf:ORG/REPO                     the hub chooses the revision main, MLXR the quantization
+//   hf:ORG/REPO                     the revision main; MLXR chooses the quantization
 //   hf:ORG/REPO:Q4_K_M              the file in this quantization
 //   hf:ORG/REPO@REVISION:Q4_K_M     the same at a branch, tag or commit
 //   hf:ORG/REPO/folder/file.gguf    this file
@@ -23,7 +23,7 @@ struct HubRef {
   std::string quantization;  // as written; empty when none was named
   std::string file;          // path in the repository; empty when none was named
 
-  // Nothing: the text does not refer to the hub at all. Errors: kInvalidArgument (it does, and does not name a repository).
+  // Nothing if the text does not refer to the hub. Errors: kInvalidArgument (it does, but does not name a repository).
   static std::optional<Result<HubRef>> parse(std::string_view text);
 
   std::string to_string() const;        // the hf: form; parse() understands it

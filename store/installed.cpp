@@ -66,7 +66,7 @@ Result<Installed> compare_with_installed(const std::optional<ModelRecord>& insta
   }
   if (!offer.sha256.empty()) return Installed::kRenewed;
   if (offer.size != 0 && offer.size != installed->size) return Installed::kRenewed;
-  // Both are RFC 3339 in UTC, so that text compares as time.
+  // Both are RFC 3339 in UTC, so comparing the texts compares the times.
   return offer.modified_at > installed->modified_at ? Installed::kRenewed : Installed::kSame;
 }
 

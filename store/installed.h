@@ -1,5 +1,4 @@
-// What a pull does about a model that is installed under the same name. Success is never reported for another file than the one that was
-// asked for.
+// How a pull treats a model that is installed under the same name. It never reports success for a file other than the requested one.
 #pragma once
 
 #include <optional>
@@ -11,19 +10,19 @@
 namespace mlxr::store {
 
 enum class Installed {
-  kNo,       // nothing, or its file is gone: download
-  kSame,     // the file that is offered
+  kNo,       // not installed, or its file is missing: download
+  kSame,     // the offered file is installed
   kRenewed,  // an older file of the same source: download, then replace
 };
 
-// Errors: kAlreadyExists (the name belongs to a file from elsewhere; the sentence names both and the way out).
+// Errors: kAlreadyExists (the name belongs to a file from another source; the message names both and the next step).
 Result<Installed> compare_with_installed(const std::optional<ModelRecord>& installed, const Offer& offer);
 
-// What the registry records of a source, without secrets: "https://host/folder/model.gguf", "hf:ORG/REPO@COMMIT/model.gguf", "pypi:…".
+// A source as the registry records it, without secrets: "https://host/folder/model.gguf", "hf:ORG/REPO@COMMIT/model.gguf", "pypi:…".
 std::string recorded_source(const std::string& source);
-// True when both texts mean the same file of the same place, at whatever revision.
+// True if both refer to the same file of the same source, at any revision.
 bool is_same_source(const std::string& recorded, const std::string& other);
-// True for the model that a repository (with the same quantization, where one is named), an address or a package means.
+// True if a reference to a repository (with the same quantization, if it names one), an address or a package refers to this model.
 bool is_of_reference(const ModelRecord& record, const ModelRef& ref);
 // The text of a reference for messages.
 std::string without_secrets(const ModelRef& ref);

@@ -13,7 +13,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// What is in a folder. Empty when it cannot be listed.
+// The entries of a folder. Empty if it cannot be listed.
 std::vector<fs::path> entries_of(const fs::path& folder) {
   std::vector<fs::path> found;
   std::error_code failed;

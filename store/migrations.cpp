@@ -23,7 +23,7 @@ constexpr std::string_view kMigrations[] = {
     )sql",
     // The files of pulled models become relative to models/, so that the data folder can be moved and copied. They are always
     // models/PUBLISHER/NAME/FILE: three times the parent is models/ (rtrim(x, characters of x but '/') is the parent of x, with its '/').
-    // A hash that was verified without device and time of change counts no more. An accepted license remembers its text.
+    // Hashes that were verified without the device and change time are no longer valid. Accepted licenses record the hash of their text.
     R"sql(
       WITH one AS (SELECT name, rtrim(file, replace(file, '/', '')) AS folder FROM models WHERE in_place = 0),
            two AS (SELECT name, rtrim(rtrim(folder, '/'), replace(folder, '/', '')) AS folder FROM one),
@@ -38,7 +38,7 @@ constexpr std::string_view kMigrations[] = {
     )sql",
 };
 
-// VACUUM INTO writes a whole database, whatever the journal holds, and refuses a file that is not empty.
+// VACUUM INTO writes the complete database, including the journal, and refuses a file that is not empty.
 Result<void> keep_copy(Database& database, const std::filesystem::path& file, std::int64_t version) {
   const auto copy = copy_of_version(file, version);
   const auto draft = std::filesystem::path(copy.string() + "." + std::to_string(::getpid()));

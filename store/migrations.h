@@ -1,4 +1,4 @@
-// The registry's schema and how an older one becomes the present one (docs/files.md).
+// The registry's schema, and migrations from older schemas (docs/files.md).
 #pragma once
 
 #include <cstdint>
@@ -19,11 +19,11 @@ Result<std::int64_t> schema_version(Database& database);
 // Errors: kVersion (the database has more steps than `known`, so a newer MLXR wrote it).
 Result<void> refuse_newer(Database& database, const std::filesystem::path& file, std::size_t known);
 
-// Where migrate() keeps a copy of the registry as it was at `version`, for a return to the MLXR that wrote it.
+// The path where migrate() keeps a copy of the registry at `version`, for going back to the MLXR that wrote it.
 std::filesystem::path copy_of_version(const std::filesystem::path& file, std::int64_t version);
 
-// Runs the steps that are missing in one transaction: all or none. A database that has a schema is copied first (copy_of_version).
-// Errors: those of refuse_newer; kCorrupt, kIo, kNoSpace, kPermission; nothing was changed then.
+// Runs the missing steps in one transaction, all or none. A database that has a schema is copied first (copy_of_version).
+// Errors: those of refuse_newer; kCorrupt, kIo, kNoSpace, kPermission. After an error nothing has changed.
 Result<void> migrate(Database& database, const std::filesystem::path& file, std::span<const std::string_view> steps);
 
 }  // namespace mlxr::store

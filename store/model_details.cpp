@@ -53,7 +53,7 @@ Result<std::string> read_chat_template(const platform::OpenFile& file) {
 std::filesystem::path license_file(const std::filesystem::path& model) { return model.parent_path() / "LICENSE"; }
 
 std::string read_license(const ModelRecord& record) {
-  if (record.in_place) return {};  // a file beside the user's own model may be anything
+  if (record.in_place) return {};  // a file beside the user's own model need not be a license
   return platform::read_file(license_file(record.file), 16 << 20).value_or("");
 }
 

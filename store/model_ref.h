@@ -1,4 +1,4 @@
-// What a person or a client means by the word that names a model. This is the only place that decides whether it is a path.
+// Parses references to models. No other code decides whether a reference is a path.
 //
 //   smollm2:135m                         a name in the registry or the catalogue
 //   hf:ORG/REPO, hf:ORG/REPO:Q4_K_M      a repository on the model hub; hf.co/ORG/REPO and the address of its page are the same
@@ -31,7 +31,7 @@ struct ModelRef {
   Kind kind = Kind::kName;
   std::string text;  // as written; for kHub always in the form hf:ORG/REPO[:QUANT]
 
-  // A word with '/', one that ends in ".gguf", "." and ".." are paths, unless they are an address or a repository.
+  // Text with '/', text that ends in ".gguf", "." and ".." are paths, unless they are an address or a repository.
   // Errors: kInvalidArgument (empty; control characters; a scheme that is not understood; a path that `paths` does not allow).
   static Result<ModelRef> parse(std::string_view text, PathRule paths);
 };

@@ -1,4 +1,4 @@
-// Names that become file names, checked before they do.
+// Checks names before they are used as file names.
 #pragma once
 
 #include <filesystem>
@@ -13,11 +13,11 @@ namespace mlxr::store {
 bool is_plain_name(std::string_view name);
 // "smollm2:135m": plain names, one colon at most, not starting with '-', which would be an option of every command.
 Result<void> check_model_name(std::string_view name);
-// The folder of a model below its publisher: "smollm2@135m". No two names share one, since '@' is in none.
+// The folder of a model below its publisher: "smollm2@135m". Unique, because names cannot contain '@'.
 std::string folder_name(std::string_view model);
-// The model of such a folder.
+// The name of the model in such a folder.
 std::string model_of_folder(std::string_view folder);
-// The name that a file is known by without an import: its stem, with control characters, which could command a terminal, as '?'.
+// The name of a file that was not imported: its stem, with control characters replaced by '?', because they could control a terminal.
 std::string name_of_file(const std::filesystem::path& file);
 // True for "http://" and "https://".
 bool is_address(std::string_view text);

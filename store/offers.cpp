@@ -33,7 +33,7 @@ std::string model_of_repository(std::string_view repository) {
   return std::string(repository);
 }
 
-// What the server says about the file before it is asked to send it. Servers that refuse HEAD are asked nothing more.
+// Asks the server about the file with HEAD, before the download. If the server refuses HEAD, nothing else is tried.
 Result<void> probe(const Address& address, const PullOptions& options, Offer& offer) {
   const auto answer =
       http_request({.address = address, .head_only = true, .allow_plain_http = options.allow_plain_http, .cancelled = options.cancelled});
@@ -90,7 +90,7 @@ Result<Offer> hub_offer(const HubRef& ref, const PullOptions& options) {
   if (!repository) return fail(repository.error());
   const auto file = choose_hub_file(ref, *repository);
   if (!file) return fail(file.error());
-  // The commit that was read: the file cannot change between now and the end of the download.
+  // The commit that was read, so that the file cannot change before the download ends.
   HubRef exact{.organization = ref.organization, .repository = ref.repository, .revision = repository->commit, .file = file->path};
   Offer offer{.name = model_of_repository(ref.repository) + (file->quantization.empty() ? "" : ":" + file->quantization),
               .publisher = ref.organization,

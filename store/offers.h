@@ -1,4 +1,4 @@
-// From a reference to an Offer: looks it up in the catalogue, asks the hub, or asks the server of an address.
+// Turns a reference into an Offer: looks it up in the catalogue, or asks the hub or the server of an address.
 #pragma once
 
 #include <mlxrunner/result.h>
@@ -17,7 +17,7 @@ Result<Offer> hub_offer(const HubRef& ref, const PullOptions& options);
 Result<Offer> address_offer(const Address& address, const PullOptions& options);
 Result<Offer> package_offer(const PackageRef& ref);
 
-// Errors: kNotFound (the catalogue does not know the name; the sentence says what it does know), kInvalidArgument (a path, or an address
+// Errors: kNotFound (the name is not in the catalogue; the message suggests alternatives), kInvalidArgument (a path, or an address
 // that does not end in a file name), those of the network.
 Result<Offer> make_offer(const ModelRef& ref, const PullOptions& options);
 

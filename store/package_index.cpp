@@ -32,7 +32,7 @@ std::string_view trimmed(std::string_view text) {
   return begin == std::string_view::npos ? "" : text.substr(begin, text.find_last_not_of(" \t\r") - begin + 1);
 }
 
-// Where pip looks for its configuration, the strongest first.
+// The configuration files of pip, by descending priority.
 std::vector<fs::path> pip_configurations() {
   std::vector<fs::path> files;
   if (const auto chosen = environment("PIP_CONFIG_FILE"); !chosen.empty()) files.emplace_back(chosen);
@@ -49,7 +49,7 @@ std::vector<fs::path> pip_configurations() {
   return files;
 }
 
-// The value of a key in the sections of an INI file that count for `pip download`.
+// The value of a key in the sections of an INI file that `pip download` uses.
 std::optional<std::string> ini_value(std::string_view text, std::string_view key) {
   bool counts = false;
   std::optional<std::string> value;
@@ -99,7 +99,7 @@ bool is_wheel_of(std::string_view file, const std::string& project, std::string_
   return rest.starts_with(version) && rest.size() > version.size() && rest[version.size()] == '-';
 }
 
-// What an index lists, from either form of its answer.
+// An entry of an index, from either format of its answer.
 struct Listed {
   std::string file, reference, sha256;
   std::uint64_t size = 0;

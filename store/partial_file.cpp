@@ -104,7 +104,7 @@ Result<void> PartialFile::truncate(std::uint64_t size) {
   return {};
 }
 
-// SHA-256 cannot go backwards: what is kept is read once more.
+// A SHA-256 computation cannot be rewound, so the kept bytes are read again.
 Result<void> PartialFile::hash_again() {
   hash_ = platform::Sha256();
   std::vector<char> buffer(1 << 20);

@@ -1,7 +1,7 @@
-// A file that is still arriving: hashed as it grows, and able to go on after a break, a kill -9 or a power cut.
+// A file that is being downloaded: it is hashed as it grows, and survives an interruption, a kill -9 or a power failure.
 //
-// It lies in a folder of its own, beside `state.json`, which notes how many parts are complete, where the last of them ended,
-// and the validator (ETag) of the part that is arriving. Bytes after the last finished part are kept only with a validator.
+// It is in its own folder, beside `state.json`, which records how many parts are complete, where the last of them ended, and the
+// validator (ETag) of the current part. Bytes after the last complete part are kept only if there is a validator.
 #pragma once
 
 #include <cstdint>
@@ -18,27 +18,27 @@ namespace mlxr::store {
 
 class PartialFile {
  public:
-  // `identity` says what is being fetched (hash and sources). What lies there of something else is thrown away.
-  // `most` is the bytes it may have; 0: unknown.
+  // `identity` identifies the download (hash and sources). A partial file of another download is deleted.
+  // `most` is the maximum size in bytes; 0: unknown.
   static Result<PartialFile> open(const std::filesystem::path& folder, std::string_view file, std::string_view identity,
                                   std::uint64_t most);
-  // The identity of what lies in the folder; empty when nothing does.
+  // The identity of the partial file in the folder; empty if there is none.
   static std::string identity_in(const std::filesystem::path& folder);
 
   const std::filesystem::path& path() const { return path_; }
   std::uint64_t size() const { return size_; }
   std::size_t finished_parts() const { return parts_; }
-  std::uint64_t part_begin() const { return begin_; }  // where the part that is arriving begins
+  std::uint64_t part_begin() const { return begin_; }  // where the current part begins
   const std::string& validator() const { return validator_; }
 
-  // Errors: kCorrupt (more than it may have; nothing of `data` was written), kNoSpace, kIo.
+  // Errors: kCorrupt (larger than the maximum; nothing of `data` was written), kNoSpace, kIo.
   Result<void> append(std::string_view data);
-  std::uint64_t limit() const { return most_; }       // bytes it may have; 0: unknown
-  Result<void> check_fits(std::uint64_t more) const;  // the error of append, before the bytes are here
-  Result<void> restart_part();                        // drops the part that is arriving
+  std::uint64_t limit() const { return most_; }       // maximum size in bytes; 0: unknown
+  Result<void> check_fits(std::uint64_t more) const;  // the error that append would return for this many bytes
+  Result<void> restart_part();                        // discards the current part
   Result<void> set_validator(std::string validator);  // before the first byte of a part
   Result<void> finish_part();
-  std::string sha256();  // of the whole; append no more
+  std::string sha256();  // of the whole file; do not append afterwards
 
  private:
   PartialFile() = default;

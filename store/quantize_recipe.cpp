@@ -53,10 +53,10 @@ bool is_sensitive(std::int64_t layer, std::int64_t n_layers) {
   return layer < n_layers / 8 || layer >= 7 * n_layers / 8 || (layer - n_layers / 8) % 3 == 2;
 }
 
-// What the type of a tensor depends on besides its name and shape.
+// Properties of the model that the type of a tensor depends on.
 struct Model {
   std::int64_t n_layers;
-  bool has_output_matrix;  // else the embedding serves as one
+  bool has_output_matrix;  // otherwise the embedding is used as one
   std::vector<std::int64_t> value_layers;
 };
 

@@ -1,12 +1,12 @@
-// Which type each tensor of a model gets. A recipe is named as people name the files ("Q4_K_M"); the choices are those that the field
-// expects under that name, which are llama.cpp's for the llama, qwen2 and gemma3 families:
+// Chooses the type of each tensor of a model. A recipe has the usual name of such files ("Q4_K_M"), and makes the customary choices for
+// that name, which are llama.cpp's for the llama, qwen2 and gemma3 families:
 //
 //   - only matrices whose name ends in "weight" change; norms, biases and the router of experts stay as they are
 //   - the output matrix, or the embedding where it is used for the output too, gets Q6_K (Q8_0 in Q8_0)
 //   - K_M: attn_v and ffn_down get Q6_K in the layers where it shows most: the first and last eighth, and every third between them
 //   - K_S (Q4 only): attn_v of the first four layers and ffn_down of the first eighth get Q5_K
-//   - a row that is no whole number of blocks of 256 gets the type of 32 that comes next in size: Q4_K Q5_0, Q5_K Q5_1, Q6_K Q8_0;
-//     one that is no multiple of 32 either, F16
+//   - rows whose length is not a multiple of 256 get the next larger type with blocks of 32: Q5_0 for Q4_K, Q5_1 for Q5_K, Q8_0 for Q6_K;
+//     rows whose length is not a multiple of 32 either get F16
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,7 @@
 namespace mlxr::store {
 
 struct Recipe {
-  enum class More : std::uint8_t { kNone, kSmall, kMedium };  // what sensitive tensors get beyond the type
+  enum class More : std::uint8_t { kNone, kSmall, kMedium };  // which sensitive tensors get a larger type
 
   std::string_view name;
   quant::Type type;         // of most matrices

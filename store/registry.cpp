@@ -17,9 +17,9 @@ std::int64_t nanoseconds(const timespec& time) { return std::int64_t{time.tv_sec
 
 bool can_still_be_read(ErrorCode code) { return code == ErrorCode::kNoSpace || code == ErrorCode::kPermission; }
 
-// SQLite would create it with the umask's mode, in a folder that others may be able to read. The journals take its mode.
+// SQLite would create the file with the umask's mode, in a folder that others may be able to read. The journals get the same mode.
 // Closed again before SQLite opens the file: closing any descriptor of a file drops all locks that the process holds on it (POSIX), and
-// without SQLite's lock the next process to finish takes itself for the last one and deletes the journal that this one still reads.
+// without SQLite's lock the next process to close the database would delete the journal that this one still reads.
 Result<void> create_private(const fs::path& file) {
   const platform::FileDescriptor created(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (!created) return fail(platform::os_error(errno, "The registry " + file.string() + " cannot be opened"));
@@ -53,14 +53,14 @@ Result<Database> Registry::open_writable(const fs::path& file, std::span<const s
   auto database = Database::open(file, Database::Mode::kReadWrite);
   if (!database) return database;
   if (auto ok = refuse_newer(*database, file, steps.size()); !ok) return fail(ok.error());
-  // macOS: fullfsync is what fsync is elsewhere.
+  // On macOS only fullfsync guarantees what fsync does elsewhere.
   if (auto ok = database->execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA fullfsync = ON"); !ok)
     return fail(ok.error());
   if (auto ok = migrate(*database, file, steps); !ok) return fail(ok.error());
   return database;
 }
 
-// A journal that cannot be opened for want of space is left aside: the list may then lack the last change.
+// If the journal cannot be opened because the disk is full, it is ignored: the list may then lack the last change.
 Result<Database> Registry::open_readable(const fs::path& file, std::span<const std::string_view> steps) {
   auto error = fail(ErrorCode::kIo, "The registry " + file.string() + " cannot be read.");
   for (const auto mode : {Database::Mode::kReadOnly, Database::Mode::kImmutable}) {
@@ -76,8 +76,8 @@ Result<Database> Registry::open_readable(const fs::path& file, std::span<const s
 Result<std::unique_ptr<Registry>> Registry::open(const fs::path& file, std::span<const std::string_view> steps) {
   std::error_code ec;
   if (fs::exists(file, ec)) {
-    // Looked at without a journal first, so that a registry of a newer MLXR stays as it is, byte for byte.
-    // Another process may be writing meanwhile; only a clear answer counts, and the locked look below decides.
+    // First opened without a journal, so that a newer MLXR's registry does not change by a single byte. Because another process may be
+    // writing, only an unambiguous result is used; otherwise the check under the lock below decides.
     auto look = Database::open(file, Database::Mode::kImmutable);
     if (look) {
       auto ok = refuse_newer(*look, file, steps.size());

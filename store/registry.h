@@ -22,8 +22,8 @@
 
 namespace mlxr::store {
 
-// What a file looked like when its hash was computed. While it looks the same, the hash is taken to hold. `changed_ns` (ctime) cannot be
-// set by a program, so a change whose modification time was set back is noticed.
+// Properties of a file when its hash was computed. While they are the same, the hash is considered valid. Programs cannot set
+// `changed_ns` (ctime), so a change is noticed even if the modification time was reset.
 struct FileStamp {
   std::uint64_t size = 0;
   std::int64_t modified_ns = 0;
@@ -38,30 +38,30 @@ struct FileStamp {
 
 class Registry {
  public:
-  // Opens or creates the registry and brings its schema up to date. Where that cannot be written (a full disk, a read-only one), the
-  // registry is opened for reading, and each method that writes tries again.
+  // Opens or creates the registry and brings its schema up to date. If it cannot be written (on a full or read-only disk), the registry is
+  // opened read-only, and each method that writes tries again.
   // Errors: kVersion (newer than `steps`; nothing was touched), kCorrupt, kIo, kNoSpace, kPermission.
   static Result<std::unique_ptr<Registry>> open(const std::filesystem::path& file, std::span<const std::string_view> steps = migrations());
 
   Result<std::vector<ModelRecord>> models();
   Result<std::optional<ModelRecord>> model(std::string_view name);
   Result<std::optional<ModelRecord>> model_of_file(const std::filesystem::path& file);
-  // Adds the record, or replaces the one of its name. The caller holds the model's lock (lock_model).
+  // Adds the record, or replaces the one with the same name. The caller holds the model's lock (lock_model).
   Result<void> put(const ModelRecord& record);
   // Also forgets the hash of the model's file.
   Result<void> erase(std::string_view name);
 
-  // The hash that was computed when the file looked like this.
+  // The hash that was computed for the file with these properties.
   Result<std::optional<std::string>> verified(const std::filesystem::path& file, const FileStamp& stamp);
   // The same for a file whose path is not known: that of any file that looked like this.
   Result<std::optional<std::string>> verified(const FileStamp& stamp);
   // Also forgets files that are gone. Does nothing where the disk cannot be written: the hash is computed again the next time.
   Result<void> set_verified(const std::filesystem::path& file, const FileStamp& stamp, std::string_view sha256);
 
-  // When the license was accepted for the model (RFC 3339), if it was. `url` is where its text is: terms at another address are others.
+  // When the license was accepted for the model (RFC 3339), if it was. `url` is the address of its text; another address means other terms.
   Result<std::optional<std::string>> accepted_at(std::string_view model, std::string_view license, std::string_view url);
   Result<void> accept(std::string_view model, std::string_view license, std::string_view url);
-  // Remembers the hash of the text that came with the model. False when another text was accepted: the acceptance is then forgotten, so
+  // Records the hash of the text that came with the model. Returns false if another text was accepted; the acceptance is then deleted, so
   // that the user is asked again.
   Result<bool> check_license_text(std::string_view model, std::string_view license, std::string_view text_sha256);
 

@@ -1,5 +1,5 @@
-// A place that a model file, or one part of it, can be fetched from. One file for each kind: address_source.cpp, package_source.cpp.
-// A new kind is a class here, a case in Source::parse, and where its text needs looking up first, an Offer in offers.h.
+// A source of a model file, or of one part of it. There is one file for each kind: address_source.cpp, package_source.cpp. A new kind needs
+// a class here, a case in Source::parse and, if its text has to be looked up first, an Offer in offers.h.
 #pragma once
 
 #include <atomic>
@@ -17,11 +17,11 @@
 
 namespace mlxr::store {
 
-// What a source needs to know of the pull, and what it reports.
+// Information that a source needs about the pull, and callbacks.
 struct FetchContext {
-  std::filesystem::path folder;   // for what is fetched beside the model, such as a package; it may be kept for the next attempt
+  std::filesystem::path folder;   // for other downloads, such as a package; may be kept for the next attempt
   std::uint64_t model_size = 0;   // bytes; 0 when unknown
-  bool has_alternative = false;   // another source follows: an unreachable host is not tried again
+  bool has_alternative = false;   // there is another source, so an unreachable host is not retried
   bool allow_plain_http = false;  // also from other machines
   std::string license_member;     // the license's text in the same package; may be empty
   std::function<void(const char* stage, std::uint64_t done, std::uint64_t total)> progress;  // bytes of this part
@@ -38,7 +38,7 @@ class Source {
   virtual ~Source() = default;
 
   virtual std::string shown() const = 0;                    // for messages and the registry, without secrets
-  virtual bool needs_room_beside() const { return false; }  // it keeps as much again until the part is complete
+  virtual bool needs_room_beside() const { return false; }  // it needs the same space again until the part is complete
   // Appends the part to `file`. Errors: kNotFound, kPermission, kNetwork, kCorrupt, kNoSpace, kIo, kCancelled, those of `inspect`.
   virtual Result<void> fetch(PartialFile& file, const FetchContext& context) const = 0;
 };

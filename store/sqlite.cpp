@@ -10,7 +10,7 @@
 namespace mlxr::store {
 namespace {
 
-// SQLite says "disk I/O error" for a full disk where it was not a page of the database that could not be written.
+// SQLite reports a full disk as "disk I/O error" unless it was writing a page of the database.
 bool is_for_want_of_space(sqlite3* database, int code, const std::filesystem::path& file) {
   constexpr std::uint64_t kIndexOfAJournal = 64 << 10;
   if (code == SQLITE_FULL) return true;

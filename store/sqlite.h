@@ -1,5 +1,5 @@
-// SQLite with Result<T> instead of codes: just what the registry needs. Errors of all methods: kNoSpace (the disk is full), kCorrupt,
-// kPermission, kIo.
+// A thin wrapper of SQLite that returns Result<T>, with the functions that the registry needs. Errors of all methods: kNoSpace (the disk is
+// full), kCorrupt, kPermission, kIo.
 #pragma once
 
 #include <cstdint>
@@ -15,12 +15,12 @@ struct sqlite3_stmt;
 
 namespace mlxr::store {
 
-// One prepared statement. Parameters count from 1, columns from 0. Lives shorter than its Database.
+// One prepared statement. Parameters count from 1, columns from 0. Must be destroyed before its Database.
 class Statement {
  public:
   Statement& bind(std::string_view text);  // the next parameter
   Statement& bind(std::int64_t number);
-  Result<bool> step();  // true: a row is there
+  Result<bool> step();  // true: there is a row
   Result<void> run();   // to the end
   std::string text(int column) const;
   std::int64_t integer(int column) const;
@@ -37,8 +37,8 @@ class Statement {
 
 class Database {
  public:
-  // kReadWrite creates the file. kReadOnly may create a journal's index beside it. kImmutable creates and changes nothing and does not
-  // look at a journal: for a file that no process writes.
+  // kReadWrite creates the file. kReadOnly may create a journal's index beside it. kImmutable creates and changes nothing and ignores the
+  // journal: for a file that no process writes.
   enum class Mode { kReadWrite, kReadOnly, kImmutable };
   static Result<Database> open(const std::filesystem::path& file, Mode mode);
   Result<void> execute(const std::string& sql);

@@ -1,4 +1,4 @@
-"""Fixtures that the tests of the programs share."""
+"""Fixtures for the tests of the programs."""
 
 import allowed_skips
 import pytest

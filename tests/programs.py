@@ -1,4 +1,4 @@
-"""The real programs, each in a folder of its own, with the real starter model where it lies."""
+"""The real programs, each with its own data folder, and the real starter model in place."""
 
 import contextlib
 import json

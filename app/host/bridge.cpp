@@ -7,7 +7,7 @@ namespace {
 
 using nlohmann::json;
 
-// A start or a stop of the daemon takes seconds: others go on beside it.
+// Starting or stopping the daemon takes seconds; other methods run in parallel.
 constexpr int kThreads = 4;
 
 std::expected<json, BridgeError> result_of(const json& request, const Methods& methods, const std::atomic<bool>& cancelled) {

@@ -1,10 +1,10 @@
-// What the page asks of the program, and what it is told.
+// The protocol between the page and the program.
 //
 //   the page sends   {"id": 7, "method": "daemon.status", "params": {}}
-//   and is told      {"id": 7, "result": …}  or  {"id": 7, "error": {"code": "permission", "message": "a sentence"}}
+//   and receives     {"id": 7, "result": …}  or  {"id": 7, "error": {"code": "permission", "message": "a sentence"}}
 //
-// `id` is a number or a string of the page's choice; it is null in the answer to what is no request. `params` may be absent.
-// Methods run on threads of the bridge, so that a slow one holds up neither the window nor the others.
+// `id` is a number or a string that the page chooses; it is null in the answer to an invalid request. `params` may be absent.
+// Methods run on the bridge's threads, so that a slow one blocks neither the window nor other methods.
 #pragma once
 
 #include <atomic>
@@ -36,7 +36,7 @@ inline std::unexpected<BridgeError> refuse(std::string code, std::string message
 using Method = std::function<std::expected<nlohmann::json, BridgeError>(const nlohmann::json& params, const std::atomic<bool>& cancelled)>;
 using Methods = std::map<std::string, Method, std::less<>>;
 
-// Nothing when each of `params` is among `known`; else an error that names the stray one.
+// Nothing if all `params` are in `known`; otherwise an error that names the unknown one.
 std::expected<void, BridgeError> check_names(const nlohmann::json& params, std::initializer_list<std::string_view> known);
 
 class Bridge {
@@ -46,7 +46,7 @@ class Bridge {
   using Reply = std::function<void(const std::string& answer)>;
 
   Bridge(Methods methods, Post post);
-  // Gives up what runs and waits for its end. Requests that have no answer yet get none.
+  // Cancels running methods and waits for them. Requests without an answer get none.
   ~Bridge();
   Bridge(const Bridge&) = delete;
   Bridge& operator=(const Bridge&) = delete;

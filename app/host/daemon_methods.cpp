@@ -23,7 +23,7 @@ constexpr char kPlatform[] = "linux";
 
 constexpr auto kTimeout = std::chrono::seconds(10);
 
-// What daemon.request passes on: routes that change nothing. They stand here whole: a path with a query is another path.
+// The read-only routes that daemon.request forwards. Paths must match exactly, so a path with a query is not forwarded.
 struct Route {
   std::string_view method, path;
 };
@@ -66,7 +66,7 @@ Answer stop(const Paths& paths, const std::atomic<bool>& cancelled) {
   return status(paths, cancelled);
 }
 
-// On its socket the daemon takes a path for a model's name. The page has no files, so it names installed models only.
+// On its socket the daemon also accepts a path as a model. The page has no access to files, so it may only name installed models.
 std::optional<BridgeError> check_model_names(const json& body) {
   if (!body.is_object()) return std::nullopt;
   for (const char* field : {"model", "name"}) {

@@ -1,9 +1,9 @@
-// What the page may ask about and of mlxrunnerd:
+// The methods that the page may call about mlxrunnerd:
 //
 //   app.info                             {version, platform}
-//   daemon.status                        {running, socket, log, daemon: what GET /mlxr/status says, null when it does not run}
-//   daemon.start, daemon.stop            wait until it has started or stopped, then the same
-//   daemon.request {method, path, body}  {status, body}: one request of HTTP over its socket, of the few that only read
+//   daemon.status                        {running, socket, log, daemon: the answer of GET /mlxr/status, or null}
+//   daemon.start, daemon.stop            wait until it has started or stopped, then answer like daemon.status
+//   daemon.request {method, path, body}  {status, body}: one HTTP request over its socket, for read-only routes
 #pragma once
 
 #include <atomic>
@@ -15,10 +15,10 @@
 
 namespace mlxr::app {
 
-// Starts the daemon and waits until it answers; else says why not, in a sentence for the page.
+// Starts the daemon and waits until it answers; otherwise returns the reason, as a sentence for the page.
 using StartDaemon = std::function<cli::Answered<void>(const platform::Paths&, const std::atomic<bool>& cancelled)>;
 
-// As `mlx` starts it: the mlxrunnerd beside the program, which outlives the window.
+// Starts it in the same way as `mlx`: the mlxrunnerd beside the program, which outlives the window.
 cli::Answered<void> start_detached(const platform::Paths& paths, const std::atomic<bool>& cancelled);
 
 Methods daemon_methods(const platform::Paths& paths, StartDaemon start = start_detached);

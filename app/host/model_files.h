@@ -14,8 +14,8 @@ struct ModelFile {
   std::uint64_t size = 0;
 };
 
-// The *.gguf files in the folder and in the folders in it, three levels deep, by path; links are not followed out of it. At most 1000.
-// Errors: kNotFound, kPermission, kIo (of the folder itself; one below that cannot be read is left out).
+// The *.gguf files in the folder and its subfolders, up to three levels deep, sorted by path; does not follow links. At most 1000.
+// Errors: kNotFound, kPermission, kIo (for the folder itself; unreadable subfolders are skipped).
 Result<std::vector<ModelFile>> find_model_files(const std::filesystem::path& folder);
 
 }  // namespace mlxr::app

@@ -41,7 +41,7 @@ bool is_page_address(std::string_view address) { return address.starts_with(kRoo
 Result<PageFile> read_page_file(const fs::path& folder, std::string_view address) {
   if (!is_page_address(address)) return fail(ErrorCode::kPermission, "The page may not load " + std::string(address) + ".");
   const std::string name(address.substr(kRoot.size()));
-  // No way out of the folder, in any spelling: nothing is decoded, and no part of a path begins with a dot.
+  // No path leads out of the folder: nothing is decoded, and no component may begin with a dot.
   if (name.starts_with('/') || !std::ranges::all_of(name, is_plain) || ("/" + name).contains("/."))
     return fail(ErrorCode::kPermission, "The page may not load " + std::string(address) + ".");
   const std::string ending = fs::path(name).extension();

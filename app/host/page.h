@@ -1,4 +1,4 @@
-// The page's own files: where they lie, and what the web view is given of them under mlxr://app/. There is no other address it may open.
+// The page's files, which the web view gets under mlxr://app/. It may open no other address.
 #pragma once
 
 #include <filesystem>
@@ -12,8 +12,8 @@ namespace mlxr::app {
 inline constexpr char kScheme[] = "mlxr";
 inline constexpr char kStartAddress[] = "mlxr://app/index.html";
 
-// The folder of the page that belongs to `program`: ../Resources/ui in a bundle, else ../share/mlxrunner/ui.
-// Errors: kNotFound (says where it was looked for).
+// The folder with the page of `program`: ../Resources/ui in a bundle, otherwise ../share/mlxrunner/ui.
+// Errors: kNotFound (the message lists both places).
 Result<std::filesystem::path> find_page(const std::filesystem::path& program);
 
 // True for an address below mlxr://app/.
@@ -24,8 +24,8 @@ struct PageFile {
   std::string type;  // as in Content-Type
 };
 
-// The file of an address, for example mlxr://app/style.css. Errors: kPermission (another address, or a way out of the folder),
-// kUnsupported (a kind of file that no page has), kNotFound, kIo.
+// The file at an address, for example mlxr://app/style.css. Errors: kPermission (another address, or a path out of the folder),
+// kUnsupported (an unexpected type of file), kNotFound, kIo.
 Result<PageFile> read_page_file(const std::filesystem::path& folder, std::string_view address);
 
 }  // namespace mlxr::app

@@ -10,13 +10,13 @@ namespace mlxr::app {
 struct WindowOptions {
   platform::Paths paths;
   std::filesystem::path page;  // the folder with index.html
-  bool check = false;          // no window: print what the page says when it is ready, as JSON
+  bool check = false;          // no window: print what the page shows when it is ready, as JSON
 };
 
-// How long the page may take before its first state is there.
+// How long the page may take to become ready.
 inline constexpr int kReadySeconds = 30;
 
-// Until the window is closed, or the check is over. Returns the program's exit status.
+// Runs until the window is closed or the check is finished. Returns the program's exit status.
 int run_window(const WindowOptions& options);
 
 }  // namespace mlxr::app

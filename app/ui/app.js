@@ -1,4 +1,4 @@
-// The state of mlxrunnerd, asked again every few seconds, and its Start and Stop.
+// Shows the state of mlxrunnerd, refreshed every few seconds, and handles Start and Stop.
 import { call, get } from "./bridge.js";
 import { showFolders } from "./folders.js";
 import { bytes, count, duration } from "./format.js";
@@ -11,10 +11,10 @@ const fields = Object.fromEntries([...document.querySelectorAll("[data-field]")]
 const state = {
   app: null, // app.info
   status: null, // daemon.status
-  installed: [], // the models on disk, which the daemon knows
-  busy: null, // "start" or "stop" while one is on its way
+  installed: [], // the models on disk, from the daemon
+  busy: null, // "start" or "stop" while it is in progress
   problem: "", // of the last refresh
-  failure: "", // of the last Start or Stop, until the next one or until it has happened all the same
+  failure: "", // of the last Start or Stop, until the next one or until the state changes anyway
 };
 
 function show(name, text) {
@@ -96,7 +96,7 @@ async function refresh() {
     state.installed = state.status.running ? (await get("/api/tags")).models : [];
     state.problem = "";
   } catch (error) {
-    // A daemon that goes away between the two questions is no problem: the next refresh says so.
+    // If the daemon stops between the two requests, the next refresh shows it.
     if (error.code !== "daemon_unavailable") state.problem = error.message;
   }
 }
@@ -117,7 +117,7 @@ async function toggle() {
   render();
 }
 
-// What the page shows, for the program: it opens its window then, and `mlxr --check` prints this.
+// Tells the program what the page shows. It then opens its window; `mlxr --check` prints this.
 function shown() {
   const texts = Object.fromEntries(Object.entries(fields).map(([name, element]) => [name, element.closest("[hidden]") ? "" : element.textContent]));
   const models = [...byId("models").children].map((row) => ({

@@ -1,4 +1,4 @@
-// Folders with models that the user chose, where the program keeps such a list (macOS).
+// Folders with models that the user chose, if the program has such a list (macOS).
 import { call } from "./bridge.js";
 import { bytes } from "./format.js";
 

@@ -14,7 +14,7 @@
 namespace mlxr::cli {
 namespace {
 
-// The names of a file: a model may have several, or have been removed.
+// The names of the models with this file: there may be several, or none if it was removed.
 std::string names_of(const std::vector<store::ModelRecord>& models, const std::string& sha256) {
   std::string names;
   for (const auto& model : models)

@@ -27,7 +27,7 @@ std::string kind_of(const store::Leftover& one) {
   return one.kind == store::Leftover::Kind::kUnfinished ? "unfinished download" : "failed verification";
 }
 
-// They take space, and are no models: shown apart, with the next step.
+// Leftovers take space but are not models: a separate table, with the next step.
 std::string leftovers_table(const std::vector<store::Leftover>& leftovers) {
   if (leftovers.empty()) return "";
   Table table({{"NOT INSTALLED"}, {"SIZE", Align::kRight}, {"STATE"}});
@@ -101,7 +101,7 @@ std::string available_table(const std::function<bool(std::string_view)>& install
   return table.to_string() + "FITS compares the memory that a model needs with the " + format_bytes(memory) + " of this machine.\n";
 }
 
-// The models whose architecture the engine does not have: named, so that nobody looks for them in vain.
+// The catalogue's models that the engine cannot run yet.
 std::string known_only() {
   std::string names;
   for (const auto& entry : store::catalogue())

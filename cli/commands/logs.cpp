@@ -41,7 +41,7 @@ Status show_log(const Options& options) {
   }
   if (!options.follow) return {};
   follow(log, failed ? 0 : size, interrupted(), print);
-  return {};  // Ctrl-C is how it ends
+  return {};  // Ctrl-C is the normal end
 }
 
 }  // namespace

@@ -13,7 +13,7 @@ namespace {
 
 using nlohmann::json;
 
-// No daemon, no models: none is started only to say so.
+// Without a daemon there are no models in memory; it is not started for this.
 Outcome<json> loaded_models() {
   auto paths = client_paths();
   if (!paths) return give_up(paths.error());

@@ -14,7 +14,7 @@
 namespace mlxr::cli {
 namespace {
 
-// A removed model would stay in memory until it is unloaded for lack of use. A daemon that cannot be asked keeps it for so long.
+// Otherwise a removed model would stay in memory until it is idle. If the daemon cannot be reached, it keeps the model until then.
 void unload(const std::string& model) {
   const auto paths = client_paths();
   if (!paths) return;
@@ -23,7 +23,7 @@ void unload(const std::string& model) {
   if (!done) say("The model may still be in memory: " + TerminalFilter().clean(done.error().message) + "\n");
 }
 
-// A name that is no model may be that of an unfinished download, or of a file in quarantine.
+// A name without a model can belong to an unfinished download or a file in quarantine.
 Status remove_leftovers(store::Store& store, const std::string& name, const Error& not_found) {
   std::uint64_t size = 0;
   bool is_there = false;
@@ -49,7 +49,7 @@ Status remove(store::Store& store, const std::string& name) {
   return {};
 }
 
-// One that fails does not keep the others. The exit code is the first failure's.
+// Continues after a failure. The exit code is that of the first failure.
 Status remove_all(const std::vector<std::string>& names) {
   auto store = open_store();
   if (!store) return give_up(store.error());

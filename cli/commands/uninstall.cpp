@@ -22,7 +22,7 @@ struct Options {
   bool dry_run = false, yes = false, models = false, keep_models = false;
 };
 
-// Only what is MLXR's own is named, never a folder such as ~/.local or /usr/local. The programs may be root's, so nothing is removed here.
+// Names only MLXR's own files, never a folder such as ~/.local or /usr/local. Removes nothing, because the programs may belong to root.
 std::string how_to_remove_the_programs() {
   const std::string still_there = "The programs are still installed. ";
   const auto program = platform::running_program().value_or(fs::path());
@@ -88,7 +88,7 @@ Outcome<bool> may_remove(const Belongings& all, const Options& options) {
 }
 
 #if defined(__APPLE__)
-// Otherwise launchd would start the daemon again, whether by the package's job, the app's or Homebrew's.
+// Otherwise launchd would start the daemon again, through the job of the package, of the app or of Homebrew.
 void forget_at_login() {
   for (const std::string label : kLaunchdJobs) {
     auto launchctl = platform::Child::spawn({.argv = {"/bin/launchctl", "bootout", "gui/" + std::to_string(getuid()) + "/" + label}});

@@ -20,7 +20,7 @@ Answered<json> daemon_status() {
   return Client(paths->socket).get("/mlxr/status", std::chrono::seconds(5));
 }
 
-// The daemon's trouble is said and is no failure: the version of mlx is also wanted where nothing else works.
+// A problem with the daemon is reported but is not a failure: users need the version of mlx even if nothing else works.
 Status print_versions(bool as_json) {
   const auto status = daemon_status();
   const std::string daemon = status ? status->value("version", "unknown") : "";

@@ -11,7 +11,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Where installations put mlx, whether or not PATH has it.
+// Places where installations put mlx, on PATH or not.
 constexpr std::string_view kUsual[] = {"/usr/local/bin/mlx", "/usr/bin/mlx", "/opt/homebrew/bin/mlx", "/Library/MLXRunner/bin/mlx",
                                        "/Applications/MLXR.app/Contents/Helpers/mlx"};
 constexpr std::string_view kUsualAtHome[] = {".local/bin/mlx", "bin/mlx", "Applications/MLXR.app/Contents/Helpers/mlx"};
@@ -55,7 +55,7 @@ Findings check_copies(const Installation& one) {
   auto all = platform::programs_on_path("mlx");
   Findings findings{check_first(one, all)};
   std::vector<fs::path> known{one.program};
-  if (!all.empty()) known.push_back(all[0]);  // said already
+  if (!all.empty()) known.push_back(all[0]);  // already reported
   const auto usual = in_usual_places();
   all.insert(all.end(), usual.begin(), usual.end());
   for (const fs::path& copy : all) {

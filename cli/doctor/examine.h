@@ -5,11 +5,11 @@
 
 namespace mlxr::cli {
 
-// What MLXR needs to work for this user: folders, registry, models, the daemon, which is started, and its kernels.
+// Checks what MLXR needs to work for this user: folders, registry, models, the daemon (which it starts) and its kernels.
 Findings examine_health();
 
-// The installation: complete, of one version, not writable for other users, and the one that a terminal and the service manager start.
-// Starts no daemon; runs the programs that it checks with --version.
+// Checks that the installation is complete, of one version, not writable by other users, and the one that a terminal and the service
+// manager start. Does not start the daemon; runs the programs that it checks with --version.
 Findings examine_installation();
 
 }  // namespace mlxr::cli

@@ -21,7 +21,7 @@ fs::path nearest_existing(fs::path folder) {
   return folder;
 }
 
-// A folder that MLXR made and nobody else uses, or one below it: the only ones that may be given to another owner as a whole.
+// True for a folder that MLXR created for itself, or one below it. Only these may be given to another owner as a whole.
 bool is_mlxrs_own(const fs::path& folder) {
   std::error_code failed;
   for (const fs::path& name : {folder.filename(), folder.parent_path().filename()})
@@ -56,7 +56,7 @@ Finding check_socket(const fs::path& socket) {
   finding.text = socket.string();
   struct stat status{};
   if (stat(folder.c_str(), &status) == 0 && (status.st_mode & 022) != 0) {
-    const bool shared = (status.st_mode & S_ISVTX) != 0;  // as /tmp: not for one user to close
+    const bool shared = (status.st_mode & S_ISVTX) != 0;  // like /tmp: shared by all users
     return bad("socket", folder.string() + " can be changed by other users",
                shared ? "Choose another folder with `uds` in server.yaml" : "Fix it: chmod go-w '" + folder.string() + "'");
   }

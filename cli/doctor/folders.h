@@ -1,4 +1,4 @@
-// What `mlx doctor` and `mlx doctor --install` check in this user's folders.
+// Checks of this user's folders, for `mlx doctor` and `mlx doctor --install`.
 #pragma once
 
 #include <filesystem>
@@ -7,9 +7,9 @@
 
 namespace mlxr::cli {
 
-// That this user can write to the folder, or can create it. The advice never touches a folder that is not MLXR's own.
+// This user must be able to write to the folder, or to create it. The advice never changes a folder that is not MLXR's own.
 Finding check_folder(const std::string& subject, const std::filesystem::path& folder);
-// That nobody else can reach the socket.
+// Other users must not be able to reach the socket.
 Finding check_socket(const std::filesystem::path& socket);
 Finding check_space(const std::filesystem::path& models);
 

@@ -29,7 +29,7 @@ Finding check_processor() {
   sysctlbyname("machdep.cpu.brand_string", brand.data(), &size, nullptr, 0);
   return {"processor", Verdict::kGood, brand.data(), ""};
 #else
-  // The features that kernels are chosen by, as the kernel names them on x86-64 and arm64.
+  // The processor features that decide about kernels, with Linux's names for them on x86-64 and arm64.
   constexpr std::array kKnown{"avx2",     "fma",      "f16c",  "avx512f", "avx512bw", "avx512_vnni", "avx512_bf16",
                               "avx_vnni", "amx_int8", "asimd", "asimddp", "i8mm",     "bf16",        "sve"};
   std::ifstream info("/proc/cpuinfo");

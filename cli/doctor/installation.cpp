@@ -19,7 +19,7 @@ constexpr Layout kApp{.is_mac = true,
                       .kernels = "Resources/kernels/cpu",
                       .metal = "Resources/kernels",
                       .settings = "Resources/defaults/server.yaml",
-                      .licences = "Resources/licenses",
+                      .licenses = "Resources/licenses",
                       .core = "Frameworks/libmlxrunner_core.dylib",
                       .agent = kAgentInApp,
                       .again = "Drag MLXR from its disk image to Applications again"};
@@ -33,7 +33,7 @@ constexpr Layout kMacFolder{.is_mac = true,
                             .kernels = "lib/kernels/cpu",
                             .metal = "lib/kernels/metal",
                             .settings = "share/mlxrunner/server.yaml",
-                            .licences = "share/doc/mlxrunner/licenses",
+                            .licenses = "share/doc/mlxrunner/licenses",
                             .agent = kAgentInFolder,
                             .again = kUnpackAgain};
 
@@ -42,7 +42,7 @@ constexpr Layout kLinuxFolder{.kind = "unpacked from an archive",
                               .mlx = "lib/mlxrunner/libmlx.so",
                               .kernels = "lib/mlxrunner/kernels/cpu",
                               .settings = "share/mlxrunner/server.yaml",
-                              .licences = "share/doc/mlxrunner/licenses",
+                              .licenses = "share/doc/mlxrunner/licenses",
                               .agent = "lib/systemd/user/mlxrunnerd.service",
                               .again = kUnpackAgain};
 

@@ -6,7 +6,7 @@
 
 namespace mlxr::cli {
 
-// What an installation consists of, as paths below its root; empty: it has none.
+// The parts of an installation, as paths below its root; empty if it does not have the part.
 struct Layout {
   bool is_mac = false;        // launchd and code signatures; else systemd
   std::string_view kind;      // "/usr is ..."
@@ -16,10 +16,10 @@ struct Layout {
   std::string_view kernels;   // the CPU pack's folder
   std::string_view metal;     // the Metal pack's folder
   std::string_view settings;  // the default server.yaml
-  std::string_view licences;  // a folder with a text for each component
+  std::string_view licenses;  // a folder with a text for each component
   std::string_view core;      // libmlxrunner_core, where other programs find it
-  std::string_view agent;     // what a service manager reads
-  std::string_view again;     // how to install it again
+  std::string_view agent;     // the file for the service manager
+  std::string_view again;     // how to reinstall it
 };
 
 struct Installation {

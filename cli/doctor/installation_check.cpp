@@ -13,7 +13,7 @@ namespace {
 
 Finding describe(const Installation& one) {
   const std::string text = one.root.string() + " is " + std::string(one.layout.kind) + "; mlx " + kVersion;
-  // macOS runs an app that was not moved out of its download from a random, read-only place.
+  // macOS runs an app that is still where it was downloaded from a random, read-only path (translocation).
   if (one.root.string().contains("/AppTranslocation/"))
     return bad("installation", text + ", in a temporary place that macOS chose",
                "Move MLXR.app to Applications in the Finder, and open it there");

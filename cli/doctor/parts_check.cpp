@@ -83,7 +83,7 @@ class Parts {
     if (!part.empty() && is_sound(subject, at(part))) found_.push_back(good(subject, at(part).string()));
   }
 
-  // A pack of kernels: its manifest has the SHA-256 of each file, of the CPU's as "library" and "sha256".
+  // A kernel pack: its manifest has the SHA-256 of each file; the CPU pack's has them in "library" and "sha256".
   void kernels(const std::string& subject, std::string_view part, int abi) {
     if (part.empty()) return;
     const fs::path file = at(part) / "manifest.json";
@@ -128,8 +128,8 @@ class Parts {
   }
 
   void licenses() {
-    if (one_.layout.licences.empty()) return;
-    const fs::path folder = at(one_.layout.licences);
+    if (one_.layout.licenses.empty()) return;
+    const fs::path folder = at(one_.layout.licenses);
     std::error_code failed;
     int texts = 0;
     for (auto entry = fs::recursive_directory_iterator(folder, failed); !failed && entry != fs::recursive_directory_iterator();

@@ -82,7 +82,7 @@ Findings check_systemd(const Installation& one, const platform::Paths& paths) {
 
 // launchd
 
-// A line "name = value" of what launchctl print says.
+// The value in a line "name = value" of the output of launchctl print.
 std::string field(const std::string& text, const std::string& name) {
   const std::string begin = "\t" + name + " = ";
   const std::size_t at = text.find(begin);
@@ -94,7 +94,7 @@ std::string field(const std::string& text, const std::string& name) {
 Findings check_job(const Installation& one, const std::string& label, const std::string& printed) {
   const std::string state = field(printed, "state");
   const std::string todo = "launchctl bootout gui/" + std::to_string(getuid()) + "/" + label + ", then start the daemon again";
-  // Of an app's agent (SMAppService) launchd says the path below the bundle alone: "Contents/Helpers/mlxrunnerd (mode: 2)".
+  // For an app's agent (SMAppService) launchd prints only the path below the bundle: "Contents/Helpers/mlxrunnerd (mode: 2)".
   const std::string in_app = field(printed, "program identifier");
   const fs::path app = one.root.parent_path();
   if (!in_app.empty() && app.extension() != ".app")

@@ -15,7 +15,7 @@ Finding check_code(const fs::path& code, const std::string& again) {
   return good("code signature", code.string() + " is unchanged since it was signed");
 }
 
-// An app: what Gatekeeper says to it, and whether it still asks at the first start.
+// An app: whether Gatekeeper accepts it, and whether macOS still asks before its first start.
 Findings check_gatekeeper(const fs::path& app) {
   Findings found;
   const auto assessed = ask_tool({"spctl", "--assess", "--type", "execute", app.string()}, 60);
@@ -44,7 +44,7 @@ Findings check_mac(const Installation& one) {
   return found;
 }
 
-// Debian's: the sums that came with the package.
+// Debian: the checksums in the package.
 Findings check_dpkg(const Installation& one) {
   const auto answer = ask_tool({"dpkg", "--verify", "mlxrunner"}, 60);
   if (!answer) return {};

@@ -1,4 +1,4 @@
-// Work that several requests want at the same time is done once for all of them.
+// Does work that several requests need at the same time once for all of them.
 //
 //   SingleFlight<ModelRecord> checks;
 //   auto record = checks.run(name, client, [&](const std::atomic<bool>& cancelled) { return hash_and_look_up(name, cancelled); });

@@ -1,4 +1,4 @@
-// What goes wrong in a route, before it takes the shape of an API family.
+// An error of a route, independent of the API family that reports it.
 #pragma once
 
 #include <expected>
@@ -26,10 +26,10 @@ ApiError to_api_error(const Error& error);
 
 // {"error": {"message", "type", "param", "code"}}
 Response openai_error(const ApiError& error);
-// {"error": "...", "code": "..."}: Ollama's shape, and beside it the code, which tells a program more than the status does.
+// {"error": "...", "code": "..."}: Ollama's format, with the code added, which tells programs more than the status.
 Response ollama_error(const ApiError& error);
 std::string ollama_error_body(const ApiError& error);  // also a line of a stream
-// The first below /v1, the second elsewhere: for what goes wrong before a route is found.
+// openai_error below /v1, ollama_error elsewhere: for errors before a route is found.
 Response error_at(std::string_view path, const ApiError& error);
 
 }  // namespace mlxr::daemon

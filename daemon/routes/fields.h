@@ -1,11 +1,11 @@
-// The fields that a request may have, as a table. What changes the answer is obeyed or refused by name; a field that asks for nothing is
-// accepted (docs/api.md lists every field).
+// Tables of the fields that a request may have. Fields that change the answer are obeyed, or refused by name; a field that asks for nothing
+// is accepted (docs/api.md lists every field).
 //
 //   constexpr Field kFields[] = {
 //     {.name = "model", .type = FieldType::kString, .required = true},
 //     {.name = "temperature", .type = FieldType::kNumber, .low = 0, .high = 2},
 //     unsupported("modalities", R"([["text"]])"),  // refused, except empty values and these
-//     advisory("user"),                            // accepted: doing nothing satisfies it
+//     advisory("user"),                            // accepted and ignored
 //   };
 #pragma once
 
@@ -37,19 +37,19 @@ struct Field {
 constexpr Field unsupported(std::string_view name, std::string_view neutral = {}) {
   return {.name = name, .type = FieldType::kUnsupported, .neutral = neutral};
 }
-// A hint that leaves the answer as it is. Its value is not checked.
+// A hint that does not change the answer. Its value is not checked.
 constexpr Field advisory(std::string_view name) { return {.name = name, .type = FieldType::kAdvisory}; }
 
-// Whether a value asks for nothing, whatever its field: null, false, 0, "", [] or {}.
+// Whether a value asks for nothing in any field: null, false, 0, "", [] or {}.
 bool is_empty_value(const json& value);
 
-// Checks an object against its table. null counts as absent. `what` precedes a field's name: "messages[0]." or nothing.
+// Checks an object against its table. null counts as absent. `what` is a prefix for field names in messages, such as "messages[0].".
 ApiResult<void> check_fields(const json& object, std::span<const Field> fields, std::string_view what = {});
 
 // A request's body as a JSON object. Malformed text is refused with its position, and nesting deeper than 64.
 ApiResult<json> parse_object(std::string_view body);
 
-// A field's value where it is there and not null. Only after check_fields.
+// A field's value if it is present and not null. Call check_fields first.
 template <typename T>
 std::optional<T> get(const json& object, const char* name) {
   const auto found = object.find(name);
@@ -57,7 +57,7 @@ std::optional<T> get(const json& object, const char* name) {
   return found->get<T>();
 }
 
-// An integer, limited to the range of int: a client's "more than there is" stays more than there is. Only after check_fields.
+// An integer, clamped to the range of int, so that a very large value stays large. Call check_fields first.
 std::optional<int> get_limited_int(const json& object, const char* name);
 
 // JSON as text; bytes that are not UTF-8 become U+FFFD.

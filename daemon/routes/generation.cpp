@@ -28,7 +28,7 @@ Result<Usage> drain(Reply& reply, Responder& out, const std::function<bool(const
   const CancelWhenGone guard(reply, out);
   while (auto event = reply.next()) {
     if (event->finish == FinishReason::kError) return fail(event->error.value_or(Error{ErrorCode::kInternal, "The generation failed."}));
-    // The client is told only when it is the daemon that stops; a client that went away reads nothing.
+    // Report this only if the daemon is stopping; a client that has disconnected reads nothing.
     if (event->finish == FinishReason::kCancelled || !on_event(*event))
       return fail(ErrorCode::kCancelled, "mlxrunnerd is stopping; the answer was cut off.");
     if (event->finish) return event->usage;

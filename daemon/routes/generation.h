@@ -1,4 +1,4 @@
-// Runs a request of the engine for a client: hands out the events, and stops within one step when the client goes away.
+// Runs an engine request for a client: passes on the events, and stops within one step when the client disconnects.
 #pragma once
 
 #include <functional>
@@ -20,28 +20,28 @@ struct Answer {
   Usage usage;
 };
 
-// Calls `on_event` for each event until the last; false from it cancels. Errors: those of the generation itself; kCancelled when the
-// client is gone or the daemon stops.
+// Calls `on_event` for each event until the last; if it returns false, the request is cancelled. Errors: those of the generation itself;
+// kCancelled when the client is gone or the daemon stops.
 Result<Usage> drain(Reply& reply, Responder& out, const std::function<bool(const Event&)>& on_event);
 Result<Answer> collect(Reply& reply, Responder& out);
 
 // The engine's limit of stop strings.
 inline constexpr std::size_t kMaxStops = 256;
 
-// "stop" as a string or an array of strings. Empty strings stop nothing and are left out.
+// "stop" as a string or an array of strings. Empty strings are ignored.
 ApiResult<std::vector<std::string>> read_stop(const json& value, std::string_view name);
 
-// "seed"; absent and -1 are random.
+// "seed"; absent or -1: random.
 std::optional<std::uint64_t> read_seed(const json& body);
 
 // "logprobs" and "top_logprobs" of a body as Request::top_logprobs.
 ApiResult<int> read_logprobs(const json& body);
 
-// "tools" of a body. Tools that only their inventor runs (web_search, image_generation, ...) are left out with a warning; a function that
-// the model should call is refused, because MLXR does not support that yet.
+// "tools" of a body. Tools that run at the provider (web_search, image_generation, ...) are left out with a warning; a function that
+// the model should call is refused, because MLXR does not support that.
 ApiResult<void> read_tools(const json& body, std::vector<std::string>& warnings);
 
-// Limits max_tokens to what fits into the context after the prompt, with a warning. A prompt that does not fit is left to Engine::submit.
+// Limits max_tokens to the context that is left after the prompt, with a warning. Engine::submit refuses a prompt that does not fit.
 void limit_max_tokens(mlxr::Request& request, const Model& model, std::vector<std::string>& warnings);
 
 // A `Warning` header for each sentence, without the characters that would end it.

@@ -64,7 +64,7 @@ ApiResult<json> read_messages(const json& messages) {
           ApiError{.message = "\"" + name + ".content\" is missing.", .field = name + ".content", .code = "missing_required_parameter"});
     auto content = read_content(messages[i].value("content", json()), name + ".content");
     if (!content) return std::unexpected(content.error());
-    // OpenAI's newer name for the same; templates know the older.
+    // OpenAI's newer name for "system", which templates know.
     plain.push_back({{"role", role == "developer" ? "system" : role}, {"content", std::move(*content)}});
   }
   return plain;

@@ -1,4 +1,4 @@
-// Chat messages: checked, and made plain for the model's template.
+// Chat messages: checks them, and converts them for the model's template.
 #pragma once
 
 #include <vector>
@@ -13,7 +13,7 @@ namespace mlxr::daemon {
 // one. A message that carries anything else (images, tool calls) is refused, with the field's name.
 ApiResult<json> read_messages(const json& messages);
 
-// The prompt of such messages. When the assistant has the last word, its answer goes on there; else it begins.
+// The prompt for these messages. If the last message is the assistant's, the answer continues it; otherwise a new answer begins.
 Result<std::vector<TokenId>> render_messages(const Model& model, const json& messages);
 
 }  // namespace mlxr::daemon

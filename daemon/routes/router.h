@@ -1,4 +1,4 @@
-// Finds the handler of a request. A path that ends in "{}" takes any rest, slashes included, and hands it to the route as its argument.
+// Finds the route of a request. A path that ends in "{}" matches any rest, including slashes, and passes it to the route as its argument.
 #pragma once
 
 #include <functional>
@@ -17,7 +17,7 @@ class Router {
   // A GET route also answers HEAD. A quick route never waits for a model or a download.
   void add(std::string_view method, std::string_view path, Route route);
   void add_quick(std::string_view method, std::string_view path, Route route);
-  // Whether the request is for a quick route, or for none.
+  // True if the request is for a quick route, or for no route.
   bool is_quick(const Request& request) const;
   // Runs the route, or answers 404, or 405 with Allow.
   void handle(const Request& request, Responder& out) const;

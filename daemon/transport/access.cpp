@@ -20,14 +20,14 @@ std::string in_lower_case(std::string_view text) {
   return lower;
 }
 
-// Names of hosts have no case, and may end with the dot of the root.
+// Host names are case-insensitive, and may end with the dot of the root domain.
 bool is_loopback_name(std::string_view host) {
   auto name = in_lower_case(without_port(host));
   if (name.ends_with('.')) name.pop_back();
   return name == "localhost" || name == "127.0.0.1" || name == "[::1]";
 }
 
-// The token of "Bearer TOKEN"; the scheme has no case (RFC 9110, 11.1).
+// The token of "Bearer TOKEN"; the scheme is case-insensitive (RFC 9110, 11.1).
 std::string_view bearer_token(std::string_view authorization) {
   constexpr std::string_view kScheme = "bearer ";
   if (in_lower_case(authorization.substr(0, kScheme.size())) != kScheme) return {};

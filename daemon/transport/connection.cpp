@@ -28,7 +28,7 @@ asio::awaitable<void> sleep_for(std::chrono::milliseconds time) {
 
 std::string_view view(boost::beast::string_view text) { return {text.data(), text.size()}; }
 
-// How the end of a body is told.
+// How a client recognizes the end of a body.
 enum class Framing { kLength, kChunked, kUntilClose };
 
 std::string head_of(const Response& response, const Headers& extra, bool keep_alive, Framing framing) {
@@ -53,10 +53,10 @@ std::string chunk(std::string_view piece) {
 
 }  // namespace
 
-// The handler's thread calls the Responder's functions; each hop to the strand, where the socket may be used, and wait.
+// The handler's thread calls the functions of the Responder. Each of them runs its work on the socket's strand and waits for it.
 class Connection::Exchange : public Responder {
  public:
-  // `version` is 10 for HTTP/1.0, whose clients know no chunks: a stream ends with the connection.
+  // `version` is 10 for HTTP/1.0, which has no chunked encoding: a stream ends with the connection.
   Exchange(Connection& connection, Request request, unsigned version, bool keep_alive)
       : connection_(connection), request_(std::move(request)), chunked_(version > 10), keep_alive_(keep_alive) {}
 
@@ -101,7 +101,7 @@ class Connection::Exchange : public Responder {
   const Request& request() const { return request_; }
   bool is_unanswered() const { return state_ == State::kUnanswered; }
   bool keep_alive() const { return keep_alive_ && !connection_.last_; }
-  // Else the connection cannot go on: a client would wait for the end of the answer.
+  // Otherwise the connection cannot be reused: the client would wait for the end of the answer.
   bool ended_well() const { return state_ == State::kFinished && !is_gone_; }
 
  private:
@@ -156,7 +156,7 @@ void Connection::cancel() {
     boost::system::error_code ignored;
     if (!self->exchange_) return void(self->socket_.close(ignored));
     self->exchange_->set_gone();
-    // The handler may still say that it stops; a reader that takes nothing does not hold it up longer.
+    // The handler may still send its last bytes; a client that reads nothing must not delay it further.
     constexpr std::chrono::seconds kLastWords{1};
     self->close_timer_.expires_after(kLastWords);
     self->close_timer_.async_wait([self](boost::system::error_code error) {
@@ -203,7 +203,7 @@ Connection::Awaitable<bool> Connection::serve_one() {
   co_return exchange->keep_alive() && exchange->ended_well();
 }
 
-// Decides by the head alone, before the body is read: who may ask, and what can be decoded.
+// Checks access and encoding by the headers alone, before the body is read.
 Connection::Awaitable<bool> Connection::check_head(const Parser& parser) {
   const auto& head = parser.get();
   if (transport_ == Transport::kTcp) {
@@ -248,7 +248,7 @@ Connection::Awaitable<bool> Connection::read_first_bytes() {
 
 Connection::Awaitable<bool> Connection::read_head(Parser& parser) {
   const auto& limits = context_.options.limits;
-  // Over TCP every user of this machine can connect; before the first request with a token they are given little time.
+  // Over TCP every user of this machine can connect, so connections without a valid token have little time.
   const bool is_stranger = transport_ == Transport::kTcp && !is_known_;
   const std::chrono::milliseconds idle_time = is_stranger ? limits.stranger_time : limits.idle_time;
   const std::chrono::milliseconds header_time = is_stranger ? std::min(limits.stranger_time, limits.header_time) : limits.header_time;
@@ -264,7 +264,7 @@ Connection::Awaitable<bool> Connection::read_head(Parser& parser) {
   const auto error = std::get<0>(std::get<0>(done));
   if (error == http::error::header_limit) {
     co_await refuse(parser, 431, "The request headers are longer than " + std::to_string(limits.header_bytes) + " bytes.");
-  } else if (error == http::error::body_limit) {  // already by its Content-Length
+  } else if (error == http::error::body_limit) {  // known from its Content-Length
     co_await refuse_too_large(parser);
   } else if (error.category() == http::make_error_code(http::error::bad_method).category() && error != http::error::end_of_stream &&
              error != http::error::partial_message) {
@@ -318,7 +318,7 @@ Connection::Awaitable<void> Connection::answer(std::shared_ptr<Exchange> exchang
   exchange_ = nullptr;
 }
 
-// On a worker. Whatever the handler throws ends its request only.
+// Runs on a worker. An exception of the handler ends only its request.
 void Connection::run_handler(Exchange& exchange) {
   const auto& request = exchange.request();
   try {
@@ -336,8 +336,8 @@ void Connection::run_handler(Exchange& exchange) {
   }
 }
 
-// Reads ahead, which shows when the client closes. The bytes belong to its next request; a client that sends more than one request ahead
-// is cut off.
+// Reads ahead in order to notice when the client closes the connection. The bytes belong to its next request; a client that sends more
+// than one request ahead is disconnected.
 Connection::Awaitable<void> Connection::watch(std::shared_ptr<Exchange> exchange) {
   constexpr std::size_t kPiece = 4096;
   const auto most = context_.options.limits.header_bytes + context_.options.limits.body_bytes;
@@ -356,8 +356,8 @@ Connection::Awaitable<void> Connection::watch(std::shared_ptr<Exchange> exchange
   }
 }
 
-// An answer to a request that was not read to its end: the rest is thrown away for a moment, so that the client sees the answer
-// and not a reset, and then the connection closes.
+// Answers a request whose body was not read to the end. The rest is discarded for a moment, so that the client sees the answer
+// instead of a reset, and then the connection is closed.
 Connection::Awaitable<void> Connection::refuse(const Parser& parser, int status, std::string message) {
   auto response = context_.options.refuse(view(parser.get().target()), status, std::move(message));
   if (status == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer");
@@ -375,7 +375,7 @@ Connection::Awaitable<void> Connection::refuse(const Parser& parser, int status,
     }
   };
   co_await (drain() || sleep_for(std::chrono::seconds(1)));
-  // Bytes that nobody read would turn the close into a reset, which may overtake the answer.
+  // Unread bytes would turn the close into a reset, which could overtake the answer.
   socket_.shutdown(GenericSocket::shutdown_receive, ignored);
   co_await (drain() || sleep_for(std::chrono::seconds(1)));
 }

@@ -1,4 +1,4 @@
-// One connection: its requests, one after the other. Private to transport/ (it brings Beast along).
+// One connection and its requests, one after the other. Private to transport/, because it includes Beast.
 #pragma once
 
 #include <atomic>
@@ -39,9 +39,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Connection(GenericSocket socket, Transport transport, ConnectionContext context);
 
   void start();
-  // No further request: closes when the answer in flight, if any, has ended.
+  // Accepts no further requests: closes when the answer in flight, if any, is complete.
   void finish_soon();
-  // The same, tells the handler that nobody waits, and closes after a moment for its last words.
+  // The same, but tells the handler that the client is gone, and closes shortly afterwards.
   void cancel();
 
  private:

@@ -1,8 +1,8 @@
-// What a route sees of HTTP: a request that has arrived whole, and a way to answer it. No network types.
+// HTTP as routes see it: a complete request, and a way to answer it. No network types.
 //
 //   void version(const Request&, Responder& out) { out.respond(Response{.body = R"({"version":"1"})"}); }
 //
-// A handler runs on a worker thread of its own and may block; it answers exactly once, whole (respond) or as a stream
+// A handler runs on its own worker thread and may block; it answers exactly once, with a whole response (respond) or as a stream
 // (start, write..., finish).
 #pragma once
 
@@ -44,8 +44,8 @@ class Responder {
 
   virtual void respond(Response response) = 0;
 
-  // A stream: the head, any number of pieces, the end. Each waits until the system took the bytes, so that a slow reader slows
-  // its own generation only. False: the client is gone, stop.
+  // A stream: the head, any number of pieces, the end. Each call waits until the system has taken the bytes, so that a slow reader slows
+  // only its own generation. Returns false when the client is gone and the handler should stop.
   virtual bool start(Response head) = 0;
   virtual bool write(std::string_view piece) = 0;
   virtual void finish() = 0;

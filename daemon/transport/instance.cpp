@@ -35,7 +35,7 @@ Result<platform::FileDescriptor> new_socket() {
   return descriptor;
 }
 
-// Only the holder of the socket's lock comes here, so what listens there is no mlxrunnerd: `uds` names the socket of another program.
+// This process holds the socket's lock, so a listener there is not mlxrunnerd: `uds` names the socket of another program.
 Result<void> remove_stale(const std::filesystem::path& socket, const sockaddr_un& address) {
   struct stat info{};
   if (::lstat(socket.c_str(), &info) != 0) return {};

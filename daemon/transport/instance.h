@@ -1,4 +1,4 @@
-// The daemon's place: the lock of its data folder, and a listening socket.
+// Makes this process the daemon of a data folder: holds the lock of the folder, and a listening socket.
 #pragma once
 
 #include <filesystem>
@@ -25,7 +25,7 @@ class Instance {
   Instance& operator=(Instance&&) = delete;
   ~Instance();
 
-  // The listening descriptor, which the caller owns from now on.
+  // The listening descriptor; the caller takes ownership.
   int release_listener();
   const std::filesystem::path& socket() const { return socket_; }
 
@@ -38,7 +38,7 @@ class Instance {
       : socket_(std::move(socket)), data_lock_(std::move(data_lock)), socket_lock_(std::move(socket_lock)) {}
 
   std::filesystem::path socket_;
-  platform::DaemonLock data_lock_, socket_lock_;  // let go after the socket is removed
+  platform::DaemonLock data_lock_, socket_lock_;  // released after the socket is removed
   int listener_ = -1;
   struct stat file_{};  // of the socket
 };

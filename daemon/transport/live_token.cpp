@@ -27,7 +27,7 @@ Result<std::string> LiveToken::read() {
   struct stat now{};
   if (::lstat(file.c_str(), &now) == 0 && is_the_same(now, seen_)) return token_;
   token_ = platform::capability_token(paths_);
-  // Of the file before it was read: a change meanwhile is seen by the next call.
+  // Taken before the file is read, so that the next call notices a change in between.
   seen_ = now;
   return token_;
 }

@@ -1,4 +1,4 @@
-// The capability token as its file has it now: `mlx token rotate` revokes the old one at once, without a restart.
+// The current content of the token's file: `mlx token rotate` revokes the old token at once, without a restart.
 #pragma once
 
 #include <sys/stat.h>
@@ -17,7 +17,7 @@ class LiveToken {
  public:
   explicit LiveToken(platform::Paths paths) : paths_(std::move(paths)) {}
 
-  // The token. The file is read again when it is another or was changed since the last call, and made when it is missing.
+  // The token. The file is read again if it was replaced or changed since the last call, and created if it is missing.
   // Errors: those of platform::capability_token.
   Result<std::string> read();
 

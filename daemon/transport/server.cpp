@@ -84,7 +84,7 @@ class Server::Impl {
     if (!co_await signalled()) co_return;
     cancel_answers();
     boost::system::error_code ignored;
-    signals_.clear(ignored);  // the next one has its usual effect
+    signals_.clear(ignored);  // the next signal has its default effect
   }
 
   template <typename Acceptor>
@@ -94,7 +94,7 @@ class Server::Impl {
       // A strand per connection: its reader, its writer and its timers never run at the same time.
       auto [error, socket] = co_await acceptor.async_accept(asio::make_strand(io_), as_tuple(use_awaitable));
       if (error == asio::error::operation_aborted || error == asio::error::bad_descriptor) co_return;
-      if (error) {  // out of descriptors, mostly: wait for some to be closed
+      if (error) {  // usually no descriptors are left: wait for some to be closed
         if (!std::exchange(is_refusing, true)) spdlog::warn("cannot accept connections: {}", error.message());
         asio::steady_timer pause(io_, std::chrono::milliseconds(100));
         co_await pause.async_wait(as_tuple(use_awaitable));
@@ -151,7 +151,7 @@ class Server::Impl {
     for (const auto& connection : open_connections()) connection->cancel();
   }
 
-  // Looks now and then whether all have ended: a connection has no other reason to know of the server.
+  // Polls whether all connections have ended, so that a connection does not need a reference to the server.
   asio::awaitable<void> wait_for_the_last() {
     asio::steady_timer tick(io_);
     while (!open_connections().empty()) {
@@ -179,7 +179,7 @@ class Server::Impl {
   asio::signal_set signals_;
   asio::local::stream_protocol::acceptor unix_;
   tcp::acceptor tcp_;
-  Clock::time_point deadline_;  // of the answers in flight, once it stops
+  Clock::time_point deadline_;  // for the answers in flight, after stop()
   bool is_cancelled_ = false;
   bool has_ended_ = false;
   std::function<void()> stopping_;

@@ -1,5 +1,5 @@
-// HTTP/1.1 over a Unix socket, and over loopback TCP when asked for. Reads whole requests within limits, checks who asks, runs the
-// handler on a worker thread, watches for clients that go away, and stops gracefully.
+// HTTP/1.1 over a Unix socket, and over loopback TCP if configured. Reads whole requests within limits, checks access, runs the
+// handler on a worker thread, detects clients that disconnect, and stops gracefully.
 #pragma once
 
 #include <chrono>
@@ -17,30 +17,30 @@
 namespace mlxr::daemon {
 
 struct ServerLimits {
-  std::uint64_t body_bytes = std::uint64_t{32} << 20;  // more: 413, unread
-  std::uint32_t header_bytes = 64 << 10;               // more: 431
-  std::chrono::seconds header_time{10};                // from the first byte of a request to the end of its head; more: 408
+  std::uint64_t body_bytes = std::uint64_t{32} << 20;  // larger: 413, without reading it
+  std::uint32_t header_bytes = 64 << 10;               // longer: 431
+  std::chrono::seconds header_time{10};                // from the first byte of a request to the end of its head; longer: 408
   std::chrono::seconds body_time{60};                  // the same for the body
   std::chrono::seconds idle_time{120};                 // between two requests of a connection
   std::chrono::seconds stranger_time{5};               // over TCP, before the first request with a token; also for its head
-  std::chrono::seconds write_time{60};                 // a reader that takes nothing for so long is gone
-  std::chrono::seconds stop_time{10};                  // streams may run on for so long after stop()
-  std::chrono::seconds cancel_time{10};                // and for so long after they were cancelled
+  std::chrono::seconds write_time{60};                 // a client that reads nothing for this long is considered gone
+  std::chrono::seconds stop_time{10};                  // how long streams may continue after stop()
+  std::chrono::seconds cancel_time{10};                // how long handlers may take to end after they were cancelled
   std::size_t connections = 4096;                      // of the Unix socket
-  std::size_t tcp_connections = 512;                   // counted apart: whoever uses these up does not shut out the owner
+  std::size_t tcp_connections = 512;                   // counted separately, so that TCP clients cannot lock out the owner
 };
 
-// Shapes what goes wrong before a handler runs. `path` is empty when it did not arrive.
+// Builds the response to a request that fails before a handler runs. `path` is empty if it did not arrive.
 using Refuse = std::function<Response(std::string_view path, int status, std::string message)>;
 
 struct ServerOptions {
   int unix_listener = -1;  // a listening descriptor; the server owns it
   int port = 0;            // 0: no TCP
   std::string host = "127.0.0.1";
-  std::function<std::string()> token = nullptr;  // what TCP requests must show; asked at each request
+  std::function<std::string()> token = nullptr;  // the token that TCP requests must have; called for each request
   std::vector<std::string> origins = {};         // of the web pages that may use TCP (origins.h)
   std::size_t workers = 1024;                    // requests answered at a time
-  // Requests that never wait for a model: they have workers of their own, and are answered while all others are busy.
+  // Recognizes requests that never wait for a model. They have their own workers, and are answered even while all others are busy.
   std::function<bool(const Request&)> is_quick = nullptr;
   ServerLimits limits;
   Refuse refuse;

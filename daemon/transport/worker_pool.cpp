@@ -15,7 +15,7 @@ WorkerPool::~WorkerPool() {
 bool WorkerPool::run(std::function<void()> work) {
   std::lock_guard lock(mutex_);
   if (stop_) return false;
-  if (idle_ <= queue_.size()) {  // each idle thread is spoken for
+  if (idle_ <= queue_.size()) {  // every idle thread already has queued work
     if (threads_ >= most_) return false;
     try {
       std::thread([this] { loop(); }).detach();  // the destructor waits for `threads_`
@@ -49,7 +49,7 @@ void WorkerPool::loop() {
   }
   --idle_;
   --threads_;
-  ended_.notify_all();  // under the lock: the pool may be gone once it is released
+  ended_.notify_all();  // under the lock, because the pool may be destroyed once it is released
 }
 
 }  // namespace mlxr::daemon

@@ -1,5 +1,5 @@
-// Threads for requests. A request holds one while it is answered, mostly asleep; so there are as many as requests in flight, made when
-// needed, kept for the next request, and ended when they were idle for a while.
+// Threads for requests. A request occupies a thread, mostly asleep, until it is answered, so there are as many threads as requests in
+// flight. They are created when needed, kept for further requests, and ended after they have been idle for a while.
 #pragma once
 
 #include <chrono>
@@ -16,11 +16,11 @@ class WorkerPool {
       : most_(most), idle_time_(idle_time) {}
   ~WorkerPool();  // runs what is queued, then ends the threads
 
-  // Runs `work` on some thread. False when `most` are busy or the system gives no further thread: nothing was queued.
+  // Runs `work` on some thread. Returns false, without queueing it, if `most` threads are busy or the system cannot create another one.
   // `work` must not throw.
   bool run(std::function<void()> work);
 
-  std::size_t threads() const;  // that exist now
+  std::size_t threads() const;  // current number of threads
 
  private:
   void loop();
@@ -28,7 +28,7 @@ class WorkerPool {
   const std::size_t most_;
   const std::chrono::milliseconds idle_time_;
   mutable std::mutex mutex_;
-  std::condition_variable wake_;   // work was queued, or the end has come
+  std::condition_variable wake_;   // work was queued, or the pool is being destroyed
   std::condition_variable ended_;  // a thread ended
   std::deque<std::function<void()>> queue_;
   std::size_t threads_ = 0;

@@ -1,4 +1,4 @@
-"""The disk image: the app beside a link to /Applications, on a background that says what to do, with the licence.
+"""The disk image: the app beside a link to /Applications, on a background with instructions, with the license.
 
     HFS+ by xorriso → the partition alone → UDIF by mlxr-pack (zlib, which every reader knows) → signed
 """
@@ -74,7 +74,7 @@ WRITTEN, WANTED, LENGTH = 296, 352, 4 + 4 + 128 + 4 + 8
 
 
 def correct_trailer(path):
-    """The crate udif (0.4.2) writes these fields where the place of a signature belongs. Signing then hashes the wrong bytes, and a Mac finds no
+    """The crate udif (0.4.2) writes these fields at the place of the signature. Signing then hashes the wrong bytes, and macOS finds no
     number of sectors."""
     data = bytearray(path.read_bytes()[-TRAILER:])
     fields = bytes(data[WRITTEN : WRITTEN + LENGTH])

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Makes /usr/local/bin/mlx lead to the command line of this app. The app opens this file in Terminal, where sudo asks for the password once.
+# Links /usr/local/bin/mlx to the command line of this app. The app opens this file in Terminal, where sudo asks for the password once.
 set -eu
 root=${MLXR_ROOT-}
 resources=$(cd "${0%/*}" && pwd -P)

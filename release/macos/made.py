@@ -1,4 +1,4 @@
-"""What a macOS release holds that is made rather than copied: property lists, the icon, the kernel packs' manifests. Names as in manifest.toml."""
+"""The generated files of a macOS release: property lists, the icon, the kernel packs' manifests. Names as in manifest.toml."""
 
 import json
 import plistlib
@@ -47,8 +47,8 @@ def info_plist(release):
 
 
 def agent(release, label, program, **more):
-    """A launchd job that is started at login. It is started again after a crash, at most twice a minute, but neither after an orderly end nor
-    after one by a failure, which would only repeat itself. One plist serves all users, and launchd does not expand "~": the daemon opens its
+    """A launchd job that is started at login. It is started again after a crash, at most twice a minute, but neither after an orderly exit nor
+    after a failure, which would only repeat itself. One plist serves all users, and launchd does not expand "~": the daemon opens its
     log itself (--log-file)."""
     return plist(
         {

@@ -1,4 +1,4 @@
-"""The installer package: a product archive of components that can be chosen one by one.
+"""The installer package: a product archive of components that can be selected individually.
 
     each component: cpio (odc, gzip) by bsdcpio, bill of materials by mlxr-pack, PackageInfo → xar with Distribution by mlxr-pack → signed
 """

@@ -1,4 +1,4 @@
-# The packages of each group. Sets `packages`; $os_release is "debian12", "debian13" or "ubuntu24.04" (others of the family: the newest names).
+# The packages of each group. Sets `packages`; $os_release is "debian12", "debian13" or "ubuntu24.04" (similar systems get the newest names).
 apt_packages() {
   local boost=libboost-dev
   packages=""
@@ -10,7 +10,7 @@ apt_packages() {
     app) packages="libwebkitgtk-6.0-dev xvfb xdotool" ;;
     bench) packages="valgrind" ;;
     lint) packages="clang-format-19 shellcheck python3" ;;
-    release) packages="xorriso librsvg2-bin libarchive-tools 7zip dmg2img ruby rubocop libblas3 liblapack3" ;;  # the last two: their licence texts, which MLX's wheel lacks
+    release) packages="xorriso librsvg2-bin libarchive-tools 7zip dmg2img ruby rubocop libblas3 liblapack3" ;;  # the last two: for their license texts, which MLX's wheel lacks
     release-tools) packages="libpcsclite-dev"  # for smart cards
       command -v cargo >/dev/null || { packages="$packages cargo"; [ "$os_release" != debian12 ] || packages="$packages-web"; } ;;
     tidy) packages="clang-tidy-19" ;;

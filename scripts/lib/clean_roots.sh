@@ -1,12 +1,12 @@
-# Minimal systems to install packages in, each kept as an archive in .deps/roots. Needs root and mmdebstrap.
+# Minimal systems for installing packages in, kept as archives in .deps/roots. Needs root and mmdebstrap.
 
-# A Debian machine's own mirror serves every Debian release; elsewhere mmdebstrap knows the main one.
+# On Debian, this machine's own mirror serves every Debian release; elsewhere mmdebstrap uses the main mirror.
 debian_mirror() {  # SUITE: prints sources, or nothing
   . /etc/os-release
   [ "$ID" != debian ] || [ "$1" = noble ] || sed "s/\b$VERSION_CODENAME/$1/g" /etc/apt/sources.list.d/debian.sources
 }
 
-# Ubuntu's archive is signed by keys that a Debian before 13 has no package of.
+# Before version 13, Debian has no package with the keys that sign Ubuntu's archive.
 suite_options() {  # SUITE: sets `suite_options`, for mmdebstrap
   suite_options=()
   [ "$1" = noble ] || return 0
@@ -23,7 +23,7 @@ suite_options() {  # SUITE: sets `suite_options`, for mmdebstrap
   suite_options+=(--keyring="$keyring/usr/share/keyrings")
 }
 
-clean_root_archive() {  # SUITE PACKAGES(comma-separated): makes it where it is missing; sets `archive`
+clean_root_archive() {  # SUITE PACKAGES(comma-separated): creates it if it is missing; sets `archive`
   archive=$deps/roots/$1-$(printf %s "$2" | cksum | cut -d' ' -f1).tar
   [ ! -f "$archive" ] || return 0
   say "making a minimal $1 in .deps/roots"

@@ -21,7 +21,7 @@ def totals(folder):
             if case.find("failure") is not None:
                 failed += 1
             elif skip is not None:
-                # The message is FILE:LINE, then the words of GTEST_SKIP.
+                # The message is FILE:LINE, followed by the text of GTEST_SKIP.
                 reason = " ".join((skip.get("message") or "").split("\n")[1:]).strip() or "no reason given"
                 skipped[reason].append(f"{case.get('classname')}.{case.get('name')}")
             elif case.get("status") == "run":

@@ -1,11 +1,11 @@
-"""Runs one behaviour file: a request, and what is expected of its answer.
+"""Runs one conversation file: a request, and the expected answer.
 
   why: one sentence
-  request: {post: /path, json: {...}}      or get:, delete:, with body: for text that is no JSON, headers: {...}
+  request: {post: /path, json: {...}}      or get:, delete:, with body: for text that is not JSON, headers: {...}
   expect: {status: 200, "path[0].of.field": value, ...}
 
 The keys of `expect` are `status`, `headers.NAME`, `text`, `lines` (NDJSON or SSE data, as a list), or the path of a field of the JSON answer.
-A value is compared as it is, or is a rule: {includes: "x"}, {includes: ["x", "y"]}, {excludes: "x"}, {type: string}, {above: 0}, {length: 3}, {absent: true}.
+A value is compared literally, or is a rule: {includes: "x"}, {includes: ["x", "y"]}, {excludes: "x"}, {type: string}, {above: 0}, {length: 3}, {absent: true}.
 """
 
 import json

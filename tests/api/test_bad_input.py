@@ -1,4 +1,4 @@
-"""What no client should send: each is answered clearly, and the daemon goes on."""
+"""Invalid input from clients: each is answered with a clear error, and the daemon keeps running."""
 
 import json
 import os

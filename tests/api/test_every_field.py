@@ -1,7 +1,7 @@
 """Every field with every value that asks for nothing: null, "", [], {}, 0, false, and the defaults that the API documents.
 
-A row says what happens to a field: OBEYED fields take the values of their type and refuse others; NEUTRAL fields are accepted when they ask for
-nothing and refused otherwise; ADVISORY fields are accepted whatever they hold. docs/api.md lists the same."""
+A row says how a field is treated: OBEYED fields take values of their type and refuse others; NEUTRAL fields are accepted if they ask for
+nothing and refused otherwise; ADVISORY fields are accepted with any value. docs/api.md lists the same."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The fields of each answer are exactly those of the API that it belongs to: Ollama's by its documentation, OpenAI's by the types of its own client."""
+"""The fields of each answer are exactly those of the API that it belongs to: Ollama's according to its documentation, OpenAI's according to the types of its client."""
 
 import json
 

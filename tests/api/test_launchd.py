@@ -1,4 +1,4 @@
-"""What launchd's jobs rely on (docs/macos.md): the daemon opens its own log, ends in order at SIGTERM, and loads no model by itself."""
+"""Behavior that launchd's jobs rely on (docs/macos.md): the daemon opens its own log, stops cleanly at SIGTERM, and loads no model by itself."""
 
 import signal
 import stat

@@ -1,4 +1,4 @@
-"""The daemon's life: one at a time, a private socket, clear refusals, graceful ends, and a clean start after a kill."""
+"""The daemon's life cycle: one at a time, a private socket, clear refusals, graceful stops, and a clean start after a kill."""
 
 import contextlib
 import json

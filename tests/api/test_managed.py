@@ -1,4 +1,4 @@
-"""Settings that are managed come before all others. Each test has a mount namespace of its own, with an /etc of its own."""
+"""Managed settings override all others. Each test has its own mount namespace with its own /etc."""
 
 import json
 import os

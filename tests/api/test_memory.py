@@ -1,4 +1,4 @@
-"""Models in memory: one copy each, and room made by those that are idle."""
+"""Models in memory: one copy each, and idle models are unloaded when memory is needed."""
 
 import contextlib
 import json

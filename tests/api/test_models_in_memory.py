@@ -1,4 +1,4 @@
-"""What loads, keeps, shares and unloads a model: contexts, probes, names, cancelled requests, a token that is rotated."""
+"""Loading, keeping, sharing and unloading models: contexts, probes, names, cancelled requests, a token that is rotated."""
 
 import json
 import os

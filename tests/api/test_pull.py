@@ -1,4 +1,4 @@
-"""Models come and go over the API: progress, the license first, cancelling, kill -9 and on again. The server is tests/store/fixtures.py."""
+"""Models come and go over the API: progress, license, cancelling, kill -9 and resuming. The server is tests/store/fixtures.py."""
 
 import hashlib
 import json

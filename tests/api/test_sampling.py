@@ -1,4 +1,4 @@
-"""How the next token is chosen, over both APIs: every setting changes what it says it changes."""
+"""Sampling over both APIs: every setting has its documented effect."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Several requests at a time: each gets its turns, and each can be cancelled wherever it is."""
+"""Several requests at a time: each gets its turns, and each can be cancelled at any stage."""
 
 import contextlib
 import json

@@ -1,6 +1,6 @@
-"""What a model of half a billion parameters gets right, through the whole stack: weights, chat template, tokenizer, sampling, routes.
+"""Answers that a model with half a billion parameters gets right, through the whole stack: weights, chat template, tokenizer, sampling, routes.
 
-A wrong tokenizer, a lost system message or a swapped tensor makes nonsense of these answers, and of no status code.
+A wrong tokenizer, a lost system message or a swapped tensor would show in these answers, but in no status code.
 """
 
 import ast

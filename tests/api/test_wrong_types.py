@@ -1,4 +1,4 @@
-"""Every field of every route, with a value of every type: what is not of its own type is a 400 that names the field."""
+"""Every field of every route with a value of every type: a wrong type is a 400 that names the field."""
 
 import json
 

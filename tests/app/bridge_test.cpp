@@ -1,4 +1,4 @@
-// The bridge with methods made for the test: what it says to what is no request, and which thread does what.
+// The bridge with methods for the test: its answers to invalid requests, and its use of threads.
 #include "app/host/bridge.h"
 
 #include <gmock/gmock.h>

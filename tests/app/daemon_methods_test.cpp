@@ -1,4 +1,4 @@
-// What the page may ask of mlxrunnerd, against a socket that answers as the test wants. The real daemon is in tests/app/test_window.py.
+// The page's methods about mlxrunnerd, against a socket with prepared answers. The real daemon is in tests/app/test_window.py.
 #include "app/host/daemon_methods.h"
 
 #include <gmock/gmock.h>

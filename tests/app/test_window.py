@@ -1,4 +1,4 @@
-"""`mlxr`, the window for Linux, on a display of its own (Xvfb): what its page shows, as `mlxr --check` prints it, and what its buttons do."""
+"""`mlxr`, the window for Linux, on a virtual display (Xvfb): what its page shows, as `mlxr --check` prints it, and what its buttons do."""
 
 import contextlib
 import json

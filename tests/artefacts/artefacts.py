@@ -1,4 +1,4 @@
-"""The artefacts that `make release` made, opened by tools that we did not write."""
+"""The artefacts that `make release` made, opened by third-party tools."""
 
 import pathlib
 import shutil

@@ -1,4 +1,4 @@
-"""A minimal Debian or Ubuntu of a test's own, in which packages are installed and a plain user, ada, works."""
+"""A minimal Debian or Ubuntu for a test, in which packages are installed and an ordinary user, ada, runs commands."""
 
 import os
 import pathlib

@@ -1,4 +1,4 @@
-// A program of others: loads a model with the library as it is packaged, and prints which kernels run and the first tokens of an answer.
+// A third-party program: loads a model with the library as it is packaged, and prints which kernels run and the first tokens of an answer.
 #include <iostream>
 
 #include <mlxrunner/engine.h>

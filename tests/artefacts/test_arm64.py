@@ -1,4 +1,4 @@
-"""The arm64 archive answers, under qemu where the machine is another: its daemon and command as they are, with the libraries that they were linked with."""
+"""The arm64 archive answers, under qemu on other machines: its daemon and command as shipped, with the libraries that they were linked with."""
 
 import os
 import platform

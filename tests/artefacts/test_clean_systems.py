@@ -1,4 +1,4 @@
-"""The packages where their users have them: in a Debian or Ubuntu with nothing else on it, a plain user gets an answer, and all of MLXR goes again."""
+"""The packages as users have them: in a minimal Debian or Ubuntu, an ordinary user gets an answer, and MLXR can be removed completely."""
 
 import os
 import pathlib

@@ -1,4 +1,4 @@
-"""libmlxrunner-dev and the library's own package: a program of others is compiled against them, wherever they were unpacked, and runs a model."""
+"""libmlxrunner-dev and the library's own package: a third-party program is compiled against them, in any folder, and runs a model."""
 
 import os
 import pathlib

@@ -1,4 +1,4 @@
-"""What lies in each macOS artefact, read back by tools of other hands, is what release/manifest.toml says."""
+"""The content of each macOS artefact, read with third-party tools, matches release/manifest.toml."""
 
 import contextlib
 import hashlib

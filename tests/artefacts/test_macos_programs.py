@@ -1,4 +1,4 @@
-"""What `make cross-macos` built is what macOS 14 on Apple Silicon loads, as LLVM's own readers of the format see it."""
+"""The programs of `make cross-macos` have the format that macOS 14 on Apple Silicon loads, according to LLVM's tools."""
 import pathlib
 import plistlib
 import re

@@ -1,4 +1,4 @@
-"""The SBOMs, the provenance and the checksums of the release: each valid for its own project's tool, and true of the artefact that it is about."""
+"""The SBOMs, the provenance and the checksums of the release: each is valid for the format's own tool, and matches its artefact."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""scripts/reproduce, on one room, which takes seconds; a whole preset is for a release (docs/release.md)."""
+"""scripts/reproduce on one room, which takes seconds; whole presets are compared for a release (docs/release.md)."""
 import os
 import pathlib
 import subprocess

@@ -1,4 +1,4 @@
-"""scripts/build, with programs in the place of CMake, uname and Homebrew that write down what they are asked for."""
+"""scripts/build, with fakes of CMake, uname and Homebrew that record their arguments."""
 
 import os
 import pathlib

@@ -1,4 +1,4 @@
-"""scripts/build_metal.sh, without Apple's compiler and with a program in its place that writes down what it is asked for."""
+"""scripts/build_metal.sh, without Apple's compiler, and with a fake of it that records its arguments."""
 import hashlib
 import json
 import os

@@ -1,4 +1,4 @@
-// launchctl and systemctl are played by scripts on PATH, which note how they were called.
+// launchctl and systemctl are fake scripts on PATH, which record their arguments.
 #include "cli/service_manager.h"
 
 #include <gmock/gmock.h>

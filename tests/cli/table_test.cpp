@@ -9,11 +9,11 @@ namespace mlxr::cli {
 namespace {
 
 TEST(Table, AlignsColumnsAndLeavesNoTrailingSpaces) {
-  Table table({{"NAME"}, {"SIZE", Align::kRight}, {"LICENCE"}});
+  Table table({{"NAME"}, {"SIZE", Align::kRight}, {"LICENSE"}});
   table.add_row({"smollm2:135m", "98 MB", "Apache-2.0"});
   table.add_row({"x", "1 GB", ""});
   EXPECT_EQ(table.to_string(),
-            "NAME           SIZE  LICENCE\n"
+            "NAME           SIZE  LICENSE\n"
             "smollm2:135m  98 MB  Apache-2.0\n"
             "x              1 GB\n");
 }

@@ -1,4 +1,4 @@
-"""`mlx cache`: weights as this processor reads them are kept at the first load, used at the next, shown, and deleted with their model."""
+"""`mlx cache`: repacked weights are cached at the first load, used at the next, listed, and deleted with their model."""
 
 from programs import MODEL, wait_for
 

@@ -1,4 +1,4 @@
-"""The chat, typed on a terminal: pexpect is the person."""
+"""The chat on a terminal, with pexpect as the user."""
 
 import json
 import re

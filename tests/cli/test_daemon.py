@@ -1,4 +1,4 @@
-"""The daemon as `mlx` sees it: started when none runs, shown, stopped; and doctor, token, version."""
+"""The daemon through `mlx`: starting, status, stopping; also doctor, token and version."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""One data folder has one daemon, which every client of it finds, and which takes nothing of its caller along."""
+"""One data folder has one daemon, which every client finds, and which inherits nothing from its caller."""
 
 import fcntl
 import os

@@ -1,4 +1,4 @@
-"""The data folder: whose it may be, what happens when it is moved or copied, and on a full disk."""
+"""The data folder: its owner, moving and copying it, and a full disk."""
 
 import contextlib
 import os

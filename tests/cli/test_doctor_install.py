@@ -1,4 +1,4 @@
-"""`mlx doctor --install`: installations with one thing broken each, and what it says to do about that."""
+"""`mlx doctor --install`: installations with one defect each, and the advice about it."""
 
 import json
 import os

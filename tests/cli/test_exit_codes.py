@@ -1,4 +1,4 @@
-"""Every failure has its code (docs/man/mlx.1, EXIT STATUS), whether it is found here or told by the daemon, first or in mid-answer."""
+"""Every failure has its exit code (docs/man/mlx.1, EXIT STATUS), whether mlx finds it or the daemon reports it, even in the middle of an answer."""
 
 import http.server
 import json

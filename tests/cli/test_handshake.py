@@ -1,4 +1,4 @@
-"""An update leaves the old daemon running: `mlx` notices, and says or does what is needed."""
+"""After an update the old daemon is still running: `mlx` notices it, and restarts it or says how."""
 
 import json
 import os

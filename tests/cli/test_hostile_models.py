@@ -1,4 +1,4 @@
-"""Files that mean harm, through the real programs: each is refused with its code and its reason, and the daemon lives on."""
+"""Malicious files, through the real programs: each is refused with an exit code and a reason, and the daemon survives."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""The manual and the completions know exactly the commands and options that the parser knows."""
+"""The manual and the completions have exactly the parser's commands and options, and pages offer only models that run."""
 
 import json
 import re

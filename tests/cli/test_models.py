@@ -1,4 +1,4 @@
-"""Models on disk: import, list, show, rm, pull. Also what --json prints, and that no colours reach a pipe."""
+"""Models on disk: import, list, show, rm, pull. Also what --json prints, and that pipes get no colors."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Output that cannot be written: a full disk is an error of every command, a closed pipe of none."""
+"""Output that cannot be written: a full disk is an error for every command, a closed pipe is not."""
 
 import subprocess
 

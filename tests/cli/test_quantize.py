@@ -1,4 +1,4 @@
-"""`mlx quantize`: what it writes is read back with PyPI gguf and by the daemon, what it chooses is compared with llama-quantize, what it refuses leaves nothing."""
+"""`mlx quantize`: its output is read with PyPI gguf and by the daemon, its choice of types is compared with llama-quantize, and failures leave no file."""
 
 import re
 import signal

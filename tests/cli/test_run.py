@@ -1,4 +1,4 @@
-"""`mlx run` with one prompt: where it comes from, where the answer goes."""
+"""`mlx run` with one prompt: the sources of the prompt, and the output of the answer."""
 
 import json
 import signal

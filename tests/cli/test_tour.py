@@ -1,8 +1,8 @@
-"""A newcomer's tour: tour.txt holds commands as people type them, and what mlx answers, word for word.
+"""A newcomer's tour: tour.txt has commands as people type them, with the exact output of mlx.
 
 A line that begins with "$ " is a command, the lines below it are its output (stdout and stderr together), and a last line such as [2] is
 its exit code where that is not 0. HOME stands for the folder of MLXR_HOME, VERSION for the version. The commands share one home, where no
-model is installed and no daemon runs. After a change of words, PYTHONPATH=tests python tests/cli/test_tour.py writes the file anew: read
+model is installed and no daemon runs. After a change of messages, PYTHONPATH=tests python tests/cli/test_tour.py rewrites the file: review
 the difference.
 """
 

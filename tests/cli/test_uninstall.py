@@ -1,4 +1,4 @@
-"""`mlx uninstall`: what MLXR keeps goes, what is the user's own stays, and models go only when somebody said so."""
+"""`mlx uninstall`: MLXR's files are removed, the user's own files stay, and models are removed only on request."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""A daemon that cannot be reached is not one that does not run: each command names the process and says what to do."""
+"""A daemon that cannot be reached is not reported as stopped: each command names the process and says what to do."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-// The server on a real socket, with limits short enough to be met: what happens to clients that are slow, and at the end.
+// The server on a real socket, with limits short enough to reach: slow clients, and stopping.
 #include "daemon/transport/server.h"
 
 #include <gmock/gmock.h>

@@ -1,6 +1,6 @@
-"""An independent forward pass: Llama (SmolLM2, Llama 3), Qwen2 and Gemma 3 in NumPy, float32, every position at once, no cache.
+"""An independent forward pass: Llama (SmolLM2, Llama 3), Qwen2 and Gemma 3 in NumPy, float32, all positions at once, no cache.
 
-Written from the papers (arXiv 2302.13971, 2104.09864, 2407.10671, 2503.19786), reads the file through PyPI gguf. The yardstick for the engine's logits:
+Written from the papers (arXiv 2302.13971, 2104.09864, 2407.10671, 2503.19786), reads the file through PyPI gguf. The reference for the engine's logits:
 
     python forward.py MODEL.gguf --tokens 1,2,3 --out logits.npy        # (n_tokens, n_vocab) float32
     from forward import Model; logits = Model("m.gguf").logits([1, 2, 3])

@@ -1,7 +1,7 @@
 """Reads code signatures as Apple's xnu and Security describe them (osfmk/kern/cs_blobs.h, CodeDirectory, CodeResources), and computes every hash
-in them again: a second opinion beside rcodesign, which made them.
+in them again: an implementation independent of rcodesign, which made them.
 
-    problems(bundle)    a sentence for each thing that is not as it was signed; none for a bundle that is whole
+    problems(bundle)    a sentence for each difference from the signed state; none for an intact bundle
 """
 
 import dataclasses

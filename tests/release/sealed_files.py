@@ -1,6 +1,6 @@
-"""Reads the signatures of disk images (UDIF) and packages (xar), and computes what they seal again. Nothing of this is rcodesign's, which made them.
+"""Reads the signatures of disk images (UDIF) and packages (xar), and recomputes the hashes in them. Independent of rcodesign, which made them.
 
-    dmg_problems(path), pkg_problems(path)    a sentence for each thing that is not as it was signed; none for a file that is whole
+    dmg_problems(path), pkg_problems(path)    a sentence for each difference from the signed state; none for an intact file
 """
 
 import base64

@@ -1,4 +1,4 @@
-"""The workflows of GitHub Actions: linted, pinned, and calling what is there."""
+"""The workflows of GitHub Actions: linted, pinned, and calling only what exists."""
 import pathlib
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""Homebrew's formula and cask: Ruby that says what is true of the artefacts."""
+"""Homebrew's formula and cask: valid Ruby that matches the artefacts."""
 import hashlib
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""SHA256SUMS and its signature: read by sha256sum and openssl, and nothing can change unseen."""
+"""SHA256SUMS and its signature: verified by sha256sum and openssl, and every change is detected."""
 import base64
 import shutil
 import subprocess

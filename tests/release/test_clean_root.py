@@ -1,4 +1,4 @@
-"""scripts/clean-root, with programs in the place of unshare and chroot: which commands run in the root, and what they find in their environment."""
+"""scripts/clean-root, with fakes of unshare and chroot: which commands run in the root, and with which environment."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The packages of the arm64 root, read from archives; what is installed is read in test_components.py."""
+"""The packages of the arm64 root, read from archives; test_components.py reads installed packages."""
 import shutil
 import subprocess
 

@@ -1,4 +1,4 @@
-"""What managed fleets are given: the example profile is one that macOS takes, each of its settings one that the daemon takes; the package's choices exist."""
+"""Examples for managed Macs: macOS accepts the profile, the daemon accepts each of its settings, and the package's choices exist."""
 
 import plistlib
 import subprocess

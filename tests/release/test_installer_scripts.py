@@ -1,5 +1,5 @@
-"""The package's scripts in a folder that stands for a Mac's disk, with programs that stand for launchctl, ps and sudo: install, upgrade,
-downgrade, an interruption, rollback, uninstall; on the system that runs and on another volume."""
+"""The package's scripts in a folder that represents a Mac's disk, with fakes of launchctl, ps and sudo: install, upgrade, downgrade,
+interruption, rollback, uninstall; on the running system and on another volume."""
 
 import os
 import pathlib

@@ -1,4 +1,4 @@
-"""Every component's licence text is collected, or nothing is."""
+"""The license texts of all components are collected, or none."""
 import dataclasses
 
 import pytest

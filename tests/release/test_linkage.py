@@ -1,4 +1,4 @@
-"""What is listed is linked, and what is linked is listed."""
+"""Every listed component is linked, and every linked one is listed."""
 import pathlib
 import platform
 

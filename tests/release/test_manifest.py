@@ -1,4 +1,4 @@
-"""release/manifest.toml is refused, with the name of what is wrong, where it could not become a release; and release.py where its options could not."""
+"""An invalid release/manifest.toml is refused with the name of the problem, and so are invalid options of release.py."""
 
 import subprocess
 import sys

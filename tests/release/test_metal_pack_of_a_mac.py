@@ -1,4 +1,4 @@
-"""--metallib: the Metal kernels that a Mac compiled are taken into a release when they are whole and of this version, and refused otherwise."""
+"""--metallib: Metal kernels that a Mac compiled are added to a release if they are complete and of this version, and refused otherwise."""
 
 import json
 import os

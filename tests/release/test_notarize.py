@@ -1,4 +1,4 @@
-"""What is asked of Apple's notary service, and what a release says where it cannot ask."""
+"""Requests to Apple's notary service, and the messages of a release without it."""
 
 import pathlib
 import subprocess

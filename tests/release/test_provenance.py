@@ -1,4 +1,4 @@
-"""The provenance: in-toto's own schema, a signature that openssl verifies too, and nothing can change unseen."""
+"""The provenance: in-toto's own schema, a signature that openssl also verifies, and every change is detected."""
 import base64
 import json
 import re

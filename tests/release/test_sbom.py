@@ -1,4 +1,4 @@
-"""Both SBOMs of a small artefact: valid for their own projects' tools, the same for the same content, and true."""
+"""Both SBOMs of a small artefact: valid for the formats' own tools, deterministic, and correct."""
 import datetime
 import json
 import os

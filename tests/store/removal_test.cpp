@@ -1,4 +1,4 @@
-// What `mlx rm` deletes, and what it never touches.
+// The files that `mlx rm` deletes, and those that it never touches.
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>

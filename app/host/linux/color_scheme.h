@@ -1,9 +1,9 @@
-// Dark where the desktop is: GTK by itself does not ask.
+// Follows the desktop's dark mode, which GTK does not do by itself.
 #pragma once
 
 namespace mlxr::app {
 
-// After gtk_init: from now on GTK, and with it the page's prefers-color-scheme, follows the desktop's setting, where there is one.
+// Call this after gtk_init. GTK, and with it the page's prefers-color-scheme, then follows the desktop's setting, if there is one.
 void follow_color_scheme();
 
 }  // namespace mlxr::app

@@ -1,4 +1,4 @@
-// GTK 4 and WebKitGTK 6.0, which runs the page in a process of its own, in a sandbox.
+// The window with GTK 4 and WebKitGTK 6.0, which runs the page in its own, sandboxed process.
 #include "app/host/window.h"
 
 #include <webkit/webkit.h>
@@ -19,7 +19,7 @@ namespace mlxr::app {
 namespace {
 
 constexpr char kHandler[] = "mlxr";  // window.webkit.messageHandlers.mlxr
-constexpr int kShowSeconds = 3;      // a page that is not ready by then is shown as it is
+constexpr int kShowSeconds = 3;      // after this time the page is shown even if it is not ready
 
 void on_ui_thread(std::function<void()> task) {
   g_idle_add_once(
@@ -76,7 +76,7 @@ void Window::open() {
                    this);
   webkit_user_content_manager_register_script_message_handler_with_reply(content, kHandler, nullptr);
 
-  // Ephemeral: the page leaves nothing on the disk.
+  // Ephemeral: the page stores nothing on the disk.
   WebKitNetworkSession* session = webkit_network_session_new_ephemeral();
   GtkWidget* view = GTK_WIDGET(
       g_object_new(WEBKIT_TYPE_WEB_VIEW, "web-context", context, "network-session", session, "user-content-manager", content, nullptr));
@@ -84,7 +84,7 @@ void Window::open() {
   g_object_unref(content);
   g_object_unref(context);
 
-  // The view goes nowhere else, and opens nothing.
+  // The view opens no other address and no new windows.
   g_signal_connect(view, "decide-policy",
                    G_CALLBACK(+[](WebKitWebView*, WebKitPolicyDecision* decision, WebKitPolicyDecisionType type, void*) -> gboolean {
                      if (type == WEBKIT_POLICY_DECISION_TYPE_RESPONSE) return FALSE;  // of an address that was allowed
@@ -95,7 +95,7 @@ void Window::open() {
                      return TRUE;
                    }),
                    nullptr);
-  // The menu of a browser (back, reload) makes no sense here; that of a text does.
+  // The browser's context menu (back, reload) makes no sense here; the menu for text does.
   g_signal_connect(view, "context-menu", G_CALLBACK(+[](WebKitWebView*, WebKitContextMenu*, WebKitHitTestResult* hit, void*) -> gboolean {
                      return !webkit_hit_test_result_context_is_selection(hit) && !webkit_hit_test_result_context_is_editable(hit);
                    }),
@@ -136,7 +136,7 @@ void Window::open() {
 void Window::close() {
   bridge_.reset();
   if (view_ == nullptr) return;
-  // The page's process can outlive this one for minutes, when it is busy at that moment.
+  // If the page's process is busy, it can outlive this one for minutes.
   g_signal_handlers_disconnect_by_data(view_, this);
   webkit_web_view_terminate_web_process(view_);
   gtk_window_destroy(window_);
@@ -193,7 +193,7 @@ int run_window(const WindowOptions& options) {
     return 1;
   }
   follow_color_scheme();
-  // A second start brings the first window to the front; a check is a program of its own.
+  // A second instance brings the first window to the front; a check runs independently.
   GtkApplication* application = gtk_application_new(kAppId, options.check ? G_APPLICATION_NON_UNIQUE : G_APPLICATION_DEFAULT_FLAGS);
   Window window(options, application);
   g_signal_connect(application, "activate", G_CALLBACK(+[](GApplication*, void* data) {

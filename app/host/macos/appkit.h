@@ -1,4 +1,4 @@
-// Apple's headers where they are, else the declarations of what we use of them.
+// Includes Apple's headers if they are available, otherwise our own declarations of the parts that we use.
 #pragma once
 
 #if __has_include(<AppKit/AppKit.h>)

@@ -1,5 +1,5 @@
-// The part of Apple's interfaces that the window uses, for the cross-build, where Apple's headers are not. On a Mac they are, and this file
-// is not read. Types and selectors are Apple's: a method that is declared wrongly here compiles and then fails on a Mac.
+// Declares the parts of Apple's interfaces that the window uses, for the cross-build, which does not have Apple's headers. On a Mac this
+// file is not used. Types and selectors must match Apple's: a wrong declaration compiles here and then fails on a Mac.
 #pragma once
 
 #include <objc/NSObject.h>

@@ -35,8 +35,8 @@ cli::Answered<void> register_agent() {
   SMAppService* agent = [SMAppService agentServiceWithPlistName:[NSString stringWithUTF8String:kAppAgentFile]];
   if (agent.status == SMAppServiceStatusRequiresApproval) return ask_for_approval();
   NSError* error = nil;
-  // Registered, and it does not run: it was stopped, or the app was replaced and launchd has the old one's description. Only a registration
-  // starts it.
+  // It is registered but not running: it was stopped, or the app was replaced and launchd has the old description. Only registering it
+  // again starts it.
   if (agent.status == SMAppServiceStatusEnabled && ![agent unregisterAndReturnError:&error])
     return cli::unavailable("macOS could not stop the daemon: " + sentence(error));
   if ([agent registerAndReturnError:&error]) return {};

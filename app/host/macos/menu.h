@@ -1,4 +1,4 @@
-// The menu bar. Without one, Cmd-Q and Cmd-C do nothing: AppKit finds what a key means there.
+// The menu bar. Without it, Cmd-Q and Cmd-C do nothing, because AppKit looks up key equivalents there.
 #pragma once
 
 namespace mlxr::app {

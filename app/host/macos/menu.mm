@@ -8,13 +8,13 @@ namespace mlxr::app {
 namespace {
 
 struct Item {
-  NSString* title;  // nil: a line
+  NSString* title;  // nil: a separator
   SEL action = nullptr;
   NSString* key = @"";
   NSEventModifierFlags modifiers = NSEventModifierFlagCommand;
 };
 
-// Actions have no target: the first responder that knows one takes it, the page's text or the window or the application.
+// Actions have no target, so the first responder that implements them gets them: the page's text, the window or the application.
 NSMenu* add_menu(NSMenu* bar, NSString* title, std::initializer_list<Item> items) {
   NSMenu* menu = [[NSMenu alloc] initWithTitle:title];
   for (const Item& item : items) {

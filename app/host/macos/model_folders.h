@@ -1,4 +1,4 @@
-// Folders with models that the user chose. The choice, in the system's own panel, is what lets the sandboxed app read there; a
+// Folders with models that the user chose. Choosing one in the system's open panel gives the sandboxed app permission to read it; a
 // security-scoped bookmark keeps that permission until the user removes the folder from the list.
 #pragma once
 
@@ -6,13 +6,13 @@
 
 namespace mlxr::app {
 
-// Gets back the permissions that earlier runs kept. Call once, before the methods are used.
+// Restores the permissions from earlier runs. Call this once, before the methods are used.
 void restore_model_folders();
 
 // For the page:
-//   folders.list              [{path, files: [{path, size}]}], or {path, problem} for a folder that cannot be read now
-//   folders.add               asks the user for a folder; the list as it is then
-//   folders.remove {path}     the list as it is then
+//   folders.list              [{path, files: [{path, size}]}], or {path, problem} for a folder that cannot be read
+//   folders.add               asks the user for a folder; the new list
+//   folders.remove {path}     the new list
 Methods model_folder_methods();
 
 }  // namespace mlxr::app

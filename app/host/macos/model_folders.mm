@@ -61,7 +61,7 @@ Answer list(const std::atomic<bool>&) {
   return all;
 }
 
-// Asks on the thread of the user interface, which may be waiting for this one when the app ends. Nil: the user chose none.
+// Asks on the user interface's thread, which may be waiting for this thread when the app quits. Nil: the user chose no folder.
 NSURL* ask_for_folder(const std::atomic<bool>& cancelled) {
   __block NSURL* chosen = nil;
   const dispatch_semaphore_t answered = dispatch_semaphore_create(0);

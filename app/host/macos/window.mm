@@ -147,7 +147,7 @@ bool is_the_page(WKFrameInfo* frame) { return frame.mainFrame && mlxr::app::is_p
   if (!_window.visible) [self showWindow];
 }
 
-// The page: its files, and that it goes nowhere else
+// The page: serves its files and refuses every other address
 
 - (void)webView:(WKWebView*)view startURLSchemeTask:(id<WKURLSchemeTask>)task {
   const auto file = mlxr::app::read_page_file(_options.page, address_of(task.request));

@@ -12,7 +12,7 @@ std::vector<Field> with_common_fields(std::initializer_list<Field> own) {
       {.name = "top_logprobs", .type = FieldType::kInteger, .low = 0, .high = 20},
       unsupported("format"),
       unsupported("think"),
-      advisory("truncate"),  // these two permit to cut a prompt, and MLXR never does
+      advisory("truncate"),  // these two allow prompts to be cut, which MLXR never does
       advisory("shift"),
       unsupported("_debug_render_only"),
   };

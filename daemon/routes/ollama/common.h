@@ -1,4 +1,4 @@
-// What the routes of Ollama's API share of a request's body.
+// The parts of a request's body that the routes of Ollama's API share.
 #pragma once
 
 #include <span>
@@ -11,10 +11,10 @@
 
 namespace mlxr::daemon::ollama {
 
-// The fields that mean the same to /api/generate and /api/chat, then the route's own.
+// The fields that /api/generate and /api/chat share, followed by the route's own.
 std::vector<Field> with_common_fields(std::initializer_list<Field> own);
 
-// A request for text, checked.
+// A checked request for text.
 struct Call {
   json body;
   std::string model;
@@ -25,7 +25,7 @@ struct Call {
 };
 ApiResult<Call> read_call(const Request& request, std::span<const Field> fields);
 
-// The body of a request that is about one model, and that model: `model`, or `name`, which is older.
+// The body of a request about one model, and that model: `model`, or the older field `name`.
 struct Named {
   json body;
   std::string model;

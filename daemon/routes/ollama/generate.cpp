@@ -18,7 +18,7 @@ const std::vector<Field>& fields() {
   return all;
 }
 
-// `context` is the tokens of an earlier answer: they go before the new prompt.
+// `context` has the tokens of an earlier answer, which are placed before the new prompt.
 ApiResult<std::vector<TokenId>> read_context(const json& body, const Model& model) {
   std::vector<TokenId> tokens;
   const auto context = get<json>(body, "context");

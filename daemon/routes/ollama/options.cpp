@@ -19,7 +19,7 @@ constexpr Field kFields[] = {
     {.name = "num_predict", .type = FieldType::kInteger, .low = -2},
     {.name = "num_ctx", .type = FieldType::kInteger, .low = -1},
     {.name = "stop"},
-    // How Ollama places a model on a machine: MLXR decides that itself. Their types are checked all the same.
+    // How Ollama distributes a model over the hardware, which MLXR decides itself. Their types are still checked.
     {.name = "num_keep", .type = FieldType::kInteger},
     {.name = "num_batch", .type = FieldType::kInteger},
     {.name = "num_gpu", .type = FieldType::kInteger},
@@ -31,7 +31,7 @@ constexpr Field kFields[] = {
 constexpr std::string_view kWithoutEffect[] = {"num_keep",   "num_batch",         "num_gpu", "main_gpu",
                                                "num_thread", "draft_num_predict", "use_mmap"};
 
-// Ollama's sentence: its clients look for it.
+// Ollama's message, which its clients look for.
 ApiError in_ollamas_words(ApiError error) {
   if (error.code == "invalid_type") error.message.replace(0, 0, "option ").pop_back();
   return error;
@@ -66,7 +66,7 @@ ApiResult<Options> read_options(const json& options) {
   sampling.presence_penalty = get<float>(known, "presence_penalty").value_or(0.0f);
   sampling.frequency_penalty = get<float>(known, "frequency_penalty").value_or(0.0f);
   sampling.seed = read_seed(known);
-  // Ollama's rule: 0 and less mean no limit.
+  // Ollama's rule: 0 or less means no limit.
   const int num_predict = get_limited_int(known, "num_predict").value_or(-1);
   result.request.max_tokens = num_predict > 0 ? num_predict : -1;
   result.context = std::max(0, get_limited_int(known, "num_ctx").value_or(0));

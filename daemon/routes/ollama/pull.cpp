@@ -56,14 +56,14 @@ ApiResult<void> handle(ModelHost& host, const Request& request, Responder& out) 
 
   std::atomic<bool> cancelled = false;
   bool started = false;
-  const auto send = [&](const json& line) {  // the head goes with the first line, so that an error before it still has a status
+  const auto send = [&](const json& line) {  // the head is sent with the first line, so that an earlier error still has its own status
     if (!std::exchange(started, true)) out.start({.content_type = "application/x-ndjson"});
     if (!out.write(dump(line) + "\n")) cancelled = true;
   };
   store::PullOptions options{.accept_license = get<bool>(body, "accept_license").value_or(false),
                              .allow_plain_http = get<bool>(body, "insecure").value_or(false),
                              .cancelled = &cancelled};
-  // Kept until the download moves: an error before that is an answer with a status of its own.
+  // Held back until the download progresses, so that an earlier error is an answer with its own status.
   std::vector<std::string> notices;
   const auto send_notices = [&] {
     for (const auto& sentence : std::exchange(notices, {})) send({{"status", sentence}});

@@ -5,13 +5,13 @@
 namespace mlxr::daemon::ollama {
 namespace {
 
-// The Ollama release whose API these routes speak. Clients compare it with the least that they need.
+// The Ollama release whose API these routes serve. Clients compare it with the minimum that they need.
 constexpr char kOllamaVersion[] = "0.22.0";
 
 }  // namespace
 
 void add_routes(Router& router, ModelHost& host) {
-  // The words that clients look for to know whom they talk to.
+  // Clients look for this text to recognize the server.
   router.add_quick("GET", "/", [](const Request&, const std::string&, Responder& out) {
     out.respond({.content_type = "text/plain; charset=utf-8", .body = "Ollama is running"});
   });

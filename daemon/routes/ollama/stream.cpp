@@ -9,7 +9,7 @@ namespace {
 
 constexpr char kNdjson[] = "application/x-ndjson";
 
-// One answer on its way out.
+// Sends one answer.
 struct Delivery {
   const ModelHost::Lease& lease;
   const Call& call;
@@ -68,7 +68,7 @@ void answer_whole(const Delivery& to, Reply& reply, Responder& out) {
   out.respond({.body = dump(body), .headers = to.headers});
 }
 
-// A model that is not loaded is unloaded already; a name that nobody knows is a mistake.
+// Unloading a model that is not loaded succeeds; an unknown name is an error.
 Result<void> unload_if_loaded(ModelHost& host, const Call& call) {
   if (host.unload(call.model)) return {};
   if (OpenedFiles::is_reference(call.model) && call.acquire.allow_paths) {

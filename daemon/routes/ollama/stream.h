@@ -10,10 +10,10 @@
 
 namespace mlxr::daemon::ollama {
 
-// How a route puts text into its objects.
+// How a route adds text to its objects.
 struct Piece {
   std::function<void(json& body, const std::string& text)> put_text;                     // "response" or "message"
-  std::function<void(json& body, const std::vector<TokenLogprob>&)> put_last = nullptr;  // what the last object has besides
+  std::function<void(json& body, const std::vector<TokenLogprob>&)> put_last = nullptr;  // additional fields of the last object
 };
 
 // Answers a call whose prompt is set.

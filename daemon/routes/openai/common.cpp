@@ -55,7 +55,7 @@ ApiResult<Call> read_call(const Request& http, std::span<const Field> fields, in
   const auto& body = call.body;
   call.model = body["model"].get<std::string>();
   auto& request = call.request;
-  // OpenAI's defaults: the model's own distribution, uncut.
+  // OpenAI's defaults: the model's own, unmodified distribution.
   request.sampling = {.temperature = 1, .top_k = 0, .top_p = 1, .repeat_last_n = -1};
   auto& sampling = request.sampling;
   sampling.temperature = get<float>(body, "temperature").value_or(sampling.temperature);
@@ -80,7 +80,7 @@ ApiResult<Call> read_call(const Request& http, std::span<const Field> fields, in
   if (const auto stream_options = get<json>(body, "stream_options")) {
     static constexpr Field kFields[] = {{.name = "include_usage", .type = FieldType::kBoolean}, advisory("include_obfuscation")};
     if (auto checked = check_fields(*stream_options, kFields, "stream_options."); !checked) return std::unexpected(checked.error());
-    // Without a stream there is nothing to choose: a whole answer always has its usage.
+    // Without a stream this has no effect: a whole answer always includes usage.
     call.include_usage = get<bool>(*stream_options, "include_usage").value_or(false);
   }
   return call;

@@ -1,4 +1,4 @@
-// What the two completion routes share: sampling fields, usage, and the stream's framing.
+// The parts that both completion routes share: sampling fields, usage, and the format of streams.
 #pragma once
 
 #include <optional>
@@ -12,10 +12,10 @@
 
 namespace mlxr::daemon::openai {
 
-// The fields that mean the same to both routes, then the route's own.
+// The fields that both routes share, followed by the route's own.
 std::vector<Field> with_common_fields(std::initializer_list<Field> own);
 
-// A request for text, checked.
+// A checked request for text.
 struct Call {
   json body;
   std::string model;
@@ -25,19 +25,19 @@ struct Call {
   bool include_usage = false;
   std::vector<std::string> warnings = {};  // for the client, in Warning headers
 };
-// `default_max_tokens` holds where the request has no limit; -1: until the model ends or the context is full.
+// `default_max_tokens` applies if the request has no limit; -1: until the model ends or the context is full.
 ApiResult<Call> read_call(const Request& request, std::span<const Field> fields, int default_max_tokens = -1);
 
 ApiError model_error(const Error& error);  // 404 with OpenAI's code "model_not_found"
 json usage_json(const Usage& usage);
 std::int64_t unix_time(const std::string& rfc3339);  // 0 when it cannot be read
-// What every object of an answer has: an id of its own (`id_prefix` and 24 random characters), the time, the model.
+// The common fields of all objects of an answer: an id (`id_prefix` and 24 random characters), the time, the model.
 json envelope(std::string_view id_prefix, std::string_view object, const std::string& model);
 
 // "data: {...}\n\n": an event of a server-sent stream. The text must hold no line break, which JSON does not.
 std::string sse_event(std::string_view data);
 
-// Submits, then answers whole or as a stream. `Shape` turns pieces into the route's JSON.
+// Submits the request and answers it, as a whole or as a stream. `Shape` converts the answer to the route's JSON.
 struct Shape {
   json envelope;
   std::string stream_object;  // "chat.completion.chunk"

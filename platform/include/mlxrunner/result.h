@@ -16,33 +16,33 @@
 #include <string_view>
 #include <utility>
 
-// What the shared library libmlxrunner_core exports.
+// Marks what the shared library libmlxrunner_core exports.
 #define MLXR_API __attribute__((visibility("default")))
 
 namespace mlxr {
 
-// What kind of failure it is: decides exit codes and HTTP statuses. Never renumber; add at the end.
+// The kind of failure, which determines exit codes and HTTP statuses. Never renumber; add at the end.
 enum class ErrorCode {
   kInvalidArgument,  // the caller's input is wrong
   kNotFound,         // the thing that was named does not exist
   kAlreadyExists,    // the thing exists, or another process holds it
-  kUnsupported,      // understood, and not something this build can do
+  kUnsupported,      // understood, but this build cannot do it
   kCorrupt,          // data does not match its checksum or breaks its format's rules
   kIo,               // the operating system refused to read or write
-  kNoSpace,          // the disk is full, or would be
-  kPermission,       // not allowed to
+  kNoSpace,          // the disk is full, or has too little free space
+  kPermission,       // not allowed
   kNetwork,          // a download or connection failed
-  kLicense,          // the model's licence has not been accepted
+  kLicense,          // the model's license has not been accepted
   kContextExceeded,  // prompt plus requested tokens is longer than the model's context
   kOverloaded,       // the queue or the memory is full; try again later
-  kCancelled,        // somebody asked for it to stop
-  kVersion,          // made for another version of this program
+  kCancelled,        // the caller cancelled it
+  kVersion,          // written by or for another version of MLXR
   kInternal,         // a bug in MLXR
 };
 
 // The code's name for logs and JSON, for example "not_found".
 MLXR_API std::string_view error_code_name(ErrorCode code);
-// The code of a name, or nothing when it is none.
+// The code with this name, if there is one.
 MLXR_API std::optional<ErrorCode> error_code_from_name(std::string_view name);
 
 struct Error {

@@ -1,6 +1,6 @@
-# What the package's scripts share: the daemons of everyone who is logged in, and links in /usr/local. To be sourced, by bash 3.2.
+# Shared by the package's scripts: the daemons of all logged-in users, and links in /usr/local. To be sourced, by bash 3.2.
 #
-# root: where the disk is; empty but in tests. live: yes, where the system that runs is changed (on another volume nobody is logged in).
+# root: the root of the disk; empty except in tests. live: yes, if the running system is changed (on another volume nobody is logged in).
 
 patience=70  # seconds: an answer that is being written is finished first, and launchd kills after 30
 
@@ -17,7 +17,7 @@ has_job() {  # LABEL
   return 1
 }
 
-# end_processes PROGRAM [LABEL]: asks them to end, and returns when they are gone and launchd has forgotten the job LABEL.
+# end_processes PROGRAM [LABEL]: asks the processes to exit, and returns when they have and launchd has removed the job LABEL.
 end_processes() {
   local pid waited=0
   for pid in $(processes "$1" | cut -d' ' -f2); do kill -TERM "$pid" 2>/dev/null || true; done
@@ -31,7 +31,7 @@ end_processes() {
   done
 }
 
-# stop_job LABEL PROGRAM: takes the job from launchd. Whether launchd or a command started the program: afterwards none holds the socket.
+# stop_job LABEL PROGRAM: removes the job from launchd and ends the program, even if a command had started it, so that none holds the socket.
 stop_job() {
   local user
   for user in $(users); do
@@ -40,7 +40,7 @@ stop_job() {
   end_processes "$2" "$1"
 }
 
-# start_job PLIST: for everyone who is logged in. launchd refuses for a moment after a job of that label ended.
+# start_job PLIST: for all logged-in users. launchd refuses briefly after a job with that label has ended.
 start_job() {
   local user tries
   for user in $(users); do
@@ -56,7 +56,7 @@ start_job() {
   done
 }
 
-# links: what /usr/local has of /Library/MLXRunner, as "link target" below both.
+# links: the links in /usr/local to /Library/MLXRunner, as "link target", relative to both.
 links() {
   cat <<'LINKS'
 bin/mlx bin/mlx

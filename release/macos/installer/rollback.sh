@@ -1,6 +1,6 @@
 #!/bin/bash
-# Goes back to the daemon and the command line that the package replaced: sudo /Library/MLXRunner/rollback.sh
-# Run it again to come forward again. docs/install-macos.md tells what becomes of the models' registry.
+# Restores the daemon and the command line that the package replaced: sudo /Library/MLXRunner/rollback.sh
+# Run it again to return to the newer version. docs/install-macos.md explains what happens to the registry of models.
 set -eu
 root=${MLXR_ROOT-}
 folder=$root/Library/MLXRunner

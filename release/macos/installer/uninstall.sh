@@ -1,6 +1,6 @@
 #!/bin/bash
 # Removes what the package installed: sudo /Library/MLXRunner/uninstall.sh [--dry-run]
-# Models, settings and the cache are each user's own: `mlx uninstall` asks about them, and has to be run first.
+# Models, settings and the cache belong to each user: `mlx uninstall` removes them, and has to be run first.
 set -eu
 root=${MLXR_ROOT-}
 folder=$root/Library/MLXRunner

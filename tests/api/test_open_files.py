@@ -1,5 +1,6 @@
 """A client opens a model file and hands its descriptor to the daemon over the Unix socket (POST /mlxr/open)."""
 
+import concurrent.futures
 import hashlib
 import json
 import os
@@ -11,7 +12,7 @@ import httpx
 import pytest
 from programs import MODEL_FILE, Daemon, Mlx, require_model, wait_for
 from test_life import free_port
-from test_models_in_memory import bytes_read
+from test_models_in_memory import ask, bytes_read
 
 
 def open_with(daemon, descriptors, body=None):
@@ -81,6 +82,38 @@ def test_a_hash_is_remembered_by_the_next_daemon(empty_daemon, model_copy):
     empty_daemon.stop()
     empty_daemon.start()
     assert read_to_show() < size / 2
+
+
+@pytest.fixture
+def large(model_copy):
+    """A file that takes a second to hash, and no more disk than the model in it."""
+    os.truncate(model_copy, 1 << 30)
+    return model_copy
+
+
+def test_clients_who_hand_over_one_file_share_its_hash(empty_daemon, large):
+    before = bytes_read(empty_daemon)
+
+    def show():
+        _, opened = open_file(empty_daemon, large)
+        with empty_daemon.client() as client:
+            return client.post("/api/show", json={"model": opened["model"]}).status_code
+
+    with concurrent.futures.ThreadPoolExecutor() as clients:
+        assert list(clients.map(lambda _: show(), range(4))) == [200] * 4
+    assert bytes_read(empty_daemon) - before < 1.5 * large.stat().st_size
+
+
+def test_a_file_that_changes_while_it_is_hashed_is_refused(empty_daemon, large):
+    before = bytes_read(empty_daemon)
+    _, opened = open_file(empty_daemon, large, name="large.gguf")
+    with ask(empty_daemon, opened["model"]) as client:
+        wait_for(lambda: bytes_read(empty_daemon) > before + (16 << 20))
+        with open(large, "r+b") as file:
+            file.seek(-4, os.SEEK_END)
+            file.write(b"more")
+        answer = client.recv(65536)
+    assert b"large.gguf changed while it was verified" in answer
 
 
 def test_a_file_that_was_changed_is_opened_anew(empty_daemon, model_copy):

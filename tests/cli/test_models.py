@@ -95,6 +95,8 @@ def test_pull_shows_the_license_and_refuses_without_acceptance(empty):
 def test_run_does_not_pull_without_a_terminal(empty):
     run = empty("run", "gemma3:270m", "Hello")
     assert run.returncode == 3 and "mlx pull gemma3:270m --accept-license" in run.stderr
+    run = empty("run", "qwen3:8b", "Hello")
+    assert run.returncode == 13 and "does not run yet" in run.stderr and "mlx pull" not in run.stderr
 
 
 def test_pull_with_acceptance(pulling):

@@ -7,11 +7,10 @@ import dataclasses
 
 import numpy as np
 import pytest
-import random_models  # tests/reference/random_models.py
-from real_models import COST, LARGEST, ROOT, VARIANTS, error_of, logits
-from forward import Model, Rounding  # tests/reference/forward.py
+from real_models import COST, LARGEST, VARIANTS, error_of, logits
+import random_models  # tests/reference/random_models.py; real_models has put that folder on the path
+from forward import Model, Rounding
 from peer import peer_logits
-
 
 QWEN2 = random_models.Shape("qwen2", "qwen2", layers=4, dim=128, heads=4, kv_heads=2, head_dim=32, hidden=320, vocabulary=512, rope_base=1e6, biases=True, eps=1e-6)
 LLAMA3 = random_models.Shape("llama", "llama-bpe", layers=4, dim=192, heads=6, kv_heads=2, head_dim=32, hidden=320, vocabulary=512, rope_base=5e5, rope_factors=True)

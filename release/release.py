@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Makes a release from what was built: every artefact for macOS, signed, in build/release-artefacts. `make release` builds first and calls this.
 
-Without identities, test identities are made and used, which no Mac trusts. Without a key for Apple's notary service, artefacts are named
--unnotarized. Each line says what was made or skipped.
+Without identities, test identities and a throw-away release key are made and used, which no Mac trusts; real identities need the real key.
+Without a key for Apple's notary service, artefacts are named -unnotarized. Each line says what was made or skipped.
 """
 
 import argparse
@@ -204,13 +204,26 @@ def options():
     return parser.parse_args()
 
 
+# The two values of [identity] that the owner sets once, and how.
+ONCE = {
+    "team": "set it to the ten characters of your Apple developer team",
+    "release_key": "run release/signing_key.py new FILE on a machine without a network, commit the public half that it prints, and keep FILE offline",
+}
+
+
 def check_identities(chosen, identity):
-    """What is given must fit together, and be what the manifest names. Errors: ValueError."""
+    """What is given must fit together, and be what the manifest names. A throw-away release key is for test identities only. Errors: ValueError."""
     if bool(chosen.application) != bool(chosen.installer):
         raise ValueError("--application and --installer go together; give both, or neither for test identities")
     needed = ("application", "installer", "notary_key", "release_key")
     if chosen.require_identities and (missing := [f"--{name.replace('_', '-')}" for name in needed if not getattr(chosen, name)]):
         raise ValueError(f"--require-identities was given, and {', '.join(missing)} is missing: what would be made could not be published")
+    if chosen.application and not chosen.release_key:
+        raise ValueError("--application needs --release-key: Macs would trust an app with a throw-away key in it, and could never verify an update of it")
+    used = {"team": chosen.application, "release_key": chosen.release_key}
+    if empty := [name for name in ONCE if used[name] and not identity[name]]:
+        steps = "".join(f"\n  {name}: {ONCE[name]}" for name in empty)
+        raise ValueError(f"{' and '.join(empty)} in release/manifest.toml must be set before the first release (docs/release.md, Once):{steps}")
     for given in filter(None, (chosen.application, chosen.installer)):
         sign.check_team(given, identity["team"])
 

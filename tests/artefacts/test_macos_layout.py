@@ -9,6 +9,7 @@ import stat
 import subprocess
 import zipfile
 
+import bom
 import checksums
 import manifest
 import pytest
@@ -166,6 +167,12 @@ def test_a_component_of_the_package(package, component):
         else:
             assert mode == "drwxr-xr-x", line
     check_app(found, find("MLXR-*.pkg")) if component.tree == "app" else check(found, component.tree)
+
+
+@pytest.mark.parametrize("component", MANIFEST.components, ids=lambda component: component.name)
+def test_the_bill_of_materials_of_a_component(package, component, tmp_path):
+    subprocess.run(["bsdtar", "-xpf", package / f"{component.name}.pkg" / "Payload", "-C", tmp_path], check=True)
+    assert bom.problems((package / f"{component.name}.pkg" / "Bom").read_bytes(), tmp_path) == []
 
 
 def test_the_packages_distribution(package):

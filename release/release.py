@@ -212,19 +212,19 @@ ONCE = {
 
 
 def check_identities(chosen, identity):
-    """What is given must fit together, and be what the manifest names. A throw-away release key is for test identities only. Errors: ValueError."""
-    if bool(chosen.application) != bool(chosen.installer):
-        raise ValueError("--application and --installer go together; give both, or neither for test identities")
+    """What is given must fit together, and be what the manifest names. Errors: ValueError."""
     needed = ("application", "installer", "notary_key", "release_key")
     if chosen.require_identities and (missing := [f"--{name.replace('_', '-')}" for name in needed if not getattr(chosen, name)]):
         raise ValueError(f"--require-identities was given, and {', '.join(missing)} is missing: what would be made could not be published")
-    if chosen.application and not chosen.release_key:
-        raise ValueError("--application needs --release-key: Macs would trust an app with a throw-away key in it, and could never verify an update of it")
-    used = {"team": chosen.application, "release_key": chosen.release_key}
-    if empty := [name for name in ONCE if used[name] and not identity[name]]:
+    # A Mac would trust an app with a throw-away key in it, and could never verify an update of it.
+    if len({bool(given) for given in (chosen.application, chosen.installer, chosen.release_key)}) > 1:
+        raise ValueError("--application, --installer and --release-key go together; give all three, or none for test identities and a throw-away key")
+    if not chosen.application:
+        return
+    if empty := [name for name in ONCE if not identity[name]]:
         steps = "".join(f"\n  {name}: {ONCE[name]}" for name in empty)
         raise ValueError(f"{' and '.join(empty)} in release/manifest.toml must be set before the first release (docs/release.md, Once):{steps}")
-    for given in filter(None, (chosen.application, chosen.installer)):
+    for given in (chosen.application, chosen.installer):
         sign.check_team(given, identity["team"])
 
 

@@ -14,7 +14,7 @@ import checksums
 import manifest
 import pytest
 import signing_key
-from artefacts import FOLDER, ROOT, find, output, tool
+from artefacts import FOLDER, ROOT, find, output, release_key, tool
 from clean_system import CleanSystem
 
 MANIFEST = manifest.load()
@@ -218,7 +218,8 @@ def test_info_plist():
     assert info["LSMinimumSystemVersion"] == "14.0" and int(info["CFBundleVersion"]) > 0
     assert not [key for key in info if key.endswith("UsageDescription")], "privacy strings for what the app does not use"
     assert info["SUPublicEDKey"] == key
-    checksums.verify(FOLDER, signing_key.public_from(key))  # the release is signed with the key that the app has
+    assert signing_key.public_from(key) == release_key()
+    checksums.verify(FOLDER, release_key())
     assert agent["BundleProgram"] == "Contents/Helpers/mlxrunnerd" and agent["ProgramArguments"] == ["mlxrunnerd", "--log-file"]
     assert agent["Label"] == MANIFEST.identity["app_agent"]
     assert icon[:4] == b"icns" and int.from_bytes(icon[4:8], "big") == len(icon)

@@ -6,6 +6,7 @@ import datetime
 import os
 import subprocess
 
+import artefacts
 import manifest
 import pytest
 from artefacts import ROOT
@@ -80,12 +81,24 @@ def test_with_require_identities_nothing_may_be_missing():
         release.check_identities(chosen(require_identities=True), OWNER)
 
 
-def test_real_certificates_never_go_with_a_throw_away_key():
-    certificates = {"application": "smartcard", "installer": "smartcard"}
-    with pytest.raises(ValueError, match="--application needs --release-key"):
-        release.check_identities(chosen(**certificates), OWNER)
-    release.check_identities(chosen(**certificates, release_key="r"), OWNER)
+@pytest.mark.parametrize("missing", ["application", "installer", "release_key"])
+def test_real_certificates_never_go_with_a_throw_away_key(missing):
+    real = {"application": "smartcard", "installer": "smartcard", "release_key": "r"}
+    release.check_identities(chosen(**real), OWNER)
+    with pytest.raises(ValueError, match="--application, --installer and --release-key go together"):
+        release.check_identities(chosen(**{**real, missing: None}), OWNER)
     release.check_identities(chosen(), {"team": "", "release_key": ""})  # test identities
+
+
+def test_what_a_team_has_signed_is_read_back_with_the_manifests_key(key, recwarn):
+    other, throw_away = signing_key.new(key.with_name("other")), signing_key.load(key)
+    identity = {"team": TEAM, "release_key": signing_key.public_text(other)}
+    assert artefacts.expected_key(TEAM, identity, key) == other.public_key()
+    assert not recwarn
+    with pytest.raises(AssertionError, match="OTHERTEAM1"):
+        artefacts.expected_key("OTHERTEAM1", identity, key)
+    with pytest.warns(UserWarning, match="test identities and a throw-away key"):
+        assert artefacts.expected_key("", identity, key) == throw_away.public_key()
 
 
 @pytest.mark.parametrize("empty, words", [("team", r"\n  team: set it to the ten characters of your Apple developer team$"),

@@ -197,10 +197,10 @@ def test_the_package_says_what_it_needs(architecture):
 
 
 @pytest.fixture(scope="session")
-def window(architecture, tmp_path_factory):
-    """The prefix of the window's package."""
+def window(tmp_path_factory):
+    """The prefix of the window's package, which there is for x86-64 only: the cross-build for arm64 has no WebKitGTK."""
     folder = tmp_path_factory.mktemp("window")
-    subprocess.run(["dpkg-deb", "-x", deb("mlxrunner-app", architecture), folder], check=True)
+    subprocess.run(["dpkg-deb", "-x", deb("mlxrunner-app"), folder], check=True)
     return folder / "usr"
 
 

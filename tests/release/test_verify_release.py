@@ -12,7 +12,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
 LIST = "tests/artefacts/allowed_skips.txt"
-SPY = f"#!{sys.executable}\nimport json, os, sys\nprint(json.dumps([sys.argv[1:], os.environ.get('MLXR_ALLOWED_SKIPS')]))\n"
+SPY = f"#!{sys.executable}\nimport json, os, sys\nprint(json.dumps([sys.argv[1:], dict(os.environ)]))\n"
 
 
 @pytest.mark.parametrize("given, used", [({}, LIST), ({"MLXR_ALLOWED_SKIPS": "/dev/null"}, "/dev/null")])
@@ -28,7 +28,8 @@ def test_it_has_a_list_unless_another_is_given(tmp_path, given, used):
     done = subprocess.run([tmp_path / "scripts" / "verify-release"], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     words, found = json.loads(done.stdout)
-    assert found == used and {"tests/release", "tests/artefacts"} < set(words)
+    assert found["MLXR_ALLOWED_SKIPS"] == used and {"tests/release", "tests/artefacts"} < set(words)
+    assert found["MLXR_BUILD_DIR"] == f"{tmp_path}/build/release"  # a machine that makes a release has built no other programs
 
 
 @pytest.mark.parametrize("reason, allowed", [

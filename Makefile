@@ -15,7 +15,7 @@ tsan:  ## The C++ tests under ThreadSanitizer
 	@LABEL='$(or $(LABEL),.)' scripts/test tsan
 fuzz:  ## Feed hostile bytes to what reads them (SECONDS=30: each fuzzer for so long)
 	@scripts/fuzz $(or $(SECONDS),30)
-lint:  ## Check the layout of the source, the shell scripts and the documentation
+lint:  ## Check the layout of C++ and documentation, and shell and Python for mistakes
 	@scripts/lint
 lint-actions:  ## Check the workflows of GitHub Actions
 	@scripts/lint-actions

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Makes a release from a finished build: every artefact for macOS, signed, in build/release-artefacts. `make release` builds and then calls this.
 
-Without identities, test identities are created and used, which no Mac trusts. Without a key for Apple's notary service, artefacts are named
--unnotarized. Each line says what was made or skipped.
+Without identities, test identities and a throw-away release key are created and used, which no Mac trusts; real identities need the real
+key. Without a key for Apple's notary service, artefacts are named -unnotarized. Each line says what was made or skipped.
 """
 
 import argparse
@@ -204,14 +204,27 @@ def options():
     return parser.parse_args()
 
 
+# The two values of [identity] that the owner sets once, and how.
+ONCE = {
+    "team": "set it to the ten characters of your Apple developer team",
+    "release_key": "run release/signing_key.py new FILE on a machine without a network, commit the public half that it prints, and keep FILE offline",
+}
+
+
 def check_identities(chosen, identity):
     """The given identities must match each other and the manifest. Errors: ValueError."""
-    if bool(chosen.application) != bool(chosen.installer):
-        raise ValueError("--application and --installer go together; give both, or neither for test identities")
     needed = ("application", "installer", "notary_key", "release_key")
     if chosen.require_identities and (missing := [f"--{name.replace('_', '-')}" for name in needed if not getattr(chosen, name)]):
         raise ValueError(f"--require-identities was given, and {', '.join(missing)} is missing: what would be made could not be published")
-    for given in filter(None, (chosen.application, chosen.installer)):
+    # A Mac would trust an app with a throw-away key in it, and could never verify an update of it.
+    if len({bool(given) for given in (chosen.application, chosen.installer, chosen.release_key)}) > 1:
+        raise ValueError("--application, --installer and --release-key go together; give all three, or none for test identities and a throw-away key")
+    if not chosen.application:
+        return
+    if empty := [name for name in ONCE if not identity[name]]:
+        steps = "".join(f"\n  {name}: {ONCE[name]}" for name in empty)
+        raise ValueError(f"{' and '.join(empty)} in release/manifest.toml must be set before the first release (docs/release.md, Once):{steps}")
+    for given in (chosen.application, chosen.installer):
         sign.check_team(given, identity["team"])
 
 

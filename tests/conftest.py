@@ -6,7 +6,7 @@ from programs import Daemon, Mlx, new_home
 
 
 def pytest_sessionfinish(session):
-    """In CI a skip for a reason that is not on the list fails the run: otherwise a test could stop running and nobody would see it."""
+    """In CI and in `make verify-release` a skip for a reason that is not on the list fails the run: otherwise a test could stop running and nobody would see it."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     reasons = [report.longrepr[2].removeprefix("Skipped: ") for report in reporter.stats.get("skipped", [])]
     for reason in allowed_skips.unexpected(reasons):

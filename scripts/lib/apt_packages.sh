@@ -15,7 +15,7 @@ apt_packages() {
       command -v cargo >/dev/null || { packages="$packages cargo"; [ "$os_release" != debian12 ] || packages="$packages-web"; } ;;
     tidy) packages="clang-tidy-19" ;;
     fuzz) packages="clang-19 libclang-rt-19-dev llvm-19" ;;
-    package) packages="dpkg-dev zstd libarchive-tools desktop-file-utils appstream mmdebstrap lintian" ;;
+    package) packages="dpkg-dev zstd libarchive-tools desktop-file-utils appstream mmdebstrap lintian systemd" ;;
     cross-arm64-linux) packages="g++-aarch64-linux-gnu qemu-user-static mmdebstrap" ;;
     cross-macos) packages="lld-19 llvm-19 autoconf automake libtool" ;;
   esac

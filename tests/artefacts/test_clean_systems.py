@@ -1,8 +1,11 @@
 """The packages as users have them: in a minimal Debian or Ubuntu, an ordinary user gets an answer, and MLXR can be removed completely."""
 
+import http.server
 import os
 import pathlib
+import re
 import subprocess
+import threading
 
 import pytest
 from clean_system import HOME, CleanSystem
@@ -19,9 +22,34 @@ def system(request):
     one.close()
 
 
+class Hub(http.server.SimpleHTTPRequestHandler):
+    """The model hub, with one file in it, at the address that MLXR's own catalogue names."""
+
+    def translate_path(self, path):
+        return str(MODEL_FILE) if path.startswith("/QuantFactory/") and path.endswith(f"/{MODEL_FILE.name}") else "/nonexistent"
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def hub():
+    """Its address: a minimal system shares this machine's loopback."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def pull(system, hub):
+    """The download of a first `mlx run`, without a terminal to ask on. It needs nothing but the package, and above all no pip."""
+    assert list(system.path("/usr/bin").glob("pip*")) == []
+    system.as_ada("env", f"HF_ENDPOINT={hub}", "mlx", "pull", "smollm2:135m", "--accept-license")
+    assert re.search(r"^smollm2:135m .* 98\.4 MB ", system.as_ada("mlx", "list"), re.M)
+
+
 def use(system, mlx="mlx"):
     """What a new user does, and what must then be so."""
-    assert "llama, 135M parameters" in system.as_ada(mlx, "import", f"{HOME}/starter.gguf", "--name", "smollm2:135m")
     ask(system, mlx)
     doctor = system.as_ada(mlx, "doctor")
     assert "All is well." in doctor, doctor
@@ -39,12 +67,16 @@ def put_model(system):
     return system.put(MODEL_FILE, f"{HOME}/starter.gguf")
 
 
-def test_a_debian_package(system):
+def import_model(system, mlx="mlx"):
+    assert "llama, 135M parameters" in system.as_ada(mlx, "import", f"{HOME}/starter.gguf", "--name", "smollm2:135m")
+
+
+def test_a_debian_package(system, hub):
     package = deb("mlxrunner")
-    put_model(system)
     system.install(package)
     before = system.files_of_ada()
     assert f"mlx {VERSION}" in system.as_ada("mlx", "--version")
+    pull(system, hub)
     use(system)
     assert system.files_of_ada() != before
     assert "package: every file is unchanged since dpkg installed it" in system.as_ada("mlx", "doctor", "--install")
@@ -66,6 +98,7 @@ def test_an_upgrade_keeps_the_data(system, tmp_path):
     assert cpack.returncode == 0, cpack.stdout + cpack.stderr
     put_model(system)
     system.install(next(tmp_path.glob("*.deb")))
+    import_model(system)
     use(system)
     system.install(package)
     assert system.as_root("dpkg-query", "-W", "-f=${Version}", "mlxrunner") == field(package, "Version") == DEBIAN_VERSION
@@ -85,6 +118,7 @@ def test_an_archive_in_a_folder_of_any_name(system):
     subprocess.run(["tar", "-C", folder, "-xf", archive], check=True)
     before = system.files_of_ada()
     mlx = f"{HOME}/My Programs/mlxrunner-{VERSION}-linux-x86_64/bin/mlx"
+    import_model(system, mlx)
     use(system, mlx)
     advice = system.as_ada(mlx, "uninstall", "--yes", "--models")
     assert f"{HOME}/My Programs/mlxrunner-{VERSION}-linux-x86_64" in advice

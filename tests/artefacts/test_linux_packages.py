@@ -12,7 +12,7 @@ import subprocess
 import components
 import manifest
 import pytest
-from packages import DEBIAN_VERSION, LIBRARY, MACHINES, NUMBER, ROOT, SOVERSION, VERSION, deb, emulator, field, output, tarball
+from packages import ARTEFACTS, DEBIAN_VERSION, LIBRARY, MACHINES, NUMBER, ROOT, SOVERSION, VERSION, deb, emulator, field, output, tarball
 
 ARCHITECTURES = ["amd64", "arm64"]
 IDENTITY = manifest.load().identity
@@ -197,10 +197,10 @@ def test_the_package_says_what_it_needs(architecture):
 
 
 @pytest.fixture(scope="session")
-def window(architecture, tmp_path_factory):
-    """The prefix of the window's package."""
+def window(tmp_path_factory):
+    """The prefix of the window's package, which there is for x86-64 only: the cross-build for arm64 has no WebKitGTK."""
     folder = tmp_path_factory.mktemp("window")
-    subprocess.run(["dpkg-deb", "-x", deb("mlxrunner-app", architecture), folder], check=True)
+    subprocess.run(["dpkg-deb", "-x", deb("mlxrunner-app"), folder], check=True)
     return folder / "usr"
 
 
@@ -265,11 +265,9 @@ def test_the_libraries_of_the_wheel_are_named_with_their_versions_and_source(unp
         assert f"gcc-12_{parts['libgfortran5']['version']}.dsc" in text  # the offer of the GPL and the LGPL
 
 
-def test_the_same_source_makes_the_same_bytes(tmp_path):
-    made = tarball()
-    sums = []
-    for name in ("first", "second"):
-        subprocess.run([ROOT / "scripts" / "package-linux"], env={**os.environ, "OUT": str(tmp_path / name)}, check=True, capture_output=True)
-        sums.append({file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in (tmp_path / name).iterdir()})
-    assert sums[0] == sums[1]
-    assert sums[0][made.name] == hashlib.sha256(made.read_bytes()).hexdigest()  # and what was released
+def test_packing_again_makes_the_same_bytes(tmp_path):
+    """Of the same build; test_reproduce.py compiles again."""
+    subprocess.run([ROOT / "scripts" / "package-linux"], env={**os.environ, "OUT": str(tmp_path)}, check=True, capture_output=True)
+    made = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in tmp_path.iterdir()}
+    assert tarball().name in made
+    assert made == {name: hashlib.sha256((ARTEFACTS / name).read_bytes()).hexdigest() for name in made}

@@ -9,11 +9,12 @@ import stat
 import subprocess
 import zipfile
 
+import bom
 import checksums
 import manifest
 import pytest
 import signing_key
-from artefacts import FOLDER, ROOT, find, output, tool
+from artefacts import FOLDER, ROOT, find, output, release_key, tool
 from clean_system import CleanSystem
 
 MANIFEST = manifest.load()
@@ -168,6 +169,12 @@ def test_a_component_of_the_package(package, component):
     check_app(found, find("MLXR-*.pkg")) if component.tree == "app" else check(found, component.tree)
 
 
+@pytest.mark.parametrize("component", MANIFEST.components, ids=lambda component: component.name)
+def test_the_bill_of_materials_of_a_component(package, component, tmp_path):
+    subprocess.run(["bsdtar", "-xpf", package / f"{component.name}.pkg" / "Payload", "-C", tmp_path], check=True)
+    assert bom.problems((package / f"{component.name}.pkg" / "Bom").read_bytes(), tmp_path) == []
+
+
 def test_the_packages_distribution(package):
     import xml.etree.ElementTree as ElementTree
 
@@ -211,7 +218,8 @@ def test_info_plist():
     assert info["LSMinimumSystemVersion"] == "14.0" and int(info["CFBundleVersion"]) > 0
     assert not [key for key in info if key.endswith("UsageDescription")], "privacy strings for what the app does not use"
     assert info["SUPublicEDKey"] == key
-    checksums.verify(FOLDER, signing_key.public_from(key))  # the release is signed with the key that the app has
+    assert signing_key.public_from(key) == release_key()
+    checksums.verify(FOLDER, release_key())
     assert agent["BundleProgram"] == "Contents/Helpers/mlxrunnerd" and agent["ProgramArguments"] == ["mlxrunnerd", "--log-file"]
     assert agent["Label"] == MANIFEST.identity["app_agent"]
     assert icon[:4] == b"icns" and int.from_bytes(icon[4:8], "big") == len(icon)

@@ -10,8 +10,7 @@ import zipfile
 import checksums
 import provenance
 import pytest
-import signing_key
-from artefacts import FOLDER, ROOT, find, output, tool
+from artefacts import FOLDER, ROOT, output, release_key, tool
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
@@ -80,8 +79,7 @@ def test_it_lists_every_file_with_its_hash(artefact, tmp_path):
 
 
 def test_the_provenance_speaks_of_every_artefact():
-    with zipfile.ZipFile(find("MLXR-*[!s].zip")) as archive:
-        key = signing_key.public_from(archive.read("MLXR.app/Contents/Resources/sparkle/public_ed25519").decode())
+    key = release_key()
     content = provenance.verify(FOLDER, key)  # in-toto's own schema, DSSE by securesystemslib
     commit = output("git", "-C", ROOT, "rev-parse", "HEAD").strip()
     sources = [one for one in content["predicate"]["buildDefinition"]["resolvedDependencies"] if one.get("digest", {}).get("gitCommit")]

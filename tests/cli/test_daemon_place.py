@@ -8,7 +8,7 @@ import subprocess
 import time
 
 import pytest
-from programs import BUILD, LONG_RUN, MODEL, Daemon, wait_for
+from programs import BUILD, LONG_RUN, MODEL, Daemon
 
 ASK = ("run", MODEL, "Hello", "--max-tokens", "2")
 

@@ -80,3 +80,22 @@ def test_the_job_with_secrets_builds_nothing_and_does_not_publish():
 def test_scripts_that_they_run_exist(workflow):
     named = {name for _, _, step in steps(workflow) for name in re.findall(r"(?<!\S)scripts/[\w-]+", step.get("run", ""))}
     assert named <= {f"scripts/{path.name}" for path in (ROOT / "scripts").iterdir() if path.is_file()}
+
+
+@pytest.mark.parametrize("workflow", [path for path in WORKFLOWS if path.name != "nightly.yml"], ids=lambda path: path.name)
+def test_a_step_that_runs_tests_fails_for_an_unexpected_skip(workflow):
+    running = [step for _, _, step in steps(workflow) if re.search(r"make test|-m pytest|clean-root \S+ (test|verify-release)", step.get("run", ""))]
+    assert len(running) >= 2
+    for step in running:
+        named = step.get("env", {}).get("MLXR_ALLOWED_SKIPS")
+        assert named and (ROOT / named).exists(), step["run"]
+        assert "sudo" not in step["run"] or re.search(r"--preserve-env=\S*MLXR_ALLOWED_SKIPS", step["run"]), step["run"]
+
+
+def test_dependabot_watches_every_kind_of_manifest():
+    watched = yaml.safe_load((ROOT / ".github" / "dependabot.yml").read_text())["updates"]
+    found = {(update["package-ecosystem"], update["directory"]) for update in watched}
+    listed = subprocess.run(["git", "-C", ROOT, "ls-files"], capture_output=True, text=True, check=True).stdout.split()
+    kinds = {"Cargo.toml": "cargo", "package.json": "npm", "go.mod": "gomod", "requirements/test.in": "pip"}
+    wanted = {(kind, f"/{pathlib.PurePath(name).parent}") for name in listed for ending, kind in kinds.items() if name.endswith(f"/{ending}")}
+    assert found == wanted | {("github-actions", "/")}

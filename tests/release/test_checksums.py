@@ -2,6 +2,7 @@
 import base64
 import shutil
 import subprocess
+import sys
 
 import pytest
 
@@ -138,3 +139,25 @@ def another_seed(folder):
     path = folder / "another"
     path.write_text(base64.b64encode(bytes(range(1, 33))).decode())
     return path
+
+
+@needs_openssl
+@pytest.mark.skipif(not shutil.which("shasum"), reason="this system has no shasum")
+def test_a_mac_has_shasum_in_the_place_of_sha256sum(folder, key, check_signature, tmp_path, monkeypatch):
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "python3").symlink_to(sys.executable)
+    for name in "bash env openssl base64 cat cut diff dirname find grep mktemp rm sed shasum sort tail".split():
+        (programs / name).symlink_to(shutil.which(name))
+    monkeypatch.setenv("PATH", str(programs))
+    done = check_signature(folder)
+    assert done.returncode == 0, done.stderr
+    flip(folder / "MLXR-1.0.dmg")
+    assert check_signature(folder).returncode != 0
+
+
+def test_before_the_release_key_is_made_the_way_to_it_is_named(folder, check_signature, tmp_path):
+    manifest = tmp_path / "repo" / "release" / "manifest.toml"
+    manifest.write_text('[identity]\nrelease_key = ""\n')
+    done = check_signature(folder)
+    assert done.returncode == 1 and "release_key in release/manifest.toml is empty" in done.stderr and "docs/release.md, Once" in done.stderr

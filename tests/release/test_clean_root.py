@@ -1,4 +1,4 @@
-"""scripts/clean-root, with fakes of unshare and chroot: which commands run in the root, and with which environment."""
+"""scripts/clean-root, with fakes of chroot and mostly of unshare: which commands run in the root, and with which environment."""
 
 import json
 import os
@@ -21,26 +21,46 @@ STUBS = {
 }
 
 
+# In the place of chroot, with the real mounts: enters the root, and makes a mount namespace there as unshare(1) does.
+NESTED = f"""#!{sys.executable}
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+os.chroot(sys.argv[1])
+CLONE_NEWNS, MS_REC, MS_PRIVATE = 0x20000, 0x4000, 1 << 18
+if libc.unshare(CLONE_NEWNS) or libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None):
+    sys.exit(os.strerror(ctypes.get_errno()))
+"""
+
+
 @pytest.fixture
-def clean_root(tmp_path):
-    """clean_root(command, **environment) returns [(the command line in the root, its environment)], and the words of unshare."""
-    tools, log = tmp_path / "bin", tmp_path / "log"
+def start(tmp_path):
+    """start(command, stubs, **environment) runs scripts/clean-root on a made-up root, with these programs in the place of real ones."""
+    tools, repo, folder = tmp_path / "bin", tmp_path / "repo", tmp_path / "root"
     tools.mkdir()
-    for name, text in STUBS.items():
-        (tools / name).write_text(text.replace("{log}", str(log)))
-        (tools / name).chmod(0o755)
-    repo = tmp_path / "repo"
     shutil.copytree(ROOT / "scripts", repo / "scripts")
     for words in (["init", "-q"], ["add", "-A"], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "one"]):
         subprocess.run(["git", "-C", repo, *words], check=True)
-    folder = tmp_path / "root"
     for name in ("etc", "root", "proc", "sys", "dev"):
         (folder / name).mkdir(parents=True)
     (folder / "etc" / "os-release").touch()
 
+    def run(command, stubs, **environment):
+        for name, text in stubs.items():
+            (tools / name).write_text(text)
+            (tools / name).chmod(0o755)
+        environment = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}", **environment}
+        return subprocess.run([repo / "scripts" / "clean-root", "debian12", command, folder], env=environment, capture_output=True, text=True)
+
+    return run
+
+
+@pytest.fixture
+def clean_root(start, tmp_path):
+    """clean_root(command, **environment) returns [(the command line in the root, its environment)], and the words of unshare."""
+    log = tmp_path / "log"
+
     def run(command, **environment):
-        environment = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}", "LOG": str(log), **environment}
-        done = subprocess.run([repo / "scripts" / "clean-root", "debian12", command, folder], env=environment, capture_output=True, text=True)
+        done = start(command, {name: text.replace("{log}", str(log)) for name, text in STUBS.items()}, LOG=str(log), **environment)
         assert done.returncode == 0, done.stderr
         calls = [json.loads(line) for line in log.read_text().splitlines()]
         return [(words[-1], found) for words, found in calls], pathlib.Path(f"{log}.words").read_text()
@@ -74,3 +94,9 @@ def test_a_shallow_clone_will_do(clean_root, tmp_path):
     clean_root("run")
     cloned = subprocess.run(["git", "-C", tmp_path / "root/root/mlxr", "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout
     assert cloned == head
+
+
+def test_a_program_in_the_root_can_make_a_mount_namespace(start):
+    """As mmdebstrap and the tests of minimal systems do: a root that is no mount point forbids it."""
+    done = start("verify-release", {"chroot": NESTED})
+    assert done.returncode == 0, done.stderr

@@ -6,6 +6,7 @@ import datetime
 import os
 import subprocess
 
+import artefacts
 import manifest
 import pytest
 from artefacts import ROOT
@@ -68,16 +69,51 @@ def chosen(**given):
 
 
 ALL = {"application": "smartcard", "installer": "smartcard", "notary_key": "n", "release_key": "r", "require_identities": True}
+OWNER = {"team": TEAM, "release_key": "A" * 43 + "="}
 
 
 def test_with_require_identities_nothing_may_be_missing():
-    release.check_identities(chosen(**ALL), {"team": TEAM})
+    release.check_identities(chosen(**ALL), OWNER)
     for name in ("notary_key", "release_key"):
         with pytest.raises(ValueError, match=f"--require-identities was given, and --{name.replace('_', '-')} is missing"):
-            release.check_identities(chosen(**{**ALL, name: None}), {"team": TEAM})
+            release.check_identities(chosen(**{**ALL, name: None}), OWNER)
     with pytest.raises(ValueError, match="--application, --installer, --notary-key, --release-key is missing"):
-        release.check_identities(chosen(require_identities=True), {"team": TEAM})
-    release.check_identities(chosen(), {"team": ""})  # test identities
+        release.check_identities(chosen(require_identities=True), OWNER)
+
+
+@pytest.mark.parametrize("missing", ["application", "installer", "release_key"])
+def test_real_certificates_never_go_with_a_throw_away_key(missing):
+    real = {"application": "smartcard", "installer": "smartcard", "release_key": "r"}
+    release.check_identities(chosen(**real), OWNER)
+    with pytest.raises(ValueError, match="--application, --installer and --release-key go together"):
+        release.check_identities(chosen(**{**real, missing: None}), OWNER)
+    release.check_identities(chosen(), {"team": "", "release_key": ""})  # test identities
+
+
+def test_what_a_team_has_signed_is_read_back_with_the_manifests_key(key, recwarn):
+    other, throw_away = signing_key.new(key.with_name("other")), signing_key.load(key)
+    identity = {"team": TEAM, "release_key": signing_key.public_text(other)}
+    assert artefacts.expected_key(TEAM, identity, key) == other.public_key()
+    assert not recwarn
+    with pytest.raises(AssertionError, match="OTHERTEAM1"):
+        artefacts.expected_key("OTHERTEAM1", identity, key)
+    with pytest.warns(UserWarning, match="test identities and a throw-away key"):
+        assert artefacts.expected_key("", identity, key) == throw_away.public_key()
+
+
+@pytest.mark.parametrize("empty, words", [("team", r"\n  team: set it to the ten characters of your Apple developer team$"),
+                                          ("release_key", r"\n  release_key: run release/signing_key.py new FILE on a machine without a network, "
+                                                          "commit the public half that it prints, and keep FILE offline$")])  # fmt: skip
+def test_the_refusal_says_what_the_owner_does_once(empty, words):
+    with pytest.raises(ValueError, match=rf"^{empty} in release/manifest.toml must be set before the first release \(docs/release.md, Once\):{words}"):
+        release.check_identities(chosen(**ALL), {**OWNER, empty: ""})
+
+
+def test_the_playbook_has_the_steps_that_the_refusals_name():
+    once = (ROOT / "docs" / "release.md").read_text().partition("\n## Once\n")[2].partition("\n## ")[0]
+    places = [once.index(words) for words in ("release/signing_key.py new FILE", "`release_key`", "offline", "`team`")]
+    assert places == sorted(places) and "scripts/check-signature FOLDER" in once
+    assert "docs/release.md, Once" in (ROOT / "scripts" / "check-signature").read_text()
 
 
 def test_release_ends_where_secrets_are_missing():

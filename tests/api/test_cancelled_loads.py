@@ -6,7 +6,7 @@ import signal
 import sys
 
 import pytest
-from programs import ROOT, Daemon, wait_for
+from programs import ROOT, wait_for
 from test_models_in_memory import ask, bytes_read
 
 sys.path.insert(0, str(ROOT / "tests" / "core" / "formats"))

@@ -30,6 +30,7 @@ class LoadedModel final : public Model {
                                                    std::shared_ptr<const ops::Ops> ops);
 
   const ModelInfo& info() const override { return info_; }
+  bool is_intact() const override { return platform::mapping_is_intact(weights_); }
   std::vector<TokenId> tokenize(std::string_view text, TokenizeOptions options) const override;
   std::string detokenize(const std::vector<TokenId>& tokens, bool special) const override;
   Result<std::vector<TokenId>> render_chat(std::string_view context_json, ChatOptions options) const override;
@@ -40,8 +41,6 @@ class LoadedModel final : public Model {
   // The engine's operations on which the model runs: a model belongs to one engine.
   bool runs_on(const ops::Ops& ops) const { return ops_.get() == &ops; }
   bool computes_at_once() const { return ops_->computes_at_once(); }
-  // False when the weights were lost because their file in the cache was cut short or its disk failed. Results since then are worthless.
-  bool weights_are_intact() const { return platform::mapping_is_intact(weights_); }
   // For the scheduler's thread only.
   kv::Arena& arena() { return *arena_; }
   PromptPace& pace() { return pace_; }

@@ -54,11 +54,11 @@ Session::Progress Session::step(int max_prompt_tokens) {
   const Progress progress{true, count > 1 || usage_.completion_tokens == 0 ? count : 0}, last{false, progress.prompt_tokens};
   const auto row = forward(count, produces);
   prompt_read_ = std::max(prompt_read_, std::min(stored_, usage_.prompt_tokens));
-  if (!model_->weights_are_intact()) {
+  if (!model_->is_intact()) {
     const auto name = model_->info().file.filename().string();
     finish(FinishReason::kError, Error{ErrorCode::kIo, "The cached weights of " + name +
-                                                           " can no longer be read: their file was cut short, or its disk failed. Unload "
-                                                           "the model and run it again: the cache is made anew."});
+                                                           " can no longer be read: their file was cut short, or its disk failed. Try "
+                                                           "again: the model is loaded anew."});
     return last;
   }
   if (!produces) return progress;

@@ -40,7 +40,8 @@ Result<std::unique_ptr<ModelHost::Lease>> ModelHost::acquire(const std::string& 
   for (;;) {
     {
       std::lock_guard lock(mutex_);
-      if (const auto found = entries_.find(record.sha256); found != entries_.end() && found->second.context >= context) {
+      const auto found = entries_.find(record.sha256);
+      if (found != entries_.end() && found->second.context >= context && found->second.loaded.model->is_intact()) {
         auto& entry = found->second;
         entry.names.insert(name);
         if (options.keep_alive) entry.keep_alive = *options.keep_alive;

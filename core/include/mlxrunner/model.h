@@ -46,11 +46,14 @@ struct ChatOptions {
   bool continue_final_message = false;
 };
 
-// Immutable; may be used from any thread.
+// May be used from any thread.
 class MLXR_API Model {
  public:
   virtual ~Model() = default;
   virtual const ModelInfo& info() const = 0;
+  // False once its repacked weights are lost: their file in the cache was cut short, or its disk failed. Requests then end with an error,
+  // until the model is loaded again, which makes the file anew.
+  virtual bool is_intact() const = 0;
 
   virtual std::vector<TokenId> tokenize(std::string_view text, TokenizeOptions options = {}) const = 0;
   // The text of tokens; U+FFFD for bytes that are not UTF-8. Control tokens are left out unless `special`.

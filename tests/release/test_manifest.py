@@ -46,7 +46,7 @@ def test_what_could_not_become_a_release_is_refused(tmp_path, line, words):
 def test_one_identity_without_the_other_is_refused():
     pytest.importorskip("PIL", reason="Pillow is not installed: scripts/setup release")
     done = subprocess.run([sys.executable, ROOT / "release" / "release.py", "--application", "a.p12"], capture_output=True, text=True)
-    assert done.returncode != 0 and "--application and --installer go together" in done.stderr and "Traceback" not in done.stderr
+    assert done.returncode != 0 and "--application, --installer and --release-key go together" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_a_channel_that_there_is_not_is_refused(monkeypatch):

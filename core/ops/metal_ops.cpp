@@ -6,6 +6,7 @@
 #include <mlx/ops.h>
 #include <mlx/primitives.h>
 
+#include "core/ops/memory.h"
 #include "core/ops/mlx_ops.h"
 
 // The selectors that this file uses. libmlx defines all of metal-cpp's, but does not export them.
@@ -56,7 +57,7 @@ class RmsNorm final : public mx::Primitive {
   void eval_cpu(const std::vector<mx::array>&, std::vector<mx::array>&) override { throw std::logic_error("mlxr::RmsNorm is for a GPU"); }
   void eval_gpu(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) override {
     auto& y = outputs[0];
-    y.set_data(mx::allocator::malloc(y.nbytes()));
+    y.set_data(allocate(y.nbytes()));
     const auto d = static_cast<std::uint32_t>(inputs[1].size());
     const std::uint32_t has_residual = inputs.size() == 3;
     const auto& variant = d <= kLongestRowOfAHead ? kRowsOfAHead : kLongRows;

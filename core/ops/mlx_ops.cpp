@@ -1,6 +1,5 @@
 #include "core/ops/mlx_ops.h"
 
-#include <mlx/allocator.h>
 #include <mlx/device.h>
 #include <mlx/fast.h>
 #include <mlx/ops.h>
@@ -8,6 +7,7 @@
 
 #include <algorithm>
 
+#include "core/ops/memory.h"
 #include "core/quant/dequantize.h"
 
 namespace mlxr::ops {
@@ -65,7 +65,7 @@ std::uint64_t MlxOps::weight_bytes(const formats::Tensor& tensor) const {
 // Decodes to float32 on a CPU, where MLX is slow in float16, and to float16 on a GPU.
 Result<Weight> MlxOps::prepare(const formats::Tensor& tensor, Panels&) const {
   const int n = static_cast<int>(tensor.shape[0]), k = static_cast<int>(tensor.shape[1]);
-  mx::array values(mx::allocator::malloc(sizeof(float) * tensor.shape[0] * tensor.shape[1]), mx::Shape{n, k}, mx::float32);
+  mx::array values(allocate(sizeof(float) * tensor.shape[0] * tensor.shape[1]), mx::Shape{n, k}, mx::float32);
   const auto row_bytes = quant::row_bytes(tensor.type, static_cast<std::size_t>(k));
   const auto rows = static_cast<int>(std::clamp<std::size_t>(kPieceBytes / row_bytes, 1, static_cast<std::size_t>(n)));
   std::vector<std::byte> packed;
@@ -135,8 +135,8 @@ std::uint64_t MlxOps::cache_bytes(const CacheShape& shape) const {
 }
 LayerCache MlxOps::make_cache(const CacheShape& shape) const {
   const auto half = [&] {
-    return mx::array(mx::allocator::malloc(cache_bytes(shape) / 2),
-                     mx::Shape{shape.blocks, shape.kv_heads, shape.block_tokens, shape.head_dim}, mx::float16);
+    return mx::array(allocate(cache_bytes(shape) / 2), mx::Shape{shape.blocks, shape.kv_heads, shape.block_tokens, shape.head_dim},
+                     mx::float16);
   };
   return {shape, half(), half()};
 }

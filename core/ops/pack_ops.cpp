@@ -10,6 +10,7 @@
 #include <span>
 
 #include "core/formats/printable.h"
+#include "core/ops/memory.h"
 #include "core/ops/ops.h"
 #include "core/ops/pack.h"
 #include "core/quant/dequantize.h"
@@ -26,7 +27,7 @@ float* floats(const mx::array& array) {
 
 mx::array fresh(int rows, int columns) {
   const auto bytes = sizeof(float) * static_cast<std::size_t>(rows) * static_cast<std::size_t>(columns);
-  return mx::array(mx::allocator::malloc(bytes), mx::Shape{rows, columns}, mx::float32);
+  return mx::array(allocate(bytes), mx::Shape{rows, columns}, mx::float32);
 }
 
 mlxr_matrix matrix(const Weight& w) { return {static_cast<std::uint32_t>(w.type), w.n, w.k, w.panels.get()}; }
@@ -137,9 +138,7 @@ class PackOps final : public Ops {
   }
   LayerCache make_cache(const CacheShape& shape) const override {
     const int page = static_cast<int>(kernels_.page_bytes(static_cast<std::uint32_t>(shape.type), shape.block_tokens, shape.head_dim));
-    const auto half = [&] {
-      return mx::array(mx::allocator::malloc(cache_bytes(shape) / 2), mx::Shape{shape.kv_heads, shape.blocks, page}, mx::uint8);
-    };
+    const auto half = [&] { return mx::array(allocate(cache_bytes(shape) / 2), mx::Shape{shape.kv_heads, shape.blocks, page}, mx::uint8); };
     return {shape, half(), half()};
   }
 

@@ -2,11 +2,14 @@
 
 import contextlib
 import json
+import os
 import re
 import shutil
+import subprocess
 
+import httpx
 import pytest
-from programs import LONG_ANSWER, MODEL, MODEL_FILE, MODELS, Daemon, Mlx, require_model, wait_for
+from programs import BUILD, LONG_ANSWER, MODEL, MODEL_FILE, MODELS, Daemon, Mlx, require_model, wait_for
 
 ENDLESS = {**LONG_ANSWER, "options": {"num_predict": -1, "temperature": 0}}  # as far as the context goes
 GEMMA_FILE = MODELS / "gemma-3-270m-q4_k_m.gguf"
@@ -93,6 +96,24 @@ def test_when_too_many_wait_the_next_is_503(home):
             refused = client.post(route, json={"model": MODEL, "prompt": "a", **more})
             assert refused.status_code == 503 and refused.headers["Retry-After"] == "1", refused.text
             assert "1 requests are waiting" in json.dumps(refused.json()["error"])
+
+
+@pytest.mark.parametrize("megabytes", range(500, 1300, 100))
+def test_too_little_memory_is_an_error_and_not_the_end(home, megabytes):
+    """Under `ulimit -v`, whatever it is that finds no memory: the start, the load or the answer."""
+    Mlx(home).import_model()
+    Daemon(home).config.write_text("threads: 2\n")
+    with (home / "stderr.log").open("w") as log:
+        process = subprocess.Popen(["sh", "-c", f'ulimit -c 0 -v {megabytes * 1000}; exec "$0"', BUILD / "bin" / "mlxrunnerd"],
+                                   env={**os.environ, "MLXR_HOME": str(home)}, stdout=log, stderr=log)  # fmt: skip
+    socket = home / "run" / "mlxrunner.sock"
+    wait_for(lambda: socket.exists() or process.poll() is not None)
+    with httpx.Client(transport=httpx.HTTPTransport(uds=str(socket)), base_url="http://localhost", timeout=120) as client:
+        for _ in range(2) if process.poll() is None else ():
+            answer = client.post("/api/generate", json={"model": MODEL, "prompt": "Hello", "stream": False, "options": {"num_predict": 2}})
+            assert answer.status_code == 200 or "memory" in answer.json()["error"], answer.text
+    process.terminate()
+    assert process.wait(60) in (0, 1), (home / "stderr.log").read_text()
 
 
 def test_a_cache_of_half_the_size(home):

@@ -8,6 +8,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -126,8 +127,7 @@ Result<void> serve(const Config& config, const platform::Paths& paths) {
     spdlog::info("stopping");
   });
   if (!all_ended) {  // a thread is still at work on what the destructors below would take away from it
-    std::error_code ignored;
-    std::filesystem::remove(instance->socket(), ignored);
+    instance->remove_socket();
     spdlog::shutdown();
     std::_Exit(0);
   }
@@ -159,6 +159,7 @@ void allow_many_descriptors() {
 }  // namespace
 
 int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);  // whoever reads the log or an answer may go away: that is a write error, not the daemon's end
   CLI::App app("Serves local models over a private Unix socket.", "mlxrunnerd");
   app.footer("Example: mlx serve --threads 4\nManual: man mlxrunnerd");
   std::string config_file;

@@ -1,13 +1,15 @@
 // A file that is still arriving: hashed as it grows, and able to go on after a break, a kill -9 or a power cut.
 //
-// It lies in a folder of its own, beside `state.json`, which notes how many parts are complete, where the last of them ended,
-// and the validator (ETag) of the part that is arriving. Bytes after the last finished part are kept only with a validator.
+// It lies in a folder of its own, beside `state.json`, which notes what is fetched, the file's name, how many parts are complete, where the
+// last of them ended, and the validator (ETag) of the part that is arriving. Bytes after the last finished part are kept only with a
+// validator.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <mlxrunner/result.h>
 
@@ -24,6 +26,9 @@ class PartialFile {
                                   std::uint64_t most);
   // The identity of what lies in the folder; empty when nothing does.
   static std::string identity_in(const std::filesystem::path& folder);
+  // The partial file in the folder, and its state. Empty when no PartialFile was opened there; other files there are not MLXR's.
+  static std::vector<std::filesystem::path> files_in(const std::filesystem::path& folder);
+  static bool is_state(const std::filesystem::path& file);
 
   const std::filesystem::path& path() const { return path_; }
   std::uint64_t size() const { return size_; }

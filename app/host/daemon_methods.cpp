@@ -23,13 +23,13 @@ constexpr char kPlatform[] = "linux";
 
 constexpr auto kTimeout = std::chrono::seconds(10);
 
-// What daemon.request passes on: routes that change nothing. They stand here whole: a path with a query is another path.
+// What daemon.request passes on: routes that only read. They stand here whole: a path with a query is another path. GET /health is none of
+// them: it makes the model work.
 struct Route {
   std::string_view method, path;
 };
-constexpr std::array kRoutes{Route{"GET", "/api/ps"},   Route{"GET", "/api/tags"},    Route{"GET", "/api/version"},
-                             Route{"GET", "/health"},   Route{"GET", "/mlxr/status"}, Route{"GET", "/v1/models"},
-                             Route{"POST", "/api/show"}};
+constexpr std::array kRoutes{Route{"GET", "/api/ps"},      Route{"GET", "/api/tags"},  Route{"GET", "/api/version"},
+                             Route{"GET", "/mlxr/status"}, Route{"GET", "/v1/models"}, Route{"POST", "/api/show"}};
 
 std::string_view code_of(const cli::ClientError& error) {
   if (error.kind == cli::ClientError::Kind::kNotRunning) return "daemon_unavailable";

@@ -21,25 +21,25 @@ bool is_loaded(Client& client, const std::string& model) {
 
 LoadingHint::LoadingHint(const std::string& model, Client& client) {
   if (!stderr_is_terminal() || !terminal_moves_cursor() || is_loaded(client, model)) return;
-  say(styled_error(Style::kDim, "Loading " + TerminalFilter().clean(model) + "..."));
+  say(styled_error(Style::kDim, "Loading " + model + "..."));
   shown_ = true;
 }
 
 void LoadingHint::erase() {
-  if (shown_) say("\r\033[K");
+  if (shown_) draw("\r\033[K");
   shown_ = false;
 }
 
 bool AnswerPrinter::print(std::string_view text) {
   hint_.erase();
   began_ = true;
-  if (!on_terminal_) return write_out(text);
-  return write_out(wrap_.feed(filter_.clean(text), terminal_width()));
+  if (!on_terminal_) return write_out_raw(text);
+  return write_out_raw(wrap_.feed(filter_.clean(text), terminal_width()));
 }
 
 bool AnswerPrinter::finish() {
   hint_.erase();
-  if (began_ && on_terminal_) write_out(wrap_.finish(terminal_width()));
+  if (began_ && on_terminal_) write_out_raw(wrap_.finish(terminal_width()));
   return began_;
 }
 

@@ -1,7 +1,8 @@
 #include "cli/belongings.h"
 
+#include <unistd.h>
+
 #include <algorithm>
-#include <fstream>
 #include <optional>
 #include <set>
 #include <string>
@@ -14,17 +15,14 @@
 #include "platform/sha256.h"
 #include "store/leftovers.h"
 #include "store/model_details.h"
+#include "store/names.h"
 #include "store/registry.h"
 
 namespace mlxr::cli {
 namespace {
 
 namespace fs = std::filesystem;
-
-bool is_there(const fs::path& path) {
-  std::error_code failed;
-  return fs::exists(fs::symlink_status(path, failed));
-}
+using platform::is_there;
 
 bool is_real_folder(const fs::path& path) {
   std::error_code failed;
@@ -40,15 +38,31 @@ std::vector<fs::path> entries_of(const fs::path& folder) {
   return found;
 }
 
+bool begins_with(const fs::path& file, std::string_view magic) {
+  const auto fd = platform::open_regular_file(file);
+  std::string begin(magic.size(), '\0');
+  return fd && ::read(fd->get(), begin.data(), begin.size()) == static_cast<ssize_t>(begin.size()) && begin == magic;
+}
+
 // "<SHA-256 of a model>-<kernels>.panels", which begins with the magic of repacked weights, or one that is being made (core/ops/panels.h).
 bool is_repacked_weights(const fs::path& file) {
   const auto name = file.filename().string();
   if (!platform::is_sha256(std::string_view(name).substr(0, std::min<std::size_t>(64, name.size())))) return false;
   if (name.contains(".panels-part-")) return true;
-  constexpr std::string_view kMagic = "MLXRPNL";
-  std::string begin(kMagic.size(), '\0');
-  std::ifstream(file, std::ios::binary).read(begin.data(), static_cast<std::streamsize>(begin.size()));
-  return name.ends_with(".panels") && begin == kMagic;
+  return name.ends_with(".panels") && begins_with(file, "MLXRPNL");
+}
+
+// "<name of a model>.lock". A lock is an empty file: one with a content is somebody else's.
+bool is_lock(const fs::path& file) {
+  std::error_code failed;
+  return file.extension() == ".lock" && store::check_model_name(store::model_of_folder(file.stem().string())) &&
+         fs::is_regular_file(fs::symlink_status(file, failed)) && fs::file_size(file, failed) == 0;
+}
+
+// What libedit writes (cli/history_file.h), or what was opened and not written yet.
+bool is_history(const fs::path& file) {
+  std::error_code failed;
+  return fs::is_regular_file(file, failed) && (fs::file_size(file, failed) == 0 || begins_with(file, "_HiStOrY_V2_\n"));
 }
 
 class Search {
@@ -93,8 +107,10 @@ class Search {
     }
     for (const auto& one : store::find_leftovers(paths_)) {
       const bool unfinished = one.kind == store::Leftover::Kind::kUnfinished;
-      add_tree(unfinished ? found_.models : found_.data, one.path);
-      if (unfinished) add_folders_up_to_models(one.path.parent_path());
+      for (const auto& file : one.files) {
+        add(unfinished ? found_.models : found_.data, file);
+        if (unfinished) add_folders_up_to_models(file.parent_path());
+      }
       if (!unfinished && one.path.parent_path() != paths_.support / "quarantine") found_.folders.push_back(one.path.parent_path());
     }
     for (const auto& file : found_.models) found_.model_bytes += file.size;
@@ -109,11 +125,12 @@ class Search {
       if (file == platform::token_file(paths_) || file.string().starts_with(platform::token_file(paths_).string() + "."))
         add(found_.data, file);
     for (const auto& file : entries_of(paths_.support / "locks"))
-      if (file.extension() == ".lock") add(found_.data, file);
+      if (is_lock(file)) add(found_.data, file);
     for (const auto& file : entries_of(paths_.cache))
       if (is_repacked_weights(file) || file.filename() == "starter-hint-shown") add(found_.data, file);
-    const auto log = paths_.logs / "mlxrunnerd.log";
-    for (const auto& file : {log, platform::older_log(log), paths_.logs / "history"}) add(found_.data, file);
+    const auto log = paths_.logs / "mlxrunnerd.log", history = paths_.logs / "history";
+    for (const auto& file : {log, platform::older_log(log)}) add(found_.data, file);
+    if (is_history(history)) add(found_.data, history);
     std::set<fs::path> sockets{paths_.socket, socket_};
     for (const auto& socket : sockets)
       for (const char* suffix : {"", ".lock"}) add(found_.data, socket.string() + suffix);
@@ -129,12 +146,6 @@ class Search {
     if (file.empty() || !is_there(file) || is_real_folder(file) || keep_.contains(fs::canonical(file, failed))) return;
     const auto size = fs::is_regular_file(fs::symlink_status(file, failed)) ? fs::file_size(file, failed) : 0;
     list.push_back({file, failed ? 0 : size});
-  }
-
-  void add_tree(std::vector<Belonging>& list, const fs::path& path) {
-    if (!is_real_folder(path)) return add(list, path);
-    for (const auto& entry : entries_of(path)) add_tree(list, entry);
-    found_.folders.push_back(path);
   }
 
   void add_folders_up_to_models(fs::path folder) {

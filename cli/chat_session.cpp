@@ -141,7 +141,7 @@ class Session {
     conversation_.parameters = std::move(loaded->parameters);
     conversation_.messages = std::move(loaded->messages);
     write_out("Loaded " + std::to_string(conversation_.messages.size()) + " messages" +
-              (loaded->model == conversation_.model ? ".\n" : " of a chat with " + TerminalFilter().clean(loaded->model) + ".\n"));
+              (loaded->model == conversation_.model ? ".\n" : " of a chat with " + loaded->model + ".\n"));
   }
 
   std::string edit(const std::string& text) {
@@ -156,7 +156,7 @@ class Session {
       return "";
     }
     reader_.remember(*edited);
-    write_out(styled(Style::kDim, TerminalFilter().clean(*edited)) + "\n");
+    write_out(styled(Style::kDim, *edited) + "\n");
     return *edited;
   }
 

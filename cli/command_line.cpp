@@ -6,6 +6,7 @@
 
 #include "cli/commands/commands.h"
 #include "cli/help.h"
+#include "cli/root_warning.h"
 #include "cli/terminal.h"
 
 namespace mlxr::cli {
@@ -19,6 +20,9 @@ struct Word {
 // Other tools' names for commands of mlx.
 constexpr std::array kSynonyms{Word{"ls", "list"},       Word{"remove", "rm"}, Word{"delete", "rm"}, Word{"chat", "run"},
                                Word{"download", "pull"}, Word{"get", "pull"},  Word{"log", "logs"},  Word{"info", "show"}};
+
+constexpr std::string_view kRename =
+    "A model keeps its name. To have it under another one: mlx pull MODEL --name NAME, or mlx import FILE --name NAME";
 
 // Other tools' commands that mlx does not have, and what to do instead.
 constexpr std::array kAdvice{
@@ -35,6 +39,8 @@ constexpr std::array kAdvice{
     Word{"add", "To use a GGUF file: mlx import FILE. To download a model: mlx pull MODEL"},
     Word{"cp", "To give a file another name: mlx import FILE --name NAME"},
     Word{"copy", "To give a file another name: mlx import FILE --name NAME"},
+    Word{"mv", kRename},
+    Word{"rename", kRename},
     Word{"convert", "To make a smaller copy of a GGUF file: mlx quantize INPUT OUTPUT TYPE"},
     Word{"push", "Models are not uploaded: they stay on this machine."},
     Word{"login", "There are no accounts: nothing leaves this machine."},
@@ -186,6 +192,7 @@ Status run_command_line(std::vector<std::string> words) {
   } catch (const CLI::ParseError& error) {
     return give_up(explain(app, error));
   }
+  if (app.get_subcommands().front()->get_name() != "completion") warn_before_root_takes_a_home();  // a shell asks for it when it starts
   return action();
 }
 

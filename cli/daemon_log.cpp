@@ -1,6 +1,5 @@
 #include "cli/daemon_log.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,8 +18,6 @@ namespace fs = std::filesystem;
 constexpr auto kPollInterval = std::chrono::milliseconds(200);
 constexpr std::size_t kBlock = 64UL * 1024;
 
-platform::FileDescriptor open_file(const fs::path& file) { return platform::FileDescriptor(::open(file.c_str(), O_RDONLY | O_CLOEXEC)); }
-
 bool is_same_file(int descriptor, const fs::path& file) {
   struct stat opened{};
   struct stat named{};
@@ -33,16 +30,16 @@ bool is_same_file(int descriptor, const fs::path& file) {
 fs::path daemon_log(const platform::Paths& paths) { return paths.logs / "mlxrunnerd.log"; }
 
 Result<std::string> last_lines(const fs::path& file, std::size_t lines) {
-  const auto descriptor = open_file(file);
-  if (!descriptor) return fail(platform::os_error(errno, "Cannot read " + file.string()));
-  off_t begin = ::lseek(descriptor.get(), 0, SEEK_END);
+  const auto descriptor = platform::open_regular_file(file);
+  if (!descriptor) return fail(descriptor.error());
+  off_t begin = ::lseek(descriptor->get(), 0, SEEK_END);
   std::string text;
   std::size_t breaks = 0;
   std::array<char, kBlock> block{};
   while (begin > 0 && breaks <= lines) {
     const auto wanted = static_cast<std::size_t>(std::min<off_t>(begin, kBlock));
     begin -= static_cast<off_t>(wanted);
-    const ssize_t got = ::pread(descriptor.get(), block.data(), wanted, begin);
+    const ssize_t got = ::pread(descriptor->get(), block.data(), wanted, begin);
     if (got < 0) return fail(platform::os_error(errno, "Cannot read " + file.string()));
     text.insert(0, block.data(), static_cast<std::size_t>(got));
     for (ssize_t i = 0; i < got; ++i) breaks += block.at(static_cast<std::size_t>(i)) == '\n' ? 1 : 0;
@@ -60,7 +57,7 @@ Result<std::string> last_lines(const fs::path& file, std::size_t lines) {
 
 void follow(const fs::path& file, std::uintmax_t from, const std::atomic<bool>& cancelled,
             const std::function<bool(std::string_view)>& on_text) {
-  auto descriptor = open_file(file);
+  auto descriptor = platform::open_regular_file(file).value_or(platform::FileDescriptor());
   auto at = static_cast<off_t>(from);
   std::array<char, kBlock> block{};
   while (!cancelled) {
@@ -73,8 +70,8 @@ void follow(const fs::path& file, std::uintmax_t from, const std::atomic<bool>& 
       continue;
     }
     if (!descriptor || !is_same_file(descriptor.get(), file)) {
-      if (auto renewed = open_file(file)) {
-        descriptor = std::move(renewed);
+      if (auto renewed = platform::open_regular_file(file)) {
+        descriptor = std::move(*renewed);
         at = 0;
         continue;
       }

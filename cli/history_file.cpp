@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <histedit.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 
 #include <system_error>
 
@@ -13,8 +14,9 @@ namespace mlxr::cli {
 void add_to_history_file(const std::filesystem::path& file, const std::string& entry) {
   std::error_code failed;
   std::filesystem::create_directories(file.parent_path(), failed);
-  const platform::FileDescriptor lock(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-  if (!lock || ::flock(lock.get(), LOCK_EX) != 0) return;
+  const platform::FileDescriptor lock(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0600));
+  struct stat info{};
+  if (!lock || ::fstat(lock.get(), &info) != 0 || !S_ISREG(info.st_mode) || ::flock(lock.get(), LOCK_EX) != 0) return;
   History* all = history_init();
   HistEvent event;
   history(all, &event, H_SETSIZE, kHistoryLength);

@@ -7,7 +7,7 @@
 namespace mlxr::cli {
 
 Status print_json(const nlohmann::ordered_json& value) {
-  write_out(value.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
+  write_out_raw(value.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
   return {};
 }
 

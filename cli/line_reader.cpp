@@ -184,7 +184,8 @@ LineReader::LineReader(std::filesystem::path history_file) : state_(std::make_un
   HistEvent event;
   history(s.history, &event, H_SETSIZE, kHistoryLength);
   history(s.history, &event, H_SETUNIQUE, 1);
-  history(s.history, &event, H_LOAD, s.file.c_str());
+  std::error_code unknown;
+  if (std::filesystem::is_regular_file(s.file, unknown)) history(s.history, &event, H_LOAD, s.file.c_str());
   el_set(s.editor, EL_CLIENTDATA, &s);
   el_set(s.editor, EL_PROMPT, &State::show_prompt);
   el_set(s.editor, EL_EDITOR, "emacs");

@@ -25,7 +25,7 @@ std::string describe_loaded_models(const json& models) {
   // The cache grows with use, so only its limit is known.
   Table table({{"NAME"}, {"WEIGHTS", Align::kRight}, {"CACHE", Align::kRight}, {"CONTEXT", Align::kRight}, {"UNLOADS"}});
   for (const json& model : models) {
-    table.add_row({TerminalFilter().clean(model.value("name", "")), format_bytes(model.value("weights", std::uint64_t{0})),
+    table.add_row({model.value("name", ""), format_bytes(model.value("weights", std::uint64_t{0})),
                    "up to " + format_bytes(model.value("cache_limit", std::uint64_t{0})), std::to_string(model.value("context_length", 0)),
                    when_unloaded(model)});
   }

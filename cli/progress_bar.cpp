@@ -81,7 +81,7 @@ std::string ProgressBar::update(const State& state, Clock::time_point now, int w
   const int tenth = percent_of(state) / 10;
   if (tenth == last_tenth_) return "";
   last_tenth_ = tenth;
-  std::string out = what;
+  std::string out = TerminalFilter().clean(what);
   if (state.total > 0) {
     out += ": " + std::to_string(percent_of(state)) + "% of " + format_bytes(state.total);
     if (speed > 0) out += ", " + format_bytes(static_cast<std::uint64_t>(speed)) + "/s";

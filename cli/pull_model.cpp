@@ -1,5 +1,7 @@
 #include "cli/pull_model.h"
 
+#include <algorithm>
+
 #include "cli/format.h"
 #include "cli/interrupt.h"
 #include "cli/progress_bar.h"
@@ -50,9 +52,12 @@ Outcome<store::ModelRecord> pull_model(store::Store& store, std::string_view tex
   ProgressBar bar(stderr_is_terminal());
   store::PullOptions options{.name = wishes.name, .allow_plain_http = wishes.insecure, .cancelled = &interrupted()};
   options.progress = [&bar](const store::Progress& progress) {
-    say(bar.update({progress.stage, progress.item, progress.done, progress.total}, ProgressBar::Clock::now(), terminal_width()));
+    draw(bar.update({progress.stage, progress.item, progress.done, progress.total}, ProgressBar::Clock::now(), terminal_width()));
   };
-  options.notice = [&bar](const std::string& sentence) { say(bar.finish() + wrapped(sentence, text_width())); };
+  options.notice = [&bar](const std::string& sentence) {
+    draw(bar.finish());
+    say(wrapped(sentence, text_width()));
+  };
 
   const auto offer = store.offer(*ref, options);
   if (!offer) return give_up(offer.error());
@@ -67,11 +72,15 @@ Outcome<store::ModelRecord> pull_model(store::Store& store, std::string_view tex
   options.accept_license = *accepted;
 
   auto model = store.pull(*offer, options);
-  say(bar.finish());
+  draw(bar.finish());
   if (!model) {
     if (model.error().code == ErrorCode::kCancelled) {
+      const auto left = store.leftovers();
+      const bool is_kept = std::ranges::find(left, offer->name, &store::Leftover::name) != left.end();
       return give_up(ExitCode::kInterrupted,
-                     "Stopped. The partial download is kept. Continue with the same command, or delete it with: mlx rm " + offer->name);
+                     is_kept
+                         ? "Stopped. The partial download is kept. Continue with the same command, or delete it with: mlx rm " + offer->name
+                         : "Stopped. Nothing has arrived yet.");
     }
     return give_up(model.error());
   }

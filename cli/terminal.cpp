@@ -21,17 +21,40 @@ bool colors_on(int descriptor) {
          (terminal == nullptr || std::string_view(terminal) != "dumb");
 }
 
+constexpr std::string_view kReset = "\033[0m";
+constexpr std::pair<Style, std::string_view> kStyles[] = {{Style::kBold, "\033[1m"},
+                                                          {Style::kDim, "\033[2m"},
+                                                          {Style::kRed, "\033[31m"},
+                                                          {Style::kGreen, "\033[32m"},
+                                                          {Style::kYellow, "\033[33m"}};
+
 std::string styled_for(int descriptor, Style style, std::string_view text) {
   if (!colors_on(descriptor)) return std::string(text);
-  const char* code = "";
-  switch (style) {
-    case Style::kBold: code = "\033[1m"; break;
-    case Style::kDim: code = "\033[2m"; break;
-    case Style::kRed: code = "\033[31m"; break;
-    case Style::kGreen: code = "\033[32m"; break;
-    case Style::kYellow: code = "\033[33m"; break;
+  const auto* const found = std::ranges::find(kStyles, style, &std::pair<Style, std::string_view>::first);
+  return std::string(found->second) + std::string(text) + std::string(kReset);
+}
+
+// The length of the style that the text begins with; 0 when it begins with none.
+std::size_t style_at(std::string_view text) {
+  if (text.starts_with(kReset)) return kReset.size();
+  for (const auto& [style, code] : kStyles)
+    if (text.starts_with(code)) return code.size();
+  return 0;
+}
+
+std::string for_people(int descriptor, std::string_view text) {
+  if (!colors_on(descriptor)) return TerminalFilter().clean(text);
+  std::string out;
+  while (!text.empty()) {
+    auto end = text.find('\033');
+    while (end != std::string_view::npos && style_at(text.substr(end)) == 0) end = text.find('\033', end + 1);
+    out += TerminalFilter().clean(text.substr(0, end));
+    if (end == std::string_view::npos) break;
+    const auto length = style_at(text.substr(end));
+    out += text.substr(end, length);
+    text.remove_prefix(end + length);
   }
-  return code + std::string(text) + "\033[0m";
+  return out;
 }
 
 }  // namespace
@@ -111,20 +134,24 @@ std::string columns(const std::vector<std::pair<std::string, std::string>>& rows
 std::string styled(Style style, std::string_view text) { return styled_for(STDOUT_FILENO, style, text); }
 std::string styled_error(Style style, std::string_view text) { return styled_for(STDERR_FILENO, style, text); }
 
-bool write_out(std::string_view text) {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0) return true;
+bool write_out(std::string_view text) { return write_out_raw(for_people(STDOUT_FILENO, text)); }
+
+bool write_out_raw(std::string_view data) {
+  if (std::fwrite(data.data(), 1, data.size(), stdout) == data.size() && std::fflush(stdout) == 0) return true;
   if (first_output_error == 0) first_output_error = errno;
   return false;
 }
 
 int output_error() { return first_output_error; }
 
-void say(std::string_view text) {
+void say(std::string_view text) { draw(for_people(STDERR_FILENO, text)); }
+
+void draw(std::string_view text) {
   std::fwrite(text.data(), 1, text.size(), stderr);
   std::fflush(stderr);
 }
 
-void complain(std::string_view sentence) { say(styled_error(Style::kRed, "mlx:") + " " + TerminalFilter().clean(sentence) + "\n"); }
+void complain(std::string_view sentence) { say(styled_error(Style::kRed, "mlx:") + " " + std::string(sentence) + "\n"); }
 
 std::string TerminalFilter::clean(std::string_view piece) {
   std::string out;

@@ -30,13 +30,20 @@ enum class Style { kBold, kDim, kRed, kGreen, kYellow };
 std::string styled(Style style, std::string_view text);
 std::string styled_error(Style style, std::string_view text);
 
-// Writes to stdout and flushes. Returns false on failure; main reports it, so callers need the result only to stop early.
+// Text for people goes out without what could command a terminal, except the styles above where they are on: names, paths and error
+// messages can hold anything. All of these flush.
+
+// Writes text to stdout. False when that fails; main reports it, so callers only need it to stop early.
 bool write_out(std::string_view text);
+// The same for what must not be changed, such as JSON and a model's answer into a pipe, and for text that a TerminalFilter has cleaned.
+bool write_out_raw(std::string_view data);
 int output_error();  // errno of the first write to stdout that failed, 0 when none did
 
-// Writes to stderr and flushes.
+// Writes text to stderr.
 void say(std::string_view text);
-// Writes "mlx: SENTENCE" to stderr, without escape sequences.
+// The same for what moves the cursor, such as a progress bar.
+void draw(std::string_view text);
+// Writes "mlx: SENTENCE" to stderr.
 void complain(std::string_view sentence);
 
 // Removes escape sequences and control characters (colors, titles, cursor moves, clipboard writes) from text that arrives in pieces. A

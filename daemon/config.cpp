@@ -203,9 +203,6 @@ std::string describe(const Config& config) {
 
 Result<Config> read_config(const std::filesystem::path& file) {
   constexpr std::uint64_t kLongest = 1 << 20;
-  std::error_code ec;
-  if (const auto status = std::filesystem::status(file, ec); std::filesystem::exists(status) && !std::filesystem::is_regular_file(status))
-    return fail(ErrorCode::kInvalidArgument, file.string() + " is not a file.");  // reading a FIFO would wait for a writer
   const auto text = platform::read_file(file, kLongest);
   if (text) return parse_config(*text, file.string());
   if (text.error().code == ErrorCode::kNotFound) return Config{};

@@ -8,6 +8,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -129,8 +130,7 @@ Result<void> serve(const Config& config, const platform::Paths& paths) {
     host.stop_loading();
   });
   if (!all_ended) {  // a thread still uses objects that the destructors below would destroy
-    std::error_code ignored;
-    std::filesystem::remove(instance->socket(), ignored);
+    instance->remove_socket();
     spdlog::shutdown();
     std::_Exit(0);
   }
@@ -168,6 +168,7 @@ std::string explain(const CLI::App* app, const CLI::Error& error) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);  // whoever reads the log or an answer may go away: that is a write error, not the daemon's end
   CLI::App app("Serves local models over a private Unix socket.", "mlxrunnerd");
   app.footer("Example: mlx serve --threads 4\nManual: man mlxrunnerd");
   std::string config_file;

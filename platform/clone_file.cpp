@@ -50,12 +50,12 @@ Result<void> copy_bytes(int from, const fs::path& to, const std::atomic<bool>* c
 
 Result<void> clone_file(const fs::path& from, const fs::path& to, const std::atomic<bool>* cancelled) {
   std::error_code failed;
-  if (fs::exists(fs::symlink_status(to, failed))) return fail(ErrorCode::kAlreadyExists, to.string() + " already exists.");
-  const FileDescriptor in(::open(from.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!in) return fail(os_error(errno, "Cannot read " + from.string()));
+  if (is_there(to)) return fail(ErrorCode::kAlreadyExists, to.string() + " already exists.");
+  const auto in = open_regular_file(from);
+  if (!in) return fail(in.error());
   const fs::path part = to.string() + ".part";
   fs::remove(part, failed);  // of a copy that was interrupted
-  auto done = share_blocks(in.get(), part) ? Result<void>() : copy_bytes(in.get(), part, cancelled);
+  auto done = share_blocks(in->get(), part) ? Result<void>() : copy_bytes(in->get(), part, cancelled);
   if (done) done = move_into_place(part, to);
   if (!done) fs::remove(part, failed);
   return done;

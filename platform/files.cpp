@@ -58,13 +58,28 @@ void FileDescriptor::reset() {
   if (fd_ >= 0) ::close(release());
 }
 
+bool is_there(const fs::path& path) {
+  std::error_code unknown;
+  return fs::exists(fs::symlink_status(path, unknown));
+}
+
+Result<FileDescriptor> open_regular_file(const fs::path& file) {
+  FileDescriptor fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  struct stat info{};
+  const bool is_socket = !fd && errno == ENXIO;
+  if (!is_socket && (!fd || ::fstat(fd.get(), &info) != 0)) return fail(os_error(errno, "Cannot read " + file.string()));
+  if (is_socket || !S_ISREG(info.st_mode))
+    return fail(ErrorCode::kInvalidArgument, file.string() + (S_ISDIR(info.st_mode) ? " is a folder." : " is not a regular file."));
+  return fd;
+}
+
 Result<std::string> read_file(const fs::path& file, std::uint64_t max_bytes) {
-  FileDescriptor fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd) return fail(os_error(errno, "Cannot read " + file.string()));
+  const auto fd = open_regular_file(file);
+  if (!fd) return fail(fd.error());
   std::string text;
   char buffer[65536];
   for (;;) {
-    const ssize_t n = ::read(fd.get(), buffer, sizeof(buffer));
+    const ssize_t n = ::read(fd->get(), buffer, sizeof(buffer));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return fail(os_error(errno, "Cannot read " + file.string()));
     if (n == 0) return text;

@@ -34,7 +34,14 @@ class FileDescriptor {
   int fd_ = -1;
 };
 
-// The whole file. Errors: kNotFound, kPermission, kIo; kInvalidArgument when it is longer than max_bytes.
+// Whether something has this name; a link that leads nowhere counts. False when it cannot be told.
+bool is_there(const std::filesystem::path& path);
+
+// Opens a file for reading, following links. Never waits: a pipe would wait for a writer, and a device may never end.
+// Errors: kNotFound, kPermission, kIo; kInvalidArgument when it is a folder, a pipe, a device or a socket.
+Result<FileDescriptor> open_regular_file(const std::filesystem::path& file);
+
+// The whole file. Errors: as open_regular_file(); kInvalidArgument when it is longer than max_bytes.
 Result<std::string> read_file(const std::filesystem::path& file, std::uint64_t max_bytes);
 
 // Replaces the content of `file` atomically: even after a power failure it has either its old content or all of `text`.

@@ -17,7 +17,8 @@ Result<FileDescriptor> open_log(const fs::path& log, std::uint64_t limit) {
   if (::lstat(log.c_str(), &info) == 0 && S_ISREG(info.st_mode) && static_cast<std::uint64_t>(info.st_size) >= limit) {
     if (::rename(log.c_str(), older_log(log).c_str()) != 0) return fail(os_error(errno, "Cannot rename the log " + log.string()));
   }
-  FileDescriptor fd(::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+  // O_NONBLOCK: a pipe in its place must not stop the daemon. It has no effect on a regular file.
+  FileDescriptor fd(::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0600));
   if (!fd) return fail(os_error(errno, "Cannot write the log " + log.string()));
   return fd;
 }

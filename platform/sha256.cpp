@@ -92,9 +92,9 @@ Result<std::string> hash_file(const OpenFile& file, const std::function<void(std
 
 Result<std::string> hash_file(const std::filesystem::path& file, const std::function<void(std::uint64_t)>& progress,
                               const std::atomic<bool>* cancelled) {
-  const FileDescriptor fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd) return fail(os_error(errno, "Cannot read " + file.string()));
-  return hash_descriptor(fd.get(), file, progress, cancelled);
+  const auto fd = open_regular_file(file);
+  if (!fd) return fail(fd.error());
+  return hash_descriptor(fd->get(), file, progress, cancelled);
 }
 
 }  // namespace mlxr::platform

@@ -24,16 +24,6 @@ struct License {
   std::string name, url, summary;
 };
 
-std::vector<std::string> split(std::string_view text, char separator) {
-  std::vector<std::string> parts;
-  for (;;) {
-    const auto end = text.find(separator);
-    parts.emplace_back(text.substr(0, end));
-    if (end == std::string_view::npos) return parts;
-    text.remove_prefix(end + 1);
-  }
-}
-
 std::vector<std::vector<std::string>> rows_of(std::string_view table) {
   std::vector<std::vector<std::string>> rows;
   for (const auto& line : split(table, '\n'))

@@ -11,16 +11,6 @@ namespace {
 
 constexpr std::string_view kMain = "main";
 
-std::vector<std::string_view> split(std::string_view text, char separator) {
-  std::vector<std::string_view> parts;
-  for (;;) {
-    const auto end = text.find(separator);
-    parts.push_back(text.substr(0, end));
-    if (end == std::string_view::npos) return parts;
-    text.remove_prefix(end + 1);
-  }
-}
-
 // The text after the hub's name, and whether it was the address of a web page.
 struct Remainder {
   std::string_view text;
@@ -44,9 +34,9 @@ std::unexpected<Error> refuse() {
               "hf:ORGANIZATION/REPOSITORY:QUANTIZATION, or the address of a .gguf file.");
 }
 
-std::string joined(const std::vector<std::string_view>& parts, std::size_t first) {
+std::string joined(const std::vector<std::string>& parts, std::size_t first) {
   std::string out;
-  for (std::size_t i = first; i < parts.size(); ++i) out += (i > first ? "/" : "") + std::string(parts[i]);
+  for (std::size_t i = first; i < parts.size(); ++i) out += (i > first ? "/" : "") + parts[i];
   return out;
 }
 
@@ -56,7 +46,7 @@ Result<HubRef> parse_page(std::string_view path) {
   while (path.ends_with('/')) path.remove_suffix(1);
   const auto parts = split(path, '/');
   if (parts.size() < 2) return refuse();
-  HubRef ref{.organization = std::string(parts[0]), .repository = std::string(parts[1])};
+  HubRef ref{.organization = parts[0], .repository = parts[1]};
   if (parts.size() == 2) return ref;
   if (parts.size() < 4) return refuse();
   ref.revision = parts[3];

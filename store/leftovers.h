@@ -19,16 +19,20 @@ struct Leftover {
     kQuarantined,  // quarantine/NAME/FILE.TIME: never used again
   };
   Kind kind = Kind::kUnfinished;
-  std::string name;            // of the model; of the file if an older MLXR quarantined it
-  std::filesystem::path path;  // a folder, or a file
-  std::uint64_t size = 0;      // bytes
+  std::string name;                          // of the model; of the file where an older MLXR put it into quarantine
+  std::filesystem::path path;                // a folder, or a file
+  std::vector<std::filesystem::path> files;  // what MLXR wrote there; other files stay
+  std::uint64_t size = 0;                    // bytes that arrived, without the files that keep track of them
 };
 
-// Sorted by name. Empty if there are none, or if the folders do not exist.
+// The unfinished download in a folder `.partial`; without files when there is none.
+Leftover unfinished_download(const std::filesystem::path& partial);
+
+// By name. Empty when there is none, or no folder to look in.
 std::vector<Leftover> find_leftovers(const platform::Paths& paths);
 
-// Removes them, and the folders below models/ and quarantine/ that are empty then. The caller holds the models' locks.
-// Continues after a failure. Errors: the first failure, kPermission or kIo.
+// Removes their files, and the folders below models/ and quarantine/ that are empty then. The caller holds the models' locks.
+// Errors: the first, kPermission or kIo; the others are removed nevertheless.
 Result<void> remove_leftovers(const platform::Paths& paths, const std::vector<Leftover>& leftovers);
 
 // Removes `folder` and the folders above it that are empty, up to `top`, which stays. Does nothing when `folder` is not below `top`.

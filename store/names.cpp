@@ -45,6 +45,16 @@ std::string name_of_file(const std::filesystem::path& file) {
   return name;
 }
 
+std::vector<std::string> split(std::string_view text, char separator) {
+  std::vector<std::string> parts;
+  for (;;) {
+    const auto end = text.find(separator);
+    parts.emplace_back(text.substr(0, end));
+    if (end == std::string_view::npos) return parts;
+    text.remove_prefix(end + 1);
+  }
+}
+
 bool is_address(std::string_view text) { return text.starts_with("https://") || text.starts_with("http://"); }
 
 }  // namespace mlxr::store

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <mlxrunner/result.h>
 
@@ -19,6 +20,8 @@ std::string folder_name(std::string_view model);
 std::string model_of_folder(std::string_view folder);
 // The name of a file that was not imported: its stem, with control characters replaced by '?', because they could control a terminal.
 std::string name_of_file(const std::filesystem::path& file);
+// The parts between separators, one more than there are separators: an empty text has one empty part.
+std::vector<std::string> split(std::string_view text, char separator);
 // True for "http://" and "https://".
 bool is_address(std::string_view text);
 

@@ -29,6 +29,22 @@ std::string PartialFile::identity_in(const std::filesystem::path& folder) {
   return state.contains("identity") && state["identity"].is_string() ? state["identity"].get<std::string>() : "";
 }
 
+std::vector<std::filesystem::path> PartialFile::files_in(const std::filesystem::path& folder) {
+  const json state = read_state(folder / kStateFile);
+  std::vector<std::filesystem::path> files;
+  if (!state.contains("identity")) return files;
+  std::error_code ec;
+  const std::string name = state.contains("file") && state["file"].is_string() ? state["file"].get<std::string>() : "";
+  for (std::filesystem::directory_iterator it(folder, ec), end; !ec && it != end; it.increment(ec)) {
+    const auto other = it->path().filename().string();
+    if (other == name || is_state(other)) files.push_back(it->path());
+  }
+  return files;
+}
+
+// A kill while it is written leaves state.json.XXXXXX.
+bool PartialFile::is_state(const std::filesystem::path& file) { return file.filename().string().starts_with(kStateFile); }
+
 Result<PartialFile> PartialFile::open(const std::filesystem::path& folder, std::string_view file, std::string_view identity,
                                       std::uint64_t most) {
   PartialFile p;
@@ -39,6 +55,7 @@ Result<PartialFile> PartialFile::open(const std::filesystem::path& folder, std::
   p.fd_ = platform::FileDescriptor(::open(p.path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
   if (!p.fd_) return fail(platform::os_error(errno, "Cannot write " + p.path_.string()));
   const off_t length = ::lseek(p.fd_.get(), 0, SEEK_END);
+  if (length < 0) return fail(ErrorCode::kIo, p.path_.string() + " is not a regular file. Remove it and pull again.");
 
   std::uint64_t keep = 0;
   const json state = read_state(p.state_);
@@ -53,6 +70,10 @@ Result<PartialFile> PartialFile::open(const std::filesystem::path& folder, std::
   }
   if (auto ok = p.truncate(keep); !ok) return fail(ok.error());
   if (auto ok = p.hash_again(); !ok) return fail(ok.error());
+  if (auto ok = p.save(); !ok) {
+    if (p.size_ == 0) ::unlink(p.path_.c_str());  // without its state nobody knows whose it is
+    return fail(ok.error());
+  }
   return p;
 }
 
@@ -94,7 +115,8 @@ Result<void> PartialFile::finish_part() {
 std::string PartialFile::sha256() { return hash_.hex(); }
 
 Result<void> PartialFile::save() {
-  const json state = {{"identity", identity_}, {"parts", parts_}, {"end", begin_}, {"validator", validator_}};
+  const json state = {
+      {"identity", identity_}, {"file", path_.filename().string()}, {"parts", parts_}, {"end", begin_}, {"validator", validator_}};
   return platform::write_file_atomically(state_, state.dump() + "\n");
 }
 

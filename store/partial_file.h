@@ -1,13 +1,14 @@
 // A file that is being downloaded: it is hashed as it grows, and survives an interruption, a kill -9 or a power failure.
 //
-// It is in its own folder, beside `state.json`, which records how many parts are complete, where the last of them ended, and the
-// validator (ETag) of the current part. Bytes after the last complete part are kept only if there is a validator.
+// It is in its own folder, beside `state.json`, which records what is fetched, the file's name, how many parts are complete, where the last
+// of them ended, and the validator (ETag) of the current part. Bytes after the last complete part are kept only if there is a validator.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <mlxrunner/result.h>
 
@@ -24,6 +25,9 @@ class PartialFile {
                                   std::uint64_t most);
   // The identity of the partial file in the folder; empty if there is none.
   static std::string identity_in(const std::filesystem::path& folder);
+  // The partial file in the folder, and its state. Empty when no PartialFile was opened there; other files there are not MLXR's.
+  static std::vector<std::filesystem::path> files_in(const std::filesystem::path& folder);
+  static bool is_state(const std::filesystem::path& file);
 
   const std::filesystem::path& path() const { return path_; }
   std::uint64_t size() const { return size_; }

@@ -10,6 +10,7 @@
 #include "platform/time.h"
 #include "store/header_check.h"
 #include "store/installed.h"
+#include "store/leftovers.h"
 #include "store/model_details.h"
 #include "store/names.h"
 #include "store/package_source.h"
@@ -47,14 +48,6 @@ std::string megabytes(std::uint64_t bytes) {
   return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " MB";
 }
 
-Result<void> check_space(const fs::path& folder, std::uint64_t needed) {
-  const auto free = platform::free_space(folder);
-  if (!free) return fail(free.error());
-  if (needed <= *free) return {};
-  return fail(ErrorCode::kNoSpace, "The download needs " + megabytes(needed) + " in " + folder.parent_path().string() + ", and " +
-                                       megabytes(*free) + " are free. Free some space, for example with mlx rm, and pull again.");
-}
-
 // Identifies the download that a partial file belongs to. Hashed, because addresses may contain secrets.
 std::string identity_of(const Offer& offer, const std::vector<std::string>& parts) {
   platform::Sha256 hash;
@@ -89,6 +82,7 @@ class Pull {
     for (std::size_t i = 0; i < order.size(); ++i) {
       const bool is_last = i + 1 == order.size();
       auto record = pull_from(order[i], !is_last);
+      if (!record && unfinished_download(partial_).size == 0) drop_download();
       if (record || is_last || !may_try_another(record.error().code)) return record;
       say(record.error().message + " Trying " + recorded_source(order[i + 1].front()) + " instead.");
     }
@@ -112,7 +106,10 @@ class Pull {
     HeaderCheck header(source_);
     for (auto part = file->finished_parts(); part < parts.size(); ++part) {
       if (auto ok = fetch(parts, part, *file, header, has_alternative); !ok) {
-        if (ok.error().code == ErrorCode::kCorrupt || ok.error().code == ErrorCode::kUnsupported) {
+        const bool would_come_again = ok.error().code == ErrorCode::kCorrupt || ok.error().code == ErrorCode::kUnsupported;
+        if (would_come_again && part == 0) {
+          drop_download();
+        } else if (would_come_again) {
           if (auto dropped = file->restart_part(); !dropped) return fail(dropped.error());
         }
         return fail(ok.error());
@@ -124,6 +121,10 @@ class Pull {
     }
     if (auto ok = check_license_text(); !ok) return fail(ok.error());
     return verify_and_place(*file);
+  }
+
+  void drop_download() const {
+    if (const auto dropped = remove_leftovers(paths_, {unfinished_download(partial_)}); !dropped) say(dropped.error().message);
   }
 
   // A kill between the move and the registration leaves a finished file.
@@ -144,7 +145,7 @@ class Pull {
     if (!source) return fail(source.error());
     if (offer_.size > file.size()) {
       const auto beside = (*source)->needs_room_beside() ? offer_.size / parts.size() : 0;
-      if (auto ok = check_space(partial_, offer_.size - file.size() + beside); !ok) return ok;
+      if (auto ok = check_space(offer_.size - file.size() + beside); !ok) return ok;
     }
     const auto before = file.part_begin();
     return (*source)->fetch(file, {.folder = partial_ / "package",
@@ -157,10 +158,21 @@ class Pull {
                                          const auto of_part = total == 0 ? 0 : before + total;
                                          report_(stage, offer_.file, before + done, offer_.size != 0 ? offer_.size : of_part);
                                        },
-                                   .check_space = [&](std::uint64_t more) { return check_space(partial_, more); },
+                                   .check_space = [&](std::uint64_t more) { return check_space(more); },
                                    .inspect = [&] { return header.look(file); },
                                    .keep_license = [&](std::string_view text) { return keep_license(text); },
                                    .cancelled = options_.cancelled});
+  }
+
+  Result<void> check_space(std::uint64_t needed) const {
+    const auto free = platform::free_space(partial_);
+    if (!free) return fail(free.error());
+    if (needed <= *free) return {};
+    const auto models = registry_.models();
+    const bool has_models = models && std::ranges::find(*models, false, &ModelRecord::in_place) != models->end();
+    return fail(ErrorCode::kNoSpace, "The download needs " + megabytes(needed) + " in " + folder_.string() + ", and " + megabytes(*free) +
+                                         " are free. Free some space" + (has_models ? ", for example with mlx rm, " : " ") +
+                                         "and pull again.");
   }
 
   // The license's text may be in the same package as a part of the model.
@@ -237,8 +249,7 @@ class Pull {
     if (auto ok = read_details(record); !ok) return fail(ok.error());
     if (auto ok = registry_.set_verified(target_, *stamp, hash); !ok) return fail(ok.error());
     if (auto ok = registry_.put(record); !ok) return fail(ok.error());
-    std::error_code ec;
-    fs::remove_all(partial_, ec);
+    drop_download();
     report_("done", offer_.file, record.size, record.size);
     return record;
   }
@@ -250,9 +261,7 @@ class Pull {
     fs::create_directories(folder, ec);
     if (!ec) fs::rename(file, to, ec);
     const std::string where = ec ? "It could not be moved away: " + ec.message() + "." : "It was moved to " + to.string() + ".";
-    std::error_code ignored;
-    if (!ec) fs::remove_all(partial_, ignored);
-    remove_empty_folders(folder_, paths_.models);
+    if (!ec) drop_download();
     std::string reason = why;
     while (reason.ends_with('.')) reason.pop_back();
     return fail(ErrorCode::kCorrupt,

@@ -122,7 +122,7 @@ class Quantizer {
     }
     if (fs::is_directory(output_, ignored))
       return fail(ErrorCode::kInvalidArgument, output_.string() + " is a folder. Name the file to write.");
-    if (!options_.overwrite && fs::exists(fs::symlink_status(output_, ignored))) {
+    if (!options_.overwrite && platform::is_there(output_)) {
       return fail(ErrorCode::kAlreadyExists, output_.string() + " exists.");
     }
     return {};

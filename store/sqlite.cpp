@@ -92,6 +92,9 @@ std::int64_t Statement::integer(int column) const { return sqlite3_column_int64(
 Result<Database> Database::open(const std::filesystem::path& file, Mode mode) {
   const int flags = (mode == Mode::kReadWrite ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY) | SQLITE_OPEN_URI |
                     SQLITE_OPEN_FULLMUTEX;
+  std::error_code ec;
+  if (const auto status = std::filesystem::status(file, ec); std::filesystem::exists(status) && !std::filesystem::is_regular_file(status))
+    return fail(ErrorCode::kCorrupt, "The registry " + file.string() + " is not a regular file. Move it away.");  // SQLite would wait
   sqlite3* raw = nullptr;
   const int code = sqlite3_open_v2((uri(file) + (mode == Mode::kImmutable ? "?immutable=1" : "")).c_str(), &raw, flags, nullptr);
   Database database(raw);

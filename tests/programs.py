@@ -145,6 +145,13 @@ def fill(folder, leave):
     (folder / "filler").write_bytes(b"x" * max(0, free - leave))
 
 
+def begin_download(partial, file, size):
+    """What a pull leaves that was interrupted (store/partial_file.h)."""
+    partial.mkdir(parents=True, exist_ok=True)
+    (partial / file).write_bytes(b"x" * size)
+    (partial / "state.json").write_text(json.dumps({"identity": "0", "file": file}))
+
+
 def require_model():
     if not MODEL_FILE.exists():
         pytest.skip(f"{MODEL_FILE.name} is not in MLXR_TEST_MODELS (scripts/setup test puts it there)")

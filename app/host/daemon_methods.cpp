@@ -23,13 +23,13 @@ constexpr char kPlatform[] = "linux";
 
 constexpr auto kTimeout = std::chrono::seconds(10);
 
-// The read-only routes that daemon.request forwards. Paths must match exactly, so a path with a query is not forwarded.
+// The read-only routes that daemon.request forwards. Paths must match exactly, so a path with a query is not forwarded. GET
+// /health is not among them: it makes the model work.
 struct Route {
   std::string_view method, path;
 };
-constexpr std::array kRoutes{Route{"GET", "/api/ps"},   Route{"GET", "/api/tags"},    Route{"GET", "/api/version"},
-                             Route{"GET", "/health"},   Route{"GET", "/mlxr/status"}, Route{"GET", "/v1/models"},
-                             Route{"POST", "/api/show"}};
+constexpr std::array kRoutes{Route{"GET", "/api/ps"},      Route{"GET", "/api/tags"},  Route{"GET", "/api/version"},
+                             Route{"GET", "/mlxr/status"}, Route{"GET", "/v1/models"}, Route{"POST", "/api/show"}};
 
 std::string_view code_of(const cli::ClientError& error) {
   if (error.kind == cli::ClientError::Kind::kNotRunning) return "daemon_unavailable";

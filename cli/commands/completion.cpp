@@ -16,7 +16,7 @@ void add_completion(CLI::App& app, Action& action) {
     action = [&app, shell]() -> Status {
       auto script = completion_script(app, *shell);
       if (!script) return give_up(script.error());
-      write_out(*script);
+      write_out_raw(*script);
       return {};
     };
   });

@@ -25,7 +25,7 @@ void add_import(CLI::App& app, Action& action) {
       if (!store) return give_up(store.error());
       auto model = (*store)->import(options->path, options->name, {.cancelled = &interrupted()});
       if (!model) return give_up(model.error());
-      write_out("Imported " + model->name + " from " + TerminalFilter().clean(model->file.string()) + " (" + model->architecture + ", " +
+      write_out("Imported " + model->name + " from " + model->file.string() + " (" + model->architecture + ", " +
                 format_count(model->parameters) + " parameters, " + model->quantization + "). Try it: mlx run " + model->name + "\n");
       return {};
     };

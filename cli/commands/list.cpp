@@ -31,7 +31,7 @@ std::string kind_of(const store::Leftover& one) {
 std::string leftovers_table(const std::vector<store::Leftover>& leftovers) {
   if (leftovers.empty()) return "";
   Table table({{"NOT INSTALLED"}, {"SIZE", Align::kRight}, {"STATE"}});
-  for (const auto& one : leftovers) table.add_row({TerminalFilter().clean(one.name), format_bytes(one.size), kind_of(one)});
+  for (const auto& one : leftovers) table.add_row({one.name, format_bytes(one.size), kind_of(one)});
   return "\n" + table.to_string() + "To continue a download: mlx pull NAME. To remove it: mlx rm NAME\n";
 }
 
@@ -49,7 +49,7 @@ std::string troubles(const std::vector<store::ModelRecord>& models) {
   for (const auto& model : models) {
     const auto what = trouble(model);
     if (what.empty()) continue;
-    out += (out.empty() ? "\n" : "") + model.name + " cannot run: " + what + " (" + TerminalFilter().clean(model.file.string()) + "). " +
+    out += (out.empty() ? "\n" : "") + model.name + " cannot run: " + what + " (" + model.file.string() + "). " +
            (model.in_place ? "Import it again from where it is now" : "Get it again: mlx pull " + model.name) + ", or remove it: mlx rm " +
            model.name + "\n";
   }

@@ -22,12 +22,12 @@ Status show_log(const Options& options) {
   if (!paths) return give_up(paths.error());
   const fs::path log = daemon_log(*paths);
   if (options.path) {
-    write_out(log.string() + "\n");
+    write_out_raw(log.string() + "\n");
     return {};
   }
   TerminalFilter filter;
   const bool on_terminal = stdout_is_terminal();
-  const auto print = [&](std::string_view text) { return on_terminal ? write_out(filter.clean(text)) : write_out(text); };
+  const auto print = [&](std::string_view text) { return write_out_raw(on_terminal ? filter.clean(text) : std::string(text)); };
 
   std::error_code failed;
   const std::uintmax_t size = fs::file_size(log, failed);

@@ -40,10 +40,10 @@ Status quantize(const Options& options) {
                              .progress = {},
                              .cancelled = &interrupted()};
   how.progress = [&](std::uint64_t done, std::uint64_t total) {
-    say(bar.update({"quantizing", options.input, done, total}, ProgressBar::Clock::now(), terminal_width()));
+    draw(bar.update({"quantizing", options.input, done, total}, ProgressBar::Clock::now(), terminal_width()));
   };
   const auto made = store::quantize(options.input, options.output, options.type, how);
-  say(bar.finish());
+  draw(bar.finish());
   if (!made) return give_up(with_option(made.error()));
   if (made->n_other_type > 0) {
     say(std::to_string(made->n_other_type) +

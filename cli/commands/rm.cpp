@@ -20,7 +20,7 @@ void unload(const std::string& model) {
   if (!paths) return;
   if (const auto listener = find_listener(paths->socket); !listener || !*listener) return;
   const auto done = Client(paths->socket).post("/api/generate", {{"model", model}, {"keep_alive", 0}, {"stream", false}});
-  if (!done) say("The model may still be in memory: " + TerminalFilter().clean(done.error().message) + "\n");
+  if (!done) say("The model may still be in memory: " + done.error().message + "\n");
 }
 
 // A name without a model can belong to an unfinished download or a file in quarantine.

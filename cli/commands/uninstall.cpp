@@ -6,6 +6,7 @@
 #include "cli/belongings.h"
 #include "cli/commands/commands.h"
 #include "cli/daemon_process.h"
+#include "cli/doctor/installation.h"
 #include "cli/format.h"
 #include "cli/table.h"
 #include "cli/terminal.h"
@@ -32,11 +33,18 @@ std::string how_to_remove_the_programs() {
   if (file.starts_with("/usr/bin/")) return still_there + "Remove them with: sudo apt remove mlxrunner\n";
   if (file.find("/Cellar/") != std::string::npos) return still_there + "Remove them with: brew uninstall mlxrunner\n";
 
-  const auto folder = program.parent_path(), root = folder.parent_path();
+  const auto installation = installation_of(program);
+  const auto folder = program.parent_path();
+  const auto& root = installation.root;
   std::error_code failed;
   if (fs::exists(root / "CMakeCache.txt", failed)) return still_there + "They are in the build folder " + root.string() + "\n";
-  const auto name = root.filename().string();  // the archive's "mlxrunner-VERSION-SYSTEM", or the package's "MLXRunner"
-  if (name.starts_with("mlxrunner") || name.starts_with("MLXRunner")) return still_there + "Delete the folder " + root.string() + "\n";
+  // The archive's "mlxrunner-VERSION-SYSTEM", or the package's "MLXRunner": with the files that only an archive has there. The name alone
+  // may be that of somebody's own folder, and the files alone may have been copied to ~/.local.
+  const auto name = root.filename().string();
+  const auto& layout = installation.layout;
+  const bool is_archive = fs::exists(root / layout.settings, failed) && fs::is_directory(root / layout.licenses, failed);
+  if (is_archive && (name.starts_with("mlxrunner") || name.starts_with("MLXRunner")))
+    return still_there + "Delete the folder " + root.string() + "\n";
   std::string list;
   for (const auto& one : {folder / "mlx", folder / "mlxrunnerd", folder / "mlxr", root / "lib/mlxrunner", root / "share/mlxrunner"})
     if (fs::exists(one, failed)) list += "  " + one.string() + "\n";

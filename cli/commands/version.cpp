@@ -31,7 +31,7 @@ Status print_versions(bool as_json) {
     if (status) write_out("mlxrunnerd " + daemon + " (running)\n");
     if (!status && status.error().kind == ClientError::Kind::kNotRunning) write_out("mlxrunnerd is not running\n");
   }
-  if (!status && status.error().kind != ClientError::Kind::kNotRunning) say(TerminalFilter().clean(status.error().message) + "\n");
+  if (!status && status.error().kind != ClientError::Kind::kNotRunning) say(status.error().message + "\n");
   if (const std::string warning = status ? version_warning(*status) : ""; !warning.empty()) say(warning + "\n");
   return {};
 }

@@ -74,7 +74,8 @@ Finding check_space(const fs::path& models) {
   Finding finding{"disk space", Verdict::kGood, format_bytes(space.available) + " free for models", ""};
   if (space.available < kLittleSpace) {
     finding.verdict = Verdict::kWarning;
-    finding.todo = "Free some space; mlx rm MODEL removes a model";
+    const bool has_models = fs::exists(models, failed) && !fs::is_empty(models, failed);
+    finding.todo = std::string("Free some space") + (has_models ? "; mlx rm MODEL removes a model" : "");
   }
   return finding;
 }

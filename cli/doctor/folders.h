@@ -11,6 +11,7 @@ namespace mlxr::cli {
 Finding check_folder(const std::string& subject, const std::filesystem::path& folder);
 // Other users must not be able to reach the socket.
 Finding check_socket(const std::filesystem::path& socket);
+// That there is room for models.
 Finding check_space(const std::filesystem::path& models);
 
 }  // namespace mlxr::cli

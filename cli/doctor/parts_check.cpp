@@ -113,7 +113,7 @@ class Parts {
   void core_for_developers() {
     const fs::path library = at("lib/libmlxrunner_core.so");
     std::error_code failed;
-    if (!fs::exists(fs::symlink_status(library, failed)) || !is_sound("core library", library)) return;
+    if (!platform::is_there(library) || !is_sound("core library", library)) return;
     const std::string name = fs::canonical(library, failed).filename().string();
     const std::string number = std::string(kVersion).substr(0, std::string_view(kVersion).find('-'));  // without a channel's suffix
     if (name != "libmlxrunner_core.so." + number)

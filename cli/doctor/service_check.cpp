@@ -1,12 +1,13 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <fstream>
+#include <sstream>
 #include <utility>
 #include <vector>
 
 #include "cli/doctor/checks.h"
 #include "cli/doctor/tool.h"
+#include "platform/files.h"
 #include "platform/identity.h"
 #include "platform/process.h"
 
@@ -14,14 +15,10 @@ namespace mlxr::cli {
 namespace {
 
 namespace fs = std::filesystem;
+using platform::is_there;
 
 constexpr char kUnit[] = "mlxrunnerd.service";
 constexpr char kStarted[] = "mlx starts the daemon when it is needed";
-
-bool is_there(const fs::path& file) {
-  std::error_code failed;
-  return fs::exists(fs::symlink_status(file, failed));
-}
 
 // What is wrong with the program that a service manager would start; empty when it is this installation's daemon.
 Findings check_program(const Installation& one, const fs::path& from, const fs::path& program, const std::string& todo) {
@@ -37,7 +34,8 @@ Findings check_program(const Installation& one, const fs::path& from, const fs::
 
 // The program of ExecStart= in a unit (systemd.service(5), "Command lines"): without the prefixes, and without quotation marks.
 std::string exec_start(const fs::path& unit) {
-  std::ifstream in(unit);
+  constexpr std::uint64_t kLongest = 1 << 20;
+  std::istringstream in(platform::read_file(unit, kLongest).value_or(""));
   std::string program;
   for (std::string line; std::getline(in, line);) {
     if (!line.starts_with("ExecStart=")) continue;

@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "daemon/routes/fields.h"
+
 namespace mlxr::daemon {
 namespace {
 
@@ -11,8 +13,6 @@ Response with_retry(Response response) {
   if (response.status == 503) response.headers.emplace_back("Retry-After", "1");
   return response;
 }
-
-std::string dump(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
 
 }  // namespace
 

@@ -95,10 +95,11 @@ Instance::Instance(Instance&& other) noexcept
 
 Instance::~Instance() {
   if (listener_ >= 0) ::close(listener_);
-  struct stat there{};
-  const bool own =
-      file_.st_ino != 0 && ::lstat(socket_.c_str(), &there) == 0 && there.st_dev == file_.st_dev && there.st_ino == file_.st_ino;
-  if (own) ::unlink(socket_.c_str());
+  remove_socket();
+}
+
+void Instance::remove_socket() const {
+  if (file_.st_ino != 0 && !platform::is_gone(socket_, file_)) ::unlink(socket_.c_str());
 }
 
 int Instance::release_listener() { return std::exchange(listener_, -1); }

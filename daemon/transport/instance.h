@@ -25,6 +25,9 @@ class Instance {
   Instance& operator=(Instance&&) = delete;
   ~Instance();
 
+  // Removes the socket, unless the file there is another daemon's by now. For an end without destructors.
+  void remove_socket() const;
+
   // The listening descriptor; the caller takes ownership.
   int release_listener();
   const std::filesystem::path& socket() const { return socket_; }

@@ -3,16 +3,22 @@
 import contextlib
 import json
 import os
+import pathlib
+import shutil
 import signal
 import socket
+import sqlite3
 import stat
 import subprocess
+import sys
 import threading
 
 import httpx
 import pytest
-from programs import LONG_ANSWER, MODEL, Daemon, wait_for
+from programs import LONG_ANSWER, MODEL, MODEL_FILE, ROOT, Daemon, require_model, wait_for
 
+sys.path.insert(0, str(ROOT / "tests" / "core" / "formats"))
+import hostile_gguf  # noqa: E402
 
 NOBODY = 65534
 # Root may write anywhere. Without these it may not, and still reaches a clone in /root, which another user could not.
@@ -143,17 +149,76 @@ def test_keep_alive_unloads_an_idle_model(own_daemon):
     wait_for(lambda: loaded() == [])
 
 
-def test_requests_for_a_model_that_loads_share_the_load(own_daemon):
+def bytes_read(process):
+    """By read() and pread(), not through a mapping."""
+    counts = dict(line.split(": ") for line in pathlib.Path(f"/proc/{process.pid}/io").read_text().splitlines())
+    return int(counts["rchar"])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+def test_requests_for_a_model_that_loads_share_the_hash_and_the_load(empty_daemon):
+    """A file that no import has hashed. The first request hashes it, and all of them wait for that."""
+    require_model()
+    file = shutil.copy(MODEL_FILE, empty_daemon.home / "new.gguf")
+    before = bytes_read(empty_daemon.process)
+
     def ask():
-        with own_daemon.client() as client:
-            client.post("/api/generate", json={"model": MODEL}).raise_for_status()
+        with empty_daemon.client() as client:
+            client.post("/api/generate", json={"model": str(file)}).raise_for_status()
 
     threads = [threading.Thread(target=ask) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert own_daemon.log().count(f"loaded {MODEL}") == 1
+    size = MODEL_FILE.stat().st_size
+    assert size <= bytes_read(empty_daemon.process) - before < 2.5 * size, "the hash reads the file once, and so does the load"
+    assert empty_daemon.log().count("loaded new") == 1
+
+
+def begin_to_hash(daemon):
+    """A request that hashes a hole of 256 GiB, which takes minutes."""
+    big = daemon.home / "big.gguf"
+    with big.open("wb") as file:
+        file.truncate(1 << 38)
+    connection = daemon.raw()
+    body = json.dumps({"model": str(big)})
+    connection.sendall(f"POST /api/generate HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+    wait_for(lambda: any(os.path.realpath(fd) == str(big.resolve()) for fd in pathlib.Path(f"/proc/{daemon.process.pid}/fd").iterdir()))
+    return connection
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+@pytest.mark.parametrize("signals", [[signal.SIGTERM], [signal.SIGINT, signal.SIGINT]], ids=["once", "twice"])
+def test_a_stop_does_not_wait_for_a_hash(home, signals):
+    """After ten seconds, or at the second signal, what still runs is cancelled."""
+    one = Daemon(home).start()
+    with begin_to_hash(one):
+        for number, which in enumerate(signals):
+            one.process.send_signal(which)
+            wait_for(lambda said=["stopping", "cancelled"][number]: said in one.log())
+        assert one.process.wait(60) == 0
+    assert not one.socket.exists()
+
+
+def test_a_third_signal_ends_it_at_once(home):
+    """Where even a cancelled request does not end: it waits for the registry, which another process has locked."""
+    one = Daemon(home).start()
+    model = hostile_gguf.model()
+    with contextlib.closing(sqlite3.connect(home / "registry.sqlite", isolation_level=None)) as registry, contextlib.ExitStack() as waiting:
+        registry.execute("BEGIN IMMEDIATE")
+        for number in range(4):  # each waits ten seconds, one after the other
+            (home / f"{number}.gguf").write_bytes(model)
+            connection = waiting.enter_context(one.raw())
+            body = json.dumps({"model": str(home / f"{number}.gguf")})
+            connection.sendall(f"POST /api/show HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+        with one.client() as client:
+            assert client.get("/api/version").status_code == 200
+        for said in ("stopping", "cancelled"):
+            one.process.send_signal(signal.SIGINT)
+            wait_for(lambda said=said: said in one.log())
+        wait_for(lambda: one.process.send_signal(signal.SIGINT) or one.process.poll() is not None)
+        assert one.process.wait() == -signal.SIGINT
 
 
 def test_tcp_needs_the_token_and_a_local_name(home):

@@ -153,7 +153,7 @@ TEST_F(DaemonMethods, ARequestBringsStatusAndBody) {
 
 TEST_F(DaemonMethods, ABodyThatIsNotJsonIsText) {
   FakeDaemon daemon(paths_.socket, http("200 OK", "hello"));
-  EXPECT_EQ(result("daemon.request", {{"method", "GET"}, {"path", "/health"}})["body"], "hello");
+  EXPECT_EQ(result("daemon.request", {{"method", "GET"}, {"path", "/api/tags"}})["body"], "hello");
 }
 
 TEST_F(DaemonMethods, OnlyRoutesThatReadArePassedOn) {
@@ -162,6 +162,7 @@ TEST_F(DaemonMethods, OnlyRoutesThatReadArePassedOn) {
                                      {"DELETE", "/api/delete"},
                                      {"POST", "/api/tags"},
                                      {"get", "/api/tags"},
+                                     {"GET", "/health"},
                                      {"GET", "/api/tags?x=1"},
                                      {"GET", "/api/tags/../delete"},
                                      {"GET", "/api/tags\r\nX: y"},
@@ -191,10 +192,10 @@ TEST_F(DaemonMethods, WrongParametersAreNamed) {
     EXPECT_EQ(failed["code"], "invalid_params") << params;
     return failed["message"].get<std::string>();
   };
-  EXPECT_THAT(says("daemon.request", {{"path", "/health"}}), HasSubstr("'method'"));
+  EXPECT_THAT(says("daemon.request", {{"path", "/api/tags"}}), HasSubstr("'method'"));
   EXPECT_THAT(says("daemon.request", {{"method", "GET"}, {"path", 1}}), HasSubstr("'path'"));
-  EXPECT_THAT(says("daemon.request", {{"method", "GET"}, {"path", "/health"}, {"headers", {}}}), HasSubstr("'headers'"));
-  EXPECT_THAT(says("daemon.request", {{"method", "GET"}, {"path", "/health"}, {"body", 1}}), HasSubstr("'body'"));
+  EXPECT_THAT(says("daemon.request", {{"method", "GET"}, {"path", "/api/tags"}, {"headers", {}}}), HasSubstr("'headers'"));
+  EXPECT_THAT(says("daemon.request", {{"method", "GET"}, {"path", "/api/tags"}, {"body", 1}}), HasSubstr("'body'"));
   EXPECT_THAT(says("daemon.request", {{"method", "POST"}, {"path", "/api/show"}}), HasSubstr("'body'"));
   for (const char* method : {"app.info", "daemon.start", "daemon.status", "daemon.stop"})
     EXPECT_THAT(says(method, {{"now", true}}), HasSubstr("'now'"));

@@ -1,14 +1,19 @@
 """One data folder has one daemon, which every client finds, and which inherits nothing from its caller."""
 
+import contextlib
 import fcntl
+import json
 import os
 import pathlib
+import shutil
 import signal
+import sqlite3
 import subprocess
 import time
 
+import httpx
 import pytest
-from programs import BUILD, LONG_RUN, MODEL, Daemon
+from programs import BUILD, LONG_RUN, MODEL, Daemon, new_home, wait_for
 
 ASK = ("run", MODEL, "Hello", "--max-tokens", "2")
 
@@ -21,6 +26,12 @@ def is_alive(pid):
     """A zombie, which nobody in a container may reap, is not."""
     status = pathlib.Path(f"/proc/{pid}/status")
     return status.exists() and "State:\tZ" not in status.read_text()
+
+
+def answers(daemon):
+    with contextlib.suppress(httpx.HTTPError), daemon.client() as client:
+        return client.get("/api/version").status_code == 200
+    return False
 
 
 @pytest.fixture
@@ -108,6 +119,53 @@ def test_the_end_of_a_daemon_leaves_the_socket_of_its_successor(home):
             assert client.get("/api/version").status_code == 200
     finally:
         second.stop()
+
+
+def test_a_daemon_that_must_end_by_force_leaves_the_socket_of_its_successor(home, sources):
+    """Requests that nobody can cancel: they wait for the registry, which another process has locked."""
+    first = Daemon(home).start()
+    first.socket.with_name("mlxrunner.sock.lock").unlink()
+    waiting = []
+    with contextlib.closing(sqlite3.connect(home / "registry.sqlite", isolation_level=None)) as registry, new_home() as other_home:
+        registry.execute("BEGIN IMMEDIATE")
+        for number in range(4):  # each waits ten seconds, one after the other
+            copy = shutil.copy(sources / "model.gguf", home / f"{number}.gguf")
+            connection = first.raw()
+            body = json.dumps({"model": str(copy)})
+            connection.sendall(f"POST /api/show HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+            waiting.append(connection)
+        with first.client() as client:
+            assert client.get("/api/version").status_code == 200
+        first.process.terminate()
+        wait_for(lambda: "stopping" in first.log())
+        first.process.terminate()
+        wait_for(lambda: "cancelled" in first.log())
+        first.socket.unlink()
+        second = Daemon(other_home, f"uds: {first.socket}\n")
+        second.socket = first.socket
+        second.start()
+        try:
+            assert first.process.wait(60) == 0
+            assert "a request does not end" in first.log()
+            with second.client() as client:
+                assert client.get("/api/version").status_code == 200
+        finally:
+            second.stop()
+            for connection in waiting:
+                connection.close()
+
+
+def test_a_reader_of_its_log_that_goes_away_does_not_end_it(home):
+    """mlx serve 2>&1 | head"""
+    log, its_end = os.pipe()
+    os.close(log)
+    with subprocess.Popen([BUILD / "bin" / "mlxrunnerd"], env={**os.environ, "MLXR_HOME": str(home)}, stderr=its_end) as process:
+        os.close(its_end)
+        wait_for(lambda: process.poll() is not None or (home / "run" / "mlxrunner.sock").exists())
+        one = Daemon(home)
+        one.process = process
+        wait_for(lambda: process.poll() is not None or answers(one))
+        assert one.stop() == 0
 
 
 @pytest.mark.skipif(os.uname().sysname != "Linux", reason="systemd is Linux's")

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 
 import pytest
-from programs import BUILD, Mlx, fill, new_home, small_disk, wait_for
+from programs import BUILD, Mlx, begin_download, fill, new_home, small_disk, wait_for
 
 IS_ROOT = os.geteuid() == 0
 
@@ -59,8 +59,13 @@ def test_after_sudo_the_way_back_is_said(home):
     os.chown(ada, 1234, 1234)
     data = ada / ".local/share/mlxrunner"
     environment = {"PATH": os.environ["PATH"], "HOME": str(ada)}
-    run = subprocess.run([BUILD / "bin" / "mlx", "list"], env=environment, capture_output=True, text=True)
-    assert run.returncode == 0 and "You are root" in run.stderr and "without sudo" in run.stderr
+    for words in (["run", "nosuch", "Hello"], ["doctor"], ["list"]):
+        run = subprocess.run([BUILD / "bin" / "mlx", *words], env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        assert run.stderr.startswith(f"mlx: You are root, and {ada} belongs to user 1234.") and "without sudo" in run.stderr, words
+        subprocess.run([BUILD / "bin" / "mlx", "stop"], env=environment, capture_output=True, check=True)
+        if words != ["list"]:
+            shutil.rmtree(ada / ".local")
+            shutil.rmtree(ada / ".cache", ignore_errors=True)
     as_ada = ["setpriv", "--reuid=1234", "--regid=1234", "--clear-groups"]
     run = subprocess.run([*as_ada, BUILD / "bin" / "mlx", "list"], env=environment, capture_output=True, text=True)
     assert run.returncode == 9 and "belongs to root" in run.stderr and "mlx doctor" in run.stderr
@@ -122,8 +127,7 @@ def test_on_a_full_disk_a_model_can_be_seen_and_removed(home, sources):
     with small_disk(home / "disk", "1m") as disk:
         mlx = Mlx(disk, MLXR_CATALOGUE=str(sources / "catalogue.json"), no_proxy="*")
         assert mlx("import", sources / "model.gguf", "--name", "mine").returncode == 0
-        (disk / "models/host/big/.partial").mkdir(parents=True)
-        (disk / "models/host/big/.partial/big.gguf").write_bytes(b"x" * 200_000)
+        begin_download(disk / "models/host/big/.partial", "big.gguf", 200_000)
         fill(disk, leave=0)
         assert mlx("list", "-q").stdout.split() == ["mine"]
         assert mlx("show", "mine").returncode == 0
@@ -164,9 +168,7 @@ def test_control_c_ends_what_hashes_a_large_file(empty, sources):
 def test_unfinished_and_quarantined_files_are_shown_and_removed(pulling):
     run = pulling("pull", "test:corrupt")
     assert run.returncode == 7
-    partial = pulling.home / "models/tests/test@big/.partial"
-    partial.mkdir(parents=True)
-    (partial / "big.gguf").write_bytes(b"x" * 1000)
+    begin_download(pulling.home / "models/tests/test@big/.partial", "big.gguf", 1000)
     report = pulling("doctor").stdout
     assert "download test:big: 1 kB, not finished" in report and "mlx rm test:big" in report
     assert "corrupt.gguf." in report and "-> Remove it: mlx rm test:corrupt" in report

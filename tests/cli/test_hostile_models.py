@@ -120,6 +120,31 @@ def test_what_a_file_says_of_itself_commands_no_terminal(mlx, tmp_path):
         assert is_plain(run.stdout) and "\\u001b" not in run.stdout, run.stdout
 
 
+TITLE, SCREEN = "\x1b]0;title\x07", "\x1b[2J\u009b2J"
+
+
+def test_the_name_of_a_file_commands_no_terminal(mlx, tmp_path):
+    """Whatever a command says of it: paths, names and words of the command line go out without control sequences."""
+    folder = tmp_path / f"{SCREEN}folder"
+    folder.mkdir()
+    file = folder / f"{TITLE}x.gguf"
+    file.write_bytes(hostile_gguf.model(seed=5))
+    mlx("import", file, "--name", "plain").check_returncode()
+    file.with_name(f"{TITLE}gone.gguf").write_bytes(hostile_gguf.model(seed=6))
+    mlx("import", file.with_name(f"{TITLE}gone.gguf"), "--name", "gone").check_returncode()
+    file.with_name(f"{TITLE}gone.gguf").unlink()
+    commands = [("show", file), ("show", "plain"), ("run", file, "Hello", "--max-tokens", "1"), ("ps",), ("status",), ("stop", file), ("list",),
+                ("doctor",), ("import", file), ("quantize", file, folder / f"{TITLE}small.gguf", "q8_0"), ("rm", "plain", "gone", file)]  # fmt: skip
+    for words in commands:
+        run = mlx(*words)
+        assert is_plain(run.stdout if words[0] != "run" else ""), (words, run.stdout)
+        assert is_plain(run.stderr), (words, run.stderr)
+    with mlx.on_terminal("show", file) as shown:
+        text = shown.read()
+    assert "\x1b[1m" in text and "title" in text, "styles stay"
+    assert not any(sequence in text for sequence in (TITLE, "\x1b[2J", "\u009b"))
+
+
 def test_a_licence_of_a_megabyte(mlx, tmp_path):
     mlx("import", written(tmp_path, hostile_gguf.model(keys={"general.license": (hostile_gguf.STRING, "x" * (1 << 20))})), "--name", "wordy").check_returncode()
     assert len(mlx.json("show", "wordy")["license"]) < 100

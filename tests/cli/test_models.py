@@ -200,7 +200,7 @@ def test_a_full_disk(pulling):
     with small_disk(pulling.home / "models", "2m") as disk:
         fill(disk, leave=500_000)
         run = pulling("pull", "test:good")
-        assert run.returncode == 8 and "are free" in run.stderr
+        assert run.returncode == 8 and "are free. Free some space and pull again." in run.stderr, "there is no model to remove"
         (disk / "filler").unlink()
         assert pulling("pull", "test:good").returncode == 0
 

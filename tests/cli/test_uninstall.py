@@ -4,7 +4,7 @@ import os
 import subprocess
 
 import pytest
-from programs import BUILD, MODEL, new_home, wait_for
+from programs import BUILD, MODEL, begin_download, new_home, wait_for
 
 
 def tree(folder):
@@ -78,10 +78,12 @@ def test_what_is_the_users_own_stays(used, sources):
     """MLXR_HOME may be a folder that was there before, with files of its own in folders that are called as MLXR's are."""
     mlx = used
     mine = ("models/mine/thesis.txt", "models/mine.gguf", "cache/pictures.db", "logs/diary.txt", "run/pid", "locks/door", "quarantine/notes.txt.md",
-            "cache/" + "0" * 64 + "-avx2.panels", "models/tests/test@licensed/notes.txt")  # fmt: skip
+            "cache/" + "0" * 64 + "-avx2.panels", "models/tests/test@licensed/notes.txt", "locks/door.lock", "logs/history",
+            "models/mine/film/.partial/film.mkv", "models/tests/begun/.partial/notes.txt", "models/tests/begun/.partial/package/notes.txt")  # fmt: skip
     for name in mine:
         (mlx.home / name).parent.mkdir(parents=True, exist_ok=True)
         (mlx.home / name).write_text("keep")
+    begin_download(mlx.home / "models/tests/begun/.partial", "begun.gguf", 1000)
     imported = mlx.home / "models" / "mine" / "imported.gguf"
     imported.write_bytes((sources / "model.gguf").read_bytes())
     assert mlx("import", imported, "--name", "imported").returncode == 0
@@ -96,10 +98,7 @@ def test_what_is_the_users_own_stays(used, sources):
 
 
 def test_an_unfinished_download_goes_with_the_models(empty):
-    partial = empty.home / "models" / "host" / "big" / ".partial"
-    partial.mkdir(parents=True)
-    (partial / "big.gguf").write_bytes(b"x" * 1000)
-    (partial / "state.json").write_text("{}")
+    begin_download(empty.home / "models" / "host" / "big" / ".partial", "big.gguf", 1000)
     assert "unfinished downloads (1 kB)" in empty("uninstall", "--yes").stderr
     assert empty("uninstall", "--yes", "--models").returncode == 0
     assert not empty.home.exists()
@@ -148,6 +147,36 @@ def test_no_folder_above_the_programs_is_named(tmp_path):
     assert run.returncode == 0, run.stderr
     assert f"Delete:\n  {programs}/mlx\n  {programs}/mlxrunnerd\n" in run.stdout
     assert str(tmp_path) not in run.stdout.split()
+
+
+@pytest.mark.parametrize("is_archive", [False, True], ids=["somebody's own folder", "an unpacked archive"])
+def test_a_folder_with_mlxrs_name_is_the_archive_only_with_its_files(tmp_path, is_archive):
+    """~/mlxrunner-notes/bin/mlx, beside the notes."""
+    root = tmp_path / "mlxrunner-notes"
+    (root / "bin").mkdir(parents=True)
+    if is_archive:
+        (root / "share/doc/mlxrunner/licenses").mkdir(parents=True)
+        (root / "share/mlxrunner").mkdir(parents=True)
+        (root / "share/mlxrunner/server.yaml").write_text("")
+    (root / "bin/mlx").write_bytes((BUILD / "bin/mlx").read_bytes())
+    (root / "bin/mlx").chmod(0o755)
+    run = subprocess.run([root / "bin/mlx", "uninstall", "--dry-run"], env={**os.environ, "MLXR_HOME": str(tmp_path / "home")},
+                         capture_output=True, text=True, timeout=60)  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    assert (f"Delete the folder {root}\n" in run.stdout) == is_archive
+    assert (f"Delete:\n  {root}/bin/mlx\n" in run.stdout) != is_archive
+
+
+def test_a_history_and_locks_of_mlxrs_own_go(used):
+    with used.on_terminal("run", MODEL) as chat:
+        chat.expect_exact(">>> ")
+        chat.sendline("/?")
+        chat.expect_exact(">>> ")
+        chat.sendline("/bye")
+        chat.read()
+    assert (used.home / "logs/history").exists() and list((used.home / "locks").glob("*.lock"))
+    assert used("uninstall", "--yes", "--keep-models").returncode == 0
+    assert not (used.home / "logs").exists() and not (used.home / "locks").exists()
 
 
 def test_a_registry_that_cannot_be_read_stops_it(empty):

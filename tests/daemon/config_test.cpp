@@ -81,8 +81,8 @@ TEST(Config, AFileThatWouldNeverEndIsRefused) {
   char name[] = "/tmp/mlxr-config-XXXXXX";
   const std::filesystem::path folder = ::mkdtemp(name);
   ASSERT_EQ(::mkfifo((folder / "server.yaml").c_str(), 0600), 0);
-  EXPECT_THAT(read_config(folder / "server.yaml").error().message, HasSubstr("is not a file"));
-  EXPECT_THAT(read_config(folder).error().message, HasSubstr("is not a file"));
+  EXPECT_THAT(read_config(folder / "server.yaml").error().message, HasSubstr("is not a regular file"));
+  EXPECT_THAT(read_config(folder).error().message, HasSubstr("is a folder"));
   std::filesystem::remove_all(folder);
 }
 

@@ -107,6 +107,18 @@ TEST_F(InstanceTest, TheEndOfOneThatLostItsSocketLeavesItsSuccessorsAlone) {
   EXPECT_TRUE(successor->is_in_place());
 }
 
+TEST_F(InstanceTest, TheSocketIsRemovedWithoutADestructorUnlessItIsASuccessors) {
+  const auto old = claim(socket_);
+  ASSERT_TRUE(old);
+  old->remove_socket();
+  EXPECT_FALSE(fs::exists(socket_));
+  fs::remove(socket_.string() + ".lock");
+  const auto successor = claim_from_elsewhere(socket_);
+  ASSERT_TRUE(successor) << successor.error().message;
+  old->remove_socket();
+  EXPECT_TRUE(successor->is_in_place());
+}
+
 TEST_F(InstanceTest, TheSecondIsToldThePidOfTheFirst) {
   const auto first = claim(socket_);
   ASSERT_TRUE(first);

@@ -83,18 +83,20 @@ class ServerTest : public testing::Test {
     char name[] = "/tmp/mlxr-server-XXXXXX";
     home_ = ::mkdtemp(name);
     instance_.emplace(Instance::claim(home_ / "mlxrunnerd.lock", home_ / "run" / "socket").value());
-    server_ =
-        Server::start({.unix_listener = instance_->release_listener(),
-                       .port = port,
-                       .token = [] { return "token"; },
-                       .origins = {"http://localhost:3000"},
-                       .workers = workers,
-                       .is_quick = [](const Request& request) { return request.path == "/quick"; },
-                       .limits = limits,
-                       .refuse = [](std::string_view path, int status,
-                                    std::string message) { return error_at(path, {.status = status, .message = std::move(message)}); }},
-                      std::move(handler))
-            .value();
+    server_ = Server::start({.unix_listener = instance_->release_listener(),
+                             .port = port,
+                             .token = [] { return "token"; },
+                             .origins = {"http://localhost:3000"},
+                             .workers = workers,
+                             .is_quick = [](const Request& request) { return request.path == "/quick"; },
+                             .limits = limits,
+                             .refuse =
+                                 [](std::string_view path, int status, std::string message) {
+                                   if (path == "/throws") throw std::runtime_error("another mistake");
+                                   return error_at(path, {.status = status, .message = std::move(message)});
+                                 }},
+                            std::move(handler))
+                  .value();
     thread_ = std::thread([this] { EXPECT_TRUE(server_->run([this] { stopping_.set_value(); })); });
   }
   ~ServerTest() override {
@@ -259,6 +261,16 @@ TEST_F(ServerTest, AHandlerThatThrowsBeforeItsAnswerIs500) {
   const auto client = connect();
   client.send(kGet);
   EXPECT_THAT(client.read_to_end(), StartsWith("HTTP/1.1 500 "));
+}
+
+TEST_F(ServerTest, AnErrorThatCannotBeSentEndsItsConnectionOnly) {
+  serve({}, [](const Request&, Responder&) { throw std::runtime_error("a mistake"); });
+  const auto client = connect();
+  client.send("GET /throws HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_EQ(client.read_to_end(), "");
+  const auto next = connect();
+  next.send(kGet);
+  EXPECT_THAT(next.read_to_end(), StartsWith("HTTP/1.1 500 "));
 }
 
 TEST_F(ServerTest, AHandlerThatThrowsInItsStreamClosesTheConnectionWithoutAnEnd) {

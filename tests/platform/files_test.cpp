@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "platform/clone_file.h"
 #include "platform/sha256.h"
 #include "platform/time.h"
 #include "tests/platform/temporary_folder.h"
@@ -29,6 +30,33 @@ TEST(Files, AreWrittenWholeAndReadWithACap) {
   EXPECT_EQ(read_file(file, 4).error().code, ErrorCode::kInvalidArgument);
   EXPECT_EQ(read_file(folder.path / "none", 4).error().code, ErrorCode::kNotFound);
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path), {}), 1);  // no temporary file stays
+}
+
+// Beside a model, a FIFO named model.gguf.sha256 would make every request for it wait for a writer.
+TEST(Files, OnlyRegularFilesAreRead) {
+  TemporaryFolder folder;
+  const auto fifo = folder.path / "fifo";
+  ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
+  std::filesystem::create_symlink(fifo, folder.path / "link");
+  for (const auto& other : {fifo, folder.path / "link", folder.path, std::filesystem::path("/dev/zero")}) {
+    const auto text = read_file(other, 1000);
+    ASSERT_FALSE(text);
+    EXPECT_EQ(text.error().code, ErrorCode::kInvalidArgument);
+    EXPECT_TRUE(text.error().message.starts_with(other.string() + " is ")) << text.error().message;
+    EXPECT_FALSE(hash_file(other));
+    EXPECT_FALSE(clone_file(other, folder.path / "copy", nullptr));
+  }
+  std::ofstream(folder.path / "file") << "text";
+  std::filesystem::create_symlink("file", folder.path / "link to a file");
+  EXPECT_EQ(read_file(folder.path / "link to a file", 1000).value(), "text");
+}
+
+TEST(Files, WhatIsThereIncludesALinkThatLeadsNowhere) {
+  TemporaryFolder folder;
+  std::filesystem::create_symlink(folder.path / "gone", folder.path / "link");
+  EXPECT_TRUE(is_there(folder.path / "link"));
+  EXPECT_TRUE(is_there(folder.path));
+  EXPECT_FALSE(is_there(folder.path / "gone"));
 }
 
 TEST(Files, ALockIsHeldOnceAndReleased) {
@@ -106,7 +134,11 @@ TEST(Files, HaveTheHashesOfTheStandard) {  // FIPS 180-4, "abc"
   EXPECT_EQ(hash.hex(), kAbc);
 }
 
-TEST(Time, IsRfc3339) { EXPECT_EQ(to_rfc3339(1'000'000'000), "2001-09-09T01:46:40Z"); }
+TEST(Time, IsRfc3339) {
+  EXPECT_EQ(to_rfc3339(1'000'000'000), "2001-09-09T01:46:40Z");
+  EXPECT_EQ(to_rfc3339(std::chrono::sys_seconds(std::chrono::seconds(1'000'000'000)) + std::chrono::microseconds(42)),
+            "2001-09-09T01:46:40.000042Z");
+}
 
 }  // namespace
 }  // namespace mlxr::platform

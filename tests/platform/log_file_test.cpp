@@ -24,6 +24,12 @@ TEST(LogFile, BeginsAnewWhenItIsFull) {
   EXPECT_EQ(info.st_mode & 0777, 0600u);
 }
 
+TEST(LogFile, APipeInItsPlaceIsAnError) {
+  TemporaryFolder folder;
+  ASSERT_EQ(::mkfifo((folder.path / "a.log").c_str(), 0600), 0);
+  EXPECT_FALSE(open_log(folder.path / "a.log")) << "and no wait for a reader";
+}
+
 // A daemon runs for weeks with the log that was opened when it started.
 TEST(LogFile, AProcessMovesItsOwnStderr) {
   TemporaryFolder folder;

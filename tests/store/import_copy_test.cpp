@@ -2,9 +2,11 @@
 #include <fstream>
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include "platform/files.h"
 #include "platform/mac_paths.h"
+#include "store/pull.h"
 #include "store/store.h"
 #include "tests/core/engine/tiny_model.h"
 
@@ -53,6 +55,24 @@ TEST_F(ImportCopy, AFileThatIsRefusedLeavesNothing) {
   ASSERT_FALSE(record);
   EXPECT_EQ(record.error().code, ErrorCode::kCorrupt);
   EXPECT_FALSE(fs::exists(paths_.models / "imported"));
+}
+
+TEST_F(ImportCopy, ANameThatIsBeingPulledIsRefused) {
+  const auto pulling = lock_model(paths_, "mine");
+  ASSERT_TRUE(pulling) << pulling.error().message;
+  EXPECT_EQ(store_->import(file_, "mine").error().code, ErrorCode::kAlreadyExists);
+  EXPECT_TRUE(store_->list()->empty());
+}
+
+// Reading it would wait for a writer, for ever.
+TEST_F(ImportCopy, ASumThatIsAPipeIsRefusedByName) {
+  ASSERT_EQ(::mkfifo((file_.string() + ".sha256").c_str(), 0600), 0);
+  for (const auto& signature : {platform::Signature{.app_group = "TEAMID1234.group"}, platform::Signature{}}) {
+    open(signature);
+    const auto record = store_->import(file_, "mine");
+    ASSERT_FALSE(record);
+    EXPECT_EQ(record.error().message, file_.string() + ".sha256 is not a regular file.");
+  }
 }
 
 TEST_F(ImportCopy, ABuildWithoutATeamRegistersTheFileWhereItIs) {

@@ -96,7 +96,7 @@ TEST_F(PullTest, ALicenseTextThatChangedIsAskedAbout) {
 
 TEST_F(PullTest, ADamagedPackageIsRefusedByName) {
   expect_error(store_->pull("test:damaged"), ErrorCode::kCorrupt, "damaged-1.0-py3-none-any.whl is damaged");
-  EXPECT_EQ(fs::file_size(partial("damaged")), 0u);
+  EXPECT_FALSE(fs::exists(partial("damaged").parent_path()));
   EXPECT_TRUE(store_->list()->empty());
 }
 
@@ -178,6 +178,8 @@ TEST_F(PullTest, AWebPageIsNamedAsOne) {
   expect_error(store_->pull("test:page"), ErrorCode::kCorrupt, "is a web page, not a model file");
   expect_error(store_->pull(address("/page/model.gguf")), ErrorCode::kCorrupt, "/page/model.gguf is a web page");
   EXPECT_FALSE(fs::exists(paths_.support / "quarantine"));
+  EXPECT_TRUE(!fs::exists(paths_.models) || fs::is_empty(paths_.models)) << "nothing of it was kept";
+  EXPECT_TRUE(store_->leftovers().empty());
 }
 
 TEST_F(PullTest, AModelThatCannotRunIsRefusedBeforeTheDownload) {
@@ -188,6 +190,7 @@ TEST_F(PullTest, TheHeaderStopsADownloadThatCannotRun) {
   // Sixteen megabytes follow the first, and the server waits with them: the pull ends without them.
   expect_error(store_->pull(address("/mamba/model.gguf")), ErrorCode::kUnsupported, "The download was stopped");
   EXPECT_FALSE(fs::exists(paths_.support / "quarantine"));
+  EXPECT_TRUE(!fs::exists(paths_.models) || fs::is_empty(paths_.models)) << "nothing of it was kept";
   EXPECT_TRUE(store_->list()->empty());
 }
 

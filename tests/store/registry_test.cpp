@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -41,6 +42,14 @@ TEST_F(RegistryTest, MigrationsRunOnceInOrderAndKeepTheData) {
     EXPECT_EQ((*model)->size, 7u);
     EXPECT_EQ((*model)->license, "n");
   }
+}
+
+TEST_F(RegistryTest, APipeInItsPlaceIsRefused) {
+  ASSERT_EQ(::mkfifo(file_.c_str(), 0600), 0);
+  const auto registry = Registry::open(file_);
+  ASSERT_FALSE(registry);
+  EXPECT_EQ(registry.error().code, ErrorCode::kCorrupt);
+  EXPECT_TRUE(registry.error().message.contains("is not a regular file")) << registry.error().message;
 }
 
 // A daemon keeps the registry open while `mlx import` opens and closes it. SQLite's last process deletes the journal: one that only takes

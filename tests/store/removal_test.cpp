@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "platform/files.h"
+#include "store/pull.h"
 #include "store/registry.h"
 #include "store/store.h"
 
@@ -31,6 +32,11 @@ class Removal : public testing::Test {
     std::ofstream(home_ / file) << std::string(size, 'x');
     return home_ / file;
   }
+  // As a pull leaves it that was interrupted.
+  void begin_download(const fs::path& partial, const std::string& file, std::size_t size) {
+    write(partial / file, size);
+    std::ofstream(home_ / partial / "state.json") << R"({"identity": "0", "file": ")" << file << R"("})";
+  }
   void register_model(const std::string& name, const fs::path& file, bool in_place = false) {
     ASSERT_TRUE(Registry::open(paths_.registry).value()->put({.name = name, .file = file, .in_place = in_place}));
   }
@@ -53,7 +59,7 @@ TEST_F(Removal, TakesWhatThePullWroteAndItsEmptyFolders) {
   register_model("a:1", write("models/host/a@1/a.gguf"));
   write("models/host/a@1/a.gguf.sha256");
   write("models/host/a@1/LICENSE");
-  write("models/host/a@1/.partial/a.gguf");
+  begin_download("models/host/a@1/.partial", "a.gguf", 10);
   write("models/other/notes.txt");
   ASSERT_TRUE(store_->remove("a:1"));
   EXPECT_EQ(files(), std::vector<std::string>{"models/other/notes.txt"});
@@ -85,8 +91,9 @@ TEST_F(Removal, AModelWhoseFileIsGoneCanBeRemoved) {
 }
 
 TEST_F(Removal, WhatPullsLeaveIsListedAndRemovedByName) {
-  write("models/host/big@7b/.partial/big.gguf", 1000);
-  write("models/host/big@7b/.partial/state.json", 10);
+  begin_download("models/host/big@7b/.partial", "big.gguf", 1000);
+  begin_download("models/host/big@7b/.partial/package", "big.whl", 10);
+  write("models/host/big@7b/.partial/package/state.json.a1b2c3");
   write("quarantine/big@7b/big.gguf.2026-11-27T12:00:00Z", 500);
   write("quarantine/old.gguf.2026-01-02T03:04:05Z", 7);  // of MLXR 0.1.0
   write("quarantine/notes.txt");
@@ -104,6 +111,24 @@ TEST_F(Removal, WhatPullsLeaveIsListedAndRemovedByName) {
   ASSERT_TRUE(store_->remove("old.gguf.2026-01-02T03:04:05Z"));
   EXPECT_EQ(files(), std::vector<std::string>{"quarantine/notes.txt"});
   EXPECT_FALSE(fs::exists(paths_.models / "host"));
+}
+
+TEST_F(Removal, AModelThatIsBeingPulledIsLeftAlone) {
+  register_model("a", write("models/host/a/a.gguf"));
+  const auto lock = lock_model(paths_, "a");
+  ASSERT_TRUE(lock) << lock.error().message;
+  EXPECT_EQ(store_->remove("a").error().code, ErrorCode::kAlreadyExists);
+  EXPECT_TRUE(fs::exists(home_ / "models/host/a/a.gguf"));
+}
+
+TEST_F(Removal, WhatIsNoDownloadStays) {
+  const std::vector<std::string> mine{"models/host/other/.partial/thesis.txt", "models/mine/big/.partial/notes.txt"};
+  for (const auto& file : mine) write(file);
+  begin_download("models/host/other/.partial", "big.gguf", 1000);
+  ASSERT_EQ(store_->leftovers().size(), 1u);
+  ASSERT_TRUE(store_->remove("other"));
+  EXPECT_EQ(store_->remove("big").error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(files(), mine);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include "daemon/routes/fields.h"
 #include "daemon/routes/ollama/ollama.h"
 #include "daemon/routes/ollama/stream.h"
+#include "platform/time.h"
 #include "store/model_details.h"
 
 namespace mlxr::daemon::ollama {
@@ -59,7 +60,7 @@ void ps(ModelHost& host, Responder& out) {
                       {"size", one.model->info().memory_bytes()},
                       {"digest", one.record.sha256},
                       {"details", details_json(one.record)},
-                      {"expires_at", rfc3339(std::min(one.expires_at, far))},
+                      {"expires_at", platform::to_rfc3339(std::min(one.expires_at, far))},
                       {"size_vram", 0},
                       {"context_length", one.model->info().context_length}});
   out.respond({.body = dump({{"models", std::move(models)}})});

@@ -1,8 +1,8 @@
 #include "daemon/routes/ollama/stream.h"
 
-#include <cstdio>
-#include <ctime>
 #include <filesystem>
+
+#include "platform/time.h"
 
 namespace mlxr::daemon::ollama {
 namespace {
@@ -20,7 +20,7 @@ struct Delivery {
 };
 
 json body_of(const Call& call, const Piece& piece, const std::string& text, bool done) {
-  json body{{"model", call.model}, {"created_at", rfc3339(std::chrono::system_clock::now())}, {"done", done}};
+  json body{{"model", call.model}, {"created_at", platform::to_rfc3339(std::chrono::system_clock::now())}, {"done", done}};
   piece.put_text(body, text);
   return body;
 }
@@ -115,17 +115,6 @@ ApiResult<void> load_or_unload(ModelHost& host, const Call& call, const Piece& p
   body["done_reason"] = unload ? "unload" : "load";
   out.respond({.body = dump(body), .headers = warning_headers(call.options.warnings)});
   return {};
-}
-
-std::string rfc3339(std::chrono::system_clock::time_point time) {
-  const auto since_epoch = std::chrono::duration_cast<std::chrono::microseconds>(time.time_since_epoch()).count();
-  const std::time_t seconds = static_cast<std::time_t>(since_epoch / 1000000);
-  std::tm utc{};
-  ::gmtime_r(&seconds, &utc);
-  char date[32], text[48];
-  std::strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &utc);
-  std::snprintf(text, sizeof text, "%s.%06dZ", date, static_cast<int>(since_epoch % 1000000));
-  return text;
 }
 
 }  // namespace mlxr::daemon::ollama

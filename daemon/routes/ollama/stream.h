@@ -22,6 +22,4 @@ void answer(ModelHost& host, const ModelHost::Lease& lease, Call call, const Pie
 // A call without a prompt loads the model, or unloads it with keep_alive 0: one object with done: true.
 ApiResult<void> load_or_unload(ModelHost& host, const Call& call, const Piece& piece, Responder& out);
 
-std::string rfc3339(std::chrono::system_clock::time_point time);
-
 }  // namespace mlxr::daemon::ollama

@@ -123,7 +123,7 @@ Result<std::unique_ptr<Panels>> Panels::open(std::span<const formats::Tensor> te
 }
 
 bool Panels::map_kept() {
-  const platform::FileDescriptor fd(::open(name_.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  const platform::FileDescriptor fd(::open(name_.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   struct stat info{};
   if (!fd || ::fstat(fd.get(), &info) != 0 || info.st_uid != ::geteuid()) return false;
   Header header{};

@@ -278,9 +278,16 @@ class Fragile final : public ops::MlxOps {
   static constexpr TokenId kPoison = 251, kTooLarge = 252;
   explicit Fragile(bool at_once) : at_once_(at_once) {}
   ops::mx::array embed(const ops::BatchPtr& batch, const ops::Weight& table, float scale) const override {
-    if (std::ranges::find(batch->tokens, kPoison) != batch->tokens.end()) throw std::runtime_error("a kernel failed");
     if (std::ranges::find(batch->tokens, kTooLarge) != batch->tokens.end()) throw std::bad_alloc();
     return MlxOps::embed(batch, table, scale);
+  }
+  // Fails as an MLX operation may: the expression that was to be the new cache has taken the old one along.
+  void kv_store(ops::LayerCache& cache, const ops::mx::array& k, const ops::mx::array& v, const ops::BatchPtr& batch) const override {
+    if (std::ranges::find(batch->tokens, kPoison) != batch->tokens.end()) {
+      if (!at_once_) cache.k = cache.v = ops::mx::array(0.0f);
+      throw std::runtime_error("a kernel failed");
+    }
+    MlxOps::kv_store(cache, k, v, batch);
   }
   bool computes_at_once() const override { return at_once_; }
 

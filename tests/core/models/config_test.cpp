@@ -1,6 +1,8 @@
 // Descriptions that no file of a reasonable size could have; the others are in tests/core/formats/hostile_gguf.py (impossible models).
 #include "core/models/config.h"
 
+#include <cmath>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -114,6 +116,22 @@ TEST(Config, AFamilyWithWindowsMustSayTheirSize) {
                                   .with("gemma3.attention.sliding_window_pattern", std::vector<bool>{false}));
   ASSERT_FALSE(irregular);
   EXPECT_EQ(irregular.error().code, ErrorCode::kUnsupported);
+}
+
+// Gemma 3 report: query_pre_attn_scalar is the head's length, and dim / heads in the model of 62 layers, 27B.
+TEST(Config, TheLargestGemma3ScalesAttentionByItsWidth) {
+  const auto scale = [](std::int64_t layers) {
+    const auto config = read(Shapes({258, 32}, "gemma3")
+                                 .with("gemma3.attention.sliding_window", std::int64_t{512})
+                                 .with("gemma3.attention.key_length", std::int64_t{4})
+                                 .with("gemma3.attention.value_length", std::int64_t{4})
+                                 .with("gemma3.block_count", layers));
+    return config ? config->attention_scale : -1;
+  };
+  const auto width = read(Shapes({258, 32}));
+  EXPECT_FLOAT_EQ(scale(48), 1 / std::sqrt(4.0f));
+  EXPECT_FLOAT_EQ(scale(62), 1 / std::sqrt(static_cast<float>(width->dim / width->heads)));
+  EXPECT_NE(width->dim / width->heads, 4);
 }
 
 TEST(Config, AnArrayOfEqualNumbersIsThatNumber) {

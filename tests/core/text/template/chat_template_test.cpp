@@ -119,13 +119,13 @@ TEST(ChatTemplate, SearchingIsLinear) {
         std::string("text.count(word)"), std::string("text.replace(word, '') | length"), std::string("text.split(word) | length"),
         std::string("text.rsplit(word) | length"), std::string("text.partition(word) | length"), std::string("('中' * 2000000).isupper()"),
         std::string("text.strip('b' * 800000 ~ 'a') | length")})
-    EXPECT_TRUE(render(head + "{{ " + expression + " }}", "{}", {.time = std::chrono::minutes(10)})) << expression;
+    EXPECT_TRUE(render(head + "{{ " + expression + " }}", "{}", {.time = std::chrono::seconds(10)})) << expression;  // took 22 s, each
 }
 
 TEST(ChatTemplate, ManyKeysAreReadAtOnce) {
   std::string context = "{";
   for (int i = 0; i < 200'000; ++i) context += "\"k" + std::to_string(i) + "\": 1, ";
-  EXPECT_EQ(render("{{ last }}", context + "\"last\": 2}", {.time = std::chrono::minutes(10)}).value(), "2");  // took a minute
+  EXPECT_EQ(render("{{ last }}", context + "\"last\": 2}", {.time = std::chrono::seconds(10)}).value(), "2");  // took a minute
 }
 
 TEST(ChatTemplate, ItsSourceIsBounded) {

@@ -139,14 +139,14 @@ def test_a_daemon_that_must_end_by_force_leaves_the_socket_of_its_successor(home
         first.process.terminate()
         wait_for(lambda: "stopping" in first.log())
         first.process.terminate()
-        wait_for(lambda: "cancelled" in first.log())
+        wait_for(lambda: "cancelling answers" in first.log())
         first.socket.unlink()
         second = Daemon(other_home, f"uds: {first.socket}\n")
         second.socket = first.socket
         second.start()
         try:
             assert first.process.wait(60) == 0
-            assert "a request does not end" in first.log()
+            assert "a request does not finish" in first.log()
             with second.client() as client:
                 assert client.get("/api/version").status_code == 200
         finally:

@@ -110,6 +110,10 @@ class Daemon:
         connection.connect(str(self.socket))
         return connection
 
+    def threads(self):
+        """How many there are: one more for each request that is worked on. Linux only."""
+        return len(os.listdir(f"/proc/{self.process.pid}/task"))
+
     def stop(self):
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)

@@ -243,7 +243,7 @@ def test_the_unit_is_valid(unpacked, architecture, tmp_path):
 def test_the_unit_of_the_archive_is_valid_where_the_documentation_puts_it(unpacked, architecture, tmp_path):
     """The lines of docs/install-linux.md, as they stand there, in a folder with a name of all kinds."""
     need("systemd-analyze")
-    lines = re.search(r"With the archive, first.*?\n\n((?:    [^\n]+\n)+)", (ROOT / "docs" / "install-linux.md").read_text(), re.S)[1]
+    lines = re.search(r"If you use the archive, first.*?\n\n((?:    [^\n]+\n)+)", (ROOT / "docs" / "install-linux.md").read_text(), re.S)[1]
     folder = tmp_path / "My Pro|gr&ms %h"
     folder.symlink_to(unpacked["archive"])
     environment = {**os.environ, "HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)}

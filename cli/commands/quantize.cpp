@@ -65,7 +65,11 @@ void add_quantize(CLI::App& app, Action& action) {
   command->add_option("TYPE", options->type, store::quantize_types())->required();
   command->add_option("--threads", options->threads, "Number of threads; by default, one per core")
       ->type_name("N")
-      ->check(CLI::Range(1, 1024));
+      ->check([](const std::string& text) {  // CLI::Range says it in other words in each version
+        int threads = 0;
+        const bool is_number = CLI::detail::lexical_cast(text, threads);
+        return is_number && threads >= 1 && threads <= 1024 ? std::string() : "'" + text + "' is not a number from 1 to 1024";
+      });
   command->add_flag("--allow-requantize", options->allow_requantize, "Accept an input that is already quantized, which loses quality");
   command->add_flag("--force", options->force, "Replace OUTPUT if it exists");
   command->callback([&action, options] { action = [options] { return quantize(*options); }; });

@@ -40,14 +40,14 @@ def test_two_clients_with_different_contexts_share_one_load(own_daemon):
 def test_a_model_whose_cached_weights_were_cut_is_loaded_again(own_daemon):
     """A program that clears a cache may cut files instead of deleting them."""
     with own_daemon.client() as client:
-        first = chat(client).json()["message"]
+        first = chat(client, temperature=0).json()["message"]
         wait_for(lambda: list((own_daemon.home / "cache").rglob("*.panels")))
         (weights,) = (own_daemon.home / "cache").rglob("*.panels")
         os.truncate(weights, 4096)
         body = {"model": MODEL, "prompt": "Hi", "stream": False, "options": {"num_predict": 1}}
         lost = client.post("/api/generate", json=body)
         assert lost.status_code == 500 and "Try again" in lost.json()["error"]
-        assert chat(client).json()["message"] == first
+        assert chat(client, temperature=0).json()["message"] == first
     assert loads(own_daemon) == 2
 
 

@@ -52,11 +52,15 @@ std::string without_secrets(const ModelRef& ref) {
   return address ? address->shown() : std::string("the address");
 }
 
+std::string trouble_of(const ModelRecord& model) {
+  std::error_code failed;
+  const auto size = fs::file_size(model.file, failed);
+  if (failed) return "its file is missing";
+  return size == model.size ? "" : "its file has " + std::to_string(size) + " bytes and had " + std::to_string(model.size);
+}
+
 Result<Installed> compare_with_installed(const std::optional<ModelRecord>& installed, const Offer& offer) {
-  std::error_code ec;
-  if (!installed) return Installed::kNo;
-  const bool is_whole = fs::file_size(installed->file, ec) == installed->size && !ec;  // else it was deleted, or copied in part, by hand
-  if (!installed->in_place && !is_whole) return Installed::kNo;
+  if (!installed || (!installed->in_place && !trouble_of(*installed).empty())) return Installed::kNo;
   if (!offer.sha256.empty() && offer.sha256 == installed->sha256) return Installed::kSame;
   if (installed->in_place || !is_from_a_source_of(*installed, offer)) {
     return fail(ErrorCode::kAlreadyExists,

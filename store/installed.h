@@ -9,6 +9,9 @@
 
 namespace mlxr::store {
 
+// What is wrong with the file of a model, as far as that shows without reading it: it is gone, or was copied in part. Empty if nothing is.
+std::string trouble_of(const ModelRecord& model);
+
 enum class Installed {
   kNo,       // not installed, or its file is missing: download
   kSame,     // the offered file is installed

@@ -1,5 +1,4 @@
 #include <CLI/CLI.hpp>
-#include <filesystem>
 #include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -13,6 +12,7 @@
 #include "cli/table.h"
 #include "cli/terminal.h"
 #include "platform/cpu.h"
+#include "store/installed.h"
 
 namespace mlxr::cli {
 namespace {
@@ -35,19 +35,11 @@ std::string leftovers_table(const std::vector<store::Leftover>& leftovers) {
   return "\n" + table.to_string() + "To continue a download: mlx pull NAME. To remove it: mlx rm NAME\n";
 }
 
-// A file that is gone, or was copied in part, is noticed without reading it. Empty where the file looks as it did.
-std::string trouble(const store::ModelRecord& model) {
-  std::error_code failed;
-  const auto size = std::filesystem::file_size(model.file, failed);
-  if (failed) return "its file is missing";
-  return size == model.size ? "" : "its file has " + std::to_string(size) + " bytes and had " + std::to_string(model.size);
-}
-
 // Models that cannot run as they are, with the next step.
 std::string troubles(const std::vector<store::ModelRecord>& models) {
   std::string out;
   for (const auto& model : models) {
-    const auto what = trouble(model);
+    const auto what = store::trouble_of(model);
     if (what.empty()) continue;
     out += (out.empty() ? "\n" : "") + model.name + " cannot run: " + what + " (" + model.file.string() + "). " +
            (model.in_place ? "Import it again from where it is now" : "Get it again: mlx pull " + model.name) + ", or remove it: mlx rm " +
@@ -66,7 +58,7 @@ Status list_installed(const std::vector<store::ModelRecord>& models, const std::
     auto array = nlohmann::ordered_json::array();
     for (const auto& model : models) {
       array.push_back(to_json(model));
-      if (const auto what = trouble(model); !what.empty()) array.back()["trouble"] = what;
+      if (const auto what = store::trouble_of(model); !what.empty()) array.back()["trouble"] = what;
     }
     auto rest = nlohmann::ordered_json::array();
     for (const auto& one : leftovers) rest.push_back(leftover_json(one));

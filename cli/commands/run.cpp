@@ -64,8 +64,9 @@ Outcome<Located> locate(store::Store& store, const std::string& name) {
   if (found.error().code != ErrorCode::kNotFound) return give_up(found.error());
   if (ref->kind == Kind::kName && store::find_in_catalogue(name) == nullptr) return give_up(found.error());
   if (!stdin_is_terminal() || !stderr_is_terminal()) {
-    // No advice to download a model that MLXR does not run. (What the catalogue does not know would be asked over the network.)
-    if (const auto offer = ref->kind == Kind::kName ? store.offer(*ref) : Result<store::Offer>(); !offer) return give_up(offer.error());
+    if (ref->kind == Kind::kName) {  // of the catalogue, perhaps a model that MLXR does not run: no advice to download that
+      if (const auto offer = store.offer(*ref); !offer) return give_up(offer.error());
+    }
     return give_up(ExitCode::kNotFound, name + " is not installed. Get it with: mlx pull " + name + " --accept-license");
   }
   auto pulled = pull_model(store, name);

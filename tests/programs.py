@@ -110,6 +110,13 @@ class Daemon:
         connection.connect(str(self.socket))
         return connection
 
+    def post(self, route, request):
+        """Sends a request, and returns its connection without reading the answer: the test may close it at any time."""
+        body = json.dumps(request)
+        connection = self.raw()
+        connection.sendall(f"POST {route} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+        return connection
+
     def threads(self):
         """How many there are: one more for each request that is worked on. Linux only."""
         return len(os.listdir(f"/proc/{self.process.pid}/task"))

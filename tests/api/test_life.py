@@ -181,9 +181,7 @@ def begin_to_hash(daemon):
     big = daemon.home / "big.gguf"
     with big.open("wb") as file:
         file.truncate(1 << 38)
-    connection = daemon.raw()
-    body = json.dumps({"model": str(big)})
-    connection.sendall(f"POST /api/generate HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+    connection = daemon.post("/api/generate", {"model": str(big)})
     wait_for(lambda: any(os.path.realpath(fd) == str(big.resolve()) for fd in pathlib.Path(f"/proc/{daemon.process.pid}/fd").iterdir()))
     return connection
 
@@ -207,9 +205,7 @@ def test_a_third_signal_ends_it_at_once(home):
         registry.execute("BEGIN IMMEDIATE")
         for number in range(4):  # each waits ten seconds, one after the other
             (home / f"{number}.gguf").write_bytes(model)
-            connection = waiting.enter_context(one.raw())
-            body = json.dumps({"model": str(home / f"{number}.gguf")})
-            connection.sendall(f"POST /api/show HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+            waiting.enter_context(one.post("/api/show", {"model": str(home / f"{number}.gguf")}))
         wait_for(lambda: one.threads() >= idle + 4)
         for said in ("stopping", "cancelling answers"):
             one.process.send_signal(signal.SIGINT)

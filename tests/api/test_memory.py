@@ -87,10 +87,9 @@ def test_a_model_larger_than_the_limit_is_refused_with_both_numbers(home):
 
 def test_when_too_many_wait_the_next_is_503(home):
     with daemon_with(home, "max_queue: 1\nkv: 48M\n") as (daemon, client), contextlib.ExitStack() as stack:
-        body = json.dumps({**ENDLESS, "prompt": "many words " * 600})  # there is room for one such prompt, so that the second waits
-        head = f"POST /api/generate HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+        request = {**ENDLESS, "prompt": "many words " * 600}  # there is room for one such prompt, so that the second waits
         for count in ("running", "waiting"):
-            stack.enter_context(daemon.raw()).sendall((head + body).encode())
+            stack.enter_context(daemon.post("/api/generate", request))
             wait_for(lambda count=count: client.get("/mlxr/status").json()["engine"][count] == 1)
         for route, more in (("/api/generate", {}), ("/v1/completions", {"max_tokens": 1})):
             refused = client.post(route, json={"model": MODEL, "prompt": "a", **more})

@@ -121,10 +121,7 @@ def large_file(daemon):
 
 
 def ask(daemon, model):
-    body = json.dumps({"model": str(model), "prompt": "a"})
-    connection = daemon.raw()
-    connection.sendall(f"POST /api/generate HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
-    return connection
+    return daemon.post("/api/generate", {"model": str(model), "prompt": "a"})
 
 
 def bytes_read(daemon):

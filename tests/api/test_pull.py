@@ -115,9 +115,7 @@ def test_plain_http_needs_a_word(daemon):
 
 def begin(daemon, way):
     """A pull whose source has stopped in the middle."""
-    body = json.dumps({"model": f"test:{way}"})
-    connection = daemon.raw()
-    connection.sendall(f"POST /api/pull HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+    connection = daemon.post("/api/pull", {"model": f"test:{way}"})
     wait_for(lambda: partial(daemon, way).exists() and partial(daemon, way).stat().st_size > 400_000)
     return connection
 

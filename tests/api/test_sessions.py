@@ -12,10 +12,7 @@ SHORT = {"model": MODEL, "prompt": "Hello", "stream": False, "options": {"num_pr
 
 def send(daemon, request):
     """A request whose connection the test may close at any time."""
-    body = json.dumps(request)
-    connection = daemon.raw()
-    connection.sendall(f"POST /api/generate HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
-    return connection
+    return daemon.post("/api/generate", request)
 
 
 def engine(client):

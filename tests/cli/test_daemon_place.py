@@ -2,7 +2,6 @@
 
 import contextlib
 import fcntl
-import json
 import os
 import pathlib
 import shutil
@@ -132,10 +131,7 @@ def test_a_daemon_that_must_end_by_force_leaves_the_socket_of_its_successor(home
         registry.execute("BEGIN IMMEDIATE")
         for number in range(4):  # each waits ten seconds, one after the other
             copy = shutil.copy(sources / "model.gguf", home / f"{number}.gguf")
-            connection = first.raw()
-            body = json.dumps({"model": str(copy)})
-            connection.sendall(f"POST /api/show HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
-            waiting.append(connection)
+            waiting.append(first.post("/api/show", {"model": str(copy)}))
         wait_for(lambda: first.threads() >= idle + 4)
         first.process.terminate()
         wait_for(lambda: "stopping" in first.log())

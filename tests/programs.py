@@ -110,11 +110,11 @@ class Daemon:
         connection.connect(str(self.socket))
         return connection
 
-    def post(self, route, request):
+    def post(self, route, request, method="POST"):
         """Sends a request, and returns its connection without reading the answer: the test may close it at any time."""
         body = json.dumps(request)
         connection = self.raw()
-        connection.sendall(f"POST {route} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+        connection.sendall(f"{method} {route} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
         return connection
 
     def threads(self):

@@ -4,7 +4,6 @@ import contextlib
 import fcntl
 import os
 import pathlib
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -13,7 +12,7 @@ import time
 
 import httpx
 import pytest
-from programs import BUILD, LONG_RUN, MODEL, Daemon, new_home, wait_for
+from programs import BUILD, LONG_RUN, MODEL, Daemon, Mlx, new_home, wait_for
 
 ASK = ("run", MODEL, "Hello", "--max-tokens", "2")
 
@@ -123,16 +122,18 @@ def test_the_end_of_a_daemon_leaves_the_socket_of_its_successor(home):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
 def test_a_daemon_that_must_end_by_force_leaves_the_socket_of_its_successor(home, sources):
-    """Requests that nobody can cancel: they wait for the registry, which another process has locked."""
+    """Requests that nobody can cancel: they write to the registry, which another process has locked."""
+    names = ["one:1b", "two:1b", "three:1b"]
+    for name in names:
+        Mlx(home).import_model(sources / "model.gguf", name)
     first = Daemon(home).start()
     first.socket.with_name("mlxrunner.sock.lock").unlink()
     waiting, idle = [], first.threads()
     with contextlib.closing(sqlite3.connect(home / "registry.sqlite", isolation_level=None)) as registry, new_home() as other_home:
         registry.execute("BEGIN IMMEDIATE")
-        for number in range(4):  # each waits ten seconds, one after the other
-            copy = shutil.copy(sources / "model.gguf", home / f"{number}.gguf")
-            waiting.append(first.post("/api/show", {"model": str(copy)}))
-        wait_for(lambda: first.threads() >= idle + 4)
+        for name in names:  # each waits ten seconds, one after the other
+            waiting.append(first.post("/api/delete", {"model": name}, method="DELETE"))
+        wait_for(lambda: first.threads() >= idle + len(names))
         first.process.terminate()
         wait_for(lambda: "stopping" in first.log())
         first.process.terminate()

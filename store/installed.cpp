@@ -59,6 +59,14 @@ std::string trouble_of(const ModelRecord& model) {
   return size == model.size ? "" : "its file has " + std::to_string(size) + " bytes and had " + std::to_string(model.size);
 }
 
+Result<platform::OpenFile> open_file_of(const ModelRecord& model) {
+  auto file = platform::OpenFile::open(model.file);
+  if (file || file.error().code != ErrorCode::kNotFound) return file;
+  return fail(ErrorCode::kNotFound,
+              "The file of " + model.name + " is missing: " + model.file.string() + ". " +
+                  (model.in_place ? "Import it again from where it is now." : "Get it again with: mlx pull " + model.name));
+}
+
 Result<Installed> compare_with_installed(const std::optional<ModelRecord>& installed, const Offer& offer) {
   if (!installed || (!installed->in_place && !trouble_of(*installed).empty())) return Installed::kNo;
   if (!offer.sha256.empty() && offer.sha256 == installed->sha256) return Installed::kSame;

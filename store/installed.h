@@ -1,16 +1,20 @@
-// How a pull treats a model that is installed under the same name. It never reports success for a file other than the requested one.
+// The file of an installed model, and how a pull treats a model that is installed under the same name. A pull never reports success for a
+// file other than the requested one.
 #pragma once
 
 #include <optional>
 
 #include <mlxrunner/result.h>
 
+#include "platform/open_file.h"
 #include "store/store.h"
 
 namespace mlxr::store {
 
 // What is wrong with the file of a model, as far as that shows without reading it: it is gone, or was copied in part. Empty if nothing is.
 std::string trouble_of(const ModelRecord& model);
+// Opens it. Errors: those of OpenFile::open; kNotFound says how to get the file again.
+Result<platform::OpenFile> open_file_of(const ModelRecord& model);
 
 enum class Installed {
   kNo,       // not installed, or its file is missing: download

@@ -269,12 +269,7 @@ class SqliteStore final : public Store {
   }
 
   Result<OpenModel> verify(const ModelRecord& record, const CheckOptions& options) {
-    auto file = platform::OpenFile::open(record.file);
-    if (!file && file.error().code == ErrorCode::kNotFound) {
-      return fail(ErrorCode::kNotFound,
-                  "The file of " + record.name + " is missing: " + record.file.string() + ". " +
-                      (record.in_place ? "Import it again from where it is now." : "Get it again with: mlx pull " + record.name));
-    }
+    auto file = open_file_of(record);
     if (!file) return fail(file.error());
     const auto hash = hash_of(*file, options);
     if (!hash) return fail(hash.error());

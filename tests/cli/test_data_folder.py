@@ -120,6 +120,9 @@ def test_a_file_that_is_missing_or_incomplete_is_said_in_the_list(sources):
         assert mlx("rm", "linked").stdout == "Removed linked.\n"
         assert mlx("pull", "test:good").returncode == 0  # an incomplete one is fetched again
         assert "cannot run" not in mlx("list").stdout
+        pulled.unlink()
+        run = mlx("run", "test:good", "Hello")
+        assert run.returncode == 3 and run.stderr.endswith(f"is missing: {pulled}. Get it again with: mlx pull test:good\n"), run.stderr
         mlx.stop()
 
 

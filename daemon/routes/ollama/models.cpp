@@ -4,6 +4,7 @@
 #include "daemon/routes/ollama/ollama.h"
 #include "daemon/routes/ollama/stream.h"
 #include "platform/time.h"
+#include "store/installed.h"
 #include "store/model_details.h"
 
 namespace mlxr::daemon::ollama {
@@ -76,7 +77,7 @@ Result<std::string> chat_template_of(ModelHost& host, const store::ModelRecord& 
   for (const auto& one : host.loaded())
     if (one.record.sha256 == record.sha256) return one.model->info().chat_template;
   if (opened != nullptr) return store::read_chat_template(*opened);
-  const auto file = platform::OpenFile::open(record.file);
+  const auto file = store::open_file_of(record);
   return file ? store::read_chat_template(*file) : fail(file.error());
 }
 

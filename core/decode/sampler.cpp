@@ -1,9 +1,6 @@
 #include "core/decode/sampler.h"
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
-#include <numeric>
 
 namespace mlxr::decode {
 namespace {
@@ -16,120 +13,52 @@ std::uint64_t seed_from_system() {
 // A uniform number in [0, 1) from the upper 53 bits: the same on every platform, unlike std::uniform_real_distribution.
 double uniform(std::mt19937_64& random) { return static_cast<double>(random() >> 11) * 0x1.0p-53; }
 
-// No NaN and no plus infinity.
-bool are_numbers(std::span<const float> logits) {
-  bool good = true;
-  for (const float l : logits) good &= l <= std::numeric_limits<float>::max();
-  return good;
-}
-
 }  // namespace
 
-Sampler::Sampler(const Sampling& options) : options_(options), random_(options.seed ? *options.seed : seed_from_system()) {}
+Sampler::Sampler(const Sampling& options)
+    : options_(options), random_(options.seed ? *options.seed : seed_from_system()), penalties_(options) {}
 
-std::optional<TokenId> Sampler::sample(std::span<const float> logits, std::span<const TokenId> history) {
-  const bool penalised =
-      options_.repeat_last_n != 0 && (options_.repeat_penalty != 1 || options_.presence_penalty != 0 || options_.frequency_penalty != 0);
-  if (penalised) {
-    if (!are_numbers(logits)) return std::nullopt;
-    count(history);
-    penalise(logits);
-    logits = penalised_;
-  }
-  const bool greedy = options_.temperature <= 0;
-  if (!greedy && options_.top_k <= 0) return draw_from_all(logits);
-  top_k(logits, greedy ? 1 : static_cast<std::size_t>(options_.top_k), candidates_);
-  if (candidates_.empty()) return std::nullopt;
-  if (candidates_.size() == 1) return candidates_[0].id;
-  double mass = 0;
-  for (const Candidate& c : candidates_) mass += weight(c.logit, candidates_[0].logit);
-  return draw_from_candidates(mass);
+std::expected<TokenId, NoChoice> Sampler::sample(std::span<const float> logits, std::span<const TokenId> history, TokenMask mask) {
+  mass_.reset();
+  row_.read(logits);
+  if (!row_.is_sound()) return std::unexpected(NoChoice::kDamagedModel);
+  const auto changes = penalties_.changes(logits, history);
+  if (changes.empty() && mask.empty()) return choose(row_);
+  changed_ = row_;
+  changed_.change(changes);
+  changed_.mask(mask);
+  if (!changed_.is_possible()) return std::unexpected(changed_.is_masked_out() ? NoChoice::kEmptyMask : NoChoice::kNothingPossible);
+  return choose(changed_);
 }
 
-void Sampler::count(std::span<const TokenId> history) {
-  const std::size_t window = options_.repeat_last_n > 0 ? static_cast<std::size_t>(options_.repeat_last_n) : history.size();
-  for (; counted_to_ < history.size(); ++counted_to_) ++counts_[history[counted_to_]];
-  for (; counted_from_ + window < counted_to_; ++counted_from_) {
-    const auto at = counts_.find(history[counted_from_]);
-    if (--at->second == 0) counts_.erase(at);
-  }
-}
+TokenId Sampler::choose(const LogitRow& row) {
+  if (options_.temperature <= 0 || options_.top_k == 1) return row.best();
+  softmax_.start(row, options_.temperature);
+  Place end = options_.top_k > 0 ? top_k_.end(row, static_cast<std::size_t>(options_.top_k)) : kEnd;
+  const Place min_p_end = options_.min_p > 0 ? softmax_.cut_at(options_.min_p) : kEnd;
+  if (options_.top_p >= 1) end = std::min(end, min_p_end);
+  const double mass = softmax_.take_before(end);
+  if (&row == &row_ && options_.temperature == 1 && !(end < kEnd)) mass_ = mass;
+  if (options_.top_p >= 1) return softmax_.draw(uniform(random_)).id;
 
-void Sampler::penalise(std::span<const float> logits) {
-  constexpr float kLargest = std::numeric_limits<float>::max();
-  penalised_.assign(logits.begin(), logits.end());
-  for (const auto& [id, count] : counts_) {
-    if (id < 0 || id >= static_cast<TokenId>(logits.size())) continue;
-    float logit = logits[id];
-    if (logit < -kLargest) continue;  // an impossible token stays impossible
-    logit = logit > 0 ? logit / options_.repeat_penalty : logit * options_.repeat_penalty;
-    logit -= options_.presence_penalty + options_.frequency_penalty * static_cast<float>(count);
-    penalised_[id] = std::clamp(logit, -kLargest, kLargest);
+  // The tokens that top_p keeps have, before each of them, less than this. Rather than look for the last of them, draw from all and see
+  // whether the drawn one is among them. If not, draw again, from the tokens before it: what is drawn is distributed over the kept tokens
+  // as if it had been drawn from them alone, and each draw is expected to halve the rest. Nothing is sorted.
+  const double wanted = static_cast<double>(options_.top_p) * mass;
+  if (min_p_end < end) softmax_.take_before(min_p_end);
+  while (true) {
+    const Place token = softmax_.draw(uniform(random_));
+    const double before = softmax_.take_before(token);
+    if (before < wanted || before == 0) return token.id;  // the most likely token is kept, whatever top_p is
   }
 }
 
-double Sampler::weight(float logit, float most) const {
-  return std::exp((static_cast<double>(logit) - most) / static_cast<double>(options_.temperature));
-}
-
-std::optional<TokenId> Sampler::draw_from_all(std::span<const float> logits) {
-  top_k(logits, 1, candidates_);
-  if (candidates_.empty()) return std::nullopt;
-  const auto [best, most] = candidates_[0];
-  weights_.clear();
-  for (const float logit : logits) weights_.push_back(weight(logit, most));
-  const auto sum = [](const std::vector<double>& w) { return std::accumulate(w.begin(), w.end(), 0.0); };
-  if (options_.top_p < 1) {  // this needs a sorted list, which is nearly always short
-    const double all = sum(weights_), wanted = options_.top_p * all;
-    double reached = 0;
-    for (std::size_t k = 64; reached < wanted; k *= 8) {
-      top_k(logits, k, candidates_);
-      reached = 0;
-      for (const Candidate& c : candidates_) reached += weight(c.logit, most);
-      if (k >= logits.size()) break;  // tokens of minus infinity are never candidates
-    }
-    return draw_from_candidates(all);
+Logprobs Sampler::logprobs(TokenId chosen, int n_top) {
+  if (!mass_) {
+    softmax_.start(row_, 1);
+    mass_ = softmax_.take_before(kEnd);
   }
-  for (double& w : weights_) w = w < options_.min_p ? 0 : w;
-  double left = uniform(random_) * sum(weights_);
-  for (std::size_t i = 0; i < weights_.size(); ++i) {
-    left -= weights_[i];
-    if (left < 0) return static_cast<TokenId>(i);
-  }
-  return best;  // reached only because of rounding
-}
-
-TokenId Sampler::draw_from_candidates(double mass_of_all) {
-  weights_.clear();
-  for (const Candidate& c : candidates_) weights_.push_back(weight(c.logit, candidates_[0].logit));
-  std::size_t kept = weights_.size();
-  if (options_.top_p < 1) {
-    double reached = 0;
-    for (kept = 0; kept < weights_.size() && reached < options_.top_p * mass_of_all; ++kept) reached += weights_[kept];
-  }
-  while (kept > 1 && weights_[kept - 1] < options_.min_p) --kept;
-  kept = std::max<std::size_t>(kept, 1);
-
-  const double mass = std::accumulate(weights_.begin(), weights_.begin() + static_cast<std::ptrdiff_t>(kept), 0.0);
-  double left = uniform(random_) * mass;
-  for (std::size_t i = 0; i < kept; ++i) {
-    left -= weights_[i];
-    if (left < 0) return candidates_[i].id;
-  }
-  return candidates_[kept - 1].id;
-}
-
-Logprobs logprobs(std::span<const float> logits, TokenId chosen, int n_top) {
-  const float most = *std::max_element(logits.begin(), logits.end());
-  double sum = 0;
-  for (float l : logits) sum += std::exp(static_cast<double>(l) - most);
-  const float norm = most + static_cast<float>(std::log(sum));
-
-  Logprobs result{logits[chosen] - norm, {}};
-  std::vector<Candidate> best;
-  top_k(logits, static_cast<std::size_t>(std::max(n_top, 0)), best);
-  for (const Candidate& c : best) result.top.emplace_back(c.id, c.logit - norm);
-  return result;
+  return decode::logprobs(row_, *mass_, chosen, n_top, top_k_);
 }
 
 std::string problem_with(const Sampling& o) {

@@ -1,50 +1,55 @@
-// Chooses the next token from logits, and computes log-probabilities.
+// Chooses the next token from logits.
 #pragma once
 
 #include <cstdint>
+#include <expected>
 #include <optional>
 #include <random>
 #include <span>
-#include <unordered_map>
-#include <vector>
+#include <string>
 
 #include <mlxrunner/engine.h>
 
+#include "core/decode/logit_row.h"
+#include "core/decode/logprobs.h"
+#include "core/decode/penalties.h"
+#include "core/decode/softmax.h"
 #include "core/decode/top_k.h"
 
 namespace mlxr::decode {
 
-// Works in this order: penalties over the recent tokens, temperature, top-k, top-p, min-p, draw. Belongs to one request.
+// Why no token can be chosen.
+enum class NoChoice {
+  kDamagedModel,     // the model computed NaN, plus infinity, or nothing but minus infinity; whatever the options and the mask are
+  kEmptyMask,        // the mask excludes the whole vocabulary
+  kNothingPossible,  // the mask allows only tokens whose logits are minus infinity
+};
+
+// Works in this order: penalties over the recent tokens, mask, temperature, top-k, top-p, min-p, draw. Belongs to one request.
+//
+// The choice is a function of the seed, the options, and the rows so far, to the last bit: it depends neither on the processor nor on the
+// thread, nor on what is computed beside it.
 class Sampler {
  public:
   explicit Sampler(const Sampling& options);
 
-  // logits (vocabulary). `history` is the prompt and what was generated, oldest first; from call to call it may only grow. Returns nothing
-  // when the model's logits are no basis for a choice (see top_k), whatever the options are.
-  std::optional<TokenId> sample(std::span<const float> logits, std::span<const TokenId> history);
+  // logits (vocabulary). `history` is the prompt and what was generated, oldest first; from call to call it may only grow.
+  std::expected<TokenId, NoChoice> sample(std::span<const float> logits, std::span<const TokenId> history, TokenMask mask = {});
+
+  // Log-probabilities from the logits of the last sample(), which must still be where they were, and sound.
+  Logprobs logprobs(TokenId chosen, int n_top);
 
  private:
-  void count(std::span<const TokenId> history);
-  void penalise(std::span<const float> logits);
-  std::optional<TokenId> draw_from_all(std::span<const float> logits);
-  TokenId draw_from_candidates(double mass_of_all);
-  double weight(float logit, float most) const;  // exp((logit - most) / temperature)
+  TokenId choose(const LogitRow& row);
 
   Sampling options_;
   std::mt19937_64 random_;
-  std::unordered_map<TokenId, int> counts_;  // of history[counted_from_, counted_to_)
-  std::size_t counted_from_ = 0, counted_to_ = 0;
-  std::vector<float> penalised_;
-  std::vector<Candidate> candidates_;
-  std::vector<double> weights_;
+  Penalties penalties_;
+  LogitRow row_, changed_;  // the model's logits; the same with penalties and mask, where there are any
+  Softmax softmax_;
+  TopK top_k_;
+  std::optional<double> mass_;  // of row_ at temperature 1, once it is known
 };
-
-// Log-probabilities under softmax(logits): of `chosen`, and of the `n_top` most likely, most likely first. Ties: the lower id first.
-struct Logprobs {
-  float chosen = 0;
-  std::vector<std::pair<TokenId, float>> top;
-};
-Logprobs logprobs(std::span<const float> logits, TokenId chosen, int n_top);
 
 // The first problem with the sampling options, as a sentence that names the field; empty if they are valid.
 std::string problem_with(const Sampling& options);

@@ -1,62 +1,77 @@
 #include "core/decode/top_k.h"
 
 #include <algorithm>
+#include <cmath>
+#include <functional>
 #include <limits>
+
+#include "core/decode/halfway.h"
 
 namespace mlxr::decode {
 namespace {
 
-constexpr std::size_t kBlock = 64;  // vector compares skip a whole block, and nearly all blocks of a vocabulary are skipped
+constexpr float kImpossible = -std::numeric_limits<float>::infinity();
+constexpr std::size_t kFew = 2048;  // selecting among so many costs less than another pass
 
-bool before(const Candidate& a, const Candidate& b) { return a.logit > b.logit || (a.logit == b.logit && a.id < b.id); }
-
-struct Found {
-  int above = 0;  // whether a logit of the block is above the threshold
-  int bad = 0;    // whether one is NaN or plus infinity
-};
-
-Found look(const float* logits, float threshold) {
-  Found found;
-  for (std::size_t i = 0; i < kBlock; ++i) {
-    found.above |= logits[i] > threshold;
-    found.bad |= !(logits[i] <= std::numeric_limits<float>::max());
+std::size_t count_above(const LogitRow& row, float logit) {
+  std::size_t count = 0;
+  LogitRow::Block room;
+  for (std::size_t b = 0; b < row.n_blocks(); ++b) {
+    if (row.most_in(b) <= logit) continue;
+    const float* values = row.block(b, room);
+    std::int32_t n = 0;
+    for (std::size_t i = 0; i < LogitRow::kBlock; ++i) n += values[i] > logit ? 1 : 0;
+    count += static_cast<std::size_t>(n);
   }
-  return found;
+  return count;
 }
 
 }  // namespace
 
-void top_k(std::span<const float> logits, std::size_t k, std::vector<Candidate>& result) {
-  result.clear();
-  if (k == 0) return;
-  k = std::min(k, logits.size());
-  float threshold = -std::numeric_limits<float>::infinity();  // what a logit must exceed; the least of `result` once that is full
-  for (std::size_t begin = 0; begin < logits.size(); begin += kBlock) {
-    float block[kBlock];
-    const std::size_t count = std::min(kBlock, logits.size() - begin);
-    const float* values = logits.data() + begin;
-    if (count < kBlock) {
-      std::fill(std::copy_n(values, count, block), block + kBlock, -std::numeric_limits<float>::infinity());
-      values = block;
-    }
-    const Found found = look(values, threshold);
-    if (found.bad) return result.clear();
-    if (!found.above) continue;
-    for (std::size_t i = 0; i < count; ++i) {
-      if (!(values[i] > threshold)) continue;
-      result.push_back({static_cast<TokenId>(begin + i), values[i]});
-      if (result.size() < k) continue;
-      if (result.size() == k) {
-        std::make_heap(result.begin(), result.end(), before);
-      } else {
-        std::push_heap(result.begin(), result.end(), before);
-        std::pop_heap(result.begin(), result.end(), before);
-        result.pop_back();
-      }
-      threshold = result.front().logit;
+// Puts the tokens above `above`, and not above `most`, into tokens_, by id.
+void TopK::gather(const LogitRow& row, float above, float most) {
+  tokens_.clear();
+  LogitRow::Block room;
+  for (std::size_t b = 0; b < row.n_blocks(); ++b) {
+    if (row.most_in(b) <= above) continue;
+    const float* values = row.block(b, room);
+    for (std::size_t i = 0; i < LogitRow::kBlock; ++i) {
+      if (values[i] > above && values[i] <= most) tokens_.push_back({values[i], static_cast<TokenId>(b * LogitRow::kBlock + i)});
     }
   }
-  std::sort(result.begin(), result.end(), before);
+}
+
+Place TopK::end(const LogitRow& row, std::size_t k) {
+  if (k >= row.size()) return kEnd;
+  float low = kImpossible, high = row.most();  // the k-th token's logit is above `low`, and not above `high`
+  if (k <= row.n_blocks()) {                   // then each of k blocks has a token as large as the k-th largest maximum
+    maxima_ = row.block_maxima();
+    std::nth_element(maxima_.begin(), maxima_.begin() + static_cast<std::ptrdiff_t>(k - 1), maxima_.end(), std::greater<>());
+    low = std::nextafter(maxima_[k - 1], kImpossible);
+  }
+  std::size_t above_low = count_above(row, low), above_high = 0;
+  if (above_low <= k) return {low, 0};
+  while (above_low - above_high > kFew) {
+    const float middle = halfway(low, high);
+    if (middle == low) break;
+    const std::size_t above = count_above(row, middle);
+    (above >= k ? low : high) = middle;
+    (above >= k ? above_low : above_high) = above;
+  }
+  gather(row, low, high);
+  const auto last = tokens_.begin() + static_cast<std::ptrdiff_t>(k - above_high - 1);
+  if (halfway(low, high) != low) std::nth_element(tokens_.begin(), last, tokens_.end());  // else all are equal, and ordered by id
+  return {last->logit, last->id + 1};
+}
+
+const std::vector<Place>& TopK::tokens(const LogitRow& row, std::size_t k) {
+  tokens_.clear();
+  if (k == 0) return tokens_;
+  const Place end = this->end(row, k);
+  gather(row, std::nextafter(end.logit, kImpossible), row.most());
+  std::erase_if(tokens_, [&](const Place& token) { return !(token < end); });
+  std::sort(tokens_.begin(), tokens_.end());
+  return tokens_;
 }
 
 }  // namespace mlxr::decode

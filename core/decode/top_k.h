@@ -1,22 +1,27 @@
-// The most likely tokens, without sorting a whole vocabulary or computing its softmax.
+// The most likely tokens, without sorting a vocabulary.
 #pragma once
 
 #include <cstddef>
-#include <span>
 #include <vector>
 
-#include <mlxrunner/token.h>
+#include "core/decode/logit_row.h"
+#include "core/decode/place.h"
 
 namespace mlxr::decode {
 
-struct Candidate {
-  TokenId id;
-  float logit;
-};
+// Finds where the k most likely tokens end. Keeps its memory from call to call; belongs to one thread at a time.
+class TopK {
+ public:
+  // The place behind the k-th token of the order; kEnd if no more than k tokens are possible. k > 0.
+  Place end(const LogitRow& row, std::size_t k);
+  // The first k tokens in their order; fewer if fewer are possible. Valid until the next call.
+  const std::vector<Place>& tokens(const LogitRow& row, std::size_t k);
 
-// The k largest logits, the largest first, of equal ones the lower id first. Tokens of logit minus infinity are never among them.
-// The result is empty when these logits are no basis for a choice: one of them is NaN or plus infinity, or all are minus infinity. A
-// model whose weights are damaged computes such logits.
-void top_k(std::span<const float> logits, std::size_t k, std::vector<Candidate>& result);
+ private:
+  void gather(const LogitRow& row, float above, float most);
+
+  std::vector<float> maxima_;
+  std::vector<Place> tokens_;
+};
 
 }  // namespace mlxr::decode

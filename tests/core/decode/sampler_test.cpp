@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 #include <set>
 
 namespace mlxr::decode {
@@ -69,9 +70,85 @@ TEST(Sampler, TheSameSeedGivesTheSameTokens) {
   for (int i = 0; i < 100; ++i) EXPECT_EQ(a.sample(kLogits, {}), b.sample(kLogits, {}));
 }
 
-TEST(Sampler, ChoosesNothingFromWhatAreNoNumbers) {
-  Sampler sampler(kPlain);
-  EXPECT_FALSE(sampler.sample(std::vector<float>{1, NAN, 2}, {}));
+// The three reasons why there is nothing to choose, each with options and masks that could hide it.
+TEST(Sampler, SaysWhyItChoosesNothing) {
+  constexpr float kImpossible = -std::numeric_limits<float>::infinity(), kInfinity = -kImpossible;
+  const std::vector<std::uint32_t> all = {0b1111}, none = {0}, beyond = {0b10000}, second = {0b0010};
+  const std::vector<TokenId> history = {0, 1};
+  for (Sampling options : {kPlain, Sampling{.temperature = 0}, Sampling{}, Sampling{.top_k = 0, .top_p = 0}, Sampling{.min_p = 1},
+                           Sampling{.repeat_penalty = 100, .frequency_penalty = 100}}) {
+    Sampler sampler(options);
+    const auto why = [&](const std::vector<float>& logits, TokenMask mask) { return sampler.sample(logits, history, mask).error(); };
+    for (const auto& mask : {TokenMask{}, TokenMask{all}, TokenMask{none}, TokenMask{second}}) {
+      EXPECT_EQ(why({1, 2, NAN, 3}, mask), NoChoice::kDamagedModel);
+      EXPECT_EQ(why({1, kInfinity, 2, 3}, mask), NoChoice::kDamagedModel);
+      EXPECT_EQ(why({kImpossible, kImpossible, kImpossible, kImpossible}, mask), NoChoice::kDamagedModel);
+    }
+    EXPECT_EQ(why({1, 2, 0, 3}, none), NoChoice::kEmptyMask);
+    EXPECT_EQ(why({1, 2, 0, 3}, beyond), NoChoice::kEmptyMask);
+    EXPECT_EQ(why({1, kImpossible, 0, 3}, second), NoChoice::kNothingPossible);
+    EXPECT_EQ(sampler.sample(std::vector<float>{1, -3e38f, 0, 3}, history, second), 1);  // unlikely is not impossible
+  }
+}
+
+TEST(Sampler, AMaskLeavesTheRestInProportion) {
+  const std::vector<std::uint32_t> mask = {0b01101};  // tokens 0, 2 and 3
+  Sampling options = kPlain;
+  options.seed = 3;
+  Sampler sampler(options);
+  std::vector<int> counts(kLogits.size());
+  constexpr int kDraws = 100000;
+  for (int i = 0; i < kDraws; ++i) ++counts[sampler.sample(kLogits, {}, mask).value()];
+  const double sum = std::exp(1.0) + std::exp(2.0) + std::exp(-1.0);
+  EXPECT_EQ(counts[1] + counts[4], 0);
+  for (const std::size_t i : {0, 2, 3}) EXPECT_NEAR(counts[i] / static_cast<double>(kDraws), std::exp(kLogits[i]) / sum, 0.006) << i;
+}
+
+// A mask comes before top_k, top_p and min_p: they choose among what it allows.
+TEST(Sampler, FiltersChooseAmongWhatTheMaskAllows) {
+  const std::vector<std::uint32_t> mask = {0b01101};
+  for (Sampling options : {Sampling{.temperature = 1, .top_k = 1}, Sampling{.temperature = 0}, Sampling{.temperature = 1, .top_p = 0.1f},
+                           Sampling{.temperature = 1, .min_p = 0.9f}}) {
+    EXPECT_EQ(Sampler(options).sample(kLogits, {}, mask), 2);
+  }
+}
+
+TEST(Sampler, TopPOfZeroTakesTheMostLikely) {
+  Sampling options = kPlain;
+  options.top_p = 0;
+  EXPECT_EQ(drawn(options), std::set<TokenId>{1});
+  EXPECT_EQ(drawn(options, {5, 5, 5}), std::set<TokenId>{0});
+}
+
+TEST(Sampler, OfEqualLogitsTopPAndTopKKeepTheLowerIds) {
+  const std::vector<float> logits(300, 2.0f);
+  std::set<TokenId> first;
+  for (TokenId id = 0; id < 150; ++id) first.insert(id);
+  Sampling options = kPlain;
+  options.top_p = 0.5f;
+  EXPECT_EQ(drawn(options, logits), first);
+  options = kPlain;
+  options.top_k = 150;
+  EXPECT_EQ(drawn(options, logits), first);
+}
+
+// What a seed draws is the same on every machine. If a list changes, seeded answers change: say so in CHANGELOG.md.
+TEST(Sampler, ASeedDrawsTheSameTokensOnEveryMachine) {
+  std::vector<float> logits(5000);
+  for (std::size_t i = 0; i < logits.size(); ++i) logits[i] = static_cast<float>(i * 2654435761u % 4096) / 256;
+  const std::vector<TokenId> history = {10, 20, 30, 10};
+  const auto drawn_with = [&](Sampling options) {
+    options.seed = 2024;
+    Sampler sampler(options);
+    std::vector<TokenId> ids;
+    for (int i = 0; i < 8; ++i) ids.push_back(sampler.sample(logits, history).value());
+    return ids;
+  };
+  using Ids = std::vector<TokenId>;
+  EXPECT_EQ(drawn_with(kPlain), (Ids{3044, 3987, 1309, 1641, 33, 695, 4687, 2813}));
+  EXPECT_EQ(drawn_with({.temperature = 0.7f, .top_k = 40, .top_p = 0.9f}), (Ids{3150, 4271, 1400, 104, 525, 4796, 2800, 875}));
+  EXPECT_EQ(drawn_with({.temperature = 1.3f, .top_k = 0, .top_p = 0.95f, .min_p = 0.01f, .repeat_penalty = 1.1f}),
+            (Ids{3059, 3987, 1314, 1649, 33, 695, 4687, 2823}));
 }
 
 TEST(Sampler, RepetitionPenaltyDividesPositiveAndMultipliesNegativeLogits) {
@@ -106,7 +183,7 @@ TEST(Sampler, PenaltiesCannotMakeGoodLogitsLookDamaged) {
   EXPECT_EQ(drawn(options, {1e38f, 0, -1e38f}, {0, 2}), std::set<TokenId>{0});
   options.repeat_penalty = 100;
   EXPECT_EQ(drawn(options, {1, 0, -1e38f}, {0, 2}), std::set<TokenId>{0});
-  EXPECT_FALSE(Sampler(options).sample(std::vector<float>{1, INFINITY}, std::vector<TokenId>{1}));
+  EXPECT_FALSE(Sampler(options).sample(std::vector<float>{1, INFINITY}, std::vector<TokenId>{1}).has_value());
 }
 
 // Drawing from all tokens, from a few, or from those above a threshold follows the same distribution.
@@ -138,18 +215,6 @@ TEST(Sampler, CountsAGrowingHistoryAsItCountsAWholeOne) {
       EXPECT_EQ(growing.sample(kLogits, part), Sampler(options).sample(kLogits, part)) << window << " " << n;
     }
   }
-}
-
-TEST(Logprobs, OfNoneButTheChosen) { EXPECT_TRUE(logprobs(kLogits, 2, 0).top.empty()); }
-
-TEST(Logprobs, AreTheLogarithmOfSoftmaxMostLikelyFirst) {
-  const auto result = logprobs(kLogits, 2, 2);
-  double sum = 0;
-  for (float l : kLogits) sum += std::exp(l);
-  EXPECT_NEAR(result.chosen, std::log(std::exp(2.0) / sum), 1e-5);
-  ASSERT_EQ(result.top.size(), 2u);
-  EXPECT_EQ(result.top[0].first, 1);
-  EXPECT_EQ(result.top[1].first, 4);
 }
 
 TEST(SamplingOptions, AProblemNamesTheField) {

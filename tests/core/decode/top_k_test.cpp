@@ -4,8 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <limits>
-#include <random>
+
+#include "tests/core/decode/rows.h"
 
 namespace mlxr::decode {
 namespace {
@@ -13,13 +13,12 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-constexpr float kInfinity = std::numeric_limits<float>::infinity(), kNan = std::numeric_limits<float>::quiet_NaN();
-
 std::vector<TokenId> ids(const std::vector<float>& logits, std::size_t k) {
-  std::vector<Candidate> candidates;
-  top_k(logits, k, candidates);
+  LogitRow row;
+  row.read(logits);
+  TopK top_k;
   std::vector<TokenId> result;
-  for (const auto& c : candidates) result.push_back(c.id);
+  for (const Place& token : top_k.tokens(row, k)) result.push_back(token.id);
   return result;
 }
 
@@ -27,32 +26,37 @@ TEST(TopK, LargestFirstAndOfEqualOnesTheLowerId) {
   EXPECT_THAT(ids({1, 3, 2, -1, 2.5f}, 3), ElementsAre(1, 4, 2));
   EXPECT_THAT(ids({7, 7, 8, 7}, 3), ElementsAre(2, 0, 1));
   EXPECT_THAT(ids({1, 2}, 5), ElementsAre(1, 0));
+  EXPECT_THAT(ids({1, 2}, 0), IsEmpty());
 }
 
-TEST(TopK, NothingWhereOneCannotChoose) {
-  EXPECT_THAT(ids({kNan, 1, 2}, 1), IsEmpty());
-  EXPECT_THAT(ids({1, 2, kNan}, 1), IsEmpty());
-  EXPECT_THAT(ids({1, kInfinity}, 1), IsEmpty());
-  EXPECT_THAT(ids({-kInfinity, -kInfinity}, 1), IsEmpty());
+TEST(TopK, NeverHoldsAnImpossibleToken) {
+  EXPECT_THAT(ids({-kInfinity, 1, -kInfinity}, 1), ElementsAre(1));
   EXPECT_THAT(ids({-kInfinity, 1, -kInfinity}, 3), ElementsAre(1));
-  std::vector<float> late(1000, 0.0f);
-  late[999] = kNan;
-  EXPECT_THAT(ids(late, 1), IsEmpty());
 }
 
-// For vocabularies of many sizes, with many equal logits, the result is that of a full sort.
+// Few and many blocks, fewer and more than k; among many equal logits, and few possible ones.
 TEST(TopK, AgreesWithASort) {
-  std::mt19937 random(3);
-  for (const std::size_t size : {1, 63, 64, 65, 1000, 5000}) {
-    std::vector<float> logits(size);
-    for (float& l : logits) l = static_cast<float>(random() % 500) / 10 - 25;
-    std::vector<TokenId> sorted(size);
-    for (std::size_t i = 0; i < size; ++i) sorted[i] = static_cast<TokenId>(i);
-    std::stable_sort(sorted.begin(), sorted.end(), [&](TokenId a, TokenId b) { return logits[a] > logits[b]; });
-    for (const std::size_t k : {std::size_t{1}, std::size_t{2}, std::size_t{40}, size}) {
-      auto want = sorted;
-      want.resize(std::min(k, size));
-      EXPECT_EQ(ids(logits, k), want) << size << " " << k;
+  TopK top_k;
+  LogitRow row;
+  for (const std::size_t size : {1, 63, 64, 65, 1000, 5000, 262144}) {
+    for (const auto& [name, logits] : hostile_rows(size)) {
+      row.read(logits);
+      std::vector<Place> sorted;
+      for (std::size_t i = 0; i < size; ++i) {
+        if (logits[i] > -kInfinity) sorted.push_back({logits[i], static_cast<TokenId>(i)});
+      }
+      std::sort(sorted.begin(), sorted.end());
+      for (const std::size_t k :
+           {std::size_t{1}, std::size_t{2}, std::size_t{40}, std::size_t{1000}, std::size_t{70'000}, size - 1, size}) {
+        if (k == 0) continue;
+        const Place end = top_k.end(row, k);
+        const std::size_t want = std::min(k, sorted.size());
+        EXPECT_TRUE(sorted[want - 1] < end) << name << " " << size << " " << k;
+        EXPECT_TRUE(want == sorted.size() || !(sorted[want] < end)) << name << " " << size << " " << k;
+      }
+      const auto& found = top_k.tokens(row, 40);
+      ASSERT_EQ(found.size(), std::min<std::size_t>(40, sorted.size())) << name << " " << size;
+      for (std::size_t i = 0; i < found.size(); ++i) EXPECT_EQ(found[i].id, sorted[i].id) << name << " " << size;
     }
   }
 }

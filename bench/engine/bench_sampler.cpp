@@ -19,6 +19,7 @@ struct Case {
   const char* name;
   Sampling options;
   int n_logprobs = -1;  // -1: none
+  double allowed = 1;   // the part of the vocabulary that the token mask allows; 1: no mask
 };
 
 constexpr Sampling kAll{.temperature = 1, .top_k = 0, .top_p = 1};
@@ -44,6 +45,10 @@ std::vector<Case> cases() {
       {"5 logprobs, temperature 0.8", with([](Sampling& o) { o.temperature = 0.8f; }), 5},
       {"penalties, top_p 0.9, 5 logprobs",
        with([](Sampling& o) { o.repeat_penalty = 1.1f, o.frequency_penalty = 0.5f, o.presence_penalty = 0.5f, o.top_p = 0.9f; }), 5},
+      {"top_k 5000, top_p 0.9", with([](Sampling& o) { o.top_k = 5000, o.top_p = 0.9f; })},
+      {"mask of 1 in 1000", kAll, -1, 0.001},
+      {"mask of 9 in 10", kAll, -1, 0.9},
+      {"mask of 9 in 10, top_p 0.9", with([](Sampling& o) { o.top_p = 0.9f; }), -1, 0.9},
   };
 }
 
@@ -66,12 +71,15 @@ double median_microseconds(const Case& c, const std::vector<std::vector<float>>&
   std::vector<TokenId> history(200);
   std::mt19937 random(2);
   for (TokenId& id : history) id = static_cast<TokenId>(random() % rows[0].size());
+  std::vector<std::uint32_t> mask;
+  if (c.allowed < 1) mask.resize((rows[0].size() + 31) / 32);
+  for (std::size_t i = 0; i < 32 * mask.size(); ++i) mask[i / 32] |= std::uint32_t{random() < c.allowed * 0x1p32} << (i % 32);
   std::vector<double> times;
   const auto end = Clock::now() + time;
   for (std::size_t i = 0; Clock::now() < end; ++i) {
     const auto& row = rows[i % rows.size()];
     const auto start = Clock::now();
-    const auto id = sampler.sample(row, history);
+    const auto id = sampler.sample(row, history, mask);
     if (c.n_logprobs >= 0) sampler.logprobs(*id, c.n_logprobs);
     times.push_back(std::chrono::duration<double, std::micro>(Clock::now() - start).count());
     history.push_back(*id);

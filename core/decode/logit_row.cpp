@@ -36,6 +36,17 @@ Look look(const float* values) {
   return {std::max(std::max(all[0], all[1]), std::max(all[2], all[3])), (bad[0] | bad[1] | bad[2] | bad[3]) != 0};
 }
 
+// Makes those of 32 values impossible whose bit is not set.
+void keep(std::uint32_t bits, float* values) {
+  // Not shifts by i: SSE2 has no vector of them.
+  static constexpr auto kBits = [] {
+    std::array<std::uint32_t, 32> all;
+    for (std::uint32_t i = 0; i < 32; ++i) all[i] = std::uint32_t{1} << i;
+    return all;
+  }();
+  for (std::size_t i = 0; i < 32; ++i) values[i] = (bits & kBits[i]) != 0 ? values[i] : kImpossible;
+}
+
 }  // namespace
 
 void LogitRow::read(std::span<const float> logits) {
@@ -127,11 +138,7 @@ const float* LogitRow::block(std::size_t b, Block& room) const {
     }
   }
   if (!is_unmasked(b)) {
-    for (std::size_t w = 0; w < kWords; ++w) {
-      const std::uint32_t word = allowed(b * kWords + w);
-      float* some = room.data() + 32 * w;
-      for (std::uint32_t i = 0; i < 32; ++i) some[i] = (word & (std::uint32_t{1} << i)) != 0 ? some[i] : kImpossible;
-    }
+    for (std::size_t w = 0; w < kWords; ++w) keep(allowed(b * kWords + w), room.data() + 32 * w);
   }
   return room.data();
 }

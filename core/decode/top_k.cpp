@@ -51,8 +51,10 @@ Place TopK::end(const LogitRow& row, std::size_t k) {
   }
   std::size_t above_low = count_above(row, low), above_high = 0;
   if (above_low <= k) return {low, 0};
-  while (above_low - above_high > kFew) {
-    const float middle = halfway(low, high);
+  // Bisection by value is fast where logits spread evenly; every fourth step, by the count of floats between, bounds the number of steps.
+  for (int step = 1; above_low - above_high > kFew; ++step) {
+    float middle = low / 2 + high / 2;
+    if (step % 4 == 0 || !(middle > low && middle < high)) middle = halfway(low, high);
     if (middle == low) break;
     const std::size_t above = count_above(row, middle);
     (above >= k ? low : high) = middle;

@@ -39,10 +39,11 @@ TEST(Logprobs, OfTheSamplerAreTheModelsOwn) {
   const auto logits = hostile_rows(1000)[0].logits;
   const auto mask = random_mask(logits.size(), 0.5);
   const std::vector<TokenId> history = {1, 2, 3, 3};
-  for (const Sampling& options : {Sampling{.temperature = 0}, Sampling{.temperature = 1, .top_k = 0, .top_p = 1},
-                                  Sampling{.temperature = 1, .top_k = 0, .top_p = 0.9f}, Sampling{.temperature = 1, .top_k = 40, .top_p = 1},
-                                  Sampling{.temperature = 1, .top_k = 0, .top_p = 1, .min_p = 0.1f}, Sampling{.temperature = 0.5f},
-                                  Sampling{.temperature = 1, .top_k = 0, .top_p = 1, .repeat_penalty = 2, .presence_penalty = 3}}) {
+  for (const Sampling& options :
+       {Sampling{.temperature = 0}, Sampling{.temperature = 1, .top_k = 0, .top_p = 1},
+        Sampling{.temperature = 1, .top_k = 0, .top_p = 0.9f}, Sampling{.temperature = 1, .top_k = 40, .top_p = 1},
+        Sampling{.temperature = 1, .top_k = 0, .top_p = 1, .min_p = 0.1f}, Sampling{.temperature = 0.5f},
+        Sampling{.temperature = 1, .top_k = 0, .top_p = 1, .repeat_penalty = 2, .presence_penalty = 3}}) {
     for (const TokenMask some : {TokenMask{}, TokenMask{mask}}) {
       Sampler sampler(options);
       const TokenId id = sampler.sample(logits, history, some).value();

@@ -65,7 +65,8 @@ std::vector<Sampling> mixtures() {
   for (const float temperature : {0.01f, 1.0f, 100.0f}) {
     for (const int top_k : {0, 1, 3, 40, 1000}) {
       for (const float top_p : {0.0f, 0.5f, 0.9f, 1.0f}) {
-        for (const float min_p : {0.0f, 0.05f, 1.0f}) all.push_back({.temperature = temperature, .top_k = top_k, .top_p = top_p, .min_p = min_p});
+        for (const float min_p : {0.0f, 0.05f, 1.0f})
+          all.push_back({.temperature = temperature, .top_k = top_k, .top_p = top_p, .min_p = min_p});
       }
     }
   }
@@ -87,7 +88,8 @@ void expect_draws_from_the_kept(const NamedRow& row, Sampling options, TokenMask
       EXPECT_EQ(id.error(), NoChoice::kNothingPossible);
       return;
     }
-    ASSERT_TRUE(id.has_value()) << row.name << " of " << row.logits.size() << ", " << describe(options) << " " << static_cast<int>(id.error());
+    ASSERT_TRUE(id.has_value()) << row.name << " of " << row.logits.size() << ", " << describe(options) << " "
+                                << static_cast<int>(id.error());
     const auto kept = std::span(want.order).first(want.perhaps);
     ASSERT_TRUE(std::ranges::any_of(kept, [&](const Place& token) { return token.id == *id; }))
         << row.name << " of " << row.logits.size() << ", " << describe(options) << ": drew " << *id << ", kept are " << kept.size();
@@ -159,8 +161,14 @@ TEST(SamplerAndReference, DrawInTheSameProportions) {
   for (const auto& row : hostile_rows(700)) {
     if (row.name != "normal" && row.name != "ties" && row.name != "mostly impossible" && row.name != "ascending") continue;
     for (const float temperature : {1.0f, 3.0f}) {
-      for (const auto& [top_k, top_p, min_p] : {std::tuple{0, 1.0f, 0.0f}, {0, 0.87f, 0.0f}, {0, 0.31f, 0.0f}, {37, 1.0f, 0.0f}, {37, 0.83f, 0.0f},
-                                                {0, 1.0f, 0.053f}, {0, 0.97f, 0.053f}, {0, 0.5f, 0.0031f}}) {
+      for (const auto& [top_k, top_p, min_p] : {std::tuple{0, 1.0f, 0.0f},
+                                                {0, 0.87f, 0.0f},
+                                                {0, 0.31f, 0.0f},
+                                                {37, 1.0f, 0.0f},
+                                                {37, 0.83f, 0.0f},
+                                                {0, 1.0f, 0.053f},
+                                                {0, 0.97f, 0.053f},
+                                                {0, 0.5f, 0.0031f}}) {
         Sampling options{.temperature = temperature, .top_k = top_k, .top_p = top_p, .min_p = min_p};
         expect_draws_in_proportion(row, options, {});
         options.repeat_penalty = 1.2f, options.frequency_penalty = 0.4f;

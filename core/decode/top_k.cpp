@@ -11,7 +11,8 @@ namespace mlxr::decode {
 namespace {
 
 constexpr float kImpossible = -std::numeric_limits<float>::infinity();
-constexpr std::size_t kFew = 2048;  // selecting among so many costs less than another pass
+constexpr std::size_t kFew = 256;   // to select among so many costs less than another pass
+constexpr std::size_t kGroup = 32;  // values that a few vector comparisons tell to be of no interest
 
 std::size_t count_above(const LogitRow& row, float logit) {
   std::size_t count = 0;
@@ -35,8 +36,13 @@ void TopK::gather(const LogitRow& row, float above, float most) {
   for (std::size_t b = 0; b < row.n_blocks(); ++b) {
     if (row.most_in(b) <= above) continue;
     const float* values = row.block(b, room);
-    for (std::size_t i = 0; i < LogitRow::kBlock; ++i) {
-      if (values[i] > above && values[i] <= most) tokens_.push_back({values[i], static_cast<TokenId>(b * LogitRow::kBlock + i)});
+    for (std::size_t first = 0; first < LogitRow::kBlock; first += kGroup) {
+      std::int32_t hit = 0;
+      for (std::size_t i = first; i < first + kGroup; ++i) hit |= (values[i] > above ? 1 : 0) & (values[i] <= most ? 1 : 0);
+      if (hit == 0) continue;
+      for (std::size_t i = first; i < first + kGroup; ++i) {
+        if (values[i] > above && values[i] <= most) tokens_.push_back({values[i], static_cast<TokenId>(b * LogitRow::kBlock + i)});
+      }
     }
   }
 }

@@ -41,7 +41,7 @@ inline std::vector<NamedRow> hostile_rows(std::size_t size, std::uint32_t seed =
   };
 }
 
-// Every token, or each with this chance.
+// A mask that allows each token with this chance.
 inline std::vector<std::uint32_t> random_mask(std::size_t size, double chance, std::uint32_t seed = 1) {
   std::mt19937 random(seed);
   std::vector<std::uint32_t> words((size + 31) / 32);

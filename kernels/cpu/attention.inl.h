@@ -174,7 +174,7 @@ inline void attend(const Unit& unit, const AttentionScratch& scratch, const Part
       for (int64_t r = 0; r < rows; r += kTileTokens) {
         const int count = int(imin(kTileTokens, rows - r));
         F tile_scores[kTileTokens];
-        panel_product(kv.type, keys, scratch.q, dim, acts, r, count, tile_scores);
+        panel_product(kv.type, keys, scratch.q, dim, acts, r, count, r == 0, tile_scores);
         for (int i = 0; i < count; ++i) store(scratch.scores + (r + i) * kKeys + j, tile_scores[i]);
       }
     }

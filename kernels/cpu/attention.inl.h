@@ -214,7 +214,8 @@ inline void attend(const Unit& unit, const Queries& queries, int64_t begin, int6
   }
 }
 
-// sum = the result for the keys of `sum` and of `piece` together. Not inlined: each caller gets the same instructions, and so the same bits.
+// sum = the result for the keys of `sum` and of `piece` together. Not inlined: each caller gets the same instructions, and so the same
+// bits.
 [[gnu::noinline]] inline void merge(const Partial& piece, int64_t rows, int64_t d, const Partial& sum) {
   for (int64_t r = 0; r < rows; ++r) {
     if (piece.top[r] == -INFINITY) continue;  // the row sees nothing of it
@@ -253,8 +254,7 @@ struct Tiling {
   int64_t begin(int64_t position) const { return args->window > 0 ? imax(0, position - args->window + 1) / kLanes * kLanes : 0; }
   // The units of a head and tile: 1 where a unit takes all its pieces.
   int64_t pieces(const mlxr_sequence& sequence) const {
-    return tiles(sequence) > 1 ? 1
-                               : (sequence.length + kSplitKeys - 1) / kSplitKeys - begin(sequence.length - sequence.count) / kSplitKeys;
+    return tiles(sequence) > 1 ? 1 : (sequence.length + kSplitKeys - 1) / kSplitKeys - begin(sequence.length - sequence.count) / kSplitKeys;
   }
   int64_t units(const mlxr_sequence& sequence) const { return tiles(sequence) * args->kv.n_kv_heads * pieces(sequence); }
 

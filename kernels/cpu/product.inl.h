@@ -131,7 +131,8 @@ inline constexpr int kFloatParts = 4, kPairParts = 6;
 
 template <int T, bool kFetch, int kValueBytes, class Weights>
 inline void float_product(const uint8_t* panel, Weights weights, int64_t k, const float* x, F* out) {
-  running_product<T, kFetch, kFloatParts, kLanes * kValueBytes>(panel, weights, [](F sum, F w, float value) { return sum + w * value; }, k, x, out);
+  running_product<T, kFetch, kFloatParts, kLanes * kValueBytes>(
+      panel, weights, [](F sum, F w, float value) { return sum + w * value; }, k, x, out);
 }
 
 // Pairs of bfloat16, and x rounded to it: (T, ceil(k / 2)) words.

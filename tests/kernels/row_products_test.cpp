@@ -154,8 +154,8 @@ TEST(Rows, OfRope) {
           expect_rows_alone(*pack, n, "rope", [&](mlxr_pool* pool, int64_t first, int64_t count) {
             std::vector<float> from = rows_of(x, n, first, count), y(from.size());
             float* to = in_place ? from.data() : y.data();
-            const mlxr_rope_args args{from.data(), positions.data() + first, frequencies.data(), count, heads, dim, pairs,
-                                      interleaved, 1.5f,                     to};
+            const mlxr_rope_args args{
+                from.data(), positions.data() + first, frequencies.data(), count, heads, dim, pairs, interleaved, 1.5f, to};
             pack->rope(pool, &args);
             return in_place ? from : y;
           });

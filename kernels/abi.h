@@ -7,6 +7,11 @@
 // throw, and return when the work is done. They allocate no memory except the pool's scratch, which grows to the largest size an operation
 // has needed; the operations that use it return 1, or 0 when memory is exhausted, and then they have written nothing. One pool runs one
 // operation at a time (the caller serialises). Sizes are checked by the caller; a pack may assert them in debug builds.
+//
+// A row of the result of q_gemm, gated_mlp, rms_norm, rope, get_rows or attention depends, bit for bit, only on that token's own data: not
+// on how many other tokens are in the call, at which row it stands, how the tokens of its sequence were cut into calls, or how many threads
+// there are. (Finite data: a NaN or an infinity among the values of a cache may spoil other tokens of the same sequence. The results of two
+// variants differ.)
 #ifndef MLXR_KERNELS_ABI_H
 #define MLXR_KERNELS_ABI_H
 
@@ -18,7 +23,7 @@ extern "C" {
 #endif
 
 // Grows with every change of a struct or of a meaning below.
-#define MLXR_KERNEL_ABI 5
+#define MLXR_KERNEL_ABI 6
 
 typedef struct mlxr_pool mlxr_pool;  // threads and their scratch memory
 
@@ -118,7 +123,9 @@ typedef struct mlxr_kv_store_args {
 // first + i sits at position length - count + i.
 typedef struct mlxr_sequence {
   int64_t first, count, length;
-  const int32_t* pages;  // (ceil(length / block_tokens)) block numbers
+  // (ceil(length / block_tokens)) block numbers. Those of blocks that lie wholly below the window of every new token of the sequence are
+  // not read, nor is the memory of such blocks: they may be any number.
+  const int32_t* pages;
 } mlxr_sequence;
 
 // Causal grouped-query attention over the paged cache, softmax(scale · q kᵀ) v. Head h reads KV head h / (n_heads / n_kv_heads).

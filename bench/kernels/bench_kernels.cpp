@@ -1,4 +1,5 @@
-// Speed of q_gemm per weight type and of attention per cache type, for each variant that this processor runs.
+// Speed of q_gemm per weight type, for one token, a prompt and a few tokens, and of attention per cache type, for each variant that this
+// processor runs.
 // Usage: bench_kernels [threads]
 #include <chrono>
 #include <cstdio>
@@ -55,6 +56,44 @@ static void products(int threads) {
   }
 }
 
+// q_gemm with a few tokens, as a batch of sequences decodes them: microseconds of one call with 1 token, and how many times as long calls
+// with more take. Matrices take turns, so that weights come from memory.
+static void batches(int threads) {
+  const int64_t widths[] = {1, 2, 4, 8, 12, 16};
+  std::mt19937 random(1);
+  std::printf("\n%-6s %-8s %12s %10s", "type", "variant", "shape", "1 token us");
+  for (const int64_t width : widths) std::printf(width == 1 ? "" : " %5d x", int(width));
+  std::printf("\n");
+  for (const TypeInfo& type : types()) {
+    for (const auto& [n, k] : {std::pair<int64_t, int64_t>{2048, 2048}, {576, 1536}}) {
+      const auto rows = packed_rows(type, n, k, Fill::kRandom, 0.02, random);
+      const auto x = reals(size_t(16 * k), random);
+      std::vector<float> y(size_t(16 * n));
+      for (const auto* pack : available()) {
+        mlxr_pool* pool = pack->pool_create(threads);
+        std::vector<Panels> turns;
+        for (size_t bytes = 0; bytes < 60'000'000; bytes += rows.size())
+          turns.emplace_back(*pack, pool, mlxr_rows{type.number, n, k, rows.data()});
+        double one = 0;
+        std::printf("%-6s %-8s %7dx%4d", type.name, pack->variant, int(n), int(k));
+        for (const int64_t width : widths) {
+          size_t turn = 0;
+          const double seconds = best_seconds([&] {
+            const mlxr_gemm_output output{turns[turn++ % turns.size()].matrix(), nullptr, nullptr, y.data()};
+            const mlxr_gemm_args args{x.data(), width, k, 1, &output};
+            pack->q_gemm(pool, &args);
+          });
+          if (width == 1) std::printf(" %10.0f", 1e6 * (one = seconds));
+          if (width > 1) std::printf(" %7.2f", seconds / one);
+        }
+        std::printf("\n");
+        std::fflush(stdout);
+        pack->pool_destroy(pool);
+      }
+    }
+  }
+}
+
 // attention with SmolLM2's heads (9 of 64 values, 3 KV heads): bytes of cache per second for one token after 4095 others, over layers that
 // together do not fit in the processor's caches; operations per second for the last 512 tokens of 2048.
 static void attentions(int threads) {
@@ -102,5 +141,6 @@ int main(int argc, char** argv) {
   const int threads = argc > 1 ? std::atoi(argv[1]) : 2;
   if (threads < 1 || threads > 1024) return std::fprintf(stderr, "usage: bench_kernels [threads]\n"), 2;
   products(threads);
+  batches(threads);
   attentions(threads);
 }

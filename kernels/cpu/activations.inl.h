@@ -65,9 +65,10 @@ struct Activations {
   uint32_t* pairs = nullptr;  // (n_tokens, ceil(k / 2))
   float* rounded = nullptr;   // (n_tokens, k)
 
+  // bfloat16 has room for a whole last group, whose rows tiles read without using them (tiles.inl.h).
   static size_t size(int64_t n_tokens, int64_t k, ActivationForms forms) {
-    const int64_t bytes = n_tokens * k + (n_tokens + kGroup) * (k / 32 * 4 * 4);
-    return size_t((forms.bytes ? bytes : 0) + (forms.bfloats ? n_tokens * (k + 1) * 4 : 0)) + 256;
+    const int64_t bytes = n_tokens * k + (n_tokens + kGroup) * (k / 32 * 4 * 4), bfloats = (n_tokens + kGroup) * (k + 1) * 4;
+    return size_t((forms.bytes ? bytes : 0) + (forms.bfloats ? bfloats : 0)) + 256;
   }
 
   Activations() = default;

@@ -3,8 +3,10 @@
 // A unit of work is one KV head of one sequence and a tile of its new tokens; all query heads of the group and all tokens of the tile are
 // its rows (up to kMaxRows), so that a key or value is read and widened once for all of them. Keys are taken kKeys at a time:
 //   scores (rows, kKeys) = scale · q kᵀ, masked;  p = exp(scores - running maximum);  acc = acc * correction + p · v
-// A long context of one tile is split into pieces of kSplitKeys keys, a unit each, whose results are merged at the end: the same pieces,
-// and so the same result, for any number of threads.
+// A context is cut into pieces of kSplitKeys keys, whose results are merged in order. The pieces of a sequence with few new tokens are a
+// unit each, so that all threads work on it; with more, a unit takes one piece after the other. Pieces and steps begin at multiples of
+// their size, whatever the window and wherever a tile begins, and what a row does not see adds exact zeros. A row's sums are therefore the
+// same ones however the tokens of its sequence come in calls, and for any number of threads.
 #pragma once
 
 namespace mlxr::kernels::MLXR_ISA {
@@ -12,9 +14,10 @@ namespace mlxr::kernels::MLXR_ISA {
 inline constexpr int kKeys = 256;
 inline constexpr int64_t kMaxRows = 64;
 inline constexpr int64_t kSplitKeys = 512;
+static_assert(kSplitKeys % kKeys == 0 && kKeys % kLanes == 0);
 inline constexpr int kValueRows = kLanes == 16 ? 8 : 4;  // rows whose sums stay in registers
 
-// The result of a unit for its keys. After all pieces are merged, y = acc / total.
+// The result of the rows of a unit for some of its keys. After all pieces are merged, y = acc / total.
 struct Partial {
   float* acc;    // (rows, d)
   float* top;    // (rows): the largest score, minus infinity where no key was visible
@@ -30,7 +33,7 @@ struct Unit {
   const mlxr_sequence* sequence;
   int64_t kv_head, group;
   int64_t first, rows;  // the first new token; group * tokens
-  int64_t begin, end;   // keys; begin is a multiple of kLanes
+  int64_t begin, end;   // keys; begin is a multiple of kLanes, in the block of the first key that a row sees
 
   int64_t position(int64_t r) const { return sequence->length - sequence->count + first + r / group; }
   // Row r of q or y.
@@ -109,7 +112,8 @@ inline float row_max(const float* scores, int64_t n) {
   return max_of(top);
 }
 
-// Turns a row of scores of the keys [key, key + n) into weights, and rescales the sums so far if the maximum has grown.
+// Turns a row of scores of the keys [key, key + n) into weights, 0 where the row does not see a key, and rescales the sums so far if the
+// maximum has grown.
 inline void softmax_step(const Unit& unit, int64_t r, int64_t key, int64_t n, float* scores, const Partial& out, int64_t d) {
   const mlxr_attention_args& args = *unit.args;
   const int64_t width = (n + kLanes - 1) / kLanes * kLanes;
@@ -137,71 +141,101 @@ struct AttentionScratch {
   float* scores;  // (rows, kKeys)
   float* scaled;  // (rows, kKeys), for Q8_0
   void* bytes;    // q as int8, for Q8_0
-  float* partial;
+  float* partials[2];
 
   static size_t size(int64_t dim, int64_t rows) {
-    return (size_t(rows * dim + 15) / 16 * 16 + size_t(2 * rows * kKeys) + Partial::floats(padded(dim), rows)) * 4 +
+    return (size_t(rows * dim + 15) / 16 * 16 + size_t(2 * rows * kKeys) + 2 * Partial::floats(padded(dim), rows)) * 4 +
            Activations::size(rows, dim, {.bytes = true});
   }
   AttentionScratch(void* memory, int64_t dim, int64_t rows) : q(static_cast<float*>(memory)) {
     scores = q + (rows * dim + 15) / 16 * 16;
     scaled = scores + rows * kKeys;
-    partial = scaled + rows * kKeys;
-    bytes = partial + Partial::floats(padded(dim), rows);
+    partials[0] = scaled + rows * kKeys;
+    partials[1] = partials[0] + Partial::floats(padded(dim), rows);
+    bytes = partials[1] + Partial::floats(padded(dim), rows);
   }
 };
 
-inline void attend(const Unit& unit, const AttentionScratch& scratch, const Partial& out) {
+// The queries of a unit in the form that products with its keys take.
+class Queries {
+ public:
+  Queries(const Unit& unit, const AttentionScratch& scratch)
+      : x_(scratch.q), acts_(scratch.bytes, unit.rows, unit.args->kv.head_dim, {.bytes = is_bytes(unit)}) {
+    const int64_t dim = unit.args->kv.head_dim;
+    for (int64_t r = 0; r < unit.rows; ++r) {
+      for (int64_t i = 0; i < dim; ++i) scratch.q[r * dim + i] = unit.args->q[unit.at(r) + i] * unit.args->scale;
+      if (is_bytes(unit)) acts_.quantize(x_, r);
+    }
+  }
+  static bool is_bytes(const Unit& unit) { return static_cast<Type>(unit.args->kv.type) == Type::kQ8_0; }
+
+  // scores (rows, kKeys) = their products with the kLanes keys of a panel
+  void multiply(const Unit& unit, const uint8_t* panel, float* scores) const {
+    for (int64_t r = 0; r < unit.rows; r += kTileTokens) {
+      const int count = int(imin(kTileTokens, unit.rows - r));
+      F products[kTileTokens];
+      panel_product(unit.args->kv.type, panel, x_, unit.args->kv.head_dim, acts_, r, count, r == 0, products);
+      for (int i = 0; i < count; ++i) store(scores + (r + i) * kKeys, products[i]);
+    }
+  }
+
+ private:
+  const float* x_;
+  Activations acts_;
+};
+
+// out = the result of the rows for the keys [begin, end), all in one piece.
+inline void attend(const Unit& unit, const Queries& queries, int64_t begin, int64_t end, const AttentionScratch& scratch,
+                   const Partial& out) {
   const mlxr_kv& kv = unit.args->kv;
   const int64_t dim = kv.head_dim, d = padded(dim), rows = unit.rows;
-  const bool bytes = static_cast<Type>(kv.type) == Type::kQ8_0;
-  Activations acts(scratch.bytes, rows, dim, {.bytes = bytes});
   const int64_t panel_bytes_each = panel_size(kv.type, dim);
   for (int64_t r = 0; r < rows; ++r) {
-    for (int64_t i = 0; i < dim; ++i) scratch.q[r * dim + i] = unit.args->q[unit.at(r) + i] * unit.args->scale;
-    if (bytes) acts.quantize(scratch.q, r);
     out.top[r] = -INFINITY;
     out.total[r] = 0;
   }
   std::memset(out.acc, 0, size_t(rows * d) * 4);
 
-  for (int64_t key = unit.begin; key < unit.end; key += kKeys) {
-    const int64_t n = imin(kKeys, unit.end - key);
+  for (int64_t key = begin, n; key < end; key += n) {
+    n = imin(kKeys - key % kKeys, end - key);
     for (int64_t j = 0; j < n; j += kLanes) {
       const int64_t token = key + j;
-      const uint8_t* keys = page_at(kv.k, kv, unit.sequence->pages[token / kv.block_tokens], unit.kv_head) +
-                            token % kv.block_tokens / kLanes * panel_bytes_each;
-      for (int64_t r = 0; r < rows; r += kTileTokens) {
-        const int count = int(imin(kTileTokens, rows - r));
-        F tile_scores[kTileTokens];
-        panel_product(kv.type, keys, scratch.q, dim, acts, r, count, tile_scores);
-        for (int i = 0; i < count; ++i) store(scratch.scores + (r + i) * kKeys + j, tile_scores[i]);
-      }
+      const uint8_t* keys = page_at(kv.k, kv, unit.sequence->pages[token / kv.block_tokens], unit.kv_head);
+      queries.multiply(unit, keys + token % kv.block_tokens / kLanes * panel_bytes_each, scratch.scores + j);
     }
     for (int64_t r = 0; r < rows; ++r) softmax_step(unit, r, key, n, scratch.scores + r * kKeys, out, d);
     for (int64_t j = 0; j < n;) {
       const int64_t token = key + j, offset = token % kv.block_tokens, count = imin(n - j, kv.block_tokens - offset);
       const uint8_t* page = page_at(kv.v, kv, unit.sequence->pages[token / kv.block_tokens], unit.kv_head);
-      (bytes ? add_byte_values : add_half_values)(kv, page, offset, scratch.scores + j, count, rows, scratch.scaled, out.acc);
+      const auto add_values = Queries::is_bytes(unit) ? add_byte_values : add_half_values;
+      add_values(kv, page, offset, scratch.scores + j, count, rows, scratch.scaled, out.acc);
       j += count;
     }
   }
 }
 
-// Merges the n pieces of the rows of a unit, `size` floats apart, into y.
-inline void merge(const Unit& unit, float* pieces, int64_t n, size_t size) {
+// sum = the result for the keys of `sum` and of `piece` together. Not inlined: each caller gets the same instructions, and so the same
+// bits.
+[[gnu::noinline]] inline void merge(const Partial& piece, int64_t rows, int64_t d, const Partial& sum) {
+  for (int64_t r = 0; r < rows; ++r) {
+    if (piece.top[r] == -INFINITY) continue;  // the row sees nothing of it
+    const float top = smax(sum.top[r], piece.top[r]);
+    const float before = __builtin_expf(sum.top[r] - top), weight = __builtin_expf(piece.top[r] - top);
+    sum.top[r] = top;
+    sum.total[r] = sum.total[r] * before + piece.total[r] * weight;
+    for (int64_t i = r * d; i < (r + 1) * d; i += kLanes)
+      store(sum.acc + i, load<F>(sum.acc + i) * before + load<F>(piece.acc + i) * weight);
+  }
+}
+
+// y = the result of a unit's rows, of which `sum` has all keys.
+inline void finish(const Unit& unit, const Partial& sum) {
   const int64_t dim = unit.args->kv.head_dim, d = padded(dim);
   for (int64_t r = 0; r < unit.rows; ++r) {
-    float top = -INFINITY, total = 0;
-    for (int64_t i = 0; i < n; ++i) top = smax(top, Partial(pieces + size_t(i) * size, d, unit.rows).top[r]);
+    const float factor = 1.0f / sum.total[r];
     float* y = unit.args->y + unit.at(r);
-    for (int64_t i = 0; i < n; ++i) {
-      const Partial piece(pieces + size_t(i) * size, d, unit.rows);
-      const float weight = __builtin_expf(piece.top[r] - top);
-      total += piece.total[r] * weight;
-      for (int64_t c = 0; c < dim; ++c) y[c] = (i == 0 ? 0.0f : y[c]) + piece.acc[r * d + c] * weight;
-    }
-    for (int64_t c = 0; c < dim; ++c) y[c] *= 1.0f / total;
+    // 0 is added because the sign of a zero depends on keys that the row does not see.
+    for (int64_t i = 0; i < dim; ++i) y[i] = sum.acc[r * d + i] * factor + 0.0f;
   }
 }
 
@@ -216,9 +250,11 @@ struct Tiling {
 
   int64_t rows() const { return group * tokens; }
   int64_t tiles(const mlxr_sequence& sequence) const { return (sequence.count + tokens - 1) / tokens; }
+  // The first key that the token at a position sees, rounded down to kLanes.
   int64_t begin(int64_t position) const { return args->window > 0 ? imax(0, position - args->window + 1) / kLanes * kLanes : 0; }
+  // The units of a head and tile: 1 where a unit takes all its pieces.
   int64_t pieces(const mlxr_sequence& sequence) const {
-    return tiles(sequence) > 1 ? 1 : (sequence.length - begin(sequence.length - sequence.count) + kSplitKeys - 1) / kSplitKeys;
+    return tiles(sequence) > 1 ? 1 : (sequence.length + kSplitKeys - 1) / kSplitKeys - begin(sequence.length - sequence.count) / kSplitKeys;
   }
   int64_t units(const mlxr_sequence& sequence) const { return tiles(sequence) * args->kv.n_kv_heads * pieces(sequence); }
 
@@ -226,10 +262,28 @@ struct Tiling {
     const int64_t n_pieces = pieces(sequence), piece = index % n_pieces, head = index / n_pieces % args->kv.n_kv_heads;
     const int64_t first = (tiles(sequence) - 1 - index / n_pieces / args->kv.n_kv_heads) * tokens;  // the longest first
     const int64_t count = imin(tokens, sequence.count - first), position = sequence.length - sequence.count + first;
-    const int64_t low = begin(position) + piece * kSplitKeys, high = position + count;
-    return {args, &sequence, head, group, first, group * count, low, n_pieces == 1 ? high : imin(high, low + kSplitKeys)};
+    int64_t low = begin(position), high = position + count;
+    if (n_pieces > 1) {
+      const int64_t whole = (low / kSplitKeys + piece) * kSplitKeys;
+      low = imax(low, whole);
+      high = imin(high, whole + kSplitKeys);
+    }
+    return {args, &sequence, head, group, first, group * count, low, high};
   }
 };
+
+// y of a unit that has all keys of its rows.
+inline void run_whole(const Unit& unit, const AttentionScratch& scratch) {
+  const int64_t d = padded(unit.args->kv.head_dim);
+  const Queries queries(unit, scratch);
+  const Partial sum(scratch.partials[0], d, unit.rows), piece(scratch.partials[1], d, unit.rows);
+  for (int64_t begin = unit.begin, end; begin < unit.end; begin = end) {
+    end = imin(unit.end, (begin / kSplitKeys + 1) * kSplitKeys);
+    attend(unit, queries, begin, end, scratch, begin == unit.begin ? sum : piece);
+    if (begin != unit.begin) merge(piece, unit.rows, d, sum);
+  }
+  finish(unit, sum);
+}
 
 inline int32_t attention(mlxr_pool* pool, const mlxr_attention_args* args) {
   const Tiling tiling(*args);
@@ -252,9 +306,8 @@ inline int32_t attention(mlxr_pool* pool, const mlxr_attention_args* args) {
       if (tiling.pieces(*sequence) > 1) piece += size_t(tiling.units(*sequence)) * piece_floats;
     const Unit unit = tiling.unit(*sequence, index);
     const AttentionScratch scratch(pool_scratch(pool, thread), dim, unit.rows);
-    if (tiling.pieces(*sequence) > 1) return attend(unit, scratch, Partial(piece + size_t(index) * piece_floats, width, unit.rows));
-    attend(unit, scratch, Partial(scratch.partial, width, unit.rows));
-    merge(unit, scratch.partial, 1, 0);
+    if (tiling.pieces(*sequence) == 1) return run_whole(unit, scratch);
+    attend(unit, Queries(unit, scratch), unit.begin, unit.end, scratch, Partial(piece + size_t(index) * piece_floats, width, unit.rows));
   };
   if (work <= kInlineWork) {
     for (int64_t i = 0; i < units; ++i) run_unit(i, 0);
@@ -267,8 +320,13 @@ inline int32_t attention(mlxr_pool* pool, const mlxr_attention_args* args) {
     const mlxr_sequence& sequence = args->sequences[i];
     const int64_t n = tiling.pieces(sequence);
     if (n == 1) continue;
-    for (int64_t index = 0; index < tiling.units(sequence); index += n, piece += size_t(n) * piece_floats)
-      merge(tiling.unit(sequence, index), piece, n, piece_floats);
+    for (int64_t index = 0; index < tiling.units(sequence); index += n) {
+      const Unit unit = tiling.unit(sequence, index);
+      const Partial sum(piece, width, unit.rows);
+      for (int64_t p = 1; p < n; ++p) merge(Partial(piece + size_t(p) * piece_floats, width, unit.rows), unit.rows, width, sum);
+      finish(unit, sum);
+      piece += size_t(n) * piece_floats;
+    }
   }
   return 1;
 }

@@ -6,15 +6,13 @@ namespace mlxr::kernels::MLXR_ISA {
 // Below this many multiplications an operation runs on the caller alone: waking a worker costs more.
 inline constexpr int64_t kInlineWork = 64 * 1024;
 
-// Calls body(row) for each row of n_rows, `work` values in all, on the caller or on all threads.
+// Calls body(row) for each row of n_rows, `work` values in all, on the caller or on all threads. There is one copy of its code for both:
+// the compiler chooses which of two products it fuses with their sum, and must not choose differently for a prompt than for a token.
 template <class Body>
 inline void for_rows(mlxr_pool* pool, int64_t n_rows, int64_t work, const Body& body) {
-  if (work <= kInlineWork || pool_threads(pool) == 1) {
-    for (int64_t i = 0; i < n_rows; ++i) body(i);
-    return;
-  }
-  const int64_t per_chunk = imax(1, n_rows / (8 * int64_t(pool_threads(pool))));
-  for_chunks(pool, (n_rows + per_chunk - 1) / per_chunk, [&](int64_t chunk, int) {
+  const bool alone = work <= kInlineWork || pool_threads(pool) == 1;
+  const int64_t per_chunk = alone ? n_rows : imax(1, n_rows / (8 * int64_t(pool_threads(pool))));
+  for_chunks(pool, per_chunk == 0 ? 0 : (n_rows + per_chunk - 1) / per_chunk, [&](int64_t chunk, int) {
     for (int64_t i = chunk * per_chunk; i < imin(n_rows, (chunk + 1) * per_chunk); ++i) body(i);
   });
 }

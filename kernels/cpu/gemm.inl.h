@@ -65,7 +65,7 @@ inline void each_product(const Worker& worker, const Panels& w, int64_t begin, i
     const Step step(w.type, end - panel, n_tokens - tiled);
     for (int64_t t = tiled; t < n_tokens; t += step.tokens) {
       const int tokens = int(imin(step.tokens, n_tokens - t));
-      panel_products(w, panel, step, x, acts, t, tokens, out);
+      panel_products(w, panel, step, x, acts, t, tokens, t == 0, out);
       for (int p = 0; p < step.panels; ++p) emit(out + p * kTileTokens, panel + p, t, tokens);
     }
     panel += step.panels;

@@ -7,14 +7,14 @@ inline constexpr int kTileTokens = 8;                    // more sums than that 
 inline constexpr int kPairTokens = kLanes == 8 ? 6 : 8;  // of two panels at once: AVX2 has 16 registers
 inline constexpr bool kTakesPairs = kLanes < 16;         // AVX-512 broadcasts as it multiplies: two panels were 10 % slower there
 
-// Prefetches the bytes 4 KiB ahead of p, one instruction for each cache line. It makes the products of a single token 20 to 30 % faster on
-// processors whose own prefetcher falls behind (fourth-generation Xeons) and costs nothing measurable on others. With kTileTokens tokens
-// the panel is read from the cache anyway, so nothing is prefetched.
-template <int T>
+// Prefetches the `bytes` at p, one instruction for each cache line; what is kFetchAhead further in the panels. It makes the products of a
+// few tokens 20 to 50 % faster where weights come from memory. Only the first tile of a prompt reads them from there: for the others
+// kFetch is false.
+inline constexpr int64_t kFetchAhead = 4096;
+template <bool kFetch>
 inline void fetch_ahead(const uint8_t* p, int64_t bytes) {
-  constexpr int64_t kAhead = 4096;
-  if constexpr (T < kTileTokens)
-    for (int64_t line = 0; line < bytes; line += 64) __builtin_prefetch(p + kAhead + line);
+  if constexpr (kFetch)
+    for (int64_t line = 0; line < bytes; line += 64) __builtin_prefetch(p + line);
 }
 
 // d[g][i] += for each group g of the panel's quants, the dot product of one part of a block (32 values) with token i of T, x[i * stride …].
@@ -44,7 +44,7 @@ __attribute__((always_inline)) inline void part_dots(const uint8_t* panel, int p
 
 // out[i] = the panel's rows · token t + i, for T tokens.
 //   per 32 values: d = Σ u q in int32 (exact: see simd.inl.h), then  out += d · (scale · dx) + offset · (dx Σ q)
-template <int T, class P>
+template <int T, bool kFetch, class P>
 inline void block_product(P, const uint8_t* panel, const Activations& acts, int64_t t, F* out) {
   constexpr int kGroups = P::kGroups;
   const int64_t n_blocks = acts.n_blocks, group = acts.group, k = acts.k;
@@ -53,7 +53,7 @@ inline void block_product(P, const uint8_t* panel, const Activations& acts, int6
   const float* sums = kGroups == 2 ? acts.half_sums + acts.half_at(t) : acts.sums + acts.at(t);
   F total[T] = {};
   for (int64_t b = 0; b < n_blocks;) {
-    fetch_ahead<T>(panel, P::kBlockBytes);
+    fetch_ahead<kFetch>(panel + kFetchAhead, P::kBlockBytes);
     for (int part = 0; part < P::kParts; ++part, ++b) {
       I d[kGroups][T] = {};
       part_dots<T, P>(panel, part, q + 32 * b, k, d);
@@ -70,84 +70,130 @@ inline void block_product(P, const uint8_t* panel, const Activations& acts, int6
   for (int i = 0; i < T; ++i) out[i] = total[i];
 }
 
-// The same for weights that are not in blocks and take `bytes` for each column c: out[i] is the sum over c of add(…, weights(address),
-// x[i * count + c]). Few tokens use several partial sums each, because each addition waits for the previous one; a single token uses
-// kAlone.
-template <int T, int kAlone, class Weights, class X, class Add>
-inline void running_product(const uint8_t* panel, int64_t bytes, Weights weights, Add add, int64_t count, const X* x, F* out) {
-  constexpr int kSums = T == 1 ? kAlone : T <= 4 ? 2 : 1;
-  F total[kSums][T] = {};
-  const auto step = [&](int sum, int64_t c) __attribute__((always_inline)) {
-    const auto w = weights(panel + c * bytes);
-    for (int i = 0; i < T; ++i) total[sum][i] = add(total[sum][i], w, x[i * count + c]);
-  };
-  int64_t c = 0;
-  for (; c + kSums <= count; c += kSums) {
-    fetch_ahead<T>(panel + c * bytes, kSums * bytes);
-    for (int s = 0; s < kSums; ++s) step(s, c + s);
-  }
-  for (; c < count; ++c) step(0, c);
-  for (int i = 0; i < T; ++i) {
-    out[i] = total[0][i];
-    for (int s = 1; s < kSums; ++s) out[i] += total[s][i];
+// Weights that are not in blocks: the columns of a row are added up in parts, and then the parts in order. How they are cut depends on the
+// number of columns alone, so that a token's sums are the same ones beside any number of others. Few tokens take several parts at once,
+// because each addition waits for the previous one; many take one part after the other, with one sum each.
+inline constexpr int64_t kShortRow = 256;  // columns that are one part: a head's keys, which seldom meet a single token
+template <int kParts, int kBytes>          // kBytes: of a column
+struct Parts {
+  static constexpr int64_t kLine = kBytes < 64 ? 64 / kBytes : 1;  // columns in a cache line
+  int64_t count, each;                                             // columns; of a part, the last of which has the rest too
+
+  explicit Parts(int64_t columns) : count(columns), each(columns / (kParts * kLine) * kLine) {}
+  int64_t begin(int part) const { return part * each; }
+  int64_t end(int part) const { return part == kParts - 1 ? count : (part + 1) * each; }
+};
+
+// out[i] is the sum over the columns c of add(…, weights(address), x[i * count + c]).
+template <int T, bool kFetch, int kParts, int kBytes, class Weights, class X, class Add>
+inline void sum_parts(const uint8_t* panel, Weights weights, Add add, int64_t count, const X* x, F* out) {
+  using Cut = Parts<kParts, kBytes>;
+  constexpr int kAtOnce = T == 1 ? kParts : kParts == 1 || T > 4 ? 1 : T == 2 ? kParts / 2 : 2;
+  static_assert(kParts % kAtOnce == 0);
+  const Cut cut(count);
+  // Parts that are read at once are streams that go on in the next panel, and each is fetched ahead by its share of the distance.
+  const int64_t part_bytes = cut.each * kBytes, share = kFetchAhead / kAtOnce;
+  const bool is_short = part_bytes < share;  // then what lies ahead is the next panels, whole
+  const int64_t turn = is_short ? cut.each : (part_bytes - share) / kBytes;
+  const int64_t near = is_short ? kFetchAhead : share, far = share + (kAtOnce - 1) * part_bytes;
+  for (int first = 0; first < kParts; first += kAtOnce) {
+    F total[kAtOnce][T] = {};
+    const auto step = [&](int s, int64_t c) __attribute__((always_inline)) {
+      const auto w = weights(panel + c * kBytes);
+      for (int i = 0; i < T; ++i) total[s][i] = add(total[s][i], w, x[i * count + c]);
+    };
+    if constexpr (!kFetch) {
+      static_assert(kAtOnce == 1);
+      for (int64_t c = cut.begin(first); c < cut.end(first); ++c) step(0, c);
+    }
+    for (int64_t c = 0; kFetch && c < cut.each; c += Cut::kLine) {
+      for (int s = 0; s < kAtOnce; ++s) {
+        const int64_t column = cut.begin(first + s) + c;
+        fetch_ahead<kFetch>(panel + column * kBytes + (c < turn ? near : far), kBytes * Cut::kLine);
+#pragma GCC unroll 8
+        for (int64_t i = 0; i < Cut::kLine; ++i) step(s, column + i);
+      }
+    }
+    if (kFetch && first + kAtOnce == kParts)
+      for (int64_t c = kParts * cut.each; c < count; ++c) step(kAtOnce - 1, c);
+    for (int i = 0; i < T; ++i)
+      for (int s = 0; s < kAtOnce; ++s) out[i] = first + s == 0 ? total[s][i] : out[i] + total[s][i];
   }
 }
 
-template <int T, class Weights>
-inline void float_product(const uint8_t* panel, int64_t value_bytes, Weights weights, int64_t k, const float* x, F* out) {
-  running_product<T, 4>(panel, kLanes * value_bytes, weights, [](F sum, F w, float value) { return sum + w * value; }, k, x, out);
+template <int T, bool kFetch, int kParts, int kBytes, class Weights, class X, class Add>
+inline void running_product(const uint8_t* panel, Weights weights, Add add, int64_t count, const X* x, F* out) {
+  if (count <= kShortRow) return sum_parts<T, kFetch, 1, kBytes>(panel, weights, add, count, x, out);
+  sum_parts<T, kFetch, kParts, kBytes>(panel, weights, add, count, x, out);
+}
+
+inline constexpr int kFloatParts = 4, kPairParts = 6;
+
+template <int T, bool kFetch, int kValueBytes, class Weights>
+inline void float_product(const uint8_t* panel, Weights weights, int64_t k, const float* x, F* out) {
+  running_product<T, kFetch, kFloatParts, kLanes * kValueBytes>(
+      panel, weights, [](F sum, F w, float value) { return sum + w * value; }, k, x, out);
 }
 
 // Pairs of bfloat16, and x rounded to it: (T, ceil(k / 2)) words.
-template <int T>
+template <int T, bool kFetch>
 inline void pair_product(const uint8_t* panel, int64_t n_pairs, const uint32_t* x, F* out) {
-  running_product<T, 6>(
-      panel, kVector, [](const void* p) { return load<I>(p); }, [](F sum, I w, uint32_t pair) { return pair_dot(sum, w, pair); }, n_pairs,
-      x, out);
+  running_product<T, kFetch, kPairParts, kVector>(
+      panel, [](const void* p) { return load<I>(p); }, [](F sum, I w, uint32_t pair) { return pair_dot(sum, w, pair); }, n_pairs, x, out);
 }
 
-// The products of two adjacent panels of a float type with kPairTokens tokens: a value of x that was broadcast serves two sums.
-template <class LoadWeights>
-inline void float_pair(LoadWeights load_weights, int64_t k, const float* x, F* out) {
-  F total[2][kPairTokens] = {};
-  for (int64_t c = 0; c < k; ++c) {
-    const F w0 = load_weights(0, c), w1 = load_weights(1, c);
-    for (int i = 0; i < kPairTokens; ++i) {
-      const F broadcast = set1(x[i * k + c]);
-      total[0][i] += w0 * broadcast;
-      total[1][i] += w1 * broadcast;
+// The products of two adjacent panels of a float type with kPairTokens tokens: a value of x that was broadcast serves two sums. `weights`
+// reads a vector at an address; the sums are those of float_product.
+template <int kParts, int kBytes, class Weights>
+inline void sum_parts_of_two(const uint8_t* panel, int64_t size, Weights weights, int64_t k, const float* x, F* out) {
+  const Parts<kParts, kBytes> cut(k);
+  for (int part = 0; part < kParts; ++part) {
+    F total[2][kPairTokens] = {};
+    for (int64_t c = cut.begin(part); c < cut.end(part); ++c) {
+      const F w0 = weights(panel + c * kBytes), w1 = weights(panel + size + c * kBytes);
+      for (int i = 0; i < kPairTokens; ++i) {
+        const F broadcast = set1(x[i * k + c]);
+        total[0][i] += w0 * broadcast;
+        total[1][i] += w1 * broadcast;
+      }
     }
+    for (int p = 0; p < 2; ++p)
+      for (int i = 0; i < kPairTokens; ++i) out[p * kTileTokens + i] = part == 0 ? total[p][i] : out[p * kTileTokens + i] + total[p][i];
   }
-  for (int p = 0; p < 2; ++p)
-    for (int i = 0; i < kPairTokens; ++i) out[p * kTileTokens + i] = total[p][i];
+}
+
+template <int kValueBytes, class Weights>
+inline void float_pair(const uint8_t* panel, int64_t size, Weights weights, int64_t k, const float* x, F* out) {
+  constexpr int kBytes = kLanes * kValueBytes;
+  if (k <= kShortRow) return sum_parts_of_two<1, kBytes>(panel, size, weights, k, x, out);
+  sum_parts_of_two<kFloatParts, kBytes>(panel, size, weights, k, x, out);
 }
 
 inline void panel_pair(uint32_t type, const uint8_t* panel, int64_t size, const float* x, int64_t k, const Activations& acts, int64_t t,
                        F* out) {
-  const auto halves = [&](int p, int64_t c) { return reinterpret_cast<const uint16_t*>(panel + p * size) + c * kLanes; };
   switch (static_cast<Type>(type)) {
-    case Type::kF16: return float_pair([&](int p, int64_t c) { return load_half(halves(p, c)); }, k, x + t * k, out);
-    case Type::kBF16: return float_pair([&](int p, int64_t c) { return load_bfloat(halves(p, c)); }, k, acts.rounded + t * k, out);
-    default: return float_pair([&](int p, int64_t c) { return load<F>(panel + p * size + c * kVector); }, k, x + t * k, out);
+    case Type::kF16: return float_pair<2>(panel, size, [](const void* p) { return load_half(p); }, k, x + t * k, out);
+    case Type::kBF16: return float_pair<2>(panel, size, [](const void* p) { return load_bfloat(p); }, k, acts.rounded + t * k, out);
+    default: return float_pair<4>(panel, size, [](const void* p) { return load<F>(p); }, k, x + t * k, out);
   }
 }
 
-template <int T>
+template <int T, bool kFetch = true>
 inline void tile(uint32_t type, const uint8_t* panel, const float* x, int64_t k, const Activations& acts, int64_t t, F* out) {
   const float* row = x + t * k;
   switch (static_cast<Type>(type)) {
-    case Type::kF32: return float_product<T>(panel, 4, [](const void* p) { return load<F>(p); }, k, row, out);
-    case Type::kF16: return float_product<T>(panel, 2, [](const void* p) { return load_half(p); }, k, row, out);
+    case Type::kF32: return float_product<T, kFetch, 4>(panel, [](const void* p) { return load<F>(p); }, k, row, out);
+    case Type::kF16: return float_product<T, kFetch, 2>(panel, [](const void* p) { return load_half(p); }, k, row, out);
     case Type::kBF16:
-      if constexpr (kBf16Pairs) return pair_product<T>(panel, (k + 1) / 2, acts.pairs + t * ((k + 1) / 2), out);
-      return float_product<T>(panel, 2, [](const void* p) { return load_bfloat(p); }, k, acts.rounded + t * k, out);
-    default: with_panel(type, [&](auto format) { block_product<T>(format, panel, acts, t, out); });
+      if constexpr (kBf16Pairs) return pair_product<T, kFetch>(panel, (k + 1) / 2, acts.pairs + t * ((k + 1) / 2), out);
+      return float_product<T, kFetch, 2>(panel, [](const void* p) { return load_bfloat(p); }, k, acts.rounded + t * k, out);
+    default: with_panel(type, [&](auto format) { block_product<T, kFetch>(format, panel, acts, t, out); });
   }
 }
 
-// The products of one panel with n tokens, at most kTileTokens.
+// The products of one panel with n tokens, at most kTileTokens. `first` says that the panel is not in the cache yet.
 inline void panel_product(uint32_t type, const uint8_t* panel, const float* x, int64_t k, const Activations& acts, int64_t t, int n,
-                          F* out) {
+                          bool first, F* out) {
   switch (n) {
     case 1: return tile<1>(type, panel, x, k, acts, t, out);
     case 2: return tile<2>(type, panel, x, k, acts, t, out);
@@ -156,7 +202,7 @@ inline void panel_product(uint32_t type, const uint8_t* panel, const float* x, i
     case 5: return tile<5>(type, panel, x, k, acts, t, out);
     case 6: return tile<6>(type, panel, x, k, acts, t, out);
     case 7: return tile<7>(type, panel, x, k, acts, t, out);
-    default: return tile<8>(type, panel, x, k, acts, t, out);
+    default: return first ? tile<8>(type, panel, x, k, acts, t, out) : tile<8, false>(type, panel, x, k, acts, t, out);
   }
 }
 
@@ -183,10 +229,10 @@ struct Step {
 // out[p * kTileTokens + i], i < n: the products of panel index + p with tokens t + i of x, which `a` has in the form that the type takes
 // where that is not float32. n is at most step.tokens.
 inline void panel_products(const Panels& w, int64_t index, const Step& step, const float* x, const Activations& acts, int64_t t, int n,
-                           F* out) {
+                           bool first, F* out) {
   if constexpr (kTakesPairs)
     if (step.panels == 2 && n == kPairTokens) return panel_pair(w.type, w.at(index), w.size, x, w.k, acts, t, out);
-  for (int p = 0; p < step.panels; ++p) panel_product(w.type, w.at(index + p), x, w.k, acts, t, n, out + p * kTileTokens);
+  for (int p = 0; p < step.panels; ++p) panel_product(w.type, w.at(index + p), x, w.k, acts, t, n, first, out + p * kTileTokens);
 }
 
 }  // namespace mlxr::kernels::MLXR_ISA

@@ -1,9 +1,14 @@
-// Products of one panel with 16 tokens at a time by AMX, whose registers are tiles: 16 rows of 64 bytes. Only prompts have so many tokens.
+// Products of one panel with 16 tokens at a time by AMX, whose registers are tiles: up to 16 rows of 64 bytes.
 //
 //   sums (16 tokens, 16 rows) += x (16 tokens, 4 depth bytes) · w (depth, 16 rows of 4 bytes)
 //
 // The vectors of a panel (panel.inl.h) are the rows of a tile of w: 8 of them hold 32 values of each of 16 rows; in a panel of BF16, whose
-// values have 2 bytes, 16 do. x needs no rearranging: a token is a row. Integer sums are int32 and exact, as in block_product.
+// values have 2 bytes, 16 do. x needs no rearranging: a token is a row.
+//
+// A token's result is the same one beside any number of others. Integer sums are int32 and exact, and what follows them is the arithmetic
+// of block_product, which multiplies the tokens that fill no tile: for 9 to 15 of them it is as fast. The sums of bfloat16 pairs are
+// rounded in another order than those of pair_product, so that tiles with fewer rows multiply any number of tokens: a single one as fast,
+// because its weights come from memory, and 8 to 15 of them in a third of the time.
 #pragma once
 
 namespace mlxr::kernels::MLXR_ISA {
@@ -34,15 +39,17 @@ static_assert(kTiledTokens == Activations::kGroup);
 #define TILE_X_PAIRS 6
 #define TILE_W_PAIRS 7
 
-// Shapes the tile registers of the thread for as long as it lives.
+// Shapes the tile registers of the thread, for this many tokens in a tile, for as long as it lives.
 class TileUnit {
  public:
-  TileUnit() {
+  explicit TileUnit(int64_t tokens) {
     struct alignas(64) {  // as LDTILECFG reads it
       uint8_t palette = 1, start_row = 0, reserved[14] = {};
       uint16_t row_bytes[16] = {64, 64, 32, 64, 16, 64, 64, 64};
       uint8_t rows[16] = {16, 16, 16, 8, 16, 4, 16, 16};
     } shapes;
+    constexpr int kOfTokens[] = {TILE_SUMS, TILE_SUMS_TOO, TILE_X32, TILE_X16, TILE_X_PAIRS};
+    for (const int tile : kOfTokens) shapes.rows[tile] = uint8_t(tokens);
     asm volatile("" ::"r"(&shapes) : "memory");  // GCC's intrinsic declares that it reads the first 8 of these 64 bytes only
     _tile_loadconfig(&shapes);
   }
@@ -122,6 +129,7 @@ inline void tiled_pairs(const uint8_t* panel, const Activations& acts, int64_t t
   const int64_t n_pairs = acts.k / 2;
   _tile_zero(TILE_SUMS);
   for (int64_t c = 0; c < n_pairs; c += 16) {
+    if (t == 0) fetch_ahead<true>(panel + c * kVector + kFetchAhead, 16 * kVector);
     _tile_loadd(TILE_X_PAIRS, acts.pairs + t * n_pairs + c, n_pairs * 4);
     _tile_loadd(TILE_W_PAIRS, panel + c * kVector, kVector);
     _tile_dpbf16ps(TILE_SUMS, TILE_X_PAIRS, TILE_W_PAIRS);
@@ -136,21 +144,22 @@ inline int64_t tiled_scratch(uint32_t type, int64_t k, int64_t n_tokens) {
   return bytes;
 }
 
-// Calls emit(out, panel, t, count) for the panels [begin, end) and every whole group of kTiledTokens tokens: out[i], i < count, is the
-// product of the panel with token t + i. Returns how many tokens it has done, from the first on; 0 where tiles are of no use.
+// Calls emit(out, panel, t, count) for the panels [begin, end) and groups of kTiledTokens tokens, the last of which may have fewer of
+// bfloat16: out[i], i < count, is the product of the panel with token t + i. Returns how many tokens it has done, from the first on; 0
+// where tiles are of no use.
 template <class Emit>
 inline int64_t tiled_products(const Worker& worker, const Panels& w, int64_t begin, int64_t end, const Activations& acts, int64_t n_tokens,
                               Emit emit) {
   const bool pairs = static_cast<Type>(w.type) == Type::kBF16;
   if (pairs ? w.k % 32 != 0 : is_float(w.type)) return 0;
-  const int64_t tokens = n_tokens / kTiledTokens * kTiledTokens;
+  const int64_t tokens = pairs ? n_tokens : n_tokens / kTiledTokens * kTiledTokens;
   if (tokens == 0) return 0;
-  const TileUnit unit;
+  const TileUnit unit(imin(kTiledTokens, tokens));
   alignas(64) F out[kTiledTokens];
   const auto each_group = [&](int64_t index, auto product) {
     for (int64_t t = 0; t < tokens; t += kTiledTokens) {
       product(t);
-      emit(out, index, t, kTiledTokens);
+      emit(out, index, t, int(imin(kTiledTokens, tokens - t)));
     }
   };
   if (pairs) {

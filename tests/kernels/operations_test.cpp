@@ -70,21 +70,6 @@ TEST_F(Operations, RopeBothPairings) {
   }
 }
 
-// A cache of its own for each variant, NaN where nothing was stored.
-class Cache {
- public:
-  Cache(const mlxr_kernel_pack& pack, uint32_t type, int64_t blocks, int64_t heads, int64_t block_tokens, int64_t dim)
-      : bytes_(size_t(blocks * heads * pack.page_bytes(type, block_tokens, dim))),
-        memory_(2 * bytes_, 0x7e),
-        kv_{type, memory_.data(), memory_.data() + bytes_, blocks, heads, block_tokens, dim} {}
-  const mlxr_kv& kv() const { return kv_; }
-
- private:
-  size_t bytes_;
-  std::vector<uint8_t> memory_;
-  mlxr_kv kv_;
-};
-
 struct Case {
   int64_t heads, kv_heads, dim, block_tokens, count, length;
   int32_t window;

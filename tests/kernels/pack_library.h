@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <vector>
@@ -44,6 +45,26 @@ class Panels {
  private:
   mlxr_rows rows_;
   std::unique_ptr<void, decltype(&std::free)> memory_;
+};
+
+// A cache of its own for each variant, NaN where nothing was stored.
+class Cache {
+ public:
+  Cache(const mlxr_kernel_pack& pack, uint32_t type, int64_t blocks, int64_t heads, int64_t block_tokens, int64_t dim)
+      : bytes_(size_t(blocks * heads * pack.page_bytes(type, block_tokens, dim))),
+        memory_(2 * bytes_, 0x7e),
+        kv_{type, memory_.data(), memory_.data() + bytes_, blocks, heads, block_tokens, dim} {}
+  const mlxr_kv& kv() const { return kv_; }
+  // Makes a block NaN again, in every head.
+  void spoil(int64_t block) {
+    const size_t page = bytes_ / size_t(kv_.n_blocks * kv_.n_kv_heads);
+    for (int64_t row = 0; row < 2 * kv_.n_kv_heads; ++row) std::memset(&memory_[size_t(row * kv_.n_blocks + block) * page], 0x7e, page);
+  }
+
+ private:
+  size_t bytes_;
+  std::vector<uint8_t> memory_;
+  mlxr_kv kv_;
 };
 
 }  // namespace mlxr::kernels_test

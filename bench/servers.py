@@ -1,7 +1,7 @@
 """The two servers under comparison, behind one interface.
 
-A server, a program of its product's `folder`, runs one model with `threads` threads and a context of `context` tokens, and listens on a
-Unix socket. Both are asked in the same way: POST /v1/completions with token ids, temperature 0, nothing cached between requests.
+A server, a program of its product's `folder`, runs one model with `threads` threads and a context of `context` tokens for each of `slots`
+clients, and listens on a Unix socket. Both are asked in the same way: POST /v1/completions with token ids, temperature 0.
 """
 
 import json
@@ -18,9 +18,9 @@ import http_client
 class Server:
     name = program_name = ""
 
-    def __init__(self, folder, model, threads, context):
+    def __init__(self, folder, model, threads, context, slots=1):
         self.program = folder / self.program_name
-        self.model, self.threads, self.context = pathlib.Path(model).resolve(), threads, context
+        self.model, self.threads, self.context, self.slots = pathlib.Path(model).resolve(), threads, context, slots
         self.process = None
         self.move_in()
 
@@ -57,7 +57,7 @@ class Server:
         return count / (arrived[-1] - arrived[0])
 
     def request(self, tokens, max_tokens):
-        return {"model": self.model_name(), "prompt": tokens, "max_tokens": max_tokens, "temperature": 0, "ignore_eos": True} | self.extra
+        return {"model": self.model_name(), "prompt": tokens, "max_tokens": max_tokens, "temperature": 0, "ignore_eos": True}
 
     def check(self, usage, tokens, max_tokens):
         if (usage.get("prompt_tokens"), usage.get("completion_tokens")) != (len(tokens), max_tokens):
@@ -118,7 +118,6 @@ class Server:
 
 class Mlxr(Server):
     name, program_name = "mlxr", "mlxrunnerd"
-    extra = {}
     kernels = "auto"  # a variant of its kernel pack
 
     def command(self):
@@ -134,12 +133,10 @@ class Mlxr(Server):
 
 class LlamaCpp(Server):
     name, program_name = "llama.cpp", "llama-server"
-    extra = {"cache_prompt": False}
-
     def command(self):
-        # Its defaults, except for what makes the two comparable: threads, context, one sequence; no warm-up, which would only delay its first token.
-        return [self.program, "-m", self.model, "-t", str(self.threads), "-c", str(self.context), "-np", "1", "--no-warmup",
-                "--host", self.socket]  # fmt: skip
+        # Its defaults, except for what makes the two comparable: threads, context, clients; no warm-up, which would only delay its first token.
+        return [self.program, "-m", self.model, "-t", str(self.threads), "-c", str(self.slots * self.context), "-np", str(self.slots), "-cb",
+                "--no-warmup", "--host", self.socket]  # fmt: skip
 
     def environment(self):
         return {}

@@ -39,8 +39,10 @@ double surprise_of_piece(const models::Transformer& model, const ops::Ops& ops, 
   auto batch = std::make_shared<ops::Batch>();
   std::vector<TokenId> tokens(piece.begin(), piece.end());
   tokens[0] = first;
-  batch->append(tokens, 0, *arena.reserve(kPiece), kv::kBlockTokens);
-  auto logits = model.forward(batch, arena.layers(), models::Transformer::Logits::kAll);
+  std::vector<std::int32_t> pages;
+  arena.extend(pages, kPiece);
+  batch->append(tokens, 0, pages, kv::kBlockTokens, kPiece);
+  auto logits = model.forward(batch, arena.layers());
   auto results = arena.arrays();
   results.push_back(*logits);
   mlx::core::eval(results);

@@ -10,8 +10,15 @@
 namespace mlxr::engine {
 namespace {
 
-// An arena has blocks for at most this many whole contexts: so many long requests can run at the same time.
-constexpr int kContextsInArena = 4;
+// An arena has blocks for at most this many whole contexts, or for a full batch of short texts, whichever is more.
+constexpr int kContextsInArena = 4, kShortText = 512;
+
+std::uint64_t most_blocks(int context) {
+  const auto blocks = [](int texts, int tokens) {
+    return static_cast<std::uint64_t>(texts) * static_cast<std::uint64_t>(kv::blocks_for(tokens));
+  };
+  return std::max(blocks(kContextsInArena, context), blocks(kMostSessions, std::min(context, kShortText)));
+}
 
 // How much context a model can serve, and the size of the arena for it.
 struct Cache {
@@ -44,8 +51,7 @@ Result<Cache> plan_cache(const models::Config& config, const LoadOptions& option
                                                  std::to_string(kv.bytes >> 20) + " MiB.");
   }
   cache.context = wanted_context ? wanted_context : static_cast<int>(std::min<std::uint64_t>(most, affordable * kv::kBlockTokens));
-  cache.blocks =
-      static_cast<int>(std::min<std::uint64_t>(affordable, static_cast<std::uint64_t>(kContextsInArena) * kv::blocks_for(cache.context)));
+  cache.blocks = static_cast<int>(std::min(affordable, most_blocks(cache.context)));
   cache.bytes = static_cast<std::uint64_t>(cache.blocks) * block_bytes;
   return cache;
 }
@@ -146,6 +152,7 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(platform::OpenFile opened
   model->transformer_ = std::move(*transformer);
   model->ops_ = ops;
   model->arena_ = std::make_unique<kv::Arena>(cache->layout, cache->blocks, *ops);
+  model->prefixes_ = std::make_unique<kv::Prefixes>(*model->arena_);
   model->chat_ = text::ChatFormat::make(info.chat_template, *model->tokenizer_);
   return model;
 }

@@ -10,12 +10,16 @@
 #include "core/engine/pace.h"
 #include "core/formats/checkpoint.h"
 #include "core/kv/arena.h"
+#include "core/kv/prefixes.h"
 #include "core/models/transformer.h"
 #include "core/text/chat_format.h"
 #include "core/text/tokenizer.h"
 #include "platform/mapping_guard.h"
 
 namespace mlxr::engine {
+
+// Sessions of a model that run at the same time. More would only make each of them slower.
+inline constexpr int kMostSessions = 64;
 
 // The limits of a KV cache: its size in bytes, and the type of keys and values.
 struct KvLimit {
@@ -43,6 +47,7 @@ class LoadedModel final : public Model {
   bool computes_at_once() const { return ops_->computes_at_once(); }
   // For the scheduler's thread only.
   kv::Arena& arena() { return *arena_; }
+  kv::Prefixes& prefixes() { return *prefixes_; }
   PromptPace& pace() { return pace_; }
 
  private:
@@ -56,6 +61,7 @@ class LoadedModel final : public Model {
   const std::byte* weights_ = nullptr;  // the first of the panels; null: there are none
   std::unique_ptr<const models::Transformer> transformer_;
   std::unique_ptr<kv::Arena> arena_;
+  std::unique_ptr<kv::Prefixes> prefixes_;
   PromptPace pace_;
   Result<text::ChatFormat> chat_ = fail(ErrorCode::kNotFound, "The model has no chat template.");
 };

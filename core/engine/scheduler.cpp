@@ -1,37 +1,11 @@
 #include "core/engine/scheduler.h"
 
 #include <algorithm>
-#include <exception>
-#include <map>
-#include <new>
 #include <set>
 
 namespace mlxr::engine {
-namespace {
 
-// Sessions of one model that run at the same time. More would only make each of them slower.
-constexpr int kMostRunning = 16;
-
-// Moves the cancelled sessions of a list or queue to `dropped`.
-template <class Sessions>
-void take_cancelled(Sessions& sessions, std::vector<std::unique_ptr<Session>>& dropped) {
-  for (auto it = sessions.begin(); it != sessions.end();) {
-    if (!(*it)->cancelled()) {
-      ++it;
-      continue;
-    }
-    dropped.push_back(std::move(*it));
-    it = sessions.erase(it);
-  }
-}
-
-}  // namespace
-
-Scheduler::Scheduler(const EngineOptions& options)
-    : max_prompt_tokens_(options.max_batch_tokens),
-      max_queue_(options.max_queue),
-      target_(options.target_latency_ms),
-      thread_([this] { run(); }) {}
+Scheduler::Scheduler(const EngineOptions& options) : options_(options), thread_([this] { run(); }) {}
 
 Scheduler::~Scheduler() {
   {
@@ -46,7 +20,7 @@ bool Scheduler::submit(std::unique_ptr<Session> session) {
   {
     std::lock_guard lock(mutex_);
     const auto of_model = [&](const auto& other) { return &other->model() == &session->model(); };
-    if (std::ranges::count_if(waiting_, of_model) >= max_queue_) return false;
+    if (std::ranges::count_if(waiting_, of_model) >= options_.max_queue) return false;
     waiting_.push_back(std::move(session));
   }
   work_.notify_one();
@@ -65,133 +39,71 @@ void Scheduler::run() {
   while (true) {
     {
       std::unique_lock lock(mutex_);
-      work_.wait(lock, [&] { return stopping_ || !waiting_.empty() || !running_.empty(); });
+      work_.wait(lock, [&] { return stopping_ || !waiting_.empty() || !runners_.empty(); });
       if (stopping_) break;
     }
-    drop_cancelled();
+    end_cancelled();
     admit_waiting();
-    if (!running_.empty()) step_next();
+    if (!runners_.empty()) step_next();
   }
-  for (auto& session : running_) session->finish(FinishReason::kCancelled);
-  running_.clear();
-  std::deque<std::unique_ptr<Session>> waiting;
-  {
-    std::lock_guard lock(mutex_);
-    waiting.swap(waiting_);
-  }
-  for (auto& session : waiting) session->finish(FinishReason::kCancelled);
+  end_cancelled(true);
 }
 
-void Scheduler::drop_cancelled() {
-  std::vector<std::unique_ptr<Session>> dropped;
-  take_cancelled(running_, dropped);
+void Scheduler::end_cancelled(bool all) {
+  Sessions ended;
   {
     std::lock_guard lock(mutex_);
-    take_cancelled(waiting_, dropped);
-    counters_.cancelled += dropped.size();
+    for (auto& session : waiting_)
+      if (all || session->cancelled()) ended.push_back(std::move(session));
+    std::erase(waiting_, nullptr);
   }
-  for (auto& session : dropped) {
-    session->finish(FinishReason::kCancelled);
-    end(std::move(session));
+  for (auto& session : ended) session->finish(FinishReason::kCancelled);
+  for (auto& runner : runners_) std::ranges::move(runner.end_cancelled(all), std::back_inserter(ended));
+  {
+    std::lock_guard lock(mutex_);
+    counters_.cancelled += ended.size();
   }
+  retire(std::move(ended));
 }
 
 // First come, first served, model by model: a request that does not fit holds up the later ones of its own model only.
 void Scheduler::admit_waiting() {
-  std::map<const LoadedModel*, int> running;
-  for (const auto& session : running_) ++running[&session->model()];
   std::set<const LoadedModel*> full;
   std::lock_guard lock(mutex_);
-  for (auto it = waiting_.begin(); it != waiting_.end();) {
-    const LoadedModel* model = &(*it)->model();
-    int& beside = running[model];
-    if (full.contains(model) || beside >= kMostRunning || !(*it)->admit(beside)) {
-      full.insert(model);
-      ++it;
-      continue;
-    }
-    ++beside;
-    running_.push_back(std::move(*it));
-    it = waiting_.erase(it);
+  for (auto& session : waiting_) {
+    const LoadedModel* model = &session->model();
+    if (!full.contains(model) && !runner_of(session->shared_model()).admit(session)) full.insert(model);
   }
-  counters_.running = static_cast<int>(running_.size());
+  std::erase(waiting_, nullptr);
+  count_running();
+}
+
+void Scheduler::count_running() {
+  counters_.running = 0;
+  for (const auto& runner : runners_) counters_.running += runner.size();
+}
+
+Runner& Scheduler::runner_of(const std::shared_ptr<LoadedModel>& model) {
+  const auto found = std::ranges::find(runners_, model.get(), [](const Runner& runner) { return &runner.model(); });
+  return found != runners_.end() ? *found : runners_.emplace_back(model, options_);
 }
 
 void Scheduler::step_next() {
-  auto session = std::move(running_.front());
-  running_.pop_front();
-  auto& pace = session->model().pace();
-  const int part = target_.count() > 0 && !running_.empty() ? pace.part_within(target_, max_prompt_tokens_) : max_prompt_tokens_;
-
-  bool more = false;
-  try {
-    if (!make_room(*session, part)) {
-      std::list<std::unique_ptr<Session>> youngest;
-      youngest.push_back(std::move(session));
-      return send_back(std::move(youngest));
-    }
-    const auto begin = Clock::now();
-    const auto progress = session->step(part);
-    pace.measured(progress.prompt_tokens, Clock::now() - begin);
-    more = progress.more;
-  } catch (const std::bad_alloc&) {
-    fail_step(*session,
-              {ErrorCode::kOverloaded, "There is not enough memory to go on with this answer. Unload a model, or close other programs."});
-  } catch (const std::exception& e) {
-    fail_step(*session, {ErrorCode::kInternal, std::string("The engine could not compute a step: ") + e.what()});
-  }
-  if (more) {
-    running_.push_back(std::move(session));
-  } else {
-    end(std::move(session));
-  }
+  runners_.splice(runners_.end(), runners_, runners_.begin());
+  retire(runners_.back().step());
 }
 
-void Scheduler::fail_step(Session& session, Error error) {
-  if (!session.model().computes_at_once()) restart_sessions_of(session.model());
-  session.finish(FinishReason::kError, std::move(error));
-}
-
-bool Scheduler::make_room(Session& session, int part) {
-  while (!session.take_pages(part)) {
-    auto youngest = running_.end();
-    for (auto it = running_.begin(); it != running_.end(); ++it) {
-      if (&(*it)->model() == &session.model() && (youngest == running_.end() || (*it)->arrival() > (*youngest)->arrival())) youngest = it;
-    }
-    if (youngest == running_.end() || (*youngest)->arrival() < session.arrival()) return false;
-    std::list<std::unique_ptr<Session>> one;
-    one.splice(one.begin(), running_, youngest);
-    send_back(std::move(one));
-  }
-  return true;
-}
-
-void Scheduler::send_back(std::list<std::unique_ptr<Session>> sessions) {
-  for (auto& session : sessions) session->give_back_pages();
-  std::lock_guard lock(mutex_);
-  for (auto it = sessions.rbegin(); it != sessions.rend(); ++it) waiting_.push_front(std::move(*it));
-  counters_.running = static_cast<int>(running_.size());
-}
-
-void Scheduler::restart_sessions_of(LoadedModel& model) {
-  std::list<std::unique_ptr<Session>> others;
-  for (auto it = running_.begin(); it != running_.end();) {
-    const auto next = std::next(it);
-    if (&(*it)->model() == &model) others.splice(others.end(), running_, it);
-    it = next;
-  }
-  send_back(std::move(others));
-  model.arena().make_layers();
-}
-
-void Scheduler::end(std::unique_ptr<Session> session) {
+void Scheduler::retire(Sessions ended) {
   {
     std::lock_guard lock(mutex_);
-    counters_.tokens_generated += session->usage().completion_tokens;
-    counters_.prompt_tokens += session->prompt_read();
-    counters_.running = static_cast<int>(running_.size());
+    for (const auto& session : ended) {
+      counters_.tokens_generated += static_cast<std::uint64_t>(session->usage().completion_tokens);
+      counters_.prompt_tokens += static_cast<std::uint64_t>(session->prompt_read());
+    }
+    count_running();
   }
-  session.reset();  // may release the model too, which must not happen under the lock
+  ended.clear();  // this, and what follows, may release models too, which must not happen under the lock
+  std::erase_if(runners_, [](const Runner& runner) { return runner.size() == 0; });
 }
 
 }  // namespace mlxr::engine

@@ -1,8 +1,5 @@
-// The thread that runs requests: one step of one session at a time, in turns, so that every answer moves on.
-//
-// A session takes KV pages as it grows. When a model's pages run out, the session of that model that was admitted last gives its pages back
-// and waits; later it reads its prompt, and what it had generated, once more. So the oldest session always finishes. Requests of one
-// model are admitted in the order of their arrival, and never wait for another model.
+// The thread that runs requests: one step of one model at a time, in turns. Requests of a model are admitted in the order of their arrival
+// and never wait for another model.
 #pragma once
 
 #include <condition_variable>
@@ -11,9 +8,11 @@
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <vector>
 
 #include <mlxrunner/engine.h>
 
+#include "core/engine/runner.h"
 #include "core/engine/session.h"
 
 namespace mlxr::engine {
@@ -32,32 +31,27 @@ class Scheduler {
   void report(EngineStatus& status) const;
 
  private:
-  void run();
-  void drop_cancelled();
-  void admit_waiting();
-  // One step of the session in front, which then goes to the back.
-  void step_next();
-  // Takes the pages that the session's next step needs, from younger sessions if none are free. False when the session is itself the
-  // youngest and has to wait.
-  bool make_room(Session& session, int part);
-  // Gives the sessions' pages back and puts the sessions at the front of the queue.
-  void send_back(std::list<std::unique_ptr<Session>> sessions);
-  // Ends the session, a step of which has failed.
-  void fail_step(Session& session, Error error);
-  // A step has failed and the contents of its model's cache may be lost: all other sessions of the model start again.
-  void restart_sessions_of(LoadedModel& model);
-  void end(std::unique_ptr<Session> session);
+  using Sessions = std::vector<std::unique_ptr<Session>>;
 
-  const int max_prompt_tokens_;
-  const int max_queue_;
-  const std::chrono::milliseconds target_;
+  void run();
+  // Ends the requests whose clients have gone, or all.
+  void end_cancelled(bool all = false);
+  void admit_waiting();
+  Runner& runner_of(const std::shared_ptr<LoadedModel>& model);
+  void count_running();  // needs mutex_
+  // One step of the model in front, which then goes to the back.
+  void step_next();
+  // Counts the sessions, which have ended, and destroys them.
+  void retire(Sessions ended);
+
+  const EngineOptions options_;
 
   mutable std::mutex mutex_;
   std::condition_variable work_;
   std::deque<std::unique_ptr<Session>> waiting_;  // guarded by mutex_
   EngineStatus counters_;                         // guarded by mutex_
   bool stopping_ = false;                         // guarded by mutex_
-  std::list<std::unique_ptr<Session>> running_;   // the thread's own
+  std::list<Runner> runners_;                     // the thread's own: of the models that have sessions
   std::thread thread_;
 };
 

@@ -1,14 +1,10 @@
 #include "core/engine/session.h"
 
-#include <mlx/transforms.h>
-
 #include <algorithm>
 #include <utility>
 
 namespace mlxr::engine {
 namespace {
-
-namespace mx = mlx::core;
 
 std::int64_t ns(Clock::duration d) { return std::chrono::duration_cast<std::chrono::nanoseconds>(d).count(); }
 
@@ -27,70 +23,42 @@ Session::Session(std::shared_ptr<LoadedModel> model, Request request, int max_to
   usage_.prompt_tokens = static_cast<int>(request_.prompt.size());
 }
 
-bool Session::admit(int beside) {
-  auto& arena = model_->arena();
-  const int tokens = static_cast<int>(history_.size());
-  if (arena.free_blocks() < kv::blocks_for(tokens) + beside || !arena.extend(pages_, tokens)) return false;
-  if (admitted_ == Clock::time_point()) {
-    admitted_ = Clock::now();
-    usage_.queue_ns = ns(admitted_ - submitted_);
-  }
-  return true;
+void Session::begin(std::vector<std::int32_t> shared_pages) {
+  pages_ = std::move(shared_pages);
+  stored_ = static_cast<int>(pages_.size()) * kv::kBlockTokens;
+  if (admitted_ != Clock::time_point()) return;  // it was sent back, and begins again
+  admitted_ = Clock::now();
+  usage_.queue_ns = ns(admitted_ - submitted_);
+  usage_.cached_tokens = stored_;
 }
 
-bool Session::take_pages(int max_prompt_tokens) { return model_->arena().extend(pages_, stored_ + next_part(max_prompt_tokens)); }
-
 void Session::give_back_pages() {
-  if (pages_.empty()) return;
   model_->arena().release(std::exchange(pages_, {}));
   stored_ = 0;
 }
 
-int Session::next_part(int max_prompt_tokens) const { return std::min(static_cast<int>(history_.size()) - stored_, max_prompt_tokens); }
+bool Session::add_to(ops::Batch& batch, int count) const {
+  const bool wanted = wants_logits(count);
+  batch.append(history().subspan(static_cast<std::size_t>(stored_), static_cast<std::size_t>(count)), stored_,
+               {pages_.begin(), pages_.begin() + kv::blocks_for(stored_ + count)}, kv::kBlockTokens, wanted ? 1 : 0);
+  return wanted;
+}
 
-Session::Progress Session::step(int max_prompt_tokens) {
-  const int count = next_part(max_prompt_tokens);
-  const bool produces = stored_ + count == static_cast<int>(history_.size());
-  const Progress progress{true, count > 1 || usage_.completion_tokens == 0 ? count : 0}, last{false, progress.prompt_tokens};
-  const auto row = forward(count, produces);
-  prompt_read_ = std::max(prompt_read_, std::min(stored_, usage_.prompt_tokens));
-  if (!model_->is_intact()) {
-    const auto name = model_->info().file.filename().string();
-    finish(FinishReason::kError, Error{ErrorCode::kIo, "The cached weights of " + name +
-                                                           " can no longer be read: their file was cut short, or its disk failed. Try "
-                                                           "again: the model is loaded anew."});
-    return last;
-  }
-  if (!produces) return progress;
-  if (max_tokens_ == 0) return finish(FinishReason::kLength), last;
-  const std::span logits(row->data<float>(), row->size());
+void Session::stored(int count) {
+  stored_ += count;
+  prompt_read_ = std::max(prompt_read_, std::min(stored_, usage_.prompt_tokens) - usage_.cached_tokens);
+}
+
+bool Session::accept(std::span<const float> logits) {
   const auto id = sampler_.sample(logits, history_);
-  if (!id) {
-    const auto name = model_->info().file.filename().string();
-    finish(FinishReason::kError,
-           Error{ErrorCode::kCorrupt, name + " is damaged: what it computes are not numbers. Download or copy it again."});
-    return last;
-  }
-  return accept(*id, logits) ? progress : last;
+  if (id) return add(*id);
+  const auto name = model_->info().file.filename().string();
+  finish(FinishReason::kError,
+         Error{ErrorCode::kCorrupt, name + " is damaged: what it computes are not numbers. Download or copy it again."});
+  return false;
 }
 
-std::optional<mx::array> Session::forward(int count, bool want_logits) {
-  auto batch = std::make_shared<ops::Batch>();
-  const int length = stored_ + count;
-  batch->append(std::span(history_).subspan(static_cast<std::size_t>(stored_), static_cast<std::size_t>(count)), stored_,
-                {pages_.begin(), pages_.begin() + kv::blocks_for(length)}, kv::kBlockTokens);
-
-  auto& arena = model_->arena();
-  auto logits = model_->transformer().forward(batch, arena.layers(),
-                                              want_logits ? models::Transformer::Logits::kLast : models::Transformer::Logits::kNone);
-  auto results = arena.arrays();
-  if (logits) results.push_back(*logits);
-  mx::eval(results);
-  stored_ = length;
-  return logits;
-}
-
-bool Session::accept(TokenId id, std::span<const float> logits) {
+bool Session::add(TokenId id) {
   const auto now = Clock::now();
   if (usage_.completion_tokens == 0) {
     first_token_ = now;
@@ -104,7 +72,7 @@ bool Session::accept(TokenId id, std::span<const float> logits) {
   history_.push_back(id);
   TokenLogprob token{id, tokenizer.piece(id), 0, {}};
   if (request_.top_logprobs >= 0) {
-    const auto all = decode::logprobs(logits, id, request_.top_logprobs);
+    const auto all = sampler_.logprobs(id, request_.top_logprobs);
     token.logprob = all.chosen;
     for (const auto& [other, logprob] : all.top) token.top.push_back({other, tokenizer.piece(other), logprob, {}});
   }
@@ -126,7 +94,11 @@ bool Session::accept(TokenId id, std::span<const float> logits) {
 }
 
 void Session::finish(FinishReason reason, std::optional<Error> error) {
-  give_back_pages();
+  is_finished_ = true;
+  if (!pages_.empty()) {
+    history_.resize(static_cast<std::size_t>(stored_));
+    model_->prefixes().keep(std::move(history_), std::exchange(pages_, {}));
+  }
   Event event;
   if (!stops_.matched()) {
     event.text = stops_.feed(detokenizer_.finish());

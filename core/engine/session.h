@@ -1,14 +1,17 @@
-// One request, from the queue to its last event.
+// One request, from the queue to its last event: its tokens, the pages they are stored in, its sampler and its text. The runner of its
+// model computes it, together with the model's other sessions.
 #pragma once
 
 #include <chrono>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "core/decode/sampler.h"
 #include "core/decode/stop_matcher.h"
 #include "core/engine/loaded_model.h"
 #include "core/engine/reply_state.h"
+#include "core/ops/batch.h"
 #include "core/text/tokenizer.h"
 
 namespace mlxr::engine {
@@ -20,37 +23,40 @@ class Session {
   // `max_tokens` is the request's, resolved: at most what the context leaves.
   Session(std::shared_ptr<LoadedModel> model, Request request, int max_tokens, std::shared_ptr<Reply::State> reply);
 
-  // Every function below is for the scheduler's thread alone. A session that was admitted must be finished before it is destroyed.
+  // Every function below is for the scheduler's thread alone. A session that has pages must be finished before it is destroyed.
 
-  // Takes the pages for all tokens that the session has to read. Returns false when too few are free; besides those, one must stay free
-  // for each of the `beside` sessions of the model that are running.
-  bool admit(int beside);
-  // Takes the pages that step(max_prompt_tokens) needs. Returns false when too few are free.
-  bool take_pages(int max_prompt_tokens);
-  // Gives all pages back. The tokens in them are processed again after the next admit().
+  // Takes over blocks that hold the beginning of the session's tokens already, and counts the time in the queue.
+  void begin(std::vector<std::int32_t> shared_pages);
+  // How many tokens are not stored yet: at least 1. The last of them gives the next token.
+  int unread() const { return static_cast<int>(history_.size()) - stored_; }
+  // Takes the pages for the next `count` tokens. Returns false, and takes none, when too few are free.
+  bool take_pages(int count) { return model_->arena().extend(pages_, stored_ + count); }
+  // Gives all pages back. The tokens in them are computed again after the next begin().
   void give_back_pages();
-
-  struct Progress {
-    bool more;          // false: the session is finished
-    int prompt_tokens;  // how many the step read; 0 when it only produced a token
-  };
-  // Reads the next part of the prompt (at most max_prompt_tokens), or produces one token.
-  Progress step(int max_prompt_tokens);
+  // Appends the next `count` tokens, whose pages it has, to a batch. True when their last row of logits is wanted.
+  bool add_to(ops::Batch& batch, int count) const;
+  // The batch was computed: `count` more tokens are stored.
+  void stored(int count);
+  // Chooses the next token from the logits (vocabulary), and sends what can be shown. False when the session is finished.
+  bool accept(std::span<const float> logits);
+  // Sends the last event. What is stored is kept for later prompts that begin with it.
   void finish(FinishReason reason, std::optional<Error> error = {});
 
   LoadedModel& model() const { return *model_; }
+  const std::shared_ptr<LoadedModel>& shared_model() const { return model_; }
+  bool is_finished() const { return is_finished_; }
   bool cancelled() const { return reply_->cancelled; }
   Clock::time_point arrival() const { return submitted_; }
+  std::span<const TokenId> history() const { return history_; }
+  std::span<const TokenId> stored_tokens() const { return std::span(history_).first(static_cast<std::size_t>(stored_)); }
+  std::span<const std::int32_t> pages() const { return pages_; }
   const Usage& usage() const { return usage_; }
-  int prompt_read() const { return prompt_read_; }  // tokens of the prompt that have been processed
+  int prompt_read() const { return prompt_read_; }  // tokens of the prompt that have been computed
 
  private:
-  // Runs tokens [stored_, stored_ + count) of the history; logits of the last one, (1, vocabulary), when asked for.
-  std::optional<mlx::core::array> forward(int count, bool want_logits);
-  // How many tokens the next step stores, at most max_prompt_tokens.
-  int next_part(int max_prompt_tokens) const;
-  // Adds a token to the answer. Returns false when it was the last one.
-  bool accept(TokenId id, std::span<const float> logits);
+  bool wants_logits(int count) const { return count == unread() && max_tokens_ > 0; }
+  // Adds the sampler's last choice to the answer. Returns false when it was the last one.
+  bool add(TokenId id);
 
   std::shared_ptr<LoadedModel> model_;
   Request request_;
@@ -59,6 +65,7 @@ class Session {
   std::vector<TokenId> history_;  // the prompt, then what was generated
   int stored_ = 0;                // how much of it is in the KV cache
   int prompt_read_ = 0;
+  bool is_finished_ = false;
   std::vector<std::int32_t> pages_;
   decode::Sampler sampler_;
   decode::StopMatcher stops_;

@@ -2,16 +2,16 @@
 // memory.
 //
 //   kv::Arena arena(layout, n_blocks, ops);
-//   auto pages = arena.reserve(tokens);          // nothing when there are not enough free blocks
-//   arena.extend(*pages, more_tokens);           // and later more of them
+//   std::vector<std::int32_t> pages;
+//   arena.extend(pages, tokens);        // false when too few blocks are free
+//   arena.share(pages);                 // another owner, who releases them too
 //   ... arena.layers()[i] is what kv_store and attention work on ...
-//   arena.release(*pages);
+//   arena.release(pages);
 //
 // A block takes address space only, until a token is stored in it. An arena belongs to the scheduler's thread.
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <vector>
 
@@ -39,16 +39,16 @@ class Arena {
   // `ops` must outlive the arena.
   Arena(const Layout& layout, int blocks, const ops::Ops& ops);
 
-  int blocks() const { return blocks_; }
+  int blocks() const { return static_cast<int>(owners_.size()); }
   int free_blocks() const { return static_cast<int>(free_.size()); }
 
   // Adds blocks to `pages` until they hold this many tokens. Returns false and adds nothing when too few are free.
   bool extend(std::vector<std::int32_t>& pages, int tokens);
-  // Blocks for this many tokens, or nothing when there are not enough.
-  std::optional<std::vector<std::int32_t>> reserve(int tokens);
-  void release(const std::vector<std::int32_t>& pages);
+  // Adds an owner to each block: it is free again when all of its owners have released it.
+  void share(std::span<const std::int32_t> pages);
+  void release(std::span<const std::int32_t> pages);
 
-  // Makes new caches after a failure that may have destroyed the old ones. Their contents are lost; blocks stay reserved.
+  // Makes new caches after a failure that may have destroyed the old ones. Their contents are lost; blocks keep their owners.
   void make_layers();
   // One cache for each layer, with all blocks.
   std::span<ops::LayerCache> layers() { return layers_; }
@@ -57,8 +57,8 @@ class Arena {
 
  private:
   Layout layout_;
-  int blocks_;
   const ops::Ops& ops_;
+  std::vector<int> owners_;  // of each block
   std::vector<std::int32_t> free_;
   std::vector<ops::LayerCache> layers_;
 };

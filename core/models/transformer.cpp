@@ -45,17 +45,17 @@ Result<std::unique_ptr<const Transformer>> Transformer::load(const formats::Chec
   return model;
 }
 
-std::optional<mx::array> Transformer::forward(const ops::BatchPtr& batch, std::span<ops::LayerCache> caches, Logits logits) const {
+std::optional<mx::array> Transformer::forward(const ops::BatchPtr& batch, std::span<ops::LayerCache> caches) const {
   auto x = ops_->embed(batch, *embeddings_, config_.embed_scale);  // (T, dim)
   for (int i = 0; i < config_.layers; ++i) {
     const Layer& w = layers_[i];
     const bool local = config_.is_local(i), last = i + 1 == config_.layers;
     const auto q = project(w, local, x, batch, caches[i]);
-    if (last && logits == Logits::kNone) return std::nullopt;
+    if (last && batch->outputs.empty()) return std::nullopt;
     auto y = ops_->attention(q, caches[i], batch, {config_.attention_scale, local ? config_.window : 0});
-    if (last && logits == Logits::kLast && batch->tokens.size() != batch->sequences.size()) {
-      x = ops_->last_rows(x, batch);  // (n_sequences, dim)
-      y = ops_->last_rows(y, batch);
+    if (last && batch->outputs.size() != batch->tokens.size()) {
+      x = ops_->output_rows(x, batch);  // (outputs, dim)
+      y = ops_->output_rows(y, batch);
     }
     x = mlp(w, add_projection(x, y, w.o, w.post_attention_norm));
   }

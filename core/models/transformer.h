@@ -23,12 +23,10 @@ class Transformer {
 
   const Config& config() const { return config_; }
 
-  enum class Logits { kNone, kLast, kAll };
-
   // Runs the model on the tokens of the batch and stores their keys and values in `caches`, one for each layer. What it returns and stores
-  // may be lazy: the caller evaluates. Returns logits (n_sequences, vocabulary) for the last token of each sequence with kLast,
-  // (n_tokens, vocabulary) with kAll, and nothing with kNone. The last layer computes only the rows whose logits are returned.
-  std::optional<mlx::core::array> forward(const ops::BatchPtr& batch, std::span<ops::LayerCache> caches, Logits logits) const;
+  // may be lazy: the caller evaluates. Returns the logits of batch->outputs, (outputs, vocabulary), or nothing if there are none. The last
+  // layer computes only those rows.
+  std::optional<mlx::core::array> forward(const ops::BatchPtr& batch, std::span<ops::LayerCache> caches) const;
 
  private:
   struct Layer {

@@ -21,11 +21,13 @@ struct Batch {
   std::vector<std::int32_t> positions;  // (n_tokens)
   std::vector<std::int32_t> slots;      // (n_tokens): block * block_tokens + offset; -1: the token is not stored
   std::vector<Sequence> sequences;
+  std::vector<std::int32_t> outputs;  // the rows whose logits are wanted, in ascending order
 
   // Adds a sequence's new tokens, which stand at the positions first, first + 1 and so on. `pages` are blocks of `block_tokens` tokens that
-  // hold the sequence from position 0 to its last new token.
-  void append(std::span<const std::int32_t> new_tokens, int first, std::vector<std::int32_t> pages, int block_tokens) {
+  // hold the sequence from position 0 to its last new token. The logits of the last `wanted` of the tokens are wanted.
+  void append(std::span<const std::int32_t> new_tokens, int first, std::vector<std::int32_t> pages, int block_tokens, int wanted = 1) {
     const int count = static_cast<int>(new_tokens.size());
+    for (int row = count - wanted; row < count; ++row) outputs.push_back(static_cast<std::int32_t>(tokens.size()) + row);
     sequences.push_back({static_cast<int>(tokens.size()), count, first + count, std::move(pages)});
     const auto& blocks = sequences.back().pages;
     for (int position = first; position < first + count; ++position) {

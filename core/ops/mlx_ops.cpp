@@ -85,11 +85,7 @@ mx::array MlxOps::embed(const BatchPtr& batch, const Weight& table, float scale)
   return scale == 1 ? rows : mx::multiply(rows, mx::array(scale));
 }
 
-mx::array MlxOps::last_rows(const mx::array& x, const BatchPtr& batch) const {
-  std::vector<std::int32_t> rows;
-  for (const auto& s : batch->sequences) rows.push_back(s.first + s.count - 1);
-  return mx::take(x, int_array(rows), 0);
-}
+mx::array MlxOps::output_rows(const mx::array& x, const BatchPtr& batch) const { return mx::take(x, int_array(batch->outputs), 0); }
 
 mx::array MlxOps::q_gemm(const mx::array& x, const Weight& w, const std::optional<mx::array>& residual) const {
   auto y = mx::matmul(x, mx::transpose(mx::astype(*w.values, mx::float32)));

@@ -13,7 +13,7 @@ class MlxOps : public Ops {
   std::string panel_layout() const override;
   Result<Weight> prepare(const formats::Tensor& tensor, Panels&) const override;
   mx::array embed(const BatchPtr& batch, const Weight& table, float scale) const override;
-  mx::array last_rows(const mx::array& x, const BatchPtr& batch) const override;
+  mx::array output_rows(const mx::array& x, const BatchPtr& batch) const override;
   mx::array q_gemm(const mx::array& x, const Weight& w, const std::optional<mx::array>& residual) const override;
   std::vector<mx::array> q_gemm(const mx::array& x, const std::vector<const Weight*>& weights) const override;
   mx::array gated_mlp(const mx::array& x, const Weight& gate, const Weight& up, Activation activation) const override;

@@ -69,8 +69,8 @@ class Ops {
   // Rows of a table: y[t] = scale · table[tokens[t]].  (T, k). A bias of the table is not used.
   virtual mx::array embed(const BatchPtr& batch, const Weight& table, float scale) const = 0;
 
-  // The row of each sequence's last token.  x (T, n), y (sequences, n)
-  virtual mx::array last_rows(const mx::array& x, const BatchPtr& batch) const = 0;
+  // The rows whose logits are wanted.  x (T, n), y (outputs, n)
+  virtual mx::array output_rows(const mx::array& x, const BatchPtr& batch) const = 0;
 
   // y = x · wᵀ + bias + residual.  x (T, k), residual (T, n), y (T, n)
   virtual mx::array q_gemm(const mx::array& x, const Weight& w, const std::optional<mx::array>& residual = {}) const = 0;

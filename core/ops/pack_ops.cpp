@@ -81,12 +81,12 @@ class PackOps final : public Ops {
     return y;
   }
 
-  mx::array last_rows(const mx::array& x, const BatchPtr& batch) const override {
-    const int n = x.shape(1);
-    auto y = fresh(static_cast<int>(batch->sequences.size()), n);
+  mx::array output_rows(const mx::array& x, const BatchPtr& batch) const override {
+    const auto n = static_cast<std::size_t>(x.shape(1));
+    auto y = fresh(static_cast<int>(batch->outputs.size()), x.shape(1));
     float* to = y.data<float>();
-    for (const auto& s : batch->sequences) {
-      std::memcpy(to, floats(x) + static_cast<std::ptrdiff_t>(s.first + s.count - 1) * n, sizeof(float) * static_cast<std::size_t>(n));
+    for (const auto row : batch->outputs) {
+      std::memcpy(to, floats(x) + static_cast<std::size_t>(row) * n, sizeof(float) * n);
       to += n;
     }
     return y;

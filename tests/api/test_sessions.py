@@ -67,7 +67,7 @@ def test_cancelled_while_it_waits(home):
     with one.client() as client:
         with send(one, prompt):
             wait_for(lambda: is_running(client))
-            waiting = send(one, prompt)
+            waiting = send(one, prompt | {"prompt": "other words " * 600})
             wait_for(lambda: engine(client)["waiting"] == 1)
             waiting.close()
             wait_for(lambda: engine(client)["cancelled"] == 1)

@@ -32,8 +32,8 @@ inline constexpr std::array<std::string_view, 8> kKernelNames = {"auto", "mlx", 
 
 struct EngineOptions {
   int threads = 0;                    // kernel threads; 0: one per core that this process may use (affinity and cgroup quota)
-  int max_batch_tokens = 512;         // prompt tokens processed in one step; 1 to 8192
-  int target_latency_ms = 0;          // while others decode, prompt steps shrink so that one step stays near this; 0: no target
+  int max_batch_tokens = 512;         // prompt tokens processed in one step; 1 to 8192. While others decode, at most 128
+  int target_latency_ms = 0;          // instead of that 128: while others decode, steps have so many that they stay near this; 0: no target
   int max_queue = 512;                // requests that may wait for a model; more are refused with kOverloaded
   std::uint64_t kv_bytes = 0;         // size limit of a model's KV arena; 0: one eighth of the machine's memory
   std::string kv_type = "f16";        // type of cached keys and values: "f16", or "q8_0" (half of its memory, a little less exact)
@@ -96,7 +96,7 @@ struct TokenLogprob {
 
 struct Usage {
   int prompt_tokens = 0;
-  int cached_tokens = 0;  // of the prompt, found in the KV cache
+  int cached_tokens = 0;  // of the prompt, that an earlier or running request had stored: they were not computed again
   int completion_tokens = 0;
   std::int64_t queue_ns = 0;   // waiting for a turn
   std::int64_t prompt_ns = 0;  // processing the prompt, up to the first token

@@ -15,6 +15,7 @@
 #include "core/engine/pace.h"
 #include "core/engine/scheduler.h"
 #include "core/ops/mlx_ops.h"
+#include "tests/core/engine/pause.h"
 #include "tests/core/engine/tiny_model.h"
 #include "tests/platform/temporary_folder.h"
 
@@ -70,28 +71,6 @@ class SchedulingTest : public ::testing::Test {
   }
 
   platform::TemporaryFolder folder_;
-};
-
-// Holds the engine's thread at one of a request's first events, so that a test can decide what is in the queue by then.
-class Pause {
- public:
-  explicit Pause(Reply& reply) : reply_(reply) {
-    // An event that is there already is told on this thread; the next one comes on the engine's.
-    reply.on_ready([this, own = std::this_thread::get_id(), first = true]() mutable {
-      if (std::this_thread::get_id() == own || !std::exchange(first, false)) return;
-      reached_.count_down();
-      go_.wait();
-    });
-    reached_.wait();
-  }
-  void end() {
-    go_.count_down();
-    reply_.on_ready(nullptr);
-  }
-
- private:
-  Reply& reply_;
-  std::latch reached_{1}, go_{1};
 };
 
 TEST_F(SchedulingTest, AFullModelHoldsUpNoOtherModel) {

@@ -9,35 +9,40 @@ namespace {
 
 constexpr Layout kLayout{.layers = 2, .kv_heads = 3, .head_dim = 64};
 const auto kOps = ops::make_mlx_ops();
+using Pages = std::vector<std::int32_t>;
 
-TEST(Arena, ReservesWholeBlocksThatNobodyElseHas) {
+TEST(Arena, LendsWholeBlocksThatNobodyElseHas) {
   Arena arena(kLayout, 8, *kOps);
-  const auto a = arena.reserve(kBlockTokens + 1);
-  const auto b = arena.reserve(6 * kBlockTokens);
-  ASSERT_TRUE(a && b);
-  EXPECT_EQ(a->size(), 2u);
-  std::set<int> all(a->begin(), a->end());
-  all.insert(b->begin(), b->end());
+  Pages a, b;
+  ASSERT_TRUE(arena.extend(a, kBlockTokens + 1) && arena.extend(b, 6 * kBlockTokens));
+  EXPECT_EQ(a.size(), 2u);
+  std::set<int> all(a.begin(), a.end());
+  all.insert(b.begin(), b.end());
   EXPECT_EQ(all.size(), 8u);
   EXPECT_EQ(arena.free_blocks(), 0);
 }
 
 TEST(Arena, RefusesWithoutTakingAnythingWhenThereIsNotEnough) {
   Arena arena(kLayout, 2, *kOps);
-  EXPECT_FALSE(arena.reserve(2 * kBlockTokens + 1));
+  Pages pages;
+  EXPECT_FALSE(arena.extend(pages, 2 * kBlockTokens + 1));
+  EXPECT_TRUE(pages.empty());
   EXPECT_EQ(arena.free_blocks(), 2);
 }
 
-TEST(Arena, ReleasedBlocksCanBeReservedAgain) {
+TEST(Arena, ReleasedBlocksCanBeLentAgain) {
   Arena arena(kLayout, 2, *kOps);
-  const auto pages = arena.reserve(2 * kBlockTokens);
-  arena.release(*pages);
-  EXPECT_EQ(arena.reserve(2 * kBlockTokens), pages);
+  Pages before, after;
+  arena.extend(before, 2 * kBlockTokens);
+  arena.release(before);
+  ASSERT_TRUE(arena.extend(after, 2 * kBlockTokens));
+  EXPECT_EQ(after, before);
 }
 
 TEST(Arena, ExtendsASessionsPagesAsItGrows) {
   Arena arena(kLayout, 3, *kOps);
-  auto pages = *arena.reserve(1);
+  Pages pages;
+  ASSERT_TRUE(arena.extend(pages, 1));
   ASSERT_TRUE(arena.extend(pages, kBlockTokens));  // its pages suffice already
   EXPECT_EQ(pages.size(), 1u);
   ASSERT_TRUE(arena.extend(pages, 2 * kBlockTokens + 1));
@@ -45,6 +50,18 @@ TEST(Arena, ExtendsASessionsPagesAsItGrows) {
   EXPECT_FALSE(arena.extend(pages, 3 * kBlockTokens + 1));
   EXPECT_EQ(pages.size(), 3u);
   EXPECT_EQ(arena.free_blocks(), 0);
+}
+
+TEST(Arena, ABlockIsFreeWhenItsLastOwnerHasReleasedIt) {
+  Arena arena(kLayout, 3, *kOps);
+  Pages mine;
+  arena.extend(mine, 2 * kBlockTokens);
+  const Pages theirs(mine.begin(), mine.begin() + 1);
+  arena.share(theirs);
+  arena.release(mine);
+  EXPECT_EQ(arena.free_blocks(), 2);
+  arena.release(theirs);
+  EXPECT_EQ(arena.free_blocks(), 3);
 }
 
 TEST(Arena, HasOneKeyAndOneValueArrayPerLayer) {

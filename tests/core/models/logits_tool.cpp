@@ -36,13 +36,14 @@ int main(int argc, char** argv) {
   const int total = static_cast<int>(tokens.size());
   const auto& c = (*model)->config();
   kv::Arena arena({c.layers, c.kv_heads, c.head_dim, cache}, kv::blocks_for(total) + 2, *ops);
-  const auto skipped = arena.reserve(kv::kBlockTokens);  // so that pages do not begin at block 0
-  const auto pages = *arena.reserve(total);
+  std::vector<std::int32_t> skipped, pages;
+  arena.extend(skipped, kv::kBlockTokens);  // so that pages do not begin at block 0
+  arena.extend(pages, total);
   for (int first = 0; first < total; first += chunk) {
     const int count = std::min(chunk, total - first);
     auto batch = std::make_shared<ops::Batch>();
-    batch->append(std::span(tokens).subspan(first, count), first, pages, kv::kBlockTokens);
-    const auto logits = (*model)->forward(batch, arena.layers(), models::Transformer::Logits::kAll);
+    batch->append(std::span(tokens).subspan(first, count), first, pages, kv::kBlockTokens, count);
+    const auto logits = (*model)->forward(batch, arena.layers());
     auto results = arena.arrays();
     results.push_back(*logits);
     mlx::core::eval(results);

@@ -175,15 +175,16 @@ TEST_P(OpsAgree, ABatchOfSequencesIsEachOfThemAlone) {
     const auto batch = batch_of(parts, 16);
     const auto q = random({static_cast<int>(batch->tokens.size()), 6 * 32}, 3);
     const auto together = ops->attention(q, cache, batch, {0.2f, 0});
-    const auto last = ops->last_rows(together, batch);
+    const auto last = ops->output_rows(together, batch);
     for (std::size_t i = 0; i < parts.size(); ++i) {
       auto one = std::make_shared<Batch>();
       const auto& s = batch->sequences[i];
       one->sequences.push_back({0, s.count, s.length, s.pages});
+      one->outputs = {s.count - 1};
       const auto rows = mx::contiguous(mx::slice(q, {s.first, 0}, {s.first + s.count, 6 * 32}));
       const auto alone = ops->attention(rows, cache, one, {0.2f, 0});
       EXPECT_LT(error(mx::slice(together, {s.first, 0}, {s.first + s.count, 6 * 32}), alone), 1e-6) << i;
-      EXPECT_EQ(error(mx::slice(last, {static_cast<int>(i), 0}, {static_cast<int>(i) + 1, 6 * 32}), ops->last_rows(alone, one)), 0) << i;
+      EXPECT_EQ(error(mx::slice(last, {static_cast<int>(i), 0}, {static_cast<int>(i) + 1, 6 * 32}), ops->output_rows(alone, one)), 0) << i;
     }
   }
 }

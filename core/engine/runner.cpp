@@ -1,0 +1,209 @@
+#include "core/engine/runner.h"
+
+#include <mlx/transforms.h>
+
+#include <algorithm>
+#include <exception>
+#include <new>
+
+namespace mlxr::engine {
+namespace {
+
+// Prompt tokens of a step in which others answer, where there is no latency target: enough for the products to run at full speed, and few
+// enough that answers go on without a pause that people notice.
+constexpr int kPromptTokensBesideAnswers = 128;
+
+// For use in a handler: what the exception says to the client.
+Error error_of_step() {
+  try {
+    throw;
+  } catch (const std::bad_alloc&) {
+    return {ErrorCode::kOverloaded, "There is not enough memory to go on with this answer. Unload a model, or close other programs."};
+  } catch (const std::exception& e) {
+    return {ErrorCode::kInternal, std::string("The engine could not compute a step: ") + e.what()};
+  }
+}
+
+}  // namespace
+
+Runner::Runner(std::shared_ptr<LoadedModel> model, const EngineOptions& options)
+    : model_(std::move(model)), max_prompt_tokens_(options.max_batch_tokens), target_(options.target_latency_ms) {}
+
+bool Runner::admit(std::unique_ptr<Session>& session) {
+  if (!sent_back_.empty() || sessions_.size() >= std::size_t{kMostSessions} || !begin(*session)) return false;
+  sessions_.push_back(std::move(session));
+  return true;
+}
+
+bool Runner::begin(Session& session) {
+  auto& arena = model_->arena();
+  auto pages = stored_beginning(session.history());
+  const auto wanted = kv::blocks_for(static_cast<int>(session.history().size())) + sessions_.size() - pages.size();
+  const auto has_room = [&] { return static_cast<std::size_t>(arena.free_blocks()) >= wanted; };
+  while (!has_room() && model_->prefixes().give_up_block()) {
+  }
+  if (!has_room()) {
+    arena.release(pages);
+    return false;
+  }
+  session.begin(std::move(pages));
+  return session.take_pages(session.unread());
+}
+
+std::vector<std::int32_t> Runner::stored_beginning(std::span<const TokenId> tokens) {
+  auto& arena = model_->arena();
+  auto pages = model_->prefixes().find(tokens);
+  for (const auto& other : sessions_) {
+    const auto blocks = static_cast<std::size_t>(kv::common_blocks(tokens, other->stored_tokens()));
+    if (blocks <= pages.size()) continue;
+    arena.release(pages);
+    const auto shared = other->pages().first(blocks);
+    arena.share(shared);
+    pages.assign(shared.begin(), shared.end());
+  }
+  return pages;
+}
+
+std::vector<std::unique_ptr<Session>> Runner::step() {
+  begin_again();
+  compute(plan());
+  return take_finished();
+}
+
+void Runner::begin_again() {
+  while (!sent_back_.empty() && begin(*sent_back_.back())) {
+    sessions_.push_back(std::move(sent_back_.back()));
+    sent_back_.pop_back();
+  }
+}
+
+Runner::Parts Runner::plan() {
+  Parts parts;
+  if (one_by_one_) {
+    Session& session = *sessions_[turn_++ % sessions_.size()];
+    add(parts, session, std::min(session.unread(), max_prompt_tokens_));
+    return parts;
+  }
+  for (std::size_t i = 0; i < sessions_.size(); ++i)  // add() may take sessions from the end
+    if (sessions_[i]->unread() == 1) add(parts, *sessions_[i], 1);
+  add_prompts(parts);
+  return parts;
+}
+
+// Half of the step is for the session that arrived first; the rest is for those that have the least left to read, so that a short prompt
+// does not wait for a long one.
+void Runner::add_prompts(Parts& parts) {
+  Parts prompts;
+  for (const auto& session : sessions_)
+    if (session->unread() > 1) prompts.push_back({session.get(), 0});
+  if (prompts.empty()) return;
+  int left = most_prompt_tokens(!parts.empty());
+  const auto give = [&](Part& part, int most) {
+    const int count = std::min({part.session->unread() - part.count, most, left});
+    part.count += count;
+    left -= count;
+  };
+  std::stable_sort(prompts.begin() + 1, prompts.end(),
+                   [](const Part& a, const Part& b) { return a.session->unread() < b.session->unread(); });
+  give(prompts[0], (left + 1) / 2);
+  for (auto& part : std::span(prompts).subspan(1)) give(part, left);
+  give(prompts[0], left);
+  for (const auto& part : prompts)
+    if (part.count > 0) add(parts, *part.session, part.count);
+}
+
+int Runner::most_prompt_tokens(bool beside_answers) const {
+  if (!beside_answers) return max_prompt_tokens_;
+  if (target_.count() == 0) return std::min(max_prompt_tokens_, kPromptTokensBesideAnswers);
+  return model_->pace().part_within(target_, max_prompt_tokens_);
+}
+
+void Runner::add(Parts& parts, Session& session, int count) {
+  if (session.pages().empty()) return;  // it was sent back a moment ago
+  while (!session.take_pages(count)) {
+    if (model_->prefixes().give_up_block()) continue;
+    const Session* youngest = sessions_.back().get();
+    std::erase_if(parts, [&](const Part& part) { return part.session == youngest; });
+    send_back_youngest();
+    if (youngest == &session) return;
+  }
+  parts.push_back({&session, count});
+}
+
+void Runner::send_back_youngest() {
+  sessions_.back()->give_back_pages();
+  sent_back_.push_back(std::move(sessions_.back()));
+  sessions_.pop_back();
+}
+
+void Runner::compute(const Parts& parts) {
+  try {
+    return run(parts);
+  } catch (...) {
+    const auto error = error_of_step();
+    if (!model_->computes_at_once()) start_over();
+    one_by_one_ = parts.size() > 1;
+    if (!one_by_one_) parts[0].session->finish(FinishReason::kError, error);
+  }
+}
+
+void Runner::start_over() {
+  while (!sessions_.empty()) send_back_youngest();
+  model_->prefixes().clear();
+  model_->arena().make_layers();
+}
+
+void Runner::run(const Parts& parts) {
+  auto batch = std::make_shared<ops::Batch>();
+  std::vector<Session*> choosing;  // the session of each row of logits
+  for (const auto& [session, count] : parts)
+    if (session->add_to(*batch, count)) choosing.push_back(session);
+
+  const auto begin = Clock::now();
+  auto& arena = model_->arena();
+  const auto logits = model_->transformer().forward(batch, arena.layers());
+  auto results = arena.arrays();
+  if (logits) results.push_back(*logits);
+  mlx::core::eval(results);
+  model_->pace().measured(static_cast<int>(batch->tokens.size()), Clock::now() - begin);
+
+  if (!model_->is_intact()) {
+    const Error lost{ErrorCode::kIo, "The cached weights of " + model_->info().file.filename().string() +
+                                         " can no longer be read: their file was cut short, or its disk failed. Try again: the model is "
+                                         "loaded anew."};
+    for (const auto& session : sessions_) session->finish(FinishReason::kError, lost);
+    return;
+  }
+  for (const auto& [session, count] : parts) session->stored(count);
+  const auto vocabulary = static_cast<std::size_t>(model_->info().vocabulary);
+  const float* row = logits ? logits->data<float>() : nullptr;
+  for (Session* session : choosing) {
+    try {
+      session->accept({row, vocabulary});
+    } catch (...) {
+      session->finish(FinishReason::kError, error_of_step());
+    }
+    row += vocabulary;
+  }
+  for (const auto& part : parts)  // it asked for no answer
+    if (!part.session->is_finished() && part.session->unread() == 0) part.session->finish(FinishReason::kLength);
+}
+
+std::vector<std::unique_ptr<Session>> Runner::end_cancelled(bool all) {
+  for (auto* sessions : {&sessions_, &sent_back_})
+    for (const auto& session : *sessions)
+      if (all || session->cancelled()) session->finish(FinishReason::kCancelled);
+  return take_finished();
+}
+
+std::vector<std::unique_ptr<Session>> Runner::take_finished() {
+  std::vector<std::unique_ptr<Session>> finished;
+  for (auto* sessions : {&sessions_, &sent_back_}) {
+    for (auto& session : *sessions)
+      if (session->is_finished()) finished.push_back(std::move(session));
+    std::erase(*sessions, nullptr);
+  }
+  return finished;
+}
+
+}  // namespace mlxr::engine

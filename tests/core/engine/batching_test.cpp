@@ -1,0 +1,206 @@
+// What a step computes: the sessions of a model together, in one batch, and nothing that is in the cache already. With tiny models on MLX
+// expressions that note every batch.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <mlxrunner/engine.h>
+
+#include <algorithm>
+#include <mutex>
+
+#include "core/engine/loaded_model.h"
+#include "core/engine/scheduler.h"
+#include "core/ops/mlx_ops.h"
+#include "tests/core/engine/pause.h"
+#include "tests/core/engine/tiny_model.h"
+#include "tests/platform/temporary_folder.h"
+
+namespace mlxr::engine {
+namespace {
+
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::Le;
+using ::testing::SizeIs;
+
+// The number of new tokens of each sequence.
+using Counts = std::vector<int>;
+
+class NotingOps final : public ops::MlxOps {
+ public:
+  ops::mx::array embed(const ops::BatchPtr& batch, const ops::Weight& table, float scale) const override {
+    Counts counts;
+    for (const auto& sequence : batch->sequences) counts.push_back(sequence.count);
+    std::lock_guard lock(mutex_);
+    batches_.push_back(std::move(counts));
+    return MlxOps::embed(batch, table, scale);
+  }
+  std::vector<Counts> take() const {
+    std::lock_guard lock(mutex_);
+    return std::exchange(batches_, {});
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  mutable std::vector<Counts> batches_;
+};
+
+struct Answer {
+  std::vector<TokenId> tokens;
+  Usage usage;
+};
+Answer read(Reply& reply) {
+  Answer answer;
+  while (auto event = reply.next()) {
+    for (const auto& token : event->tokens) answer.tokens.push_back(token.id);
+    answer.usage = event->usage;
+  }
+  return answer;
+}
+
+std::vector<TokenId> text(int length, int seed = 0) {
+  std::vector<TokenId> tokens;
+  for (int i = 0; i < length; ++i) tokens.push_back((seed + 31 * i) % 250);
+  return tokens;
+}
+
+class BatchingTest : public ::testing::Test {
+ protected:
+  // A model with room for `blocks` blocks of 32 tokens: 2 layers, keys and values, a head of 16, float16.
+  void load(int blocks, std::uint32_t context = 2048) {
+    write_tiny_model(folder_.path / "m.gguf", {.context = context});
+    model_ = LoadedModel::load(platform::OpenFile::open(folder_.path / "m.gguf").value(), {},
+                               {.bytes = static_cast<std::uint64_t>(blocks) * 32 * 2 * 2 * 16 * 2, .type = quant::Type::kF16}, ops_)
+                 .value();
+  }
+  // Submits without a thread in between, so that all are in the queue before the first step.
+  Reply submit(Scheduler& scheduler, std::vector<TokenId> prompt, int max_tokens) {
+    auto reply = std::make_shared<Reply::State>();
+    Request request{.prompt = std::move(prompt), .sampling = {.temperature = 0}, .ignore_end = true};
+    EXPECT_TRUE(scheduler.submit(std::make_unique<Session>(model_, std::move(request), max_tokens, reply)));
+    return Reply(reply);
+  }
+  // Computed from its first token on.
+  Answer alone(const std::vector<TokenId>& prompt, int max_tokens) {
+    model_->prefixes().clear();
+    Scheduler scheduler({});
+    auto reply = submit(scheduler, prompt, max_tokens);
+    auto answer = read(reply);
+    ops_->take();
+    return answer;
+  }
+
+  platform::TemporaryFolder folder_;
+  std::shared_ptr<NotingOps> ops_ = std::make_shared<NotingOps>();
+  std::shared_ptr<LoadedModel> model_;
+};
+
+TEST_F(BatchingTest, AnswersAreComputedTogetherAndAreThoseTheyWouldBeAlone) {
+  load(64);
+  std::vector<Answer> want;
+  for (int i = 0; i < 5; ++i) want.push_back(alone(text(10 + 7 * i, i), 30));
+  Scheduler scheduler({});
+  std::vector<Reply> replies;
+  for (int i = 0; i < 5; ++i) replies.push_back(submit(scheduler, text(10 + 7 * i, i), 30));
+  for (std::size_t i = 0; i < 5; ++i) EXPECT_EQ(read(replies[i]).tokens, want[i].tokens) << i;
+  const auto batches = ops_->take();
+  EXPECT_THAT(batches, SizeIs(Le(40u))) << "not a step for each of 150 tokens";
+  EXPECT_THAT(batches, Contains(Counts{1, 1, 1, 1, 1}));
+}
+
+TEST_F(BatchingTest, APromptIsReadInPartsWhileOthersAnswer) {
+  load(64);
+  Scheduler scheduler({.max_batch_tokens = 512});
+  auto answering = submit(scheduler, text(4), 200);
+  ASSERT_TRUE(answering.next());
+  auto reading = submit(scheduler, text(600, 1), 1);
+  read(reading);
+  std::vector<Counts> mixed;
+  for (auto& batch : ops_->take())
+    if (batch.size() == 2) mixed.push_back(std::move(batch));
+  EXPECT_THAT(mixed, ElementsAre(Counts{1, 128}, Counts{1, 128}, Counts{1, 128}, Counts{1, 128}, Counts{1, 88}));
+}
+
+// Half of a step is for the prompt that came first, the rest for those with the least left.
+TEST_F(BatchingTest, AShortPromptDoesNotWaitForALongOne) {
+  load(256);
+  Scheduler scheduler({.max_batch_tokens = 64});
+  auto first = submit(scheduler, text(4), 1000);
+  ASSERT_TRUE(first.next());
+  Pause pause(first);
+  auto long_one = submit(scheduler, text(1500, 1), 1), longer = submit(scheduler, text(1900, 2), 1);
+  auto short_one = submit(scheduler, text(40, 3), 1);
+  pause.end();
+  read(short_one);
+  const auto batches = ops_->take();
+  EXPECT_THAT(batches, Contains(Counts{1, 32, 32}));
+  EXPECT_THAT(batches, Contains(Counts{1, 32, 8, 24})) << "the end of the short prompt";
+}
+
+TEST_F(BatchingTest, APromptTakesWhatAnEarlierOneHasStored) {
+  load(64);
+  auto next = text(100);
+  const auto turn = alone(next, 20);
+  next.insert(next.end(), turn.tokens.begin(), turn.tokens.end());
+  for (const auto token : text(50, 9)) next.push_back(token);  // the next turn of the chat
+  const auto want = alone(next, 20);
+  EXPECT_EQ(want.usage.cached_tokens, 0);
+
+  alone(text(100), 20);
+  Scheduler scheduler({});
+  auto reply = submit(scheduler, next, 20);
+  const auto got = read(reply);
+  EXPECT_EQ(got.tokens, want.tokens);
+  EXPECT_EQ(got.usage.prompt_tokens, 170);
+  EXPECT_EQ(got.usage.cached_tokens, 96) << "119 tokens are stored, three whole blocks of 32";
+  EXPECT_THAT(ops_->take(), Contains(Counts{74}));
+}
+
+TEST_F(BatchingTest, APromptTakesWhatARunningSessionHasStored) {
+  load(64);
+  const auto want = alone(text(70), 10);
+  Scheduler scheduler({});
+  auto first = submit(scheduler, text(70), 500);
+  ASSERT_TRUE(first.next());
+  auto second = submit(scheduler, text(70), 10);
+  const auto got = read(second);
+  EXPECT_EQ(got.tokens, want.tokens);
+  EXPECT_EQ(got.usage.cached_tokens, 64);
+}
+
+TEST_F(BatchingTest, AWholeTextThatIsStoredComputesItsLastBlockOnly) {
+  load(64);
+  const auto want = alone(text(64), 5);
+  Scheduler scheduler({});
+  auto reply = submit(scheduler, text(64), 5);
+  const auto got = read(reply);
+  EXPECT_EQ(got.tokens, want.tokens);
+  EXPECT_EQ(got.usage.cached_tokens, 32);
+}
+
+// What is kept takes no room from those that run.
+TEST_F(BatchingTest, KeptTextsGiveTheirBlocksToNewOnes) {
+  load(8, 256);
+  for (int i = 0; i < 6; ++i) {
+    const auto prompt = text(200, i);
+    const auto want = alone(prompt, 40);
+    Scheduler scheduler({});
+    auto other = submit(scheduler, text(150, 100 + i), 5);
+    read(other);
+    auto reply = submit(scheduler, prompt, 40);
+    EXPECT_EQ(read(reply).tokens, want.tokens) << i;
+  }
+}
+
+TEST_F(BatchingTest, ARequestForNoAnswerReadsItsPromptAndEnds) {
+  load(64);
+  Scheduler scheduler({});
+  auto reply = submit(scheduler, text(70), 0);
+  const auto answer = read(reply);
+  EXPECT_THAT(answer.tokens, IsEmpty());
+  auto next = submit(scheduler, text(80), 1);
+  EXPECT_EQ(read(next).usage.cached_tokens, 64);
+}
+
+}  // namespace
+}  // namespace mlxr::engine

@@ -159,6 +159,9 @@ typedef struct mlxr_kernel_pack {
   // Threads: the calling thread and n_threads - 1 workers. Null when threads cannot be made.
   mlxr_pool* (*pool_create)(int32_t n_threads);
   void (*pool_destroy)(mlxr_pool* pool);
+  // Calls work(context, i, thread) for each i in [0, count), on any of the pool's threads and in any order, and returns when all calls have
+  // returned. `thread` is at least 0 and less than n_threads. `work` must not throw.
+  void (*run)(mlxr_pool* pool, int64_t count, void (*work)(void* context, int64_t i, int thread), void* context);
 
   int32_t (*supports)(uint32_t type);  // 1 when make_panels takes this GGUF type
 

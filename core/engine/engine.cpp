@@ -144,7 +144,7 @@ Result<std::shared_ptr<Model>> Engine::load(int descriptor, const std::filesyste
 
 Result<Reply> Engine::submit(std::shared_ptr<Model> model, Request request) {
   auto loaded = std::dynamic_pointer_cast<engine::LoadedModel>(model);
-  if (!loaded || !loaded->runs_on(*state_->ops)) return fail(ErrorCode::kInvalidArgument, "The model was not loaded by this engine.");
+  if (!loaded || &loaded->ops() != state_->ops.get()) return fail(ErrorCode::kInvalidArgument, "The model was not loaded by this engine.");
   if (auto problem = problem_with(request, loaded->info()); !problem.empty()) return fail(ErrorCode::kInvalidArgument, problem + ".");
 
   const int context = context_of(request, loaded->info()), prompt = static_cast<int>(request.prompt.size());

@@ -43,8 +43,7 @@ class LoadedModel final : public Model {
   const models::Transformer& transformer() const { return *transformer_; }
   const text::Tokenizer& tokenizer() const { return *tokenizer_; }
   // The engine's operations on which the model runs: a model belongs to one engine.
-  bool runs_on(const ops::Ops& ops) const { return ops_.get() == &ops; }
-  bool computes_at_once() const { return ops_->computes_at_once(); }
+  const ops::Ops& ops() const { return *ops_; }
   // For the scheduler's thread only.
   kv::Arena& arena() { return *arena_; }
   kv::Prefixes& prefixes() { return *prefixes_; }

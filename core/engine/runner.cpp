@@ -141,7 +141,7 @@ void Runner::compute(const Parts& parts) {
     return run(parts);
   } catch (...) {
     const auto error = error_of_step();
-    if (!model_->computes_at_once()) start_over();
+    if (!model_->ops().computes_at_once()) start_over();
     one_by_one_ = parts.size() > 1;
     if (!one_by_one_) parts[0].session->finish(FinishReason::kError, error);
   }
@@ -175,18 +175,30 @@ void Runner::run(const Parts& parts) {
     return;
   }
   for (const auto& [session, count] : parts) session->stored(count);
-  const auto vocabulary = static_cast<std::size_t>(model_->info().vocabulary);
-  const float* row = logits ? logits->data<float>() : nullptr;
-  for (Session* session : choosing) {
-    try {
-      session->accept({row, vocabulary});
-    } catch (...) {
-      session->finish(FinishReason::kError, error_of_step());
-    }
-    row += vocabulary;
-  }
+  choose(choosing, logits ? logits->data<float>() : nullptr);
   for (const auto& part : parts)  // it asked for no answer
     if (!part.session->is_finished() && part.session->unread() == 0) part.session->finish(FinishReason::kLength);
+}
+
+void Runner::choose(const std::vector<Session*>& sessions, const float* logits) {
+  const auto vocabulary = static_cast<std::size_t>(model_->info().vocabulary);
+  std::vector<std::optional<Error>> errors(sessions.size());
+  model_->ops().for_each(static_cast<int>(sessions.size()), [&](int i) {
+    const auto row = static_cast<std::size_t>(i);
+    try {
+      sessions[row]->choose({logits + row * vocabulary, vocabulary});
+    } catch (...) {
+      errors[row] = error_of_step();
+    }
+  });
+  for (std::size_t i = 0; i < sessions.size(); ++i) {
+    try {
+      if (!errors[i]) sessions[i]->accept();
+    } catch (...) {
+      errors[i] = error_of_step();
+    }
+    if (errors[i]) sessions[i]->finish(FinishReason::kError, errors[i]);
+  }
 }
 
 std::vector<std::unique_ptr<Session>> Runner::end_cancelled(bool all) {

@@ -47,6 +47,8 @@ class Runner {
   // Computes a batch. If that fails, its sessions are computed one by one from then on, and the one that fails then ends.
   void compute(const Parts& parts);
   void run(const Parts& parts);
+  // Takes its row of logits (sessions, vocabulary) to each session.
+  void choose(const std::vector<Session*>& sessions, const float* logits);
   // Gives the session the blocks for all its tokens: those that hold its beginning already, and new ones. Returns false when there are too
   // few; besides them, one must stay free for each of the other sessions.
   bool begin(Session& session);

@@ -49,16 +49,18 @@ void Session::stored(int count) {
   prompt_read_ = std::max(prompt_read_, std::min(stored_, usage_.prompt_tokens) - usage_.cached_tokens);
 }
 
-bool Session::accept(std::span<const float> logits) {
-  const auto id = sampler_.sample(logits, history_);
-  if (id) return add(*id);
-  const auto name = model_->info().file.filename().string();
-  finish(FinishReason::kError,
-         Error{ErrorCode::kCorrupt, name + " is damaged: what it computes are not numbers. Download or copy it again."});
-  return false;
+void Session::choose(std::span<const float> logits) {
+  choice_ = sampler_.sample(logits, history_);
+  if (choice_ && request_.top_logprobs >= 0) logprobs_ = sampler_.logprobs(*choice_, request_.top_logprobs);
 }
 
-bool Session::add(TokenId id) {
+void Session::accept() {
+  if (!choice_) {
+    const auto name = model_->info().file.filename().string();
+    const Error damaged{ErrorCode::kCorrupt, name + " is damaged: what it computes are not numbers. Download or copy it again."};
+    return finish(FinishReason::kError, damaged);
+  }
+  const TokenId id = *choice_;
   const auto now = Clock::now();
   if (usage_.completion_tokens == 0) {
     first_token_ = now;
@@ -66,15 +68,14 @@ bool Session::add(TokenId id) {
   }
   usage_.eval_ns = ns(now - first_token_);
   const auto& tokenizer = model_->tokenizer();
-  if (tokenizer.ends_generation(id) && !request_.ignore_end) return finish(FinishReason::kStop), false;
+  if (tokenizer.ends_generation(id) && !request_.ignore_end) return finish(FinishReason::kStop);
 
   ++usage_.completion_tokens;
   history_.push_back(id);
   TokenLogprob token{id, tokenizer.piece(id), 0, {}};
   if (request_.top_logprobs >= 0) {
-    const auto all = sampler_.logprobs(id, request_.top_logprobs);
-    token.logprob = all.chosen;
-    for (const auto& [other, logprob] : all.top) token.top.push_back({other, tokenizer.piece(other), logprob, {}});
+    token.logprob = logprobs_.chosen;
+    for (const auto& [other, logprob] : logprobs_.top) token.top.push_back({other, tokenizer.piece(other), logprob, {}});
   }
   unsent_.push_back(std::move(token));
 
@@ -88,9 +89,8 @@ bool Session::add(TokenId id) {
     event.usage = usage_;
     reply_->push(std::move(event));
   }
-  if (stopped) return finish(FinishReason::kStop), false;
-  if (full) return finish(FinishReason::kLength), false;
-  return true;
+  if (stopped) return finish(FinishReason::kStop);
+  if (full) return finish(FinishReason::kLength);
 }
 
 void Session::finish(FinishReason reason, std::optional<Error> error) {

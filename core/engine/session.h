@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <expected>
 #include <memory>
 #include <span>
 #include <vector>
@@ -37,8 +38,10 @@ class Session {
   bool add_to(ops::Batch& batch, int count) const;
   // The batch was computed: `count` more tokens are stored.
   void stored(int count);
-  // Chooses the next token from the logits (vocabulary), and sends what can be shown. False when the session is finished.
-  bool accept(std::span<const float> logits);
+  // Chooses the next token from the logits (vocabulary). Any thread, also while other sessions do the same.
+  void choose(std::span<const float> logits);
+  // Adds that token to the answer and sends what can be shown.
+  void accept();
   // Sends the last event. What is stored is kept for later prompts that begin with it.
   void finish(FinishReason reason, std::optional<Error> error = {});
 
@@ -55,8 +58,6 @@ class Session {
 
  private:
   bool wants_logits(int count) const { return count == unread() && max_tokens_ > 0; }
-  // Adds the sampler's last choice to the answer. Returns false when it was the last one.
-  bool add(TokenId id);
 
   std::shared_ptr<LoadedModel> model_;
   Request request_;
@@ -68,6 +69,8 @@ class Session {
   bool is_finished_ = false;
   std::vector<std::int32_t> pages_;
   decode::Sampler sampler_;
+  std::expected<TokenId, decode::NoChoice> choice_;
+  decode::Logprobs logprobs_;  // of the choice, where the request asks for them
   decode::StopMatcher stops_;
   text::Detokenizer detokenizer_;
   std::vector<TokenLogprob> unsent_;  // tokens since the last event

@@ -168,6 +168,10 @@ mx::array MlxOps::attention(const mx::array& q, const LayerCache& cache, const B
   return rows.size() == 1 ? rows[0] : mx::concatenate(rows, 0);
 }
 
+void MlxOps::for_each(int count, const std::function<void(int)>& work) const {
+  for (int i = 0; i < count; ++i) work(i);
+}
+
 std::unique_ptr<const Ops> make_mlx_ops() { return std::make_unique<MlxOps>(); }
 
 }  // namespace mlxr::ops

@@ -23,6 +23,7 @@ class MlxOps : public Ops {
   LayerCache make_cache(const CacheShape& shape) const override;
   void kv_store(LayerCache& cache, const mx::array& k, const mx::array& v, const BatchPtr& batch) const override;
   bool computes_at_once() const override { return false; }
+  void for_each(int count, const std::function<void(int)>& work) const override;
   mx::array attention(const mx::array& q, const LayerCache& cache, const BatchPtr& batch, const AttentionOptions& options) const override;
 };
 

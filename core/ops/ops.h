@@ -10,6 +10,7 @@
 
 #include <mlx/array.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -98,6 +99,9 @@ class Ops {
   // True when operations have computed their results by the time they return; false when results are evaluated later, so that a failure
   // then leaves the caches of the step unknown.
   virtual bool computes_at_once() const = 0;
+
+  // Calls work(i) for each i in [0, count), on the threads that operations use. `work` must not throw.
+  virtual void for_each(int count, const std::function<void(int)>& work) const = 0;
 
   // Causal grouped-query attention of each sequence over its pages.  q, y (T, H · D)
   virtual mx::array attention(const mx::array& q, const LayerCache& cache, const BatchPtr& batch,

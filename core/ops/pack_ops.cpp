@@ -147,6 +147,12 @@ class PackOps final : public Ops {
     kernels_.kv_store(pool_, &args);
   }
   bool computes_at_once() const override { return true; }
+  void for_each(int count, const std::function<void(int)>& work) const override {
+    const auto call = [](void* context, std::int64_t i, int) {
+      (*static_cast<const std::function<void(int)>*>(context))(static_cast<int>(i));
+    };
+    kernels_.run(pool_, count, call, const_cast<std::function<void(int)>*>(&work));
+  }
 
   mx::array attention(const mx::array& q, const LayerCache& cache, const BatchPtr& batch, const AttentionOptions& options) const override {
     auto y = fresh(q.shape(0), q.shape(1));

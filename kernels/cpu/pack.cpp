@@ -34,6 +34,7 @@ mlxr_kernel_pack table(const char* variant, const char* layout_name) {
           variant,
           pool_create,
           pool_destroy,
+          pool_run,
           supports,
           layout_name,
           o.panel_bytes,

@@ -66,7 +66,8 @@ std::vector<std::int32_t> Runner::stored_beginning(std::span<const TokenId> toke
 
 std::vector<std::unique_ptr<Session>> Runner::step() {
   begin_again();
-  compute(plan());
+  const auto parts = plan();
+  if (!parts.empty()) compute(parts);  // else the session whose turn it was is the youngest, and was sent back
   return take_finished();
 }
 

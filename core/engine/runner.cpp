@@ -38,14 +38,13 @@ bool Runner::admit(std::unique_ptr<Session>& session) {
 bool Runner::begin(Session& session) {
   auto& arena = model_->arena();
   auto pages = stored_beginning(session.history());
-  const auto wanted = kv::blocks_for(static_cast<int>(session.history().size())) + sessions_.size() - pages.size();
-  const auto has_room = [&] { return static_cast<std::size_t>(arena.free_blocks()) >= wanted; };
-  while (!has_room() && model_->prefixes().give_up_block()) {
-  }
-  if (!has_room()) {
+  auto& prefixes = model_->prefixes();
+  const int wanted = kv::blocks_for(static_cast<int>(session.history().size())) + static_cast<int>(sessions_.size() - pages.size());
+  if (arena.free_blocks() < wanted && arena.free_blocks() + prefixes.reclaimable_blocks() < wanted) {
     arena.release(pages);
     return false;
   }
+  while (arena.free_blocks() < wanted) prefixes.give_up_block();
   session.begin(std::move(pages));
   return session.take_pages(session.unread());
 }

@@ -1,8 +1,8 @@
 // Computes the sessions of one model, all of them together: each step is one pass of the model over one batch. The batch has the next token
 // of every session that is answering and, after those, the next parts of prompts, up to max_batch_tokens.
 //
-// A session takes KV pages as it grows. When they run out, kept prefixes go first; then the session that arrived last gives its pages back
-// and waits, and computes its tokens once more later. So the oldest session always finishes.
+// A session takes KV pages as it grows. When they run out, kept prefixes go first; then the session that arrived last waits, and its pages
+// become a kept prefix: what others have taken of it by the time it goes on is computed again. So the oldest session always finishes.
 #pragma once
 
 #include <chrono>

@@ -33,7 +33,8 @@ void Session::begin(std::vector<std::int32_t> shared_pages) {
 }
 
 void Session::give_back_pages() {
-  model_->arena().release(std::exchange(pages_, {}));
+  const auto tokens = stored_tokens();
+  model_->prefixes().keep({tokens.begin(), tokens.end()}, std::exchange(pages_, {}));
   stored_ = 0;
 }
 
@@ -95,10 +96,7 @@ void Session::accept() {
 
 void Session::finish(FinishReason reason, std::optional<Error> error) {
   is_finished_ = true;
-  if (!pages_.empty()) {
-    history_.resize(static_cast<std::size_t>(stored_));
-    model_->prefixes().keep(std::move(history_), std::exchange(pages_, {}));
-  }
+  give_back_pages();
   Event event;
   if (!stops_.matched()) {
     event.text = stops_.feed(detokenizer_.finish());

@@ -32,7 +32,7 @@ class Session {
   int unread() const { return static_cast<int>(history_.size()) - stored_; }
   // Takes the pages for the next `count` tokens. Returns false, and takes none, when too few are free.
   bool take_pages(int count) { return model_->arena().extend(pages_, stored_ + count); }
-  // Gives all pages back. The tokens in them are computed again after the next begin().
+  // Gives all pages to the model's kept prefixes. After the next begin(), the tokens that are not kept any more are computed again.
   void give_back_pages();
   // Appends the next `count` tokens, whose pages it has, to a batch. True when their last row of logits is wanted.
   bool add_to(ops::Batch& batch, int count) const;
@@ -42,7 +42,7 @@ class Session {
   void choose(std::span<const float> logits);
   // Adds that token to the answer and sends what can be shown.
   void accept();
-  // Sends the last event. What is stored is kept for later prompts that begin with it.
+  // Gives the pages back and sends the last event.
   void finish(FinishReason reason, std::optional<Error> error = {});
 
   LoadedModel& model() const { return *model_; }

@@ -47,6 +47,7 @@ class Arena {
   // Adds an owner to each block: it is free again when all of its owners have released it.
   void share(std::span<const std::int32_t> pages);
   void release(std::span<const std::int32_t> pages);
+  int owners(std::int32_t block) const { return owners_[static_cast<std::size_t>(block)]; }
 
   // Makes new caches after a failure that may have destroyed the old ones. Their contents are lost; blocks keep their owners.
   void make_layers();

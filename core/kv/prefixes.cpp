@@ -49,6 +49,14 @@ bool Prefixes::give_up_block() {
   return true;
 }
 
+int Prefixes::reclaimable_blocks() const {
+  std::vector<int> kept(static_cast<std::size_t>(arena_.blocks()));  // how many sequences keep each block
+  int count = 0;
+  for (const auto& one : kept_)
+    for (const auto block : one.pages) count += ++kept[static_cast<std::size_t>(block)] == arena_.owners(block);
+  return count;
+}
+
 void Prefixes::clear() {
   while (give_up_block()) {
   }

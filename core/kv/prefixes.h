@@ -29,6 +29,8 @@ class Prefixes {
   // Gives the last block of the least recently used sequence back, which is free then unless it has other owners. Returns false when
   // nothing is kept.
   bool give_up_block();
+  // How many blocks would be free if everything was given back: those that have no other owners.
+  int reclaimable_blocks() const;
   // Gives everything back.
   void clear();
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <numeric>
 
 #include "core/engine/loaded_model.h"
 #include "core/engine/scheduler.h"
@@ -190,6 +191,22 @@ TEST_F(BatchingTest, KeptTextsGiveTheirBlocksToNewOnes) {
     auto reply = submit(scheduler, prompt, 40);
     EXPECT_EQ(read(reply).tokens, want.tokens) << i;
   }
+}
+
+// vllm#25538: a session that has to wait computes no more than what others have taken of it.
+TEST_F(BatchingTest, ASessionThatWaitedComputesAgainWhatItLostOnly) {
+  load(8, 256);
+  const auto want = alone(text(60, 1), 40);
+  model_->prefixes().clear();
+  Scheduler scheduler({});
+  auto first = submit(scheduler, text(150), 40), second = submit(scheduler, text(60, 1), 40);
+  read(first);
+  EXPECT_EQ(read(second).tokens, want.tokens);
+  int computed = 0;
+  for (const auto& batch : ops_->take()) computed += std::accumulate(batch.begin(), batch.end(), 0);
+  const int once = 150 + 39 + 60 + 39;
+  EXPECT_GT(computed, once) << "the second one had to wait: ten blocks do not fit in eight";
+  EXPECT_LT(computed, once + kv::kBlockTokens);
 }
 
 TEST_F(BatchingTest, ARequestForNoAnswerReadsItsPromptAndEnds) {

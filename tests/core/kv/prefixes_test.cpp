@@ -82,6 +82,18 @@ TEST_F(PrefixesTest, BlocksAreGivenUpFromTheEndOfTheLeastRecentlyUsed) {
   EXPECT_EQ(arena_.free_blocks(), 8);
 }
 
+TEST_F(PrefixesTest, BlocksThatASessionUsesTooAreNotReclaimable) {
+  keep(text(96));
+  keep(text(96, 32));  // shares its first block with the other
+  EXPECT_EQ(prefixes_.reclaimable_blocks(), 5);
+  const auto pages = prefixes_.find(text(64));
+  EXPECT_EQ(prefixes_.reclaimable_blocks(), 4);
+  const int free = arena_.free_blocks();
+  prefixes_.clear();
+  EXPECT_EQ(arena_.free_blocks(), free + 4);
+  arena_.release(pages);
+}
+
 // Sessions begin, grow, end and take each other's blocks at random. A simple model says after each step what every block holds.
 TEST_F(PrefixesTest, NoBlockIsLostLentTwiceOrSharedForAnotherText) {
   struct Session {

@@ -169,17 +169,45 @@ class Queries {
   }
   static bool is_bytes(const Unit& unit) { return static_cast<Type>(unit.args->kv.type) == Type::kQ8_0; }
 
-  // scores (rows, kKeys) = their products with the kLanes keys of a panel
-  void multiply(const Unit& unit, const uint8_t* panel, float* scores) const {
-    for (int64_t r = 0; r < unit.rows; r += kTileTokens) {
-      const int count = int(imin(kTileTokens, unit.rows - r));
-      F products[kTileTokens];
-      panel_product(unit.args->kv.type, panel, x_, unit.args->kv.head_dim, acts_, r, count, r == 0, products);
-      for (int i = 0; i < count; ++i) store(scores + (r + i) * kKeys, products[i]);
+  // scores (rows, kKeys) = their products with the keys of the first n of `left` panels
+  void multiply(const Unit& unit, const uint8_t* const* panels, int64_t n, int64_t left, float* scores) const {
+    for (int64_t p = is_bytes(unit) ? 0 : multiply_few(unit, panels, n, left, scores); p < n; ++p) {
+      for (int64_t r = 0; r < unit.rows; r += kTileTokens) {
+        const int count = int(imin(kTileTokens, unit.rows - r));
+        F products[kTileTokens];
+        panel_product(unit.args->kv.type, panels[p], x_, unit.args->kv.head_dim, acts_, r, count, r == 0, products);
+        for (int i = 0; i < count; ++i) store(scores + (r + i) * kKeys + p * kLanes, products[i]);
+      }
     }
   }
 
  private:
+  // Few rows of an F16 cache are multiplied with several panels at once: each addition waits for the previous one of its sum, and so few
+  // sums would not keep the processor busy. Returns how many of the n panels were taken.
+  int64_t multiply_few(const Unit& unit, const uint8_t* const* panels, int64_t n, int64_t left, float* scores) const {
+    switch (const int64_t dim = unit.args->kv.head_dim; unit.rows) {
+      case 1: return multiply_rows<1, 4>(panels, n, left, dim, scores);
+      case 2: return multiply_rows<2, 2>(panels, n, left, dim, scores);
+      case 3: return multiply_rows<3, 2>(panels, n, left, dim, scores);
+      case 4: return multiply_rows<4, 2>(panels, n, left, dim, scores);
+      default: return 0;
+    }
+  }
+  template <int kRows, int kPanels>
+  int64_t multiply_rows(const uint8_t* const* panels, int64_t n, int64_t left, int64_t dim, float* scores) const {
+    const int64_t distance = imax(kPanels, kFetchAhead / (dim * kLanes * 2));
+    int64_t first = 0;
+    for (; first + kPanels <= n; first += kPanels) {
+      F products[kPanels * kTileTokens];
+      const uint8_t* ahead[kPanels];
+      for (int p = 0; p < kPanels; ++p) ahead[p] = panels[imin(first + p + distance, left - 1)];
+      float_panels<kPanels, kRows, true, 2>(panels + first, ahead, [](const void* p) { return load_half(p); }, dim, x_, products);
+      for (int p = 0; p < kPanels; ++p)
+        for (int r = 0; r < kRows; ++r) store(scores + r * kKeys + (first + p) * kLanes, products[p * kTileTokens + r]);
+    }
+    return first;
+  }
+
   const float* x_;
   Activations acts_;
 };
@@ -196,13 +224,14 @@ inline void attend(const Unit& unit, const Queries& queries, int64_t begin, int6
   }
   std::memset(out.acc, 0, size_t(rows * d) * 4);
 
+  const uint8_t* panels[kSplitKeys / kLanes];
+  for (int64_t key = begin; key < end; key += kLanes) {
+    const uint8_t* keys = page_at(kv.k, kv, unit.sequence->pages[key / kv.block_tokens], unit.kv_head);
+    panels[(key - begin) / kLanes] = keys + key % kv.block_tokens / kLanes * panel_bytes_each;
+  }
   for (int64_t key = begin, n; key < end; key += n) {
     n = imin(kKeys - key % kKeys, end - key);
-    for (int64_t j = 0; j < n; j += kLanes) {
-      const int64_t token = key + j;
-      const uint8_t* keys = page_at(kv.k, kv, unit.sequence->pages[token / kv.block_tokens], unit.kv_head);
-      queries.multiply(unit, keys + token % kv.block_tokens / kLanes * panel_bytes_each, scratch.scores + j);
-    }
+    queries.multiply(unit, panels + (key - begin) / kLanes, (n + kLanes - 1) / kLanes, (end - key + kLanes - 1) / kLanes, scratch.scores);
     for (int64_t r = 0; r < rows; ++r) softmax_step(unit, r, key, n, scratch.scores + r * kKeys, out, d);
     for (int64_t j = 0; j < n;) {
       const int64_t token = key + j, offset = token % kv.block_tokens, count = imin(n - j, kv.block_tokens - offset);

@@ -73,7 +73,7 @@ inline void block_product(P, const uint8_t* panel, const Activations& acts, int6
 // Weights that are not in blocks: the columns of a row are added up in parts, and then the parts in order. How they are cut depends on the
 // number of columns alone, so that a token's sums are the same ones beside any number of others. Few tokens take several parts at once,
 // because each addition waits for the previous one; many take one part after the other, with one sum each.
-inline constexpr int64_t kShortRow = 256;  // columns that are one part: a head's keys, which seldom meet a single token
+inline constexpr int64_t kShortRow = 256;  // columns that are one part: a head's keys (see attention.inl.h, multiply_few)
 template <int kParts, int kBytes>          // kBytes: of a column
 struct Parts {
   static constexpr int64_t kLine = kBytes < 64 ? 64 / kBytes : 1;  // columns in a cache line
@@ -142,31 +142,47 @@ inline void pair_product(const uint8_t* panel, int64_t n_pairs, const uint32_t* 
       panel, [](const void* p) { return load<I>(p); }, [](F sum, I w, uint32_t pair) { return pair_dot(sum, w, pair); }, n_pairs, x, out);
 }
 
-// The products of two adjacent panels of a float type with kPairTokens tokens: a value of x that was broadcast serves two sums. `weights`
-// reads a vector at an address; the sums are those of float_product.
-template <int kParts, int kBytes, class Weights>
-inline void sum_parts_of_two(const uint8_t* panel, int64_t size, Weights weights, int64_t k, const float* x, F* out) {
-  const Parts<kParts, kBytes> cut(k);
+// The products of several panels of a float type with T tokens: a value of x that was broadcast serves a sum of each panel. `weights` reads
+// a vector at an address; the sums out[p * kTileTokens + i] are those of float_product. `ahead`: panels to prefetch, with kFetch.
+template <int kPanels, int T, bool kFetch, int kParts, int kBytes, class Weights>
+inline void sum_parts_of_panels(const uint8_t* const* panels, const uint8_t* const* ahead, Weights weights, int64_t k, const float* x,
+                                F* out) {
+  using Cut = Parts<kParts, kBytes>;
+  const Cut cut(k);
   for (int part = 0; part < kParts; ++part) {
-    F total[2][kPairTokens] = {};
-    for (int64_t c = cut.begin(part); c < cut.end(part); ++c) {
-      const F w0 = weights(panel + c * kBytes), w1 = weights(panel + size + c * kBytes);
-      for (int i = 0; i < kPairTokens; ++i) {
+    F total[kPanels][T] = {};
+    const auto step = [&](int64_t c) __attribute__((always_inline)) {
+      F w[kPanels];
+      for (int p = 0; p < kPanels; ++p) w[p] = weights(panels[p] + c * kBytes);
+      for (int i = 0; i < T; ++i) {
         const F broadcast = set1(x[i * k + c]);
-        total[0][i] += w0 * broadcast;
-        total[1][i] += w1 * broadcast;
+        for (int p = 0; p < kPanels; ++p) total[p][i] += w[p] * broadcast;
       }
+    };
+    int64_t c = cut.begin(part);
+    const int64_t end = cut.end(part);
+    for (; kFetch && c + Cut::kLine <= end; c += Cut::kLine) {
+      for (int p = 0; p < kPanels; ++p) fetch_ahead<kFetch>(ahead[p] + c * kBytes, kBytes * Cut::kLine);
+#pragma GCC unroll 8
+      for (int64_t i = 0; i < Cut::kLine; ++i) step(c + i);
     }
-    for (int p = 0; p < 2; ++p)
-      for (int i = 0; i < kPairTokens; ++i) out[p * kTileTokens + i] = part == 0 ? total[p][i] : out[p * kTileTokens + i] + total[p][i];
+    for (; c < end; ++c) step(c);
+    for (int p = 0; p < kPanels; ++p)
+      for (int i = 0; i < T; ++i) out[p * kTileTokens + i] = part == 0 ? total[p][i] : out[p * kTileTokens + i] + total[p][i];
   }
+}
+
+template <int kPanels, int T, bool kFetch, int kValueBytes, class Weights>
+inline void float_panels(const uint8_t* const* panels, const uint8_t* const* ahead, Weights weights, int64_t k, const float* x, F* out) {
+  constexpr int kBytes = kLanes * kValueBytes;
+  if (k <= kShortRow) return sum_parts_of_panels<kPanels, T, kFetch, 1, kBytes>(panels, ahead, weights, k, x, out);
+  sum_parts_of_panels<kPanels, T, kFetch, kFloatParts, kBytes>(panels, ahead, weights, k, x, out);
 }
 
 template <int kValueBytes, class Weights>
 inline void float_pair(const uint8_t* panel, int64_t size, Weights weights, int64_t k, const float* x, F* out) {
-  constexpr int kBytes = kLanes * kValueBytes;
-  if (k <= kShortRow) return sum_parts_of_two<1, kBytes>(panel, size, weights, k, x, out);
-  sum_parts_of_two<kFloatParts, kBytes>(panel, size, weights, k, x, out);
+  const uint8_t* const panels[] = {panel, panel + size};
+  float_panels<2, kPairTokens, false, kValueBytes>(panels, nullptr, weights, k, x, out);
 }
 
 inline void panel_pair(uint32_t type, const uint8_t* panel, int64_t size, const float* x, int64_t k, const Activations& acts, int64_t t,

@@ -169,6 +169,13 @@ INSTANTIATE_TEST_SUITE_P(Q8_0, RowAttention,
                          testing::Combine(testing::Values(kQ8_0), testing::Values(kThree, kEight), testing::Values(0, 16, 100),
                                           testing::Values(0.0f, 30.0f)));
 
+// A few rows are multiplied with several panels of keys at once, in short heads and in heads whose columns are cut into parts.
+TEST(RowAttention, OfSmallGroups) {
+  for (const Heads& heads : {Heads{2, 2, 256}, Heads{2, 1, 64}, Heads{4, 1, 256}, Heads{1, 1, 320}, Heads{3, 1, 320}})
+    expect_same({kF16, heads.heads, heads.kv_heads, heads.dim, 16, 300, 0, 0},
+                {{.chunk = 2}, {.chunk = 3}, {.chunk = 4}, {.chunk = 7}, {.chunk = 300}, {.chunk = 100, .others = 1}});
+}
+
 TEST(RowAttention, OfALongPrompt) {
   for (const uint32_t type : {kF16, kQ8_0})
     for (const int32_t window : {0, 600})

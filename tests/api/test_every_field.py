@@ -6,7 +6,7 @@ nothing and refused otherwise; ADVISORY fields are accepted with any value. docs
 import json
 
 import pytest
-from programs import MODEL
+from programs import MODEL, Daemon, Mlx, new_home
 
 EMPTY = [None, "", [], {}, 0, False]
 MESSAGES = [{"role": "user", "content": "Hi"}]
@@ -79,9 +79,14 @@ def message_of(answer):
 
 
 @pytest.fixture(scope="module")
-def client(daemon):
-    with daemon.client() as one:
-        yield one
+def client():
+    """A field that asks for nothing may be the one that limits the answer: the context, which is short, does so then."""
+    with new_home() as home:
+        Mlx(home).import_model()
+        daemon = Daemon(home, "context: 256\n").start()
+        with daemon.client() as one:
+            yield one
+        assert daemon.stop() == 0
 
 
 def check(client, route, field, body_with, accepted, refused):

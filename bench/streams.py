@@ -14,6 +14,7 @@ Without --peer only MLXR is measured.
 """
 
 import argparse
+import functools
 import json
 import os
 import pathlib
@@ -85,12 +86,12 @@ def measure_chats(server, draw):
     return {"turn 12": last_of_one, "8 chats": statistics.median(of_all)}
 
 
-def one_round(kinds, draw, numbers):
-    """`kinds` makes a server for a number of slots and a context of so many tokens for each."""
+def one_round(make, draw, numbers):
+    """`make` makes a server with a context of so many tokens for each of so many clients."""
     result = {}
-    for slots, context, measure in ((max(numbers), PROMPT + ANSWER + 32, lambda s: measure_streams(s, draw, numbers)),
-                                    (CHATS, TURN * TURNS + 64, lambda s: measure_chats(s, draw))):  # fmt: skip
-        server = kinds(slots, context)
+    for context, slots, measure in ((PROMPT + ANSWER + 32, max(numbers), lambda s: measure_streams(s, draw, numbers)),
+                                    (TURN * TURNS + 64, CHATS, lambda s: measure_chats(s, draw))):  # fmt: skip
+        server = make(context, slots)
         server.start_to_first_token(draw(8))
         try:
             result |= measure(server)
@@ -118,9 +119,8 @@ def main():
         for i in range(options.rounds):
             for kind, folder in products if i % 2 == 0 else reversed(products):
                 tokens = random.Random(i)  # the same for both
-                made = lambda slots, context, kind=kind, folder=folder: kind(folder, model, options.threads, context, slots)  # noqa: E731
-                draw = lambda n, tokens=tokens: [tokens.randrange(300, 30000) for _ in range(n)]  # noqa: E731
-                rounds[kind.name].append(one_round(made, draw, options.streams))
+                make = functools.partial(kind, folder, model, options.threads)
+                rounds[kind.name].append(one_round(make, lambda n: [tokens.randrange(300, 30000) for _ in range(n)], options.streams))
                 print(".", end="", file=sys.stderr, flush=True)
         print(file=sys.stderr)
         record["models"][model.name] = rounds

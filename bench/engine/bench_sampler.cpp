@@ -30,21 +30,21 @@ Sampling with(void (*change)(Sampling&)) {
   return options;
 }
 
+void penalise(Sampling& o) { o.repeat_penalty = 1.1f, o.frequency_penalty = 0.5f, o.presence_penalty = 0.5f; }
+
 std::vector<Case> cases() {
-  const auto penalties = [](Sampling& o) { o.repeat_penalty = 1.1f, o.frequency_penalty = 0.5f, o.presence_penalty = 0.5f; };
   return {
       {"greedy", with([](Sampling& o) { o.temperature = 0; })},
       {"temperature 1", kAll},
       {"top_p 0.9", with([](Sampling& o) { o.top_p = 0.9f; })},
       {"top_p 0.95", with([](Sampling& o) { o.top_p = 0.95f; })},
       {"min_p 0.05", with([](Sampling& o) { o.min_p = 0.05f; })},
-      {"penalties", with(penalties)},
+      {"penalties", with(penalise)},
       {"top_k 40", with([](Sampling& o) { o.top_k = 40; })},
       {"top_k 40, top_p 0.9", Sampling{}},
       {"5 logprobs", kAll, 5},
       {"5 logprobs, temperature 0.8", with([](Sampling& o) { o.temperature = 0.8f; }), 5},
-      {"penalties, top_p 0.9, 5 logprobs",
-       with([](Sampling& o) { o.repeat_penalty = 1.1f, o.frequency_penalty = 0.5f, o.presence_penalty = 0.5f, o.top_p = 0.9f; }), 5},
+      {"penalties, top_p 0.9, 5 logprobs", with([](Sampling& o) { penalise(o), o.top_p = 0.9f; }), 5},
       {"top_k 5000, top_p 0.9", with([](Sampling& o) { o.top_k = 5000, o.top_p = 0.9f; })},
       {"mask of 1 in 1000", kAll, -1, 0.001},
       {"mask of 9 in 10", kAll, -1, 0.9},

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/decode/softmax.h"
-
 namespace mlxr::decode {
 
 Logprobs logprobs(const LogitRow& row, double mass, TokenId chosen, int n_top, TopK& top_k) {
@@ -12,15 +10,6 @@ Logprobs logprobs(const LogitRow& row, double mass, TokenId chosen, int n_top, T
   Logprobs result{row.logit(chosen) - norm, {}};
   for (const auto& [logit, id] : top_k.tokens(row, static_cast<std::size_t>(std::max(n_top, 0)))) result.top.emplace_back(id, logit - norm);
   return result;
-}
-
-Logprobs logprobs(std::span<const float> logits, TokenId chosen, int n_top) {
-  LogitRow row;
-  row.read(logits);
-  Softmax softmax;
-  softmax.start(row, 1);
-  TopK top_k;
-  return logprobs(row, softmax.take_before(kEnd), chosen, n_top, top_k);
 }
 
 }  // namespace mlxr::decode

@@ -1,7 +1,6 @@
 // Log-probabilities of tokens under the model's own distribution, before any option is applied.
 #pragma once
 
-#include <span>
 #include <utility>
 #include <vector>
 
@@ -20,6 +19,5 @@ struct Logprobs {
 
 // `row` without changes and mask, `mass` the sum of exp(logit - largest logit) over it.
 Logprobs logprobs(const LogitRow& row, double mass, TokenId chosen, int n_top, TopK& top_k);
-Logprobs logprobs(std::span<const float> logits, TokenId chosen, int n_top);
 
 }  // namespace mlxr::decode

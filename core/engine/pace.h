@@ -11,7 +11,7 @@ class PromptPace {
   // A step of fewer tokens takes about as long as one of this many: parts are not made smaller, and the time of such a step says nothing.
   static constexpr int kSmallestPart = 16;
 
-  // A step has read `tokens` of a prompt in `time`.
+  // A step has computed `tokens`, those of answers among them, in `time`.
   void measured(int tokens, std::chrono::duration<double, std::milli> time) {
     if (tokens >= kSmallestPart) tokens_per_ms_ = tokens / std::max(time.count(), 1e-3);
   }

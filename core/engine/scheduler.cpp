@@ -19,7 +19,7 @@ Scheduler::~Scheduler() {
 bool Scheduler::submit(std::unique_ptr<Session> session) {
   {
     std::lock_guard lock(mutex_);
-    const auto of_model = [&](const auto& other) { return &other->model() == &session->model(); };
+    const auto of_model = [&](const auto& other) { return other->model() == session->model(); };
     if (std::ranges::count_if(waiting_, of_model) >= options_.max_queue) return false;
     waiting_.push_back(std::move(session));
   }
@@ -59,6 +59,7 @@ void Scheduler::end_cancelled(bool all) {
   }
   for (auto& session : ended) session->finish(FinishReason::kCancelled);
   for (auto& runner : runners_) std::ranges::move(runner.end_cancelled(all), std::back_inserter(ended));
+  if (ended.empty()) return;
   {
     std::lock_guard lock(mutex_);
     counters_.cancelled += ended.size();
@@ -71,8 +72,8 @@ void Scheduler::admit_waiting() {
   std::set<const LoadedModel*> full;
   std::lock_guard lock(mutex_);
   for (auto& session : waiting_) {
-    const LoadedModel* model = &session->model();
-    if (!full.contains(model) && !runner_of(session->shared_model()).admit(session)) full.insert(model);
+    const auto& model = session->model();
+    if (!full.contains(model.get()) && !runner_of(model).admit(session)) full.insert(model.get());
   }
   std::erase(waiting_, nullptr);
   count_running();

@@ -45,8 +45,7 @@ class Session {
   // Gives the pages back and sends the last event.
   void finish(FinishReason reason, std::optional<Error> error = {});
 
-  LoadedModel& model() const { return *model_; }
-  const std::shared_ptr<LoadedModel>& shared_model() const { return model_; }
+  const std::shared_ptr<LoadedModel>& model() const { return model_; }
   bool is_finished() const { return is_finished_; }
   bool cancelled() const { return reply_->cancelled; }
   Clock::time_point arrival() const { return submitted_; }

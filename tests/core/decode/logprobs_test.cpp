@@ -5,12 +5,22 @@
 #include <cmath>
 
 #include "core/decode/sampler.h"
+#include "core/decode/softmax.h"
 #include "tests/core/decode/rows.h"
 
 namespace mlxr::decode {
 namespace {
 
 const std::vector<float> kLogits = {1.0f, 3.0f, 2.0f, -1.0f, 2.5f};
+
+Logprobs logprobs(std::span<const float> logits, TokenId chosen, int n_top) {
+  LogitRow row;
+  row.read(logits);
+  Softmax softmax;
+  softmax.start(row, 1);
+  TopK top_k;
+  return logprobs(row, softmax.take_before(kEnd), chosen, n_top, top_k);
+}
 
 TEST(Logprobs, OfNoneButTheChosen) { EXPECT_TRUE(logprobs(kLogits, 2, 0).top.empty()); }
 

@@ -11,7 +11,7 @@
 #include "core/engine/loaded_model.h"
 #include "core/engine/scheduler.h"
 #include "core/ops/mlx_ops.h"
-#include "tests/core/engine/pause.h"
+#include "tests/core/engine/answers.h"
 #include "tests/core/engine/tiny_model.h"
 #include "tests/platform/temporary_folder.h"
 
@@ -46,46 +46,27 @@ class NotingOps final : public ops::MlxOps {
   mutable std::vector<Counts> batches_;
 };
 
-struct Answer {
-  std::vector<TokenId> tokens;
-  Usage usage;
-};
-Answer read(Reply& reply) {
-  Answer answer;
-  while (auto event = reply.next()) {
-    for (const auto& token : event->tokens) answer.tokens.push_back(token.id);
-    answer.usage = event->usage;
-  }
-  return answer;
-}
-
-std::vector<TokenId> text(int length, int seed = 0) {
-  std::vector<TokenId> tokens;
-  for (int i = 0; i < length; ++i) tokens.push_back((seed + 31 * i) % 250);
-  return tokens;
-}
-
 class BatchingTest : public ::testing::Test {
  protected:
-  // A model with room for `blocks` blocks of 32 tokens: 2 layers, keys and values, a head of 16, float16.
+  // A model with an arena of this many blocks.
   void load(int blocks, std::uint32_t context = 2048) {
     write_tiny_model(folder_.path / "m.gguf", {.context = context});
     model_ = LoadedModel::load(platform::OpenFile::open(folder_.path / "m.gguf").value(), {},
-                               {.bytes = static_cast<std::uint64_t>(blocks) * 32 * 2 * 2 * 16 * 2, .type = quant::Type::kF16}, ops_)
+                               {.bytes = static_cast<std::uint64_t>(blocks) * kTinyBlockBytes, .type = quant::Type::kF16}, ops_)
                  .value();
   }
   // Submits without a thread in between, so that all are in the queue before the first step.
-  Reply submit(Scheduler& scheduler, std::vector<TokenId> prompt, int max_tokens) {
+  Reply submit(Scheduler& scheduler, std::vector<TokenId> tokens, int max_tokens) {
     auto reply = std::make_shared<Reply::State>();
-    Request request{.prompt = std::move(prompt), .sampling = {.temperature = 0}, .ignore_end = true};
+    Request request{.prompt = std::move(tokens), .sampling = {.temperature = 0}, .ignore_end = true};
     EXPECT_TRUE(scheduler.submit(std::make_unique<Session>(model_, std::move(request), max_tokens, reply)));
     return Reply(reply);
   }
   // Computed from its first token on.
-  Answer alone(const std::vector<TokenId>& prompt, int max_tokens) {
+  Answer alone(const std::vector<TokenId>& tokens, int max_tokens) {
     model_->prefixes().clear();
     Scheduler scheduler({});
-    auto reply = submit(scheduler, prompt, max_tokens);
+    auto reply = submit(scheduler, tokens, max_tokens);
     auto answer = read(reply);
     ops_->take();
     return answer;
@@ -99,10 +80,10 @@ class BatchingTest : public ::testing::Test {
 TEST_F(BatchingTest, AnswersAreComputedTogetherAndAreThoseTheyWouldBeAlone) {
   load(64);
   std::vector<Answer> want;
-  for (int i = 0; i < 5; ++i) want.push_back(alone(text(10 + 7 * i, i), 30));
+  for (int i = 0; i < 5; ++i) want.push_back(alone(prompt(10 + 7 * i, i), 30));
   Scheduler scheduler({});
   std::vector<Reply> replies;
-  for (int i = 0; i < 5; ++i) replies.push_back(submit(scheduler, text(10 + 7 * i, i), 30));
+  for (int i = 0; i < 5; ++i) replies.push_back(submit(scheduler, prompt(10 + 7 * i, i), 30));
   for (std::size_t i = 0; i < 5; ++i) EXPECT_EQ(read(replies[i]).tokens, want[i].tokens) << i;
   const auto batches = ops_->take();
   EXPECT_THAT(batches, SizeIs(Le(40u))) << "not a step for each of 150 tokens";
@@ -112,9 +93,9 @@ TEST_F(BatchingTest, AnswersAreComputedTogetherAndAreThoseTheyWouldBeAlone) {
 TEST_F(BatchingTest, APromptIsReadInPartsWhileOthersAnswer) {
   load(64);
   Scheduler scheduler({.max_batch_tokens = 512});
-  auto answering = submit(scheduler, text(4), 200);
+  auto answering = submit(scheduler, prompt(4), 200);
   ASSERT_TRUE(answering.next());
-  auto reading = submit(scheduler, text(600, 1), 1);
+  auto reading = submit(scheduler, prompt(600, 1), 1);
   read(reading);
   std::vector<Counts> mixed;
   for (auto& batch : ops_->take())
@@ -126,11 +107,11 @@ TEST_F(BatchingTest, APromptIsReadInPartsWhileOthersAnswer) {
 TEST_F(BatchingTest, AShortPromptDoesNotWaitForALongOne) {
   load(256);
   Scheduler scheduler({.max_batch_tokens = 64});
-  auto first = submit(scheduler, text(4), 1000);
+  auto first = submit(scheduler, prompt(4), 1000);
   ASSERT_TRUE(first.next());
   Pause pause(first);
-  auto long_one = submit(scheduler, text(1500, 1), 1), longer = submit(scheduler, text(1900, 2), 1);
-  auto short_one = submit(scheduler, text(40, 3), 1);
+  auto long_one = submit(scheduler, prompt(1500, 1), 1), longer = submit(scheduler, prompt(1900, 2), 1);
+  auto short_one = submit(scheduler, prompt(40, 3), 1);
   pause.end();
   read(short_one);
   const auto batches = ops_->take();
@@ -140,55 +121,55 @@ TEST_F(BatchingTest, AShortPromptDoesNotWaitForALongOne) {
 
 TEST_F(BatchingTest, APromptTakesWhatAnEarlierOneHasStored) {
   load(64);
-  auto next = text(100);
+  auto next = prompt(100);
   const auto turn = alone(next, 20);
   next.insert(next.end(), turn.tokens.begin(), turn.tokens.end());
-  for (const auto token : text(50, 9)) next.push_back(token);  // the next turn of the chat
+  for (const auto token : prompt(50, 9)) next.push_back(token);  // the next turn of the chat
   const auto want = alone(next, 20);
-  EXPECT_EQ(want.usage.cached_tokens, 0);
+  EXPECT_EQ(want.last.usage.cached_tokens, 0);
 
-  alone(text(100), 20);
+  alone(prompt(100), 20);
   Scheduler scheduler({});
   auto reply = submit(scheduler, next, 20);
   const auto got = read(reply);
   EXPECT_EQ(got.tokens, want.tokens);
-  EXPECT_EQ(got.usage.prompt_tokens, 170);
-  EXPECT_EQ(got.usage.cached_tokens, 96) << "119 tokens are stored, three whole blocks of 32";
+  EXPECT_EQ(got.last.usage.prompt_tokens, 170);
+  EXPECT_EQ(got.last.usage.cached_tokens, 96) << "119 tokens are stored, three whole blocks of 32";
   EXPECT_THAT(ops_->take(), Contains(Counts{74}));
 }
 
 TEST_F(BatchingTest, APromptTakesWhatARunningSessionHasStored) {
   load(64);
-  const auto want = alone(text(70), 10);
+  const auto want = alone(prompt(70), 10);
   Scheduler scheduler({});
-  auto first = submit(scheduler, text(70), 500);
+  auto first = submit(scheduler, prompt(70), 500);
   ASSERT_TRUE(first.next());
-  auto second = submit(scheduler, text(70), 10);
+  auto second = submit(scheduler, prompt(70), 10);
   const auto got = read(second);
   EXPECT_EQ(got.tokens, want.tokens);
-  EXPECT_EQ(got.usage.cached_tokens, 64);
+  EXPECT_EQ(got.last.usage.cached_tokens, 64);
 }
 
 TEST_F(BatchingTest, AWholeTextThatIsStoredComputesItsLastBlockOnly) {
   load(64);
-  const auto want = alone(text(64), 5);
+  const auto want = alone(prompt(64), 5);
   Scheduler scheduler({});
-  auto reply = submit(scheduler, text(64), 5);
+  auto reply = submit(scheduler, prompt(64), 5);
   const auto got = read(reply);
   EXPECT_EQ(got.tokens, want.tokens);
-  EXPECT_EQ(got.usage.cached_tokens, 32);
+  EXPECT_EQ(got.last.usage.cached_tokens, 32);
 }
 
 // What is kept takes no room from those that run.
 TEST_F(BatchingTest, KeptTextsGiveTheirBlocksToNewOnes) {
   load(8, 256);
   for (int i = 0; i < 6; ++i) {
-    const auto prompt = text(200, i);
-    const auto want = alone(prompt, 40);
+    const auto tokens = prompt(200, i);
+    const auto want = alone(tokens, 40);
     Scheduler scheduler({});
-    auto other = submit(scheduler, text(150, 100 + i), 5);
+    auto other = submit(scheduler, prompt(150, 100 + i), 5);
     read(other);
-    auto reply = submit(scheduler, prompt, 40);
+    auto reply = submit(scheduler, tokens, 40);
     EXPECT_EQ(read(reply).tokens, want.tokens) << i;
   }
 }
@@ -196,10 +177,10 @@ TEST_F(BatchingTest, KeptTextsGiveTheirBlocksToNewOnes) {
 // vllm#25538: a session that has to wait computes no more than what others have taken of it.
 TEST_F(BatchingTest, ASessionThatWaitedComputesAgainWhatItLostOnly) {
   load(8, 256);
-  const auto want = alone(text(60, 1), 40);
+  const auto want = alone(prompt(60, 1), 40);
   model_->prefixes().clear();
   Scheduler scheduler({});
-  auto first = submit(scheduler, text(150), 40), second = submit(scheduler, text(60, 1), 40);
+  auto first = submit(scheduler, prompt(150), 40), second = submit(scheduler, prompt(60, 1), 40);
   read(first);
   EXPECT_EQ(read(second).tokens, want.tokens);
   int computed = 0;
@@ -212,11 +193,11 @@ TEST_F(BatchingTest, ASessionThatWaitedComputesAgainWhatItLostOnly) {
 TEST_F(BatchingTest, ARequestForNoAnswerReadsItsPromptAndEnds) {
   load(64);
   Scheduler scheduler({});
-  auto reply = submit(scheduler, text(70), 0);
+  auto reply = submit(scheduler, prompt(70), 0);
   const auto answer = read(reply);
   EXPECT_THAT(answer.tokens, IsEmpty());
-  auto next = submit(scheduler, text(80), 1);
-  EXPECT_EQ(read(next).usage.cached_tokens, 64);
+  auto next = submit(scheduler, prompt(80), 1);
+  EXPECT_EQ(read(next).last.usage.cached_tokens, 64);
 }
 
 }  // namespace

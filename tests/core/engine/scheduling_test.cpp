@@ -15,7 +15,7 @@
 #include "core/engine/pace.h"
 #include "core/engine/scheduler.h"
 #include "core/ops/mlx_ops.h"
-#include "tests/core/engine/pause.h"
+#include "tests/core/engine/answers.h"
 #include "tests/core/engine/tiny_model.h"
 #include "tests/platform/temporary_folder.h"
 
@@ -27,27 +27,8 @@ using namespace std::chrono_literals;
 
 constexpr Sampling kGreedy{.temperature = 0};
 
-std::vector<TokenId> prompt(int length, int seed = 0) {
-  std::vector<TokenId> tokens;
-  for (int i = 0; i < length; ++i) tokens.push_back((seed + 31 * i) % 250);
-  return tokens;
-}
-
 Request request(std::vector<TokenId> tokens, int max_tokens) {
   return {.prompt = std::move(tokens), .max_tokens = max_tokens, .sampling = kGreedy, .ignore_end = true};
-}
-
-struct Answer {
-  std::vector<TokenId> tokens;
-  Event last;
-};
-Answer read(Reply& reply) {
-  Answer answer;
-  while (auto event = reply.next()) {
-    for (const auto& token : event->tokens) answer.tokens.push_back(token.id);
-    answer.last = std::move(*event);
-  }
-  return answer;
 }
 
 class SchedulingTest : public ::testing::Test {
@@ -58,11 +39,11 @@ class SchedulingTest : public ::testing::Test {
     write_tiny_model(file, {.context = static_cast<std::uint32_t>(context), .seed = seed});
     return engine.load(file).value();
   }
-  // On an arena of this many blocks of 32 tokens: 2 layers, keys and values, a head of 16, float16.
+  // With an arena of this many blocks.
   static std::unique_ptr<Engine> open(int blocks, EngineOptions options = {}) {
     options.threads = 2;
     options.kernels = "mlx";
-    options.kv_bytes = static_cast<std::uint64_t>(blocks) * 32 * 2 * 2 * 16 * 2;
+    options.kv_bytes = static_cast<std::uint64_t>(blocks) * kTinyBlockBytes;
     return Engine::open(options).value();
   }
   static Answer alone(Engine& engine, const std::shared_ptr<Model>& model, const Request& request) {

@@ -56,10 +56,9 @@ TEST_P(Stress, EveryAnswerIsTheOneThatItsRequestGetsAlone) {
   if (GetParam() != std::string("mlx") && !pack && pack.error().code == ErrorCode::kUnsupported) GTEST_SKIP() << pack.error().message;
   platform::TemporaryFolder folder;
   write_tiny_model(folder.path / "m.gguf", {.heads = 4, .kv_heads = 2});
-  // 60 blocks of 32 tokens: 2 layers, keys and values, two heads of 8, float16
   const auto engine = Engine::open({.threads = 2,
                                     .max_batch_tokens = 64,
-                                    .kv_bytes = 60 * 32 * 2 * 2 * 16 * 2,
+                                    .kv_bytes = 60 * kTinyBlockBytes,
                                     .kernels = GetParam(),
                                     .kernel_pack = std::getenv("MLXR_KERNEL_PACK")})
                           .value();

@@ -20,6 +20,9 @@ struct TinyShape {
 
 inline constexpr int kTinyVocabulary = 258;
 
+// Of the cache, for 32 tokens: 2 layers, keys and values, 16 values in all KV heads together, float16.
+inline constexpr std::uint64_t kTinyBlockBytes = 32 * 2 * 2 * 16 * 2;
+
 namespace tiny {
 
 inline std::string utf8(unsigned code) {

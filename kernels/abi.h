@@ -8,10 +8,10 @@
 // has needed; the operations that use it return 1, or 0 when memory is exhausted, and then they have written nothing. One pool runs one
 // operation at a time (the caller serialises). Sizes are checked by the caller; a pack may assert them in debug builds.
 //
-// A row of the result of q_gemm, gated_mlp, rms_norm, rope, get_rows or attention depends, bit for bit, only on that token's own data: not
-// on how many other tokens are in the call, at which row it stands, how the tokens of its sequence were cut into calls, or how many threads
-// there are. (Finite data: a NaN or an infinity among the values of a cache may spoil other tokens of the same sequence. The results of two
-// variants differ.)
+// A row of the result of q_gemm, gated_mlp, rms_norm, rotations, rope, get_rows or attention depends, bit for bit, only on that token's own
+// data: not on how many other tokens are in the call, at which row it stands, how the tokens of its sequence were cut into calls, or how
+// many threads there are. (Finite data: a NaN or an infinity among the values of a cache may spoil other tokens of the same sequence. The
+// results of two variants differ.)
 #ifndef MLXR_KERNELS_ABI_H
 #define MLXR_KERNELS_ABI_H
 
@@ -23,7 +23,7 @@ extern "C" {
 #endif
 
 // Grows with every change of a struct or of a meaning below.
-#define MLXR_KERNEL_ABI 6
+#define MLXR_KERNEL_ABI 7
 
 typedef struct mlxr_pool mlxr_pool;  // threads and their scratch memory
 
@@ -89,32 +89,45 @@ typedef struct mlxr_rms_norm_args {
   float* y;  // (rows, d); may be x
 } mlxr_rms_norm_args;
 
-// Rotary position embedding of the first 2 * n_pairs values of each head; the rest are copied.
-// Pair i is rotated by position * frequencies[i]: (x0, x1) → (x0 cos - x1 sin, x0 sin + x1 cos) * magnitude.
-typedef struct mlxr_rope_args {
-  const float* x;            // (n_tokens, n_heads, head_dim)
+// The cosines and sines of a step's angles, position * frequencies[i], times magnitude. Made once for all layers that share them.
+typedef struct mlxr_rotations_args {
   const int32_t* positions;  // (n_tokens)
   const float* frequencies;  // (n_pairs), radians per position
+  int64_t n_tokens, n_pairs;
+  float magnitude;         // 1 except for scaled variants
+  float *cosines, *sines;  // (n_tokens, n_pairs)
+} mlxr_rotations_args;
+
+// Rotary position embedding of the first 2 * n_pairs values of each head; the rest are copied.
+// Pair i of a token is rotated by its rotation i: (x0, x1) → (x0 cos - x1 sin, x0 sin + x1 cos).
+typedef struct mlxr_rope_args {
+  const float* x;                // (n_tokens, n_heads, head_dim)
+  const float *cosines, *sines;  // (n_tokens, n_pairs)
   int64_t n_tokens, n_heads, head_dim, n_pairs;
   int32_t interleaved;  // 1: pair i is (2i, 2i+1); 0: pair i is (i, i + n_pairs)
-  float magnitude;      // 1 except for scaled variants
   float* y;             // (n_tokens, n_heads, head_dim); may be x
 } mlxr_rope_args;
 
 // A layer's part of the paged KV arena: keys and values of `type` (F16 or Q8_0), (n_kv_heads, n_blocks) pages each. The layout of a page
 // is up to the variant: only its own kv_store and attention read it.
+//
+// A block of a layer is its page of each KV head, in k and in v: the page of head h is number h * n_blocks + block. The bytes of a page
+// depend on the rows stored in it and their offsets alone, not on the block's number, the head or the address. So the pages of a block may
+// be copied to another block, or kept elsewhere (on a disk, too) and put into any cache of the same type, block_tokens, key_dim and
+// value_dim, for every pack whose `cache` is the same text. Attention then gives the same bits.
 typedef struct mlxr_kv {
   uint32_t type;
-  void* k;  // pages of page_bytes(type, block_tokens, head_dim), aligned to 64 bytes
-  void* v;
-  int64_t n_blocks, n_kv_heads, block_tokens, head_dim;
+  void* k;  // pages of key_page_bytes(type, block_tokens, key_dim), aligned to 64 bytes
+  void* v;  // pages of value_page_bytes(type, block_tokens, value_dim), aligned to 64 bytes
+  int64_t n_blocks, n_kv_heads, block_tokens;
+  int64_t key_dim, value_dim;  // values of a head's key, and of its value
 } mlxr_kv;
 
 // Writes one row of K and V per token. slot = block * block_tokens + offset; -1 skips a token.
 typedef struct mlxr_kv_store_args {
   mlxr_kv kv;
-  const float* k;        // (n_tokens, n_kv_heads, head_dim)
-  const float* v;        // (n_tokens, n_kv_heads, head_dim)
+  const float* k;        // (n_tokens, n_kv_heads, key_dim)
+  const float* v;        // (n_tokens, n_kv_heads, value_dim)
   const int32_t* slots;  // (n_tokens)
   int64_t n_tokens;
 } mlxr_kv_store_args;
@@ -130,15 +143,16 @@ typedef struct mlxr_sequence {
 
 // Causal grouped-query attention over the paged cache, softmax(scale · q kᵀ) v. Head h reads KV head h / (n_heads / n_kv_heads).
 typedef struct mlxr_attention_args {
-  const float* q;  // (n_tokens, n_heads, head_dim)
+  const float* q;  // (n_tokens, n_heads, key_dim)
   mlxr_kv kv;
   const mlxr_sequence* sequences;
   int32_t n_sequences;
   int64_t n_heads;
   float scale;
-  int32_t window;  // a position sees itself and the window - 1 before it; 0: all
-  float softcap;   // scores become softcap * tanh(score / softcap); 0: off
-  float* y;        // (n_tokens, n_heads, head_dim)
+  int32_t window;      // a position sees itself and the window - 1 before it; 0: all
+  float softcap;       // scores become softcap * tanh(score / softcap); 0: off
+  const float* sinks;  // (n_heads) or null: one more score of each head, neither scaled nor capped, with a weight but no value
+  float* y;            // (n_tokens, n_heads, value_dim)
 } mlxr_attention_args;
 
 // y[i] = row ids[i] of w, decoded, times scale.
@@ -173,10 +187,13 @@ typedef struct mlxr_kernel_pack {
   int32_t (*q_gemm)(mlxr_pool*, const mlxr_gemm_args*);
   int32_t (*gated_mlp)(mlxr_pool*, const mlxr_gated_args*);
   void (*rms_norm)(mlxr_pool*, const mlxr_rms_norm_args*);
+  void (*rotations)(mlxr_pool*, const mlxr_rotations_args*);
   void (*rope)(mlxr_pool*, const mlxr_rope_args*);
-  // Bytes of a page of keys, and of one of values. 0: not a type of a cache, or the variant cannot hold this shape; every variant holds
-  // blocks of a multiple of 16 tokens, in F16 and, where head_dim is a multiple of 32, in Q8_0.
-  int64_t (*page_bytes)(uint32_t type, int64_t block_tokens, int64_t head_dim);
+  const char* cache;  // the name of the layout of pages, "avx512-1"
+  // Bytes of a page, a multiple of 64. 0: not a type of a cache, or the variant cannot hold this shape; every variant holds blocks of a
+  // multiple of 16 tokens, in F16 and, where the width is a multiple of 32, in Q8_0.
+  int64_t (*key_page_bytes)(uint32_t type, int64_t block_tokens, int64_t key_dim);
+  int64_t (*value_page_bytes)(uint32_t type, int64_t block_tokens, int64_t value_dim);
   void (*kv_store)(mlxr_pool*, const mlxr_kv_store_args*);
   int32_t (*attention)(mlxr_pool*, const mlxr_attention_args*);
   void (*get_rows)(mlxr_pool*, const mlxr_get_rows_args*);

@@ -107,30 +107,26 @@ static void attentions(int threads) {
   for (const uint32_t type : {1u, 8u}) {
     for (const auto* pack : available()) {
       mlxr_pool* pool = pack->pool_create(threads);
-      const auto bytes = size_t(pack->page_bytes(type, block, dim) * kv_heads * most / block);
-      std::vector<std::vector<uint8_t>> memory;
-      for (int64_t i = 0; i < 2 * layers; ++i) memory.emplace_back(bytes);
-      const auto layer = [&](int64_t i) {
-        return mlxr_kv{type, memory[size_t(2 * i)].data(), memory[size_t(2 * i + 1)].data(), most / block, kv_heads, block, dim};
-      };
+      std::vector<Cache> caches;
+      for (int64_t i = 0; i < layers; ++i) caches.emplace_back(*pack, type, most / block, kv_heads, block, dim, dim);
       for (int64_t i = 0; i < layers; ++i) {
         for (int64_t first = 0; first < most; first += 512) {
           std::iota(slots.begin(), slots.end(), int32_t(first));
-          const mlxr_kv_store_args args{layer(i), x.data(), x.data() + 64, slots.data(), 512};
+          const mlxr_kv_store_args args{caches[size_t(i)].kv(), x.data(), x.data() + 64, slots.data(), 512};
           pack->kv_store(pool, &args);
         }
       }
       const auto run = [&](int64_t i, int64_t count, int64_t length) {
         const mlxr_sequence sequence{0, count, length, pages.data()};
-        const mlxr_attention_args args{x.data(), layer(i), &sequence, 1, heads, 0.125f, 0, 0, y.data()};
+        const mlxr_attention_args args{x.data(), caches[size_t(i)].kv(), &sequence, 1, heads, 0.125f, 0, 0, nullptr, y.data()};
         pack->attention(pool, &args);
       };
       const double one = best_seconds([&] {
         for (int64_t i = 0; i < layers; ++i) run(i, 1, most);
       });
       const double prompt = best_seconds([&] { run(0, 512, 2048); });
-      std::printf("%-6s %-8s %14.1f %18.0f\n", type == 1 ? "F16" : "Q8_0", pack->variant, double(2 * layers) * double(bytes) / one / 1e9,
-                  4.0 * double(heads * dim * 512) * (2048 - 256) / prompt / 1e9);
+      std::printf("%-6s %-8s %14.1f %18.0f\n", type == 1 ? "F16" : "Q8_0", pack->variant,
+                  double(layers) * double(caches[0].bytes()) / one / 1e9, 4.0 * double(heads * dim * 512) * (2048 - 256) / prompt / 1e9);
       std::fflush(stdout);
       pack->pool_destroy(pool);
     }

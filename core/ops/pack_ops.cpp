@@ -42,7 +42,8 @@ void check(std::int32_t done) {
 mlxr_kv arena(const LayerCache& cache) {
   const auto& s = cache.shape;
   const auto memory = [](const mx::array& a) { return const_cast<void*>(a.data<void>()); };
-  return {static_cast<std::uint32_t>(s.type), memory(cache.k), memory(cache.v), s.blocks, s.kv_heads, s.block_tokens, s.head_dim};
+  return {
+      static_cast<std::uint32_t>(s.type), memory(cache.k), memory(cache.v), s.blocks, s.kv_heads, s.block_tokens, s.head_dim, s.head_dim};
 }
 
 class PackOps final : public Ops {
@@ -124,22 +125,29 @@ class PackOps final : public Ops {
   mx::array rope(const mx::array& x, const BatchPtr& batch, const RopeOptions& options) const override {
     auto y = fresh(x.shape(0), x.shape(1));
     const auto pairs = static_cast<std::int64_t>(options.frequencies->size());
-    const mlxr_rope_args args{floats(x),      batch->positions.data(),  options.frequencies->data(),
-                              x.shape(0),     x.shape(1) / (2 * pairs), 2 * pairs,
-                              pairs,          options.interleaved,      1.0f,
-                              y.data<float>()};
+    std::vector<float> cosines(static_cast<std::size_t>(x.shape(0) * pairs)), sines(cosines.size());
+    const mlxr_rotations_args rotations{
+        batch->positions.data(), options.frequencies->data(), x.shape(0), pairs, 1.0f, cosines.data(), sines.data()};
+    kernels_.rotations(pool_, &rotations);
+    const mlxr_rope_args args{floats(x), cosines.data(), sines.data(),        x.shape(0),     x.shape(1) / (2 * pairs),
+                              2 * pairs, pairs,          options.interleaved, y.data<float>()};
     kernels_.rope(pool_, &args);
     return y;
   }
 
   std::uint64_t cache_bytes(const CacheShape& s) const override {
-    const auto page = kernels_.page_bytes(static_cast<std::uint32_t>(s.type), s.block_tokens, s.head_dim);
-    return 2ull * static_cast<std::uint64_t>(page) * s.blocks * s.kv_heads;
+    const auto type = static_cast<std::uint32_t>(s.type);
+    const auto pages =
+        kernels_.key_page_bytes(type, s.block_tokens, s.head_dim) + kernels_.value_page_bytes(type, s.block_tokens, s.head_dim);
+    return static_cast<std::uint64_t>(pages) * s.blocks * s.kv_heads;
   }
   LayerCache make_cache(const CacheShape& shape) const override {
-    const int page = static_cast<int>(kernels_.page_bytes(static_cast<std::uint32_t>(shape.type), shape.block_tokens, shape.head_dim));
-    const auto half = [&] { return mx::array(allocate(cache_bytes(shape) / 2), mx::Shape{shape.kv_heads, shape.blocks, page}, mx::uint8); };
-    return {shape, half(), half()};
+    const auto half = [&](auto page_bytes) {
+      const auto page = static_cast<int>(page_bytes(static_cast<std::uint32_t>(shape.type), shape.block_tokens, shape.head_dim));
+      const auto bytes = static_cast<std::size_t>(page) * shape.blocks * shape.kv_heads;
+      return mx::array(allocate(bytes), mx::Shape{shape.kv_heads, shape.blocks, page}, mx::uint8);
+    };
+    return {shape, half(kernels_.key_page_bytes), half(kernels_.value_page_bytes)};
   }
 
   void kv_store(LayerCache& cache, const mx::array& k, const mx::array& v, const BatchPtr& batch) const override {
@@ -166,6 +174,7 @@ class PackOps final : public Ops {
                                    options.scale,
                                    options.window,
                                    0.0f,
+                                   nullptr,
                                    y.data<float>()};
     check(kernels_.attention(pool_, &args));
     return y;

@@ -36,10 +36,8 @@ struct Unit {
   int64_t begin, end;   // keys; begin is a multiple of kLanes, in the block of the first key that a row sees
 
   int64_t position(int64_t r) const { return sequence->length - sequence->count + first + r / group; }
-  // Row r of q or y.
-  int64_t at(int64_t r) const {
-    return ((sequence->first + first + r / group) * args->n_heads + kv_head * group + r % group) * args->kv.head_dim;
-  }
+  int64_t head(int64_t r) const { return kv_head * group + r % group; }
+  int64_t row(int64_t r) const { return (sequence->first + first + r / group) * args->n_heads + head(r); }  // of q and y
 };
 
 // acc (R, C vectors) += p (R, n) · values, whose row j is load_values(j, c).
@@ -69,7 +67,7 @@ inline void add_rows(LoadValues load_values, const float* p, int64_t n, int64_t 
 // acc (rows, d) += p (rows, n) · the n values from `offset` on of a page.
 inline void add_half_values(const mlxr_kv& kv, const uint8_t* page, int64_t offset, const float* p, int64_t n, int64_t rows, float*,
                             float* acc) {
-  const int64_t d = padded(kv.head_dim);
+  const int64_t d = padded(kv.value_dim);
   const auto* v = reinterpret_cast<const uint16_t*>(page) + offset * d;
   int64_t c = 0;
   for (; c + 2 * kLanes <= d; c += 2 * kLanes)
@@ -80,7 +78,7 @@ inline void add_half_values(const mlxr_kv& kv, const uint8_t* page, int64_t offs
 // The same; `scaled` (rows, kKeys) becomes p times the scales of the values.
 inline void add_byte_values(const mlxr_kv& kv, const uint8_t* page, int64_t offset, const float* p, int64_t n, int64_t rows, float* scaled,
                             float* acc) {
-  const int64_t d = kv.head_dim;
+  const int64_t d = kv.value_dim;
   const auto* scales = reinterpret_cast<const uint16_t*>(page) + offset;
   const auto* q = page + d / 32 * kv.block_tokens * 2 + offset * d;
   for (int64_t b = 0; b < d / 32; ++b, scales += kv.block_tokens) {
@@ -137,22 +135,22 @@ inline void softmax_step(const Unit& unit, int64_t r, int64_t key, int64_t n, fl
 
 // Scratch of one unit.
 struct AttentionScratch {
-  float* q;       // (rows, head_dim), scaled
+  float* q;       // (rows, key_dim), scaled
   float* scores;  // (rows, kKeys)
   float* scaled;  // (rows, kKeys), for Q8_0
   void* bytes;    // q as int8, for Q8_0
   float* partials[2];
 
-  static size_t size(int64_t dim, int64_t rows) {
-    return (size_t(rows * dim + 15) / 16 * 16 + size_t(2 * rows * kKeys) + 2 * Partial::floats(padded(dim), rows)) * 4 +
-           Activations::size(rows, dim, {.bytes = true});
+  static size_t size(const mlxr_kv& kv, int64_t rows) {
+    return (size_t(rows * kv.key_dim + 15) / 16 * 16 + size_t(2 * rows * kKeys) + 2 * Partial::floats(padded(kv.value_dim), rows)) * 4 +
+           Activations::size(rows, kv.key_dim, {.bytes = true});
   }
-  AttentionScratch(void* memory, int64_t dim, int64_t rows) : q(static_cast<float*>(memory)) {
-    scores = q + (rows * dim + 15) / 16 * 16;
+  AttentionScratch(void* memory, const mlxr_kv& kv, int64_t rows) : q(static_cast<float*>(memory)) {
+    scores = q + (rows * kv.key_dim + 15) / 16 * 16;
     scaled = scores + rows * kKeys;
     partials[0] = scaled + rows * kKeys;
-    partials[1] = partials[0] + Partial::floats(padded(dim), rows);
-    bytes = partials[1] + Partial::floats(padded(dim), rows);
+    partials[1] = partials[0] + Partial::floats(padded(kv.value_dim), rows);
+    bytes = partials[1] + Partial::floats(padded(kv.value_dim), rows);
   }
 };
 
@@ -160,10 +158,11 @@ struct AttentionScratch {
 class Queries {
  public:
   Queries(const Unit& unit, const AttentionScratch& scratch)
-      : x_(scratch.q), acts_(scratch.bytes, unit.rows, unit.args->kv.head_dim, {.bytes = is_bytes(unit)}) {
-    const int64_t dim = unit.args->kv.head_dim;
+      : x_(scratch.q), acts_(scratch.bytes, unit.rows, unit.args->kv.key_dim, {.bytes = is_bytes(unit)}) {
+    const int64_t dim = unit.args->kv.key_dim;
     for (int64_t r = 0; r < unit.rows; ++r) {
-      for (int64_t i = 0; i < dim; ++i) scratch.q[r * dim + i] = unit.args->q[unit.at(r) + i] * unit.args->scale;
+      const float* q = unit.args->q + unit.row(r) * dim;
+      for (int64_t i = 0; i < dim; ++i) scratch.q[r * dim + i] = q[i] * unit.args->scale;
       if (is_bytes(unit)) acts_.quantize(x_, r);
     }
   }
@@ -175,7 +174,7 @@ class Queries {
       for (int64_t r = 0; r < unit.rows; r += kTileTokens) {
         const int count = int(imin(kTileTokens, unit.rows - r));
         F products[kTileTokens];
-        panel_product(unit.args->kv.type, panels[p], x_, unit.args->kv.head_dim, acts_, r, count, r == 0, products);
+        panel_product(unit.args->kv.type, panels[p], x_, unit.args->kv.key_dim, acts_, r, count, r == 0, products);
         for (int i = 0; i < count; ++i) store(scores + (r + i) * kKeys + p * kLanes, products[i]);
       }
     }
@@ -185,7 +184,7 @@ class Queries {
   // Few rows of an F16 cache are multiplied with several panels at once: each addition waits for the previous one of its sum, and so few
   // sums would not keep the processor busy. Returns how many of the n panels were taken.
   int64_t multiply_few(const Unit& unit, const uint8_t* const* panels, int64_t n, int64_t left, float* scores) const {
-    switch (const int64_t dim = unit.args->kv.head_dim; unit.rows) {
+    switch (const int64_t dim = unit.args->kv.key_dim; unit.rows) {
       case 1: return multiply_rows<1, 4>(panels, n, left, dim, scores);
       case 2: return multiply_rows<2, 2>(panels, n, left, dim, scores);
       case 3: return multiply_rows<3, 2>(panels, n, left, dim, scores);
@@ -216,8 +215,8 @@ class Queries {
 inline void attend(const Unit& unit, const Queries& queries, int64_t begin, int64_t end, const AttentionScratch& scratch,
                    const Partial& out) {
   const mlxr_kv& kv = unit.args->kv;
-  const int64_t dim = kv.head_dim, d = padded(dim), rows = unit.rows;
-  const int64_t panel_bytes_each = panel_size(kv.type, dim);
+  const Pages pages(kv);
+  const int64_t d = padded(kv.value_dim), rows = unit.rows;
   for (int64_t r = 0; r < rows; ++r) {
     out.top[r] = -INFINITY;
     out.total[r] = 0;
@@ -225,17 +224,15 @@ inline void attend(const Unit& unit, const Queries& queries, int64_t begin, int6
   std::memset(out.acc, 0, size_t(rows * d) * 4);
 
   const uint8_t* panels[kSplitKeys / kLanes];
-  for (int64_t key = begin; key < end; key += kLanes) {
-    const uint8_t* keys = page_at(kv.k, kv, unit.sequence->pages[key / kv.block_tokens], unit.kv_head);
-    panels[(key - begin) / kLanes] = keys + key % kv.block_tokens / kLanes * panel_bytes_each;
-  }
+  for (int64_t key = begin; key < end; key += kLanes)
+    panels[(key - begin) / kLanes] = pages.key_panel(unit.sequence->pages[key / kv.block_tokens], unit.kv_head, key % kv.block_tokens);
   for (int64_t key = begin, n; key < end; key += n) {
     n = imin(kKeys - key % kKeys, end - key);
     queries.multiply(unit, panels + (key - begin) / kLanes, (n + kLanes - 1) / kLanes, (end - key + kLanes - 1) / kLanes, scratch.scores);
     for (int64_t r = 0; r < rows; ++r) softmax_step(unit, r, key, n, scratch.scores + r * kKeys, out, d);
     for (int64_t j = 0; j < n;) {
       const int64_t token = key + j, offset = token % kv.block_tokens, count = imin(n - j, kv.block_tokens - offset);
-      const uint8_t* page = page_at(kv.v, kv, unit.sequence->pages[token / kv.block_tokens], unit.kv_head);
+      const uint8_t* page = pages.values(unit.sequence->pages[token / kv.block_tokens], unit.kv_head);
       const auto add_values = Queries::is_bytes(unit) ? add_byte_values : add_half_values;
       add_values(kv, page, offset, scratch.scores + j, count, rows, scratch.scaled, out.acc);
       j += count;
@@ -257,12 +254,20 @@ inline void attend(const Unit& unit, const Queries& queries, int64_t begin, int6
   }
 }
 
+// What a row's sums of all keys are multiplied with: 1 / Σ exp(score - top). A sink that is larger than `top` takes its place.
+inline float weight_of_sums(float top, float total, const float* sink) {
+  if (sink == nullptr) return 1.0f / total;
+  if (*sink <= top) return 1.0f / (total + __builtin_expf(*sink - top));
+  const float below = __builtin_expf(top - *sink);
+  return below / (total * below + 1.0f);
+}
+
 // y = the result of a unit's rows, of which `sum` has all keys.
 inline void finish(const Unit& unit, const Partial& sum) {
-  const int64_t dim = unit.args->kv.head_dim, d = padded(dim);
+  const int64_t dim = unit.args->kv.value_dim, d = padded(dim);
   for (int64_t r = 0; r < unit.rows; ++r) {
-    const float factor = 1.0f / sum.total[r];
-    float* y = unit.args->y + unit.at(r);
+    const float factor = weight_of_sums(sum.top[r], sum.total[r], unit.args->sinks ? unit.args->sinks + unit.head(r) : nullptr);
+    float* y = unit.args->y + unit.row(r) * dim;
     // 0 is added because the sign of a zero depends on keys that the row does not see.
     for (int64_t i = 0; i < dim; ++i) y[i] = sum.acc[r * d + i] * factor + 0.0f;
   }
@@ -303,7 +308,7 @@ struct Tiling {
 
 // y of a unit that has all keys of its rows.
 inline void run_whole(const Unit& unit, const AttentionScratch& scratch) {
-  const int64_t d = padded(unit.args->kv.head_dim);
+  const int64_t d = padded(unit.args->kv.value_dim);
   const Queries queries(unit, scratch);
   const Partial sum(scratch.partials[0], d, unit.rows), piece(scratch.partials[1], d, unit.rows);
   for (int64_t begin = unit.begin, end; begin < unit.end; begin = end) {
@@ -316,16 +321,17 @@ inline void run_whole(const Unit& unit, const AttentionScratch& scratch) {
 
 inline int32_t attention(mlxr_pool* pool, const mlxr_attention_args* args) {
   const Tiling tiling(*args);
-  const int64_t dim = args->kv.head_dim, width = padded(dim);
+  const mlxr_kv& kv = args->kv;
+  const int64_t width = padded(kv.value_dim);
   int64_t units = 0, work = 0, split_units = 0;
   for (int32_t i = 0; i < args->n_sequences; ++i) {
     const mlxr_sequence& sequence = args->sequences[i];
     units += tiling.units(sequence);
     if (tiling.pieces(sequence) > 1) split_units += tiling.units(sequence);
-    work += sequence.count * sequence.length * args->n_heads * dim;
+    work += sequence.count * sequence.length * args->n_heads * (kv.key_dim + kv.value_dim) / 2;
   }
   const size_t piece_floats = Partial::floats(width, tiling.rows());
-  if (!pool_reserve(pool, AttentionScratch::size(dim, tiling.rows()), size_t(split_units) * piece_floats * 4)) return 0;
+  if (!pool_reserve(pool, AttentionScratch::size(kv, tiling.rows()), size_t(split_units) * piece_floats * 4)) return 0;
   float* const pieces = static_cast<float*>(pool_shared(pool));  // of every unit whose sequence is split
 
   const auto run_unit = [&](int64_t index, int thread) {
@@ -334,7 +340,7 @@ inline int32_t attention(mlxr_pool* pool, const mlxr_attention_args* args) {
     for (; index >= tiling.units(*sequence); index -= tiling.units(*sequence), ++sequence)
       if (tiling.pieces(*sequence) > 1) piece += size_t(tiling.units(*sequence)) * piece_floats;
     const Unit unit = tiling.unit(*sequence, index);
-    const AttentionScratch scratch(pool_scratch(pool, thread), dim, unit.rows);
+    const AttentionScratch scratch(pool_scratch(pool, thread), kv, unit.rows);
     if (tiling.pieces(*sequence) == 1) return run_whole(unit, scratch);
     attend(unit, Queries(unit, scratch), unit.begin, unit.end, scratch, Partial(piece + size_t(index) * piece_floats, width, unit.rows));
   };

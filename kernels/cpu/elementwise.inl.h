@@ -1,4 +1,4 @@
-// rms_norm and rope: one pass over memory each; threads only where there are as many rows as a prompt has.
+// rms_norm, rotations and rope: one pass over memory each; threads only where there are as many rows as a prompt has.
 #pragma once
 
 namespace mlxr::kernels::MLXR_ISA {
@@ -43,35 +43,32 @@ inline void rms_norm(mlxr_pool* pool, const mlxr_rms_norm_args* args) {
   });
 }
 
+inline void rotations(mlxr_pool* pool, const mlxr_rotations_args* args) {
+  constexpr int64_t kWorkOfAnAngle = 32;  // a cosine and a sine take as long as so many multiplications
+  for_rows(pool, args->n_tokens, args->n_tokens * args->n_pairs * kWorkOfAnAngle, [args](int64_t token) {
+    const float position = float(args->positions[token]);
+    for (int64_t i = 0; i < args->n_pairs; ++i) {
+      const float angle = position * args->frequencies[i];
+      args->cosines[token * args->n_pairs + i] = __builtin_cosf(angle) * args->magnitude;
+      args->sines[token * args->n_pairs + i] = __builtin_sinf(angle) * args->magnitude;
+    }
+  });
+}
+
 inline void rope(mlxr_pool* pool, const mlxr_rope_args* args) {
   for_rows(pool, args->n_tokens, args->n_tokens * args->n_heads * args->head_dim * 4, [args](int64_t token) {
-    const float position = float(args->positions[token]);
-    constexpr int64_t kPairs = 64;  // angles at a time: a token's heads share them
-    for (int64_t first = 0; first < args->n_pairs; first += kPairs) {
-      const int64_t pairs = imin(kPairs, args->n_pairs - first);
-      float cosine[kPairs], sine[kPairs];
-      for (int64_t i = 0; i < pairs; ++i) {
-        const float angle = position * args->frequencies[first + i];
-        cosine[i] = __builtin_cosf(angle) * args->magnitude;
-        sine[i] = __builtin_sinf(angle) * args->magnitude;
+    const float *cosine = args->cosines + token * args->n_pairs, *sine = args->sines + token * args->n_pairs;
+    const int64_t step = args->interleaved ? 2 : 1, other = args->interleaved ? 1 : args->n_pairs, rotated = 2 * args->n_pairs;
+    for (int64_t h = 0; h < args->n_heads; ++h) {
+      const int64_t head = (token * args->n_heads + h) * args->head_dim;
+      const float* x = args->x + head;
+      float* y = args->y + head;
+      for (int64_t i = 0; i < args->n_pairs; ++i) {
+        const float x0 = x[i * step], x1 = x[i * step + other];
+        y[i * step] = x0 * cosine[i] - x1 * sine[i];
+        y[i * step + other] = x0 * sine[i] + x1 * cosine[i];
       }
-      for (int64_t h = 0; h < args->n_heads; ++h) {
-        const int64_t head = (token * args->n_heads + h) * args->head_dim;
-        const int64_t step = args->interleaved ? 2 : 1, other = args->interleaved ? 1 : args->n_pairs;
-        const float* x = args->x + head + first * step;
-        float* y = args->y + head + first * step;
-        for (int64_t i = 0; i < pairs; ++i) {
-          const float x0 = x[i * step], x1 = x[i * step + other];
-          y[i * step] = x0 * cosine[i] - x1 * sine[i];
-          y[i * step + other] = x0 * sine[i] + x1 * cosine[i];
-        }
-      }
-    }
-    if (args->x != args->y && 2 * args->n_pairs < args->head_dim) {
-      for (int64_t h = 0; h < args->n_heads; ++h) {
-        const int64_t at = (token * args->n_heads + h) * args->head_dim + 2 * args->n_pairs;
-        std::memcpy(args->y + at, args->x + at, size_t(args->head_dim - 2 * args->n_pairs) * 4);
-      }
+      if (x != y) std::memcpy(y + rotated, x + rotated, size_t(args->head_dim - rotated) * 4);
     }
   });
 }

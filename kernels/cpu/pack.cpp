@@ -26,7 +26,7 @@ const char* check() {
 }
 
 template <const Operations& kOperations>
-mlxr_kernel_pack table(const char* variant, const char* layout_name) {
+mlxr_kernel_pack table(const char* variant, const char* panels, const char* cache) {
   const Operations& o = kOperations;
   return {sizeof(mlxr_kernel_pack),
           MLXR_KERNEL_ABI,
@@ -36,14 +36,17 @@ mlxr_kernel_pack table(const char* variant, const char* layout_name) {
           pool_destroy,
           pool_run,
           supports,
-          layout_name,
+          panels,
           o.panel_bytes,
           o.make_panels,
           o.q_gemm,
           o.gated_mlp,
           o.rms_norm,
+          o.rotations,
           o.rope,
-          o.page_bytes,
+          cache,
+          o.key_page_bytes,
+          o.value_page_bytes,
           o.kv_store,
           o.attention,
           o.get_rows,
@@ -61,17 +64,18 @@ struct Variants {
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni")) {
       const bool bf16 = __builtin_cpu_supports("avx512bf16");
-      if (bf16 && has_amx()) packs[count++] = table<amx::operations>("amx", "avx512bf16-1");
-      packs[count++] = bf16 ? table<avx512_bf16::operations>("avx512", "avx512bf16-1") : table<avx512::operations>("avx512", "avx512-1");
+      if (bf16 && has_amx()) packs[count++] = table<amx::operations>("amx", "avx512bf16-1", "avx512-1");
+      packs[count++] = bf16 ? table<avx512_bf16::operations>("avx512", "avx512bf16-1", "avx512-1")
+                            : table<avx512::operations>("avx512", "avx512-1", "avx512-1");
     }
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c())
-      packs[count++] = table<avx2::operations>("avx2", "avx2-1");
+      packs[count++] = table<avx2::operations>("avx2", "avx2-1", "avx2-1");
 #elif defined(__aarch64__)
-    packs[count++] = has_i8mm()      ? table<neon_i8mm::operations>("neon", "neon-1")
-                     : has_dotprod() ? table<neon_dotprod::operations>("neon", "neon-1")
-                                     : table<neon::operations>("neon", "neon-1");
+    packs[count++] = has_i8mm()      ? table<neon_i8mm::operations>("neon", "neon-1", "neon-1")
+                     : has_dotprod() ? table<neon_dotprod::operations>("neon", "neon-1", "neon-1")
+                                     : table<neon::operations>("neon", "neon-1", "neon-1");
 #endif
-    packs[count] = table<scalar::operations>("scalar", "scalar-1");
+    packs[count] = table<scalar::operations>("scalar", "scalar-1", "scalar-1");
   }
 
 #if defined(__x86_64__)

@@ -117,27 +117,32 @@ const char* check(const Operations& tested, mlxr_pool* pool) {
       }))
     return "rms_norm";
   const int32_t positions[] = {0, 5, 100};
+  if (!agree(tested, 2 * 3 * 8, [&](const Operations& o, float* y) {
+        const mlxr_rotations_args args{positions, weight.data(), 3, 8, 1.0f, y, y + 3 * 8};
+        o.rotations(pool, &args);
+      }))
+    return "rotations";
   if (!agree(tested, 3 * 2 * 20, [&](const Operations& o, float* y) {
-        const mlxr_rope_args args{x.data(), positions, weight.data(), 3, 2, 20, 8, 1, 1.0f, y};
+        const mlxr_rope_args args{x.data(), x.data() + 200, x.data() + 300, 3, 2, 20, 8, 1, y};
         o.rope(pool, &args);
       }))
     return "rope";
 
   // Each variant reads the cache that it filled.
-  const int64_t tokens = 21, head_dim = 32;
+  const int64_t tokens = 21, key_dim = 64, value_dim = 32;
   const int32_t pages[] = {1, 0};
   int32_t slots[21];
   for (int32_t i = 0; i < 21; ++i) slots[i] = pages[i / 16] * 16 + i % 16;
   for (const Type type : {Type::kF16, Type::kQ8_0}) {
     for (const int64_t count : {int64_t(1), tokens}) {
-      if (!agree(tested, size_t(count * 4 * head_dim), [&](const Operations& o, float* y) {
-            const size_t bytes = size_t(2 * 2 * o.page_bytes(uint32_t(type), 16, head_dim));
-            std::vector<uint8_t> k(bytes), v(bytes);
-            const mlxr_kv kv{uint32_t(type), k.data(), v.data(), 2, 2, 16, head_dim};
+      if (!agree(tested, size_t(count * 4 * value_dim), [&](const Operations& o, float* y) {
+            std::vector<uint8_t> k(size_t(2 * 2 * o.key_page_bytes(uint32_t(type), 16, key_dim)));
+            std::vector<uint8_t> v(size_t(2 * 2 * o.value_page_bytes(uint32_t(type), 16, value_dim)));
+            const mlxr_kv kv{uint32_t(type), k.data(), v.data(), 2, 2, 16, key_dim, value_dim};
             const mlxr_kv_store_args stored{kv, x.data(), x.data() + 700, slots, tokens};
             o.kv_store(pool, &stored);
             const mlxr_sequence sequence{0, count, tokens, pages};
-            const mlxr_attention_args args{x.data(), kv, &sequence, 1, 4, 0.25f, 7, 20.0f, y};
+            const mlxr_attention_args args{x.data(), kv, &sequence, 1, 4, 0.25f, 7, 20.0f, weight.data(), y};
             o.attention(pool, &args);
           }))
         return "attention";

@@ -11,8 +11,10 @@ struct Operations {
   int32_t (*q_gemm)(mlxr_pool*, const mlxr_gemm_args*);
   int32_t (*gated_mlp)(mlxr_pool*, const mlxr_gated_args*);
   void (*rms_norm)(mlxr_pool*, const mlxr_rms_norm_args*);
+  void (*rotations)(mlxr_pool*, const mlxr_rotations_args*);
   void (*rope)(mlxr_pool*, const mlxr_rope_args*);
-  int64_t (*page_bytes)(uint32_t type, int64_t block_tokens, int64_t head_dim);
+  int64_t (*key_page_bytes)(uint32_t type, int64_t block_tokens, int64_t key_dim);
+  int64_t (*value_page_bytes)(uint32_t type, int64_t block_tokens, int64_t value_dim);
   void (*kv_store)(mlxr_pool*, const mlxr_kv_store_args*);
   int32_t (*attention)(mlxr_pool*, const mlxr_attention_args*);
   void (*get_rows)(mlxr_pool*, const mlxr_get_rows_args*);

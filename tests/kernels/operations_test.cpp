@@ -1,4 +1,4 @@
-// rms_norm, rope, kv_store and attention against their formulas in double.
+// rms_norm, rotations, rope, kv_store and attention against their formulas in double.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -41,25 +41,43 @@ TEST_F(Operations, RmsNormWithResidual) {
   }
 }
 
+TEST_F(Operations, RotationsOfAngles) {
+  const int64_t tokens = 4, pairs = 37;
+  const auto frequencies = reals(size_t(pairs), random);
+  const int32_t positions[] = {0, 7, 900, 131071};
+  for (const auto* pack : available()) {
+    mlxr_pool* pool = pack->pool_create(2);
+    std::vector<float> cosines(size_t(tokens * pairs)), sines(cosines.size());
+    const mlxr_rotations_args args{positions, frequencies.data(), tokens, pairs, 1.5f, cosines.data(), sines.data()};
+    pack->rotations(pool, &args);
+    pack->pool_destroy(pool);
+    for (size_t at = 0; at < cosines.size(); ++at) {
+      const double angle = double(float(positions[at / size_t(pairs)]) * frequencies[at % size_t(pairs)]);
+      ASSERT_NEAR(cosines[at], 1.5 * std::cos(angle), 2e-7) << pack->variant;
+      ASSERT_NEAR(sines[at], 1.5 * std::sin(angle), 2e-7) << pack->variant;
+    }
+  }
+}
+
 TEST_F(Operations, RopeBothPairings) {
   const int64_t tokens = 3, heads = 2, dim = 96;
   for (const auto* pack : available()) {
     mlxr_pool* pool = pack->pool_create(1);
-    for (int64_t pairs : {0, 8, 48}) {
+    for (int64_t pairs : {0, 8, 21, 48}) {
       for (int interleaved : {0, 1}) {
-        const auto x = reals(size_t(tokens * heads * dim), random), frequencies = reals(48, random);
-        const int32_t positions[] = {0, 7, 900};
+        const auto x = reals(size_t(tokens * heads * dim), random);
+        const auto cosines = reals(size_t(tokens * pairs), random), sines = reals(cosines.size(), random);
         auto y = x;  // in place
-        const mlxr_rope_args args{y.data(), positions, frequencies.data(), tokens, heads, dim, pairs, interleaved, 1.5f, y.data()};
+        const mlxr_rope_args args{y.data(), cosines.data(), sines.data(), tokens, heads, dim, pairs, interleaved, y.data()};
         pack->rope(pool, &args);
         for (int64_t t = 0; t < tokens; ++t) {
           for (int64_t h = 0; h < heads; ++h) {
             const size_t base = size_t((t * heads + h) * dim);
             for (int64_t i = 0; i < pairs; ++i) {
               const size_t a = base + size_t(interleaved ? 2 * i : i), b = base + size_t(interleaved ? 2 * i + 1 : i + pairs);
-              const double angle = double(float(positions[t]) * frequencies[size_t(i)]);
-              ASSERT_NEAR(y[a], 1.5 * (x[a] * std::cos(angle) - x[b] * std::sin(angle)), 2e-6) << pack->variant;
-              ASSERT_NEAR(y[b], 1.5 * (x[a] * std::sin(angle) + x[b] * std::cos(angle)), 2e-6) << pack->variant;
+              const double cosine = cosines[size_t(t * pairs + i)], sine = sines[size_t(t * pairs + i)];
+              ASSERT_NEAR(y[a], x[a] * cosine - x[b] * sine, 2e-7) << pack->variant;
+              ASSERT_NEAR(y[b], x[a] * sine + x[b] * cosine, 2e-7) << pack->variant;
             }
             for (size_t i = base + size_t(2 * pairs); i < base + size_t(dim); ++i) ASSERT_EQ(y[i], x[i]);
           }
@@ -70,72 +88,154 @@ TEST_F(Operations, RopeBothPairings) {
   }
 }
 
-struct Case {
-  int64_t heads, kv_heads, dim, block_tokens, count, length;
-  int32_t window;
-  float softcap;
+constexpr uint32_t kF16 = 1, kQ8_0 = 8;
+
+struct AttentionCase {
+  int64_t heads, kv_heads, key_dim, value_dim, block_tokens, count, length;
+  int32_t window = 0;
+  float softcap = 0;
+  bool has_sinks = false;
 };
 
+std::ostream& operator<<(std::ostream& out, const AttentionCase& c) {
+  return out << "heads " << c.heads << "/" << c.kv_heads << ", keys of " << c.key_dim << ", values of " << c.value_dim << ", " << c.count
+             << " of " << c.length << " tokens, window " << c.window << ", softcap " << c.softcap << (c.has_sinks ? ", sinks" : "");
+}
+
+class PagedAttention : public Operations, public testing::WithParamInterface<std::tuple<uint32_t, AttentionCase>> {};
+
 // Two sequences with shuffled pages; the second is a single token.
-TEST_F(Operations, PagedAttention) {
-  const Case cases[] = {{9, 3, 64, 16, 1, 1, 0, 0},       {9, 3, 64, 16, 1, 200, 0, 0},      {9, 3, 64, 16, 50, 130, 0, 0},
-                        {4, 1, 256, 32, 1, 90, 40, 0},    {4, 1, 256, 32, 70, 70, 20, 0},    {4, 4, 20, 16, 33, 100, 0, 0},
-                        {4, 4, 20, 16, 1, 100, 0, 30.0f}, {8, 2, 32, 16, 40, 170, 65, 5.0f}, {2, 2, 7, 16, 65, 65, 1, 0},
-                        {9, 3, 64, 32, 1, 1500, 0, 0},    {4, 2, 32, 32, 5, 1100, 0, 0},     {4, 1, 96, 32, 1, 1200, 700, 0},
-                        {40, 1, 32, 16, 3, 600, 0, 0},    {2, 1, 64, 16, 30, 1030, 515, 0}};
-  constexpr uint32_t kF16 = 1, kQ8_0 = 8;
-  for (const uint32_t type : {kF16, kQ8_0}) {
-    for (const Case& c : cases) {
-      if (type == kQ8_0 && c.dim % 32 != 0) continue;  // Q8_0 holds no such head
-      const int64_t tokens = c.count + 1, pages_each = (c.length + c.block_tokens - 1) / c.block_tokens, blocks = 2 * pages_each;
-      std::vector<int32_t> pages(static_cast<size_t>(blocks));
-      for (size_t i = 0; i < pages.size(); ++i) pages[i] = int32_t(i);
-      std::shuffle(pages.begin(), pages.end(), random);
-      const auto k = reals(size_t(2 * c.length * c.kv_heads * c.dim), random, 2), v = reals(k.size(), random);
-      const auto q = reals(size_t(tokens * c.heads * c.dim), random, 2);
-      std::vector<int32_t> slots;
-      for (int64_t i = 0; i < 2 * c.length; ++i) {
-        const int64_t position = i % c.length;
-        slots.push_back(pages[size_t(i / c.length * pages_each + position / c.block_tokens)] * int32_t(c.block_tokens) +
-                        int32_t(position % c.block_tokens));
-      }
-      for (const auto* pack : available()) {
-        mlxr_pool* pool = pack->pool_create(2);
-        const Cache cache(*pack, type, blocks, c.kv_heads, c.block_tokens, c.dim);
-        const mlxr_kv& kv = cache.kv();
-        const mlxr_kv_store_args stored{kv, k.data(), v.data(), slots.data(), 2 * c.length};
-        pack->kv_store(pool, &stored);
-        const mlxr_sequence sequences[] = {{0, c.count, c.length, pages.data()}, {c.count, 1, c.length, pages.data() + pages_each}};
-        std::vector<float> y(q.size());
-        const float scale = 1 / std::sqrt(float(c.dim));
-        const mlxr_attention_args args{q.data(), kv, sequences, 2, c.heads, scale, c.window, c.softcap, y.data()};
-        pack->attention(pool, &args);
-        pack->pool_destroy(pool);
-        for (int64_t t = 0; t < tokens; ++t) {
-          const int64_t which = t < c.count ? 0 : 1, position = which ? c.length - 1 : c.length - c.count + t;
-          const int64_t begin = c.window ? std::max<int64_t>(0, position - c.window + 1) : 0;
-          for (int64_t h = 0; h < c.heads; ++h) {
-            const int64_t kv_head = h / (c.heads / c.kv_heads);
-            const auto at = [&](int64_t p, int64_t i) { return size_t(((which * c.length + p) * c.kv_heads + kv_head) * c.dim + i); };
-            std::vector<double> scores;
-            double total = 0;
-            for (int64_t p = begin; p <= position; ++p) {
-              double s = 0;
-              for (int64_t i = 0; i < c.dim; ++i) s += double(q[size_t((t * c.heads + h) * c.dim + i)]) * k[at(p, i)];
-              s *= scale;
-              if (c.softcap > 0) s = c.softcap * std::tanh(s / c.softcap);
-              scores.push_back(std::exp(s));
-              total += scores.back();
-            }
-            for (int64_t i = 0; i < c.dim; ++i) {
-              double want = 0;
-              for (int64_t p = begin; p <= position; ++p) want += scores[size_t(p - begin)] / total * v[at(p, i)];
-              // Values are up to 1 and scores up to about 5. float16 rounds by 2^-11 of them, Q8_0 by 1/254 of the largest of 32.
-              ASSERT_NEAR(y[size_t((t * c.heads + h) * c.dim + i)], want, type == kF16 ? 4e-3 : 3e-2)
-                  << pack->variant << " dim " << c.dim << " token " << t;
-            }
-          }
+TEST_P(PagedAttention, AgreesWithItsFormula) {
+  const auto& [type, c] = GetParam();
+  const int64_t tokens = c.count + 1, pages_each = (c.length + c.block_tokens - 1) / c.block_tokens, blocks = 2 * pages_each;
+  std::vector<int32_t> pages(static_cast<size_t>(blocks));
+  std::iota(pages.begin(), pages.end(), 0);
+  std::shuffle(pages.begin(), pages.end(), random);
+  const auto k = reals(size_t(2 * c.length * c.kv_heads * c.key_dim), random, 2);
+  const auto v = reals(size_t(2 * c.length * c.kv_heads * c.value_dim), random);
+  const auto q = reals(size_t(tokens * c.heads * c.key_dim), random, 2);
+  const auto sinks = reals(size_t(c.heads), random, 8);  // some are larger than every score
+  std::vector<int32_t> slots;
+  for (int64_t i = 0; i < 2 * c.length; ++i) {
+    const int64_t position = i % c.length;
+    slots.push_back(pages[size_t(i / c.length * pages_each + position / c.block_tokens)] * int32_t(c.block_tokens) +
+                    int32_t(position % c.block_tokens));
+  }
+  const float scale = 1 / std::sqrt(float(c.key_dim));
+  for (const auto* pack : available()) {
+    mlxr_pool* pool = pack->pool_create(2);
+    const Cache cache(*pack, type, blocks, c.kv_heads, c.block_tokens, c.key_dim, c.value_dim);
+    const mlxr_kv& kv = cache.kv();
+    const mlxr_kv_store_args stored{kv, k.data(), v.data(), slots.data(), 2 * c.length};
+    pack->kv_store(pool, &stored);
+    const mlxr_sequence sequences[] = {{0, c.count, c.length, pages.data()}, {c.count, 1, c.length, pages.data() + pages_each}};
+    std::vector<float> y(size_t(tokens * c.heads * c.value_dim));
+    const float* given_sinks = c.has_sinks ? sinks.data() : nullptr;
+    const mlxr_attention_args args{q.data(), kv, sequences, 2, c.heads, scale, c.window, c.softcap, given_sinks, y.data()};
+    pack->attention(pool, &args);
+    pack->pool_destroy(pool);
+    for (int64_t t = 0; t < tokens; ++t) {
+      const int64_t which = t < c.count ? 0 : 1, position = which ? c.length - 1 : c.length - c.count + t;
+      const int64_t begin = c.window ? std::max<int64_t>(0, position - c.window + 1) : 0;
+      for (int64_t h = 0; h < c.heads; ++h) {
+        const int64_t kv_head = h / (c.heads / c.kv_heads);
+        const auto row = [&](int64_t p) { return (which * c.length + p) * c.kv_heads + kv_head; };
+        std::vector<double> scores;
+        double total = c.has_sinks ? std::exp(double(sinks[size_t(h)])) : 0;
+        for (int64_t p = begin; p <= position; ++p) {
+          double s = 0;
+          for (int64_t i = 0; i < c.key_dim; ++i)
+            s += double(q[size_t((t * c.heads + h) * c.key_dim + i)]) * k[size_t(row(p) * c.key_dim + i)];
+          s *= scale;
+          if (c.softcap > 0) s = c.softcap * std::tanh(s / c.softcap);
+          scores.push_back(std::exp(s));
+          total += scores.back();
         }
+        for (int64_t i = 0; i < c.value_dim; ++i) {
+          double want = 0;
+          for (int64_t p = begin; p <= position; ++p) want += scores[size_t(p - begin)] / total * v[size_t(row(p) * c.value_dim + i)];
+          // Values are up to 1 and scores up to about 5. float16 rounds by 2^-11 of them, Q8_0 by 1/254 of the largest of 32.
+          ASSERT_NEAR(y[size_t((t * c.heads + h) * c.value_dim + i)], want, type == kF16 ? 4e-3 : 3e-2)
+              << c << ", variant " << pack->variant << ", token " << t;
+        }
+      }
+    }
+  }
+}
+
+// Single tokens and prompts, in one piece and in several, of heads whose keys and values fit both types of a cache.
+const AttentionCase kCases[] = {{9, 3, 64, 64, 16, 1, 1},
+                                {9, 3, 64, 64, 16, 1, 200},
+                                {9, 3, 64, 64, 16, 50, 130},
+                                {4, 1, 256, 256, 32, 1, 90, 40},
+                                {4, 1, 256, 256, 32, 70, 70, 20},
+                                {9, 3, 64, 64, 32, 1, 1500},
+                                {4, 2, 32, 32, 32, 5, 1100},
+                                {4, 1, 96, 96, 32, 1, 1200, 700},
+                                {40, 1, 32, 32, 16, 3, 600},
+                                {2, 1, 64, 64, 16, 30, 1030, 515},
+                                // a soft cap
+                                {8, 2, 32, 32, 16, 40, 170, 65, 5.0f},
+                                {9, 3, 64, 64, 16, 1, 200, 0, 1.0f},
+                                {4, 1, 64, 64, 16, 70, 600, 0, 1.0f},
+                                // keys and values of different widths
+                                {4, 2, 96, 64, 16, 1, 700},
+                                {4, 2, 96, 64, 16, 70, 200},
+                                {3, 3, 192, 128, 32, 1, 90},
+                                {3, 3, 192, 128, 32, 40, 600, 100},
+                                {8, 1, 192, 64, 16, 20, 70},
+                                {2, 1, 64, 160, 32, 40, 100},
+                                // sinks, alone and with all of the above
+                                {8, 1, 64, 64, 16, 1, 1},
+                                {8, 1, 64, 64, 16, 1, 90, 0, 0, true},
+                                {8, 1, 64, 64, 16, 1, 1200, 0, 0, true},
+                                {8, 1, 64, 64, 16, 60, 170, 32, 0, true},
+                                {8, 2, 96, 64, 16, 40, 600, 65, 5.0f, true}};
+// Widths that only F16 holds.
+const AttentionCase kOddCases[] = {{4, 4, 20, 20, 16, 33, 100},
+                                   {4, 4, 20, 20, 16, 1, 100, 0, 30.0f},
+                                   {2, 2, 7, 7, 16, 65, 65, 1},
+                                   {4, 2, 24, 41, 16, 33, 100, 0, 0, true},
+                                   {2, 2, 41, 24, 16, 33, 600}};
+INSTANTIATE_TEST_SUITE_P(F16, PagedAttention, testing::Combine(testing::Values(kF16), testing::ValuesIn(kCases)));
+INSTANTIATE_TEST_SUITE_P(OddF16, PagedAttention, testing::Combine(testing::Values(kF16), testing::ValuesIn(kOddCases)));
+INSTANTIATE_TEST_SUITE_P(Q8_0, PagedAttention, testing::Combine(testing::Values(kQ8_0), testing::ValuesIn(kCases)));
+
+// The blocks of a sequence are put into other blocks of another cache, by every variant that has the same layout: the bytes are the same
+// ones wherever a block was filled, and attention gives the same bits.
+TEST_F(Operations, BlocksMayBeMoved) {
+  const int64_t heads = 2, key_dim = 96, value_dim = 64, block_tokens = 16, length = 3 * block_tokens;
+  const auto k = reals(size_t(length * heads * key_dim), random), v = reals(size_t(length * heads * value_dim), random);
+  const auto q = reals(size_t(heads * key_dim), random);
+  const auto fill = [&](const mlxr_kernel_pack& pack, mlxr_pool* pool, const Cache& cache, const int32_t* pages) {
+    std::vector<int32_t> slots;
+    for (int32_t i = 0; i < length; ++i) slots.push_back(pages[i / block_tokens] * int32_t(block_tokens) + i % int32_t(block_tokens));
+    const mlxr_kv_store_args args{cache.kv(), k.data(), v.data(), slots.data(), length};
+    pack.kv_store(pool, &args);
+  };
+  const auto attend = [&](const mlxr_kernel_pack& pack, mlxr_pool* pool, const Cache& cache, const int32_t* pages) {
+    std::vector<float> y(size_t(heads * value_dim));
+    const mlxr_sequence sequence{0, 1, length, pages};
+    const mlxr_attention_args args{q.data(), cache.kv(), &sequence, 1, heads, 0.1f, 0, 0, nullptr, y.data()};
+    pack.attention(pool, &args);
+    return y;
+  };
+  const int32_t pages[] = {2, 0, 1}, other_pages[] = {1, 6, 3};
+  for (const uint32_t type : {kF16, kQ8_0}) {
+    for (const auto* from : available()) {
+      for (const auto* to : available()) {
+        if (std::string(from->cache) != to->cache) continue;
+        mlxr_pool* pool = to->pool_create(1);
+        Cache cache(*from, type, 3, heads, block_tokens, key_dim, value_dim), other(*to, type, 7, heads, block_tokens, key_dim, value_dim),
+            moved(*to, type, 7, heads, block_tokens, key_dim, value_dim);
+        fill(*from, pool, cache, pages);
+        fill(*to, pool, other, other_pages);
+        for (int i = 0; i < 3; ++i) {
+          EXPECT_EQ(cache.block(pages[i]), other.block(other_pages[i])) << from->variant << " and " << to->variant;
+          moved.put_block(other_pages[i], cache.block(pages[i]));
+        }
+        EXPECT_EQ(attend(*to, pool, moved, other_pages), attend(*to, pool, other, other_pages)) << to->variant;
+        to->pool_destroy(pool);
       }
     }
   }
@@ -147,7 +247,7 @@ TEST_F(Operations, KvStoreRoundsToNearestAndSkips) {
   const std::vector<float> rounded = {1.0f, 65504.0f, 0x1p-24f, -2.5f, 1.0f, 0.0f, -1.0f, 2048.0f};  // ties to even
   for (const auto* pack : available()) {
     mlxr_pool* pool = pack->pool_create(1);
-    const Cache cache(*pack, 1, 2, 1, 16, 8);
+    const Cache cache(*pack, kF16, 2, 1, 16, 8, 8);
     const std::vector<float> k(16, 0.5f), q(8, 1.0f);
     std::vector<float> two = v, y(8);
     two.insert(two.end(), 8, 99.0f);
@@ -155,7 +255,7 @@ TEST_F(Operations, KvStoreRoundsToNearestAndSkips) {
     const mlxr_kv_store_args args{cache.kv(), k.data(), two.data(), slots, 2};
     pack->kv_store(pool, &args);
     const mlxr_sequence sequence{0, 1, 1, pages};
-    const mlxr_attention_args attention{q.data(), cache.kv(), &sequence, 1, 1, 1.0f, 0, 0, y.data()};
+    const mlxr_attention_args attention{q.data(), cache.kv(), &sequence, 1, 1, 1.0f, 0, 0, nullptr, y.data()};
     pack->attention(pool, &attention);
     EXPECT_EQ(y, rounded) << pack->variant;
     pack->pool_destroy(pool);
@@ -172,12 +272,12 @@ TEST_F(Operations, AttentionIsTheSameForAnyNumberOfThreads) {
     std::vector<std::vector<float>> results;
     for (const int threads : {1, 2, 5}) {
       mlxr_pool* pool = pack->pool_create(threads);
-      const Cache cache(*pack, 1, 63, 1, 32, dim);
+      const Cache cache(*pack, kF16, 63, 1, 32, dim, dim);
       const mlxr_kv_store_args stored{cache.kv(), k.data(), v.data(), slots.data(), length};
       pack->kv_store(pool, &stored);
       const mlxr_sequence sequence{0, 1, length, pages.data()};
       std::vector<float> y(4 * dim);
-      const mlxr_attention_args args{q.data(), cache.kv(), &sequence, 1, 4, 0.125f, 0, 0, y.data()};
+      const mlxr_attention_args args{q.data(), cache.kv(), &sequence, 1, 4, 0.125f, 0, 0, nullptr, y.data()};
       pack->attention(pool, &args);
       results.push_back(y);
       pack->pool_destroy(pool);
@@ -189,10 +289,15 @@ TEST_F(Operations, AttentionIsTheSameForAnyNumberOfThreads) {
 
 TEST_F(Operations, PagesRefuseWhatTheyCannotHold) {
   for (const auto* pack : available()) {
-    EXPECT_EQ(pack->page_bytes(8, 32, 20), 0) << "Q8_0 needs heads of a multiple of 32";
-    EXPECT_EQ(pack->page_bytes(2, 32, 64), 0) << "Q4_0 is no type of a cache";
-    EXPECT_GE(pack->page_bytes(1, 32, 64), 2 * 32 * 64);
-    EXPECT_GE(pack->page_bytes(8, 32, 64), 32 * 64 / 32 * 34);
+    for (const auto page_bytes : {pack->key_page_bytes, pack->value_page_bytes}) {
+      EXPECT_EQ(page_bytes(kQ8_0, 32, 20), 0) << "Q8_0 needs widths of a multiple of 32";
+      EXPECT_EQ(page_bytes(2, 32, 64), 0) << "Q4_0 is no type of a cache";
+      EXPECT_GE(page_bytes(kF16, 32, 64), 2 * 32 * 64);
+      EXPECT_GE(page_bytes(kQ8_0, 32, 64), 32 * 64 / 32 * 34);
+      for (const int64_t block_tokens : {16, 32, 48})
+        for (const int64_t dim : {32, 64, 96, 224})
+          EXPECT_EQ(page_bytes(kQ8_0, block_tokens, dim) % 64, 0) << block_tokens << " of " << dim;
+    }
   }
 }
 

@@ -50,20 +50,44 @@ class Panels {
 // A cache of its own for each variant, NaN where nothing was stored.
 class Cache {
  public:
-  Cache(const mlxr_kernel_pack& pack, uint32_t type, int64_t blocks, int64_t heads, int64_t block_tokens, int64_t dim)
-      : bytes_(size_t(blocks * heads * pack.page_bytes(type, block_tokens, dim))),
-        memory_(2 * bytes_, 0x7e),
-        kv_{type, memory_.data(), memory_.data() + bytes_, blocks, heads, block_tokens, dim} {}
+  Cache(const mlxr_kernel_pack& pack, uint32_t type, int64_t blocks, int64_t heads, int64_t block_tokens, int64_t key_dim,
+        int64_t value_dim)
+      : key_page_(size_t(pack.key_page_bytes(type, block_tokens, key_dim))),
+        value_page_(size_t(pack.value_page_bytes(type, block_tokens, value_dim))),
+        keys_(size_t(blocks * heads) * key_page_, 0x7e),
+        values_(size_t(blocks * heads) * value_page_, 0x7e),
+        kv_{type, keys_.data(), values_.data(), blocks, heads, block_tokens, key_dim, value_dim} {}
+  Cache(Cache&&) = default;  // no copies: kv_ points into the memory
   const mlxr_kv& kv() const { return kv_; }
-  // Makes a block NaN again, in every head.
+  size_t bytes() const { return keys_.size() + values_.size(); }
+
+  // The bytes of a block: its page of each head, in keys and in values.
+  std::vector<uint8_t> block(int64_t block) {
+    std::vector<uint8_t> bytes;
+    each_page(block, [&](uint8_t* page, size_t size) { bytes.insert(bytes.end(), page, page + size); });
+    return bytes;
+  }
+  void put_block(int64_t block, const std::vector<uint8_t>& bytes) {
+    const uint8_t* from = bytes.data();
+    each_page(block, [&](uint8_t* page, size_t size) { std::memcpy(page, from, size), from += size; });
+  }
+  // Makes a block NaN again.
   void spoil(int64_t block) {
-    const size_t page = bytes_ / size_t(kv_.n_blocks * kv_.n_kv_heads);
-    for (int64_t row = 0; row < 2 * kv_.n_kv_heads; ++row) std::memset(&memory_[size_t(row * kv_.n_blocks + block) * page], 0x7e, page);
+    each_page(block, [](uint8_t* page, size_t size) { std::memset(page, 0x7e, size); });
   }
 
  private:
-  size_t bytes_;
-  std::vector<uint8_t> memory_;
+  template <class Use>
+  void each_page(int64_t block, Use use) {
+    for (int64_t head = 0; head < kv_.n_kv_heads; ++head) {
+      const auto page = size_t(head * kv_.n_blocks + block);
+      use(keys_.data() + page * key_page_, key_page_);
+      use(values_.data() + page * value_page_, value_page_);
+    }
+  }
+
+  size_t key_page_, value_page_;
+  std::vector<uint8_t> keys_, values_;
   mlxr_kv kv_;
 };
 

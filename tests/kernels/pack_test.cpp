@@ -25,6 +25,7 @@ TEST(Pack, AutoIsTheBestVariantAndTablesAreComplete) {
   for (const auto* pack : available()) {
     EXPECT_EQ(pack->size, sizeof(mlxr_kernel_pack));
     EXPECT_EQ(pack->abi, uint32_t{MLXR_KERNEL_ABI});
+    EXPECT_FALSE(std::string(pack->panels).empty() || std::string(pack->cache).empty()) << pack->variant;
     EXPECT_FALSE(pack->supports(99));
     EXPECT_FALSE(pack->supports(10));  // Q2_K
   }
@@ -112,8 +113,8 @@ TEST(Pool, AnOperationWithoutMemorySaysSo) {
     const mlxr_gated_args gated{x.data(), kTooMany, panels.matrix(), panels.matrix(), nullptr, nullptr, MLXR_ACT_SILU, y.data()};
     EXPECT_FALSE(pack->gated_mlp(pool, &gated)) << pack->variant;
     const mlxr_sequence endless{0, 1, kTooMany, nullptr};
-    const mlxr_kv kv{q8_0.number, nullptr, nullptr, kTooMany / 32, 1, 32, k};
-    const mlxr_attention_args attention{x.data(), kv, &endless, 1, 1, 1.0f, 0, 0.0f, y.data()};
+    const mlxr_kv kv{q8_0.number, nullptr, nullptr, kTooMany / 32, 1, 32, k, k};
+    const mlxr_attention_args attention{x.data(), kv, &endless, 1, 1, 1.0f, 0, 0.0f, nullptr, y.data()};
     EXPECT_FALSE(pack->attention(pool, &attention)) << pack->variant;
     EXPECT_THAT(y, testing::Each(7.0f)) << pack->variant;
     EXPECT_TRUE(multiply(1, y)) << pack->variant;

@@ -15,27 +15,32 @@ constexpr uint32_t kF16 = 1, kQ8_0 = 8;
 
 struct Shape {
   uint32_t type;
-  int64_t heads, kv_heads, dim, block_tokens, length;
+  int64_t heads, kv_heads, key_dim, value_dim, block_tokens, length;
   int32_t window;
   float softcap;
+  bool has_sinks = false;
 
-  int64_t row() const { return heads * dim; }
-  int64_t kv_row() const { return kv_heads * dim; }
+  int64_t q_row() const { return heads * key_dim; }
+  int64_t k_row() const { return kv_heads * key_dim; }
+  int64_t v_row() const { return kv_heads * value_dim; }
+  int64_t row() const { return heads * value_dim; }
   int64_t blocks() const { return (length + block_tokens - 1) / block_tokens; }
 };
 
 std::ostream& operator<<(std::ostream& out, const Shape& s) {
-  return out << (s.type == kF16 ? "F16" : "Q8_0") << ", heads " << s.heads << "/" << s.kv_heads << " of " << s.dim << ", blocks of "
-             << s.block_tokens << ", " << s.length << " tokens, window " << s.window << ", softcap " << s.softcap;
+  return out << (s.type == kF16 ? "F16" : "Q8_0") << ", heads " << s.heads << "/" << s.kv_heads << " of " << s.key_dim << " and "
+             << s.value_dim << ", blocks of " << s.block_tokens << ", " << s.length << " tokens, window " << s.window << ", softcap "
+             << s.softcap << (s.has_sinks ? ", sinks" : "");
 }
 
-// The activations of one sequence.
+// The activations of one sequence, and the sinks.
 struct Tokens {
-  std::vector<float> q, k, v;
+  std::vector<float> q, k, v, sinks;
   Tokens(const Shape& s, std::mt19937& random)
-      : q(reals(size_t(s.length * s.row()), random, 2)),
-        k(reals(size_t(s.length * s.kv_row()), random, 2)),
-        v(reals(size_t(s.length * s.kv_row()), random)) {}
+      : q(reals(size_t(s.length * s.q_row()), random, 2)),
+        k(reals(size_t(s.length * s.k_row()), random, 2)),
+        v(reals(size_t(s.length * s.v_row()), random)),
+        sinks(reals(size_t(s.heads), random, 8)) {}
 };
 
 // How a sequence is computed.
@@ -55,7 +60,7 @@ class Run {
         tokens_(tokens),
         schedule_(schedule),
         n_sequences_(1 + 2 * schedule.others),
-        cache_(pack, shape.type, shape.blocks() * n_sequences_, shape.kv_heads, shape.block_tokens, shape.dim),
+        cache_(pack, shape.type, shape.blocks() * n_sequences_, shape.kv_heads, shape.block_tokens, shape.key_dim, shape.value_dim),
         pages_(size_t(shape.blocks() * n_sequences_)) {
     std::iota(pages_.begin(), pages_.end(), 0);
     std::mt19937 random(5);
@@ -95,18 +100,26 @@ class Run {
       sequences.push_back({s * count, count, first + count, pages_of(s)});
       for (int64_t position = first; position < first + count; ++position) {
         const int64_t token = token_at(s, position);
-        append(q, tokens_.q, token, shape_.row());
-        append(k, tokens_.k, token, shape_.kv_row());
-        append(v, tokens_.v, token, shape_.kv_row());
+        append(q, tokens_.q, token, shape_.q_row());
+        append(k, tokens_.k, token, shape_.k_row());
+        append(v, tokens_.v, token, shape_.v_row());
         slots.push_back(pages_of(s)[position / shape_.block_tokens] * int32_t(shape_.block_tokens) +
                         int32_t(position % shape_.block_tokens));
       }
     }
     const mlxr_kv_store_args stored{cache_.kv(), k.data(), v.data(), slots.data(), n_sequences_ * count};
     pack_.kv_store(pool, &stored);
-    std::vector<float> y(q.size());
-    const mlxr_attention_args args{q.data(),      cache_.kv(),    sequences.data(), int32_t(n_sequences_), shape_.heads, 0.125f,
-                                   shape_.window, shape_.softcap, y.data()};
+    std::vector<float> y(size_t(n_sequences_ * count * shape_.row()));
+    const mlxr_attention_args args{q.data(),
+                                   cache_.kv(),
+                                   sequences.data(),
+                                   int32_t(n_sequences_),
+                                   shape_.heads,
+                                   0.125f,
+                                   shape_.window,
+                                   shape_.softcap,
+                                   shape_.has_sinks ? tokens_.sinks.data() : nullptr,
+                                   y.data()};
     pack_.attention(pool, &args);
     return y;
   }
@@ -158,7 +171,7 @@ class RowAttention : public testing::TestWithParam<std::tuple<uint32_t, Heads, i
 
 TEST_P(RowAttention, IsTheSameForEveryCutIntoCalls) {
   const auto& [type, heads, window, softcap] = GetParam();
-  expect_same({type, heads.heads, heads.kv_heads, heads.dim, 32, 580, window, softcap},
+  expect_same({type, heads.heads, heads.kv_heads, heads.dim, heads.dim, 32, 580, window, softcap},
               {{.chunk = 7}, {.chunk = 64}, {.chunk = 512}, {.chunk = 580, .threads = 1}, {.chunk = 100, .others = 1}});
 }
 constexpr Heads kThree{3, 1, 64}, kEach{2, 2, 80}, kEight{8, 1, 128};
@@ -172,25 +185,32 @@ INSTANTIATE_TEST_SUITE_P(Q8_0, RowAttention,
 // A few rows are multiplied with several panels of keys at once, in short heads and in heads whose columns are cut into parts.
 TEST(RowAttention, OfSmallGroups) {
   for (const Heads& heads : {Heads{2, 2, 256}, Heads{2, 1, 64}, Heads{4, 1, 256}, Heads{1, 1, 320}, Heads{3, 1, 320}})
-    expect_same({kF16, heads.heads, heads.kv_heads, heads.dim, 16, 300, 0, 0},
+    expect_same({kF16, heads.heads, heads.kv_heads, heads.dim, heads.dim, 16, 300, 0, 0},
                 {{.chunk = 2}, {.chunk = 3}, {.chunk = 4}, {.chunk = 7}, {.chunk = 300}, {.chunk = 100, .others = 1}});
 }
 
 TEST(RowAttention, OfALongPrompt) {
   for (const uint32_t type : {kF16, kQ8_0})
     for (const int32_t window : {0, 600})
-      expect_same({type, 3, 1, 64, 16, 1200, window, 0}, {{.chunk = 64}, {.chunk = 512, .others = 1}, {.chunk = 1200}});
+      expect_same({type, 3, 1, 64, 64, 16, 1200, window, 0}, {{.chunk = 64}, {.chunk = 512, .others = 1}, {.chunk = 1200}});
+}
+
+TEST(RowAttention, OfWideKeysWithSinks) {
+  for (const uint32_t type : {kF16, kQ8_0})
+    for (const int32_t window : {0, 100})
+      expect_same({type, 4, 2, 96, 64, 16, 580, window, 0, true},
+                  {{.chunk = 7}, {.chunk = 512}, {.chunk = 580, .threads = 1}, {.chunk = 100, .others = 1}});
 }
 
 TEST(RowAttention, OfSingleTokensBesideOthers) {
-  for (const uint32_t type : {kF16, kQ8_0}) expect_same({type, 9, 3, 64, 16, 600, 0, 0}, {{.chunk = 1, .others = 4}});
+  for (const uint32_t type : {kF16, kQ8_0}) expect_same({type, 9, 3, 64, 64, 16, 600, 0, 0}, {{.chunk = 1, .others = 4}});
 }
 
 // The entries of blocks that lie wholly below every window of a call are not read, nor is their memory.
 TEST(RowAttention, DoesNotReadBlocksBelowTheWindow) {
   for (const uint32_t type : {kF16, kQ8_0})
     for (const int32_t window : {16, 100, 513})
-      expect_same({type, 3, 1, 64, 16, 700, window, 0},
+      expect_same({type, 3, 1, 64, 64, 16, 700, window, 0},
                   {{.chunk = 1, .release = true}, {.chunk = 7, .release = true}, {.chunk = 300, .release = true}});
 }
 

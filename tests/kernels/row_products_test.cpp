@@ -141,21 +141,41 @@ TEST(Rows, OfRmsNorm) {
   }
 }
 
+TEST(Rows, OfRotations) {
+  std::mt19937 random(31);
+  const int64_t pairs = 84;
+  const auto frequencies = reals(size_t(pairs), random);
+  std::vector<int32_t> positions;
+  for (int32_t i = 0; i < int32_t(kMost); ++i) positions.push_back(i * 131 % 4099);
+  for (const auto* pack : available()) {
+    expect_rows_alone(*pack, 2 * pairs, "rotations", [&](mlxr_pool* pool, int64_t first, int64_t count) {
+      const auto n = size_t(count * pairs);
+      std::vector<float> cosines(n), sines(n), rows;
+      const mlxr_rotations_args args{positions.data() + first, frequencies.data(), count, pairs, 1.5f, cosines.data(), sines.data()};
+      pack->rotations(pool, &args);
+      for (size_t at = 0; at < n; at += size_t(pairs)) {
+        rows.insert(rows.end(), &cosines[at], &cosines[at] + pairs);
+        rows.insert(rows.end(), &sines[at], &sines[at] + pairs);
+      }
+      return rows;
+    });
+  }
+}
+
 TEST(Rows, OfRope) {
   std::mt19937 random(31);
   const int64_t heads = 14, dim = 96, n = heads * dim;
-  const auto x = reals(size_t(kMost * n), random), frequencies = reals(48, random);
-  std::vector<int32_t> positions;
-  for (int32_t i = 0; i < int32_t(kMost); ++i) positions.push_back(i * 131 % 4099);
+  const auto x = reals(size_t(kMost * n), random);
   for (const int64_t pairs : {20, 48}) {
+    const auto cosines = reals(size_t(kMost * pairs), random), sines = reals(cosines.size(), random);
     for (const int interleaved : {0, 1}) {
       for (const bool in_place : {false, true}) {
         for (const auto* pack : available()) {
           expect_rows_alone(*pack, n, "rope", [&](mlxr_pool* pool, int64_t first, int64_t count) {
             std::vector<float> from = rows_of(x, n, first, count), y(from.size());
             float* to = in_place ? from.data() : y.data();
-            const mlxr_rope_args args{
-                from.data(), positions.data() + first, frequencies.data(), count, heads, dim, pairs, interleaved, 1.5f, to};
+            const float *cosine = cosines.data() + first * pairs, *sine = sines.data() + first * pairs;
+            const mlxr_rope_args args{from.data(), cosine, sine, count, heads, dim, pairs, interleaved, to};
             pack->rope(pool, &args);
             return in_place ? from : y;
           });

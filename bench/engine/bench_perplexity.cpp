@@ -13,7 +13,7 @@
 #include <iterator>
 
 #include "core/formats/checkpoint.h"
-#include "core/kv/arena.h"
+#include "core/kv/cache.h"
 #include "core/models/transformer.h"
 #include "core/ops/pack.h"
 #include "core/text/tokenizer.h"
@@ -34,19 +34,18 @@ double surprise(std::span<const float> logits, TokenId next) {
 
 // The sum over the tokens [kFirst + 1, kPiece) of a piece.
 double surprise_of_piece(const models::Transformer& model, const ops::Ops& ops, std::span<const TokenId> piece, TokenId first) {
-  const auto& c = model.config();
-  kv::Arena arena({c.layers, c.kv_heads, c.head_dim}, kv::blocks_for(kPiece), ops);
-  auto batch = std::make_shared<ops::Batch>();
+  kv::Cache cache(kv::kinds_of(model.spec(), quant::Type::kF16, kv::blocks_for(kPiece)), kPiece, ops);
+  ops::Batch batch;
   std::vector<TokenId> tokens(piece.begin(), piece.end());
   tokens[0] = first;
-  std::vector<std::int32_t> pages;
-  arena.extend(pages, kPiece);
-  batch->append(tokens, 0, pages, kv::kBlockTokens, kPiece);
-  auto logits = model.forward(batch, arena.layers());
-  auto results = arena.arrays();
+  kv::Pages pages;
+  cache.extend(pages, 0, kPiece);
+  batch.append(tokens, 0, std::move(pages), kv::kBlockTokens, kPiece);
+  auto logits = model.forward(std::move(batch), cache.layers());
+  auto results = cache.arrays();
   results.push_back(*logits);
   mlx::core::eval(results);
-  const auto vocabulary = static_cast<std::size_t>(model.config().vocabulary);
+  const auto vocabulary = static_cast<std::size_t>(model.spec().vocabulary);
   double sum = 0;
   for (std::size_t p = kFirst; p + 1 < kPiece; ++p) {
     sum += surprise({logits->data<float>() + p * vocabulary, vocabulary}, piece[p + 1]);
@@ -66,7 +65,9 @@ Result<void> run(const char* model_path, const char* text_path, int threads) {
   if (!file) return fail(file.error());
   const auto panels = ops::Panels::open((*file)->tensors(), *ops, {});
   if (!panels) return fail(panels.error());
-  auto model = models::Transformer::load(**file, ops, **panels);
+  const auto description = models::describe((*file)->metadata(), (*file)->tensors());
+  if (!description) return fail(description.error());
+  auto model = models::Transformer::load(*description, **file, ops, **panels, kv::kBlockTokens);
   if (!model) return fail(model.error());
   auto tokenizer = text::Tokenizer::from_metadata((*file)->metadata());
   if (!tokenizer) return fail(tokenizer.error());

@@ -81,7 +81,8 @@ std::shared_ptr<const ops::Ops> choose_ops(const EngineOptions& options, KernelS
 }
 
 engine::KvLimit kv_limit(const EngineOptions& options) {
-  return {options.kv_bytes, options.kv_type == "q8_0" ? quant::Type::kQ8_0 : quant::Type::kF16};
+  const auto type = options.kv_type == "q8_0" ? quant::Type::kQ8_0 : quant::Type::kF16;
+  return {.bytes = options.kv_bytes, .type = type, .step_tokens = options.max_batch_tokens};
 }
 
 }  // namespace

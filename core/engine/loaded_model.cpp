@@ -1,59 +1,91 @@
 #include "core/engine/loaded_model.h"
 
 #include <algorithm>
+#include <ranges>
 
 #include "core/formats/file_type.h"
-#include "core/models/config.h"
 #include "core/models/runnable.h"
 #include "platform/cpu.h"
 
 namespace mlxr::engine {
 namespace {
 
-// An arena has blocks for at most this many whole contexts, or for a full batch of short texts, whichever is more.
-constexpr int kContextsInArena = 4, kShortText = 512;
+// A cache has blocks for at most this many whole contexts, or for a full batch of short texts, whichever is more.
+constexpr int kContextsInCache = 4, kShortText = 512;
 
-std::uint64_t most_blocks(int context) {
-  const auto blocks = [](int texts, int tokens) {
-    return static_cast<std::uint64_t>(texts) * static_cast<std::uint64_t>(kv::blocks_for(tokens));
-  };
-  return std::max(blocks(kContextsInArena, context), blocks(kMostSessions, std::min(context, kShortText)));
-}
-
-// How much context a model can serve, and the size of the arena for it.
-struct Cache {
-  kv::Layout layout;
+// How much context a model can serve, and the caches for it.
+struct Plan {
+  std::vector<kv::Kind> kinds;
   int context = 0;  // tokens
-  int blocks = 0;
   std::uint64_t bytes = 0;
+  std::uint64_t bytes_saved = 0;  // by windows, of one whole context
 };
 
-Result<Cache> plan_cache(const models::Config& config, const LoadOptions& options, const KvLimit& kv, const ops::Ops& ops) {
-  const int wanted_context = options.context;
+// How many blocks of a kind there should be for a context.
+int most_blocks(const kv::Kind& kind, int context, int step_tokens) {
+  return std::max(kContextsInCache * kind.blocks_of_text(context, step_tokens),
+                  kMostSessions * kind.blocks_of_text(std::min(context, kShortText), step_tokens));
+}
+
+std::uint64_t bytes_without_windows(const Plan& plan, const ops::Ops& ops) {
+  std::uint64_t bytes = 0;
+  for (const auto& kind : plan.kinds) bytes += kind.block_bytes(ops) * static_cast<std::uint64_t>(kv::blocks_for(plan.context));
+  return bytes;
+}
+
+// Gives every kind the blocks of one whole context, which fit, and the same share of what it should have beyond them: as much as fits.
+void share_out(Plan& plan, const KvLimit& limit, const ops::Ops& ops) {
+  std::vector<std::uint64_t> more;
+  std::uint64_t beyond = 0;
+  for (auto& kind : plan.kinds) {
+    kind.shape.blocks = kind.blocks_of_text(plan.context, limit.step_tokens);
+    plan.bytes += kind.block_bytes(ops) * static_cast<std::uint64_t>(kind.shape.blocks);
+    more.push_back(static_cast<std::uint64_t>(most_blocks(kind, plan.context, limit.step_tokens) - kind.shape.blocks));
+    beyond += kind.block_bytes(ops) * more.back();
+  }
+  const auto left = std::min(beyond, limit.bytes - plan.bytes);
+  for (std::size_t i = 0; i < more.size(); ++i) {
+    const auto extra = beyond == 0 ? 0 : more[i] * left / beyond;
+    plan.kinds[i].shape.blocks += static_cast<int>(extra);
+    plan.bytes += plan.kinds[i].block_bytes(ops) * extra;
+  }
+}
+
+Result<Plan> plan_cache(const models::ModelSpec& spec, const LoadOptions& options, const KvLimit& limit, const ops::Ops& ops) {
+  const int wanted = options.context;
   if (options.max_context < 0) return fail(ErrorCode::kInvalidArgument, "max_context must be 0 (no limit) or more.");
-  const int most = options.max_context != 0 ? std::min(options.max_context, config.context) : config.context;
-  if (wanted_context < 0 || wanted_context > config.context) {
-    return fail(ErrorCode::kInvalidArgument, "context is " + std::to_string(wanted_context) + "; the model was trained for at most " +
-                                                 std::to_string(config.context) + " tokens.");
+  const int most = options.max_context != 0 ? std::min(options.max_context, spec.context) : spec.context;
+  if (wanted < 0 || wanted > spec.context) {
+    return fail(ErrorCode::kInvalidArgument, "context is " + std::to_string(wanted) + "; the model was trained for at most " +
+                                                 std::to_string(spec.context) + " tokens.");
   }
-  Cache cache{.layout = {config.layers, config.kv_heads, config.head_dim, kv.type}};
-  const auto block_bytes = cache.layout.block_bytes(ops);
-  if (block_bytes == 0) {
-    return fail(ErrorCode::kUnsupported, "This model cannot have a KV cache of type " + std::string(quant::traits(kv.type).name) +
+  Plan plan{.kinds = kv::kinds_of(spec, limit.type)};
+  for (const auto& kind : plan.kinds) {
+    if (kind.block_bytes(ops) != 0) continue;
+    return fail(ErrorCode::kUnsupported, "This model cannot have a KV cache of type " + std::string(quant::traits(limit.type).name) +
                                              ": that needs a kernel pack, and heads of a multiple of 32 values (the model's have " +
-                                             std::to_string(config.head_dim) + "). Set kv_type: f16.");
+                                             std::to_string(kind.shape.key_dim) + "). Set kv_type: f16.");
   }
-  const auto affordable = kv.bytes / block_bytes;
-  const auto wanted = static_cast<std::uint64_t>(kv::blocks_for(wanted_context ? wanted_context : most));
-  if (affordable == 0 || (wanted_context && wanted > affordable)) {
-    return fail(ErrorCode::kInvalidArgument, "A context of " + std::to_string(wanted_context ? wanted_context : most) + " tokens needs " +
-                                                 std::to_string(wanted * block_bytes >> 20) + " MiB of KV cache; the limit is " +
-                                                 std::to_string(kv.bytes >> 20) + " MiB.");
+  const auto bytes_of_text = [&](int tokens) {
+    std::uint64_t bytes = 0;
+    for (const auto& kind : plan.kinds)
+      bytes += kind.block_bytes(ops) * static_cast<std::uint64_t>(kind.blocks_of_text(tokens, limit.step_tokens));
+    return bytes;
+  };
+  const auto fits = [&](int blocks) { return bytes_of_text(blocks * kv::kBlockTokens) <= limit.bytes; };
+  const auto sizes = std::views::iota(1, kv::blocks_for(most) + 1);
+  const int affordable = static_cast<int>(std::ranges::partition_point(sizes, fits) - sizes.begin()) * kv::kBlockTokens;
+  if (affordable == 0 || (wanted != 0 && bytes_of_text(wanted) > limit.bytes)) {
+    const int context = wanted != 0 ? wanted : most;
+    return fail(ErrorCode::kInvalidArgument, "A context of " + std::to_string(context) + " tokens needs " +
+                                                 std::to_string(bytes_of_text(context) >> 20) + " MiB of KV cache; the limit is " +
+                                                 std::to_string(limit.bytes >> 20) + " MiB.");
   }
-  cache.context = wanted_context ? wanted_context : static_cast<int>(std::min<std::uint64_t>(most, affordable * kv::kBlockTokens));
-  cache.blocks = static_cast<int>(std::min(affordable, most_blocks(cache.context)));
-  cache.bytes = static_cast<std::uint64_t>(cache.blocks) * block_bytes;
-  return cache;
+  plan.context = wanted != 0 ? wanted : std::min(most, affordable);
+
+  plan.bytes_saved = bytes_without_windows(plan, ops) - bytes_of_text(plan.context);
+  share_out(plan, limit, ops);
+  return plan;
 }
 
 // Used when the caller has no `admit`: the weights must fit in the machine's memory.
@@ -74,12 +106,12 @@ void add_warning(ModelInfo& info, const std::string& sentence) {
   info.warning += sentence;
 }
 
-ModelInfo describe(const formats::Checkpoint& file, const std::filesystem::path& path, const models::Config& config, const Cache& cache,
+ModelInfo describe(const formats::Checkpoint& file, const std::filesystem::path& path, const models::ModelSpec& spec, const Plan& plan,
                    const ops::Ops& ops) {
   const auto& metadata = file.metadata();
   ModelInfo info;
   info.file = path;
-  info.architecture = config.architecture;
+  info.architecture = spec.architecture;
   info.name = metadata.string("general.name").value_or("");
   info.quantization = formats::file_type_name(file);
   info.chat_template = metadata.string("tokenizer.chat_template").value_or("");
@@ -95,35 +127,36 @@ ModelInfo describe(const formats::Checkpoint& file, const std::filesystem::path&
     }
   }
   info.file_bytes = file.file_size();
-  info.kv_bytes = cache.bytes;
-  info.context_length = cache.context;
-  info.trained_context = config.context;
-  info.embedding_length = config.dim;
-  info.layers = config.layers;
-  info.vocabulary = config.vocabulary;
+  info.kv_bytes = plan.bytes;
+  info.kv_bytes_saved = plan.bytes_saved;
+  info.context_length = plan.context;
+  info.trained_context = spec.context;
+  info.embedding_length = spec.dim;
+  info.layers = static_cast<int>(spec.layers.size());
+  info.vocabulary = spec.vocabulary;
   return info;
 }
 
 }  // namespace
 
-Result<std::unique_ptr<LoadedModel>> LoadedModel::load(platform::OpenFile opened, const LoadOptions& options, const KvLimit& kv,
+Result<std::unique_ptr<LoadedModel>> LoadedModel::load(platform::OpenFile opened, const LoadOptions& options, const KvLimit& limit,
                                                        std::shared_ptr<const ops::Ops> ops) {
   if (auto go = check_cancelled(options); !go) return fail(go.error());
   const auto path = opened.name();
   auto file = formats::Checkpoint::open(std::move(opened));
   if (!file) return fail(file.error());
   const auto& metadata = (*file)->metadata();
-  if (auto runs = models::check_description(metadata, (*file)->tensors(), path.string()); !runs) return fail(runs.error());
-  const auto config = models::read_config(metadata, (*file)->tensors());
-  if (!config) return fail(config.error());
+  const auto description = models::describe_runnable(metadata, (*file)->tensors(), path.string());
+  if (!description) return fail(description.error());
+  const auto& spec = description->spec;
   auto tokenizer = text::Tokenizer::from_metadata(metadata);
   if (!tokenizer) return fail(tokenizer.error());
-  if (auto fits = models::check_vocabulary((*tokenizer)->vocab_size(), config->vocabulary); !fits) return fail(fits.error());
-  const auto cache = plan_cache(*config, options, kv, *ops);
-  if (!cache) return fail(cache.error());
+  if (auto fits = models::check_vocabulary((*tokenizer)->vocab_size(), spec.vocabulary); !fits) return fail(fits.error());
+  const auto plan = plan_cache(spec, options, limit, *ops);
+  if (!plan) return fail(plan.error());
   std::unique_ptr<LoadedModel> model(new LoadedModel);
   auto& info = model->info_;
-  info = describe(**file, path, *config, *cache, *ops);
+  info = describe(**file, path, spec, *plan, *ops);
   if (auto admitted = options.admit ? options.admit(info) : check_memory(info); !admitted) return fail(admitted.error());
   if (auto go = check_cancelled(options); !go) return fail(go.error());
 
@@ -131,12 +164,13 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(platform::OpenFile opened
       .folder = options.panel_folder, .digest = options.digest, .limit = options.panel_limit, .cancelled = options.cancelled};
   auto panels = ops::Panels::open((*file)->tensors(), *ops, kept);
   if (!panels) return fail(panels.error());
-  auto transformer = models::Transformer::load(**file, ops, **panels, options.cancelled);
+  const auto load = [&] { return models::Transformer::load(*description, **file, ops, **panels, kv::kBlockTokens, options.cancelled); };
+  auto transformer = load();
   if (!transformer && (*panels)->write_failed()) {  // a disk that cannot keep them does not keep the model from running
     add_warning(info, transformer.error().message + " The repacked weights are kept in memory.");
     panels = ops::Panels::open((*file)->tensors(), *ops, {.cancelled = options.cancelled});
     if (!panels) return fail(panels.error());
-    transformer = models::Transformer::load(**file, ops, **panels, options.cancelled);
+    transformer = load();
   }
   if (!transformer) return fail(transformer.error());
   if (!(*file)->unchanged())
@@ -151,8 +185,8 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(platform::OpenFile opened
   model->tokenizer_ = std::move(*tokenizer);
   model->transformer_ = std::move(*transformer);
   model->ops_ = ops;
-  model->arena_ = std::make_unique<kv::Arena>(cache->layout, cache->blocks, *ops);
-  model->prefixes_ = std::make_unique<kv::Prefixes>(*model->arena_);
+  model->cache_ = std::make_unique<kv::Cache>(plan->kinds, limit.step_tokens, *ops);
+  model->prefixes_ = std::make_unique<kv::Prefixes>(*model->cache_);
   model->chat_ = text::ChatFormat::make(info.chat_template, *model->tokenizer_);
   return model;
 }

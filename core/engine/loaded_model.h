@@ -1,4 +1,4 @@
-// The engine's side of a Model: weights, tokenizer, template and KV arena.
+// The engine's side of a Model: weights, tokenizer, template and KV cache.
 #pragma once
 
 #include <memory>
@@ -9,7 +9,7 @@
 
 #include "core/engine/pace.h"
 #include "core/formats/checkpoint.h"
-#include "core/kv/arena.h"
+#include "core/kv/cache.h"
 #include "core/kv/prefixes.h"
 #include "core/models/transformer.h"
 #include "core/text/chat_format.h"
@@ -21,16 +21,17 @@ namespace mlxr::engine {
 // Sessions of a model that run at the same time. More would only make each of them slower.
 inline constexpr int kMostSessions = 64;
 
-// The limits of a KV cache: its size in bytes, and the type of keys and values.
+// The limits of a KV cache: its size in bytes, the type of keys and values, and the most tokens of a sequence in one step.
 struct KvLimit {
   std::uint64_t bytes = 0;
   quant::Type type = quant::Type::kF16;
+  int step_tokens = 0;
 };
 
 class LoadedModel final : public Model {
  public:
   // Errors: see Engine::load.
-  static Result<std::unique_ptr<LoadedModel>> load(platform::OpenFile file, const LoadOptions& options, const KvLimit& kv,
+  static Result<std::unique_ptr<LoadedModel>> load(platform::OpenFile file, const LoadOptions& options, const KvLimit& limit,
                                                    std::shared_ptr<const ops::Ops> ops);
 
   const ModelInfo& info() const override { return info_; }
@@ -45,7 +46,7 @@ class LoadedModel final : public Model {
   // The engine's operations on which the model runs: a model belongs to one engine.
   const ops::Ops& ops() const { return *ops_; }
   // For the scheduler's thread only.
-  kv::Arena& arena() { return *arena_; }
+  kv::Cache& cache() { return *cache_; }
   kv::Prefixes& prefixes() { return *prefixes_; }
   PromptPace& pace() { return pace_; }
 
@@ -59,7 +60,7 @@ class LoadedModel final : public Model {
   std::unique_ptr<ops::Panels> panels_;
   const std::byte* weights_ = nullptr;  // the first of the panels; null: there are none
   std::unique_ptr<const models::Transformer> transformer_;
-  std::unique_ptr<kv::Arena> arena_;
+  std::unique_ptr<kv::Cache> cache_;
   std::unique_ptr<kv::Prefixes> prefixes_;
   PromptPace pace_;
   Result<text::ChatFormat> chat_ = fail(ErrorCode::kNotFound, "The model has no chat template.");

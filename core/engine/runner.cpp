@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <exception>
 #include <new>
+#include <utility>
 
 namespace mlxr::engine {
 namespace {
@@ -36,29 +37,34 @@ bool Runner::admit(std::unique_ptr<Session>& session) {
 }
 
 bool Runner::begin(Session& session) {
-  auto& arena = model_->arena();
-  auto pages = stored_beginning(session.history());
+  auto& cache = model_->cache();
   auto& prefixes = model_->prefixes();
-  const int wanted = kv::blocks_for(static_cast<int>(session.history().size())) + static_cast<int>(sessions_.size() - pages.size());
-  if (arena.free_blocks() < wanted && arena.free_blocks() + prefixes.reclaimable_blocks() < wanted) {
-    arena.release(pages);
+  auto pages = stored_beginning(session.history());
+  const int stored = pages.empty() ? 0 : static_cast<int>(pages[0].size()) * kv::kBlockTokens;
+  const auto missing = cache.missing(pages, stored, static_cast<int>(session.history().size()));
+  const auto is_room = [&](const std::vector<int>& reclaimable) {
+    for (std::size_t kind = 0; kind < missing.size(); ++kind)
+      if (cache.arena(kind).free_blocks() + reclaimable[kind] < missing[kind] + static_cast<int>(sessions_.size())) return false;
+    return true;
+  };
+  const std::vector<int> none(missing.size());
+  if (!is_room(none) && !is_room(prefixes.reclaimable_blocks())) {
+    cache.release(pages);
     return false;
   }
-  while (arena.free_blocks() < wanted) prefixes.give_up_block();
+  while (!is_room(none)) prefixes.give_up_block();
   session.begin(std::move(pages));
   return session.take_pages(session.unread());
 }
 
-std::vector<std::int32_t> Runner::stored_beginning(std::span<const TokenId> tokens) {
-  auto& arena = model_->arena();
+kv::Pages Runner::stored_beginning(std::span<const TokenId> tokens) {
+  auto& cache = model_->cache();
   auto pages = model_->prefixes().find(tokens);
   for (const auto& other : sessions_) {
-    const auto blocks = static_cast<std::size_t>(kv::common_blocks(tokens, other->stored_tokens()));
-    if (blocks <= pages.size()) continue;
-    arena.release(pages);
-    const auto shared = other->pages().first(blocks);
-    arena.share(shared);
-    pages.assign(shared.begin(), shared.end());
+    const int blocks = cache.usable(other->pages(), kv::common_blocks(tokens, other->stored_tokens()));
+    if (blocks == 0 || (!pages.empty() && std::cmp_less_equal(blocks, pages[0].size()))) continue;
+    cache.release(pages);
+    pages = cache.share(other->pages(), blocks);
   }
   return pages;
 }
@@ -150,22 +156,23 @@ void Runner::compute(const Parts& parts) {
 void Runner::start_over() {
   while (!sessions_.empty()) send_back_youngest();
   model_->prefixes().clear();
-  model_->arena().make_layers();
+  model_->cache().make_layers();
 }
 
 void Runner::run(const Parts& parts) {
-  auto batch = std::make_shared<ops::Batch>();
+  ops::Batch batch;
   std::vector<Session*> choosing;  // the session of each row of logits
   for (const auto& [session, count] : parts)
-    if (session->add_to(*batch, count)) choosing.push_back(session);
+    if (session->add_to(batch, count)) choosing.push_back(session);
 
   const auto begin = Clock::now();
-  auto& arena = model_->arena();
-  const auto logits = model_->transformer().forward(batch, arena.layers());
-  auto results = arena.arrays();
+  const int tokens = static_cast<int>(batch.tokens.size());
+  auto& cache = model_->cache();
+  const auto logits = model_->transformer().forward(std::move(batch), cache.layers());
+  auto results = cache.arrays();
   if (logits) results.push_back(*logits);
   mlx::core::eval(results);
-  model_->pace().measured(static_cast<int>(batch->tokens.size()), Clock::now() - begin);
+  model_->pace().measured(tokens, Clock::now() - begin);
 
   if (!model_->is_intact()) {
     const Error lost{ErrorCode::kIo, "The cached weights of " + model_->info().file.filename().string() +
@@ -174,7 +181,10 @@ void Runner::run(const Parts& parts) {
     for (const auto& session : sessions_) session->finish(FinishReason::kError, lost);
     return;
   }
-  for (const auto& [session, count] : parts) session->stored(count);
+  for (const auto& [session, count] : parts) {
+    session->stored(count);
+    if (count > 1 && session->unread() == 0) session->keep_beginning();
+  }
   choose(choosing, logits ? logits->data<float>() : nullptr);
   for (const auto& part : parts)  // it asked for no answer
     if (!part.session->is_finished() && part.session->unread() == 0) part.session->finish(FinishReason::kLength);

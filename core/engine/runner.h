@@ -52,7 +52,7 @@ class Runner {
   // Gives the session the blocks for all its tokens: those that hold its beginning already, and new ones. Returns false when there are too
   // few; besides them, one must stay free for each of the other sessions.
   bool begin(Session& session);
-  std::vector<std::int32_t> stored_beginning(std::span<const TokenId> tokens);
+  kv::Pages stored_beginning(std::span<const TokenId> tokens);
   void send_back_youngest();
   void begin_again();
   // The contents of the model's cache are lost: all sessions compute their tokens once more.

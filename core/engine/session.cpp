@@ -23,13 +23,20 @@ Session::Session(std::shared_ptr<LoadedModel> model, Request request, int max_to
   usage_.prompt_tokens = static_cast<int>(request_.prompt.size());
 }
 
-void Session::begin(std::vector<std::int32_t> shared_pages) {
+void Session::begin(kv::Pages shared_pages) {
   pages_ = std::move(shared_pages);
-  stored_ = static_cast<int>(pages_.size()) * kv::kBlockTokens;
+  stored_ = pages_.empty() ? 0 : static_cast<int>(pages_[0].size()) * kv::kBlockTokens;
   if (admitted_ != Clock::time_point()) return;  // it was sent back, and begins again
   admitted_ = Clock::now();
   usage_.queue_ns = ns(admitted_ - submitted_);
   usage_.cached_tokens = stored_;
+}
+
+void Session::keep_beginning() {
+  if (!model_->cache().has_windows()) return;  // what is kept in the end will do
+  const auto tokens = stored_tokens();
+  model_->prefixes().keep({tokens.begin(), tokens.end()},
+                          model_->cache().share(pages_, static_cast<int>(tokens.size()) / kv::kBlockTokens));
 }
 
 void Session::give_back_pages() {
@@ -40,8 +47,10 @@ void Session::give_back_pages() {
 
 bool Session::add_to(ops::Batch& batch, int count) const {
   const bool wanted = wants_logits(count);
-  batch.append(history().subspan(static_cast<std::size_t>(stored_), static_cast<std::size_t>(count)), stored_,
-               {pages_.begin(), pages_.begin() + kv::blocks_for(stored_ + count)}, kv::kBlockTokens, wanted ? 1 : 0);
+  kv::Pages pages;
+  for (const auto& of_kind : pages_) pages.emplace_back(of_kind.begin(), of_kind.begin() + kv::blocks_for(stored_ + count));
+  batch.append(history().subspan(static_cast<std::size_t>(stored_), static_cast<std::size_t>(count)), stored_, std::move(pages),
+               kv::kBlockTokens, wanted ? 1 : 0);
   return wanted;
 }
 

@@ -27,11 +27,13 @@ class Session {
   // Every function below is for the scheduler's thread alone. A session that has pages must be finished before it is destroyed.
 
   // Takes over blocks that hold the beginning of the session's tokens already, and counts the time in the queue.
-  void begin(std::vector<std::int32_t> shared_pages);
+  void begin(kv::Pages shared_pages);
   // How many tokens are not stored yet: at least 1. The last of them gives the next token.
   int unread() const { return static_cast<int>(history_.size()) - stored_; }
   // Takes the pages for the next `count` tokens. Returns false, and takes none, when too few are free.
-  bool take_pages(int count) { return model_->arena().extend(pages_, stored_ + count); }
+  bool take_pages(int count) { return model_->cache().extend(pages_, stored_, stored_ + count); }
+  // Keeps what is stored of the session's tokens beside it, where its windows will leave that behind.
+  void keep_beginning();
   // Gives all pages to the model's kept prefixes. After the next begin(), the tokens that are not kept any more are computed again.
   void give_back_pages();
   // Appends the next `count` tokens, whose pages it has, to a batch. True when their last row of logits is wanted.
@@ -51,7 +53,7 @@ class Session {
   Clock::time_point arrival() const { return submitted_; }
   std::span<const TokenId> history() const { return history_; }
   std::span<const TokenId> stored_tokens() const { return std::span(history_).first(static_cast<std::size_t>(stored_)); }
-  std::span<const std::int32_t> pages() const { return pages_; }
+  const kv::Pages& pages() const { return pages_; }
   const Usage& usage() const { return usage_; }
   int prompt_read() const { return prompt_read_; }  // tokens of the prompt that have been computed
 
@@ -66,7 +68,7 @@ class Session {
   int stored_ = 0;                // how much of it is in the KV cache
   int prompt_read_ = 0;
   bool is_finished_ = false;
-  std::vector<std::int32_t> pages_;
+  kv::Pages pages_;
   decode::Sampler sampler_;
   std::expected<TokenId, decode::NoChoice> choice_;
   decode::Logprobs logprobs_;  // of the choice, where the request asks for them

@@ -10,56 +10,73 @@ int common_blocks(std::span<const std::int32_t> tokens, std::span<const std::int
   return static_cast<int>(differs - tokens.begin()) / kBlockTokens;
 }
 
-std::vector<std::int32_t> Prefixes::find(std::span<const std::int32_t> tokens) {
+Pages Prefixes::find(std::span<const std::int32_t> tokens) {
   auto best = kept_.end();
   int most = 0;
   for (auto it = kept_.begin(); it != kept_.end(); ++it) {
-    const int blocks = common_blocks(tokens, it->tokens);
+    const int blocks = cache_.usable(it->pages, common_blocks(tokens, it->tokens));
     if (blocks > most) most = blocks, best = it;
   }
   if (best == kept_.end()) return {};
   kept_.splice(kept_.begin(), kept_, best);
-  std::vector<std::int32_t> pages(best->pages.begin(), best->pages.begin() + most);
-  arena_.share(pages);
-  return pages;
+  return cache_.share(best->pages, most);
 }
 
-void Prefixes::keep(std::vector<std::int32_t> tokens, std::vector<std::int32_t> pages) {
+void Prefixes::keep(std::vector<std::int32_t> tokens, Pages pages) {
   const auto blocks = tokens.size() / kBlockTokens;
-  arena_.release(std::span(pages).subspan(blocks));
-  pages.resize(blocks);
+  if (blocks == 0) return cache_.release(pages);
+  cache_.shorten(pages, static_cast<int>(blocks));
   tokens.resize(blocks * kBlockTokens);
-  if (blocks == 0) return;
-  // A sequence that continues another one stands for both.
-  std::erase_if(kept_, [&](const Kept& one) {
-    const bool continued = one.tokens.size() <= tokens.size() && std::ranges::equal(one.tokens, std::span(tokens).first(one.tokens.size()));
-    if (continued) arena_.release(one.pages);
-    return continued;
-  });
+  std::vector<Position> beginnings;  // sequences that this one continues
+  for (auto it = kept_.begin(); it != kept_.end(); ++it)
+    if (it->tokens.size() <= tokens.size() && std::ranges::equal(it->tokens, std::span(tokens).first(it->tokens.size())))
+      beginnings.push_back(it);
+  std::ranges::sort(beginnings, std::ranges::greater(), [](Position it) { return it->blocks(); });
+  std::size_t left = kBeginningsOfASequence;
+  for (const auto it : beginnings) {
+    if (cache_.usable(pages, it->blocks()) == 0 && left > 0) {
+      --left;
+    } else {
+      erase(it);
+    }
+  }
   kept_.push_front({std::move(tokens), std::move(pages)});
 }
 
 bool Prefixes::give_up_block() {
   if (kept_.empty()) return false;
-  auto& [tokens, pages] = kept_.back();
-  arena_.release(std::span(pages).last(1));
-  pages.pop_back();
-  tokens.resize(pages.size() * kBlockTokens);
-  if (pages.empty()) kept_.pop_back();
+  auto& last = kept_.back();
+  const int blocks = last.blocks() - 1;
+  if (cache_.usable(last.pages, blocks) == 0) {
+    erase(std::prev(kept_.end()));
+  } else {
+    cache_.shorten(last.pages, blocks);
+    last.tokens.resize(static_cast<std::size_t>(blocks) * kBlockTokens);
+  }
   return true;
 }
 
-int Prefixes::reclaimable_blocks() const {
-  std::vector<int> kept(static_cast<std::size_t>(arena_.blocks()));  // how many sequences keep each block
-  int count = 0;
-  for (const auto& one : kept_)
-    for (const auto block : one.pages) count += ++kept[static_cast<std::size_t>(block)] == arena_.owners(block);
-  return count;
+void Prefixes::erase(Position kept) {
+  cache_.release(kept->pages);
+  kept_.erase(kept);
+}
+
+std::vector<int> Prefixes::reclaimable_blocks() const {
+  std::vector<int> counts;
+  for (std::size_t kind = 0; kind < cache_.kinds().size(); ++kind) {
+    const auto& arena = cache_.arena(kind);
+    std::vector<int> kept(static_cast<std::size_t>(arena.blocks()));  // how many sequences keep each block
+    int count = 0;
+    for (const auto& one : kept_)
+      for (const auto block : one.pages[kind])
+        if (block >= 0) count += ++kept[static_cast<std::size_t>(block)] == arena.owners(block);
+    counts.push_back(count);
+  }
+  return counts;
 }
 
 void Prefixes::clear() {
-  while (give_up_block()) {
-  }
+  while (!kept_.empty()) erase(kept_.begin());
 }
 
 }  // namespace mlxr::kv

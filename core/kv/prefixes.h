@@ -10,36 +10,47 @@
 #include <span>
 #include <vector>
 
-#include "core/kv/arena.h"
+#include "core/kv/cache.h"
 
 namespace mlxr::kv {
+
+// Of the sequences that one sequence continues, so many are kept beside it if it cannot stand for them, because its windows have left their
+// ends behind: the last answer can be asked for again, and the last question changed.
+inline constexpr std::size_t kBeginningsOfASequence = 2;
 
 // How many whole blocks of `tokens` hold the same tokens as `stored`. At least one of `tokens` is left over: its logits are wanted.
 int common_blocks(std::span<const std::int32_t> tokens, std::span<const std::int32_t> stored);
 
 class Prefixes {
  public:
-  // `arena` must outlive it.
-  explicit Prefixes(Arena& arena) : arena_(arena) {}
+  // `cache` must outlive it.
+  explicit Prefixes(Cache& cache) : cache_(cache) {}
 
   // The blocks of the longest beginning that `tokens` has in common with a kept sequence. The caller shares them and releases them later.
-  std::vector<std::int32_t> find(std::span<const std::int32_t> tokens);
+  // Empty if there is none.
+  Pages find(std::span<const std::int32_t> tokens);
   // Keeps a sequence, whose tokens are all stored in `pages`. The pages become its own.
-  void keep(std::vector<std::int32_t> tokens, std::vector<std::int32_t> pages);
+  void keep(std::vector<std::int32_t> tokens, Pages pages);
   // Gives the last block of the least recently used sequence back, which is free then unless it has other owners. Returns false when
   // nothing is kept.
   bool give_up_block();
-  // How many blocks would be free if everything was given back: those that have no other owners.
-  int reclaimable_blocks() const;
+  // How many blocks of each kind would be free if everything was given back: those that have no other owners.
+  std::vector<int> reclaimable_blocks() const;
   // Gives everything back.
   void clear();
 
  private:
   struct Kept {
-    std::vector<std::int32_t> tokens, pages;  // kBlockTokens tokens for each page
-  };
+    std::vector<std::int32_t> tokens;  // kBlockTokens for each block
+    Pages pages;
 
-  Arena& arena_;
+    int blocks() const { return static_cast<int>(tokens.size()) / kBlockTokens; }
+  };
+  using Position = std::list<Kept>::iterator;
+
+  void erase(Position kept);
+
+  Cache& cache_;
   std::list<Kept> kept_;  // the most recently used first
 };
 

@@ -1,26 +1,31 @@
 #include "core/models/family.h"
 
+#include <algorithm>
+#include <iterator>
+
 namespace mlxr::models {
 namespace {
 
-using ops::Activation;
-
 constexpr Family kFamilies[] = {
     // Llama (2023) and all that share its shape: Mistral, SmolLM2, Llama 3.
-    {"llama", true, Activation::kSilu, false, false, false, true, 1, 0},
+    {.name = "llama", .rope_interleaved = true, .rope_factors = true},
     // Qwen2 report (2024); its biases are in the file.
-    {"qwen2", false, Activation::kSilu, false, false, false, false, 1, 0},
+    {.name = "qwen2"},
     // Gemma 3 report (2025): five local layers for each global one; local RoPE base 10,000.
-    {"gemma3", false, Activation::kGeluTanh, true, true, true, false, 6, 10000},
+    {.name = "gemma3",
+     .activation = ops::Activation::kGeluTanh,
+     .scale_embeddings = true,
+     .head_norms = true,
+     .norms_after = true,
+     .global_every = 6,
+     .local_rope_base = 10000},
 };
 
 }  // namespace
 
 const Family* find_family(std::string_view architecture) {
-  for (const auto& family : kFamilies) {
-    if (family.name == architecture) return &family;
-  }
-  return nullptr;
+  const auto* family = std::ranges::find(kFamilies, architecture, &Family::name);
+  return family == std::end(kFamilies) ? nullptr : family;
 }
 
 }  // namespace mlxr::models

@@ -8,8 +8,6 @@
 
 #include "core/formats/gguf.h"
 #include "core/formats/printable.h"
-#include "core/models/config.h"
-#include "core/models/tensors.h"
 #include "core/text/tokenizer.h"
 
 namespace mlxr::models {
@@ -51,11 +49,11 @@ Result<void> check_kind(const formats::Metadata& metadata, std::span<const forma
 }  // namespace
 
 Result<void> check_runnable(const formats::Metadata& metadata, std::span<const formats::Tensor> tensors, const std::string& name) {
-  if (auto known = check_description(metadata, tensors, name); !known) return known;
+  const auto description = describe_runnable(metadata, tensors, name);
+  if (!description) return fail(description.error());
   const auto tokenizer = text::Tokenizer::from_metadata(metadata);
   if (!tokenizer) return fail(tokenizer.error());
-  const auto* rows = &*std::ranges::find(tensors, "token_embd.weight", &formats::Tensor::name);  // check_description has found it
-  return check_vocabulary((*tokenizer)->vocab_size(), rows->shape[0]);
+  return check_vocabulary((*tokenizer)->vocab_size(), description->spec.vocabulary);
 }
 
 Result<void> check_vocabulary(std::int64_t tokens, std::int64_t embeddings) {
@@ -64,11 +62,10 @@ Result<void> check_vocabulary(std::int64_t tokens, std::int64_t embeddings) {
                                        std::to_string(embeddings) + " rows.");
 }
 
-Result<void> check_description(const formats::Metadata& metadata, std::span<const formats::Tensor> tensors, const std::string& name) {
-  if (auto kind = check_kind(metadata, tensors, name); !kind) return kind;
-  const auto config = read_config(metadata, tensors);
-  if (!config) return fail(config.error());
-  return check_tensors(*config, tensors);
+Result<Description> describe_runnable(const formats::Metadata& metadata, std::span<const formats::Tensor> tensors,
+                                      const std::string& name) {
+  if (auto kind = check_kind(metadata, tensors, name); !kind) return fail(kind.error());
+  return describe(metadata, tensors);
 }
 
 }  // namespace mlxr::models

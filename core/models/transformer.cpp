@@ -1,86 +1,124 @@
 #include "core/models/transformer.h"
 
-#include "core/models/tensors.h"
+#include <cmath>
+
 #include "core/models/weight_reader.h"
 
 namespace mlxr::models {
+namespace {
 
 namespace mx = mlx::core;
 
-Result<std::unique_ptr<const Transformer>> Transformer::load(const formats::Checkpoint& file, std::shared_ptr<const ops::Ops> ops,
-                                                             ops::Panels& panels, const std::atomic<bool>* cancelled) {
-  auto config = read_config(file.metadata(), file.tensors());
-  if (!config) return fail(config.error());
-  if (auto known = check_tensors(*config, file.tensors()); !known) return fail(known.error());
-  if (auto scaled = apply_rope_factors(*config, file); !scaled) return fail(scaled.error());
-  const Config& c = *config;
-  const int q_dim = c.heads * c.head_dim, kv_dim = c.kv_heads * c.head_dim;
+// Divides the frequencies of a rope by the factors that a file has for them (Llama 3.1 and later).
+Result<void> divide(ops::Rope& rope, std::span<const float> factors) {
+  for (std::size_t i = 0; i < factors.size(); ++i) {
+    if (!(std::isfinite(factors[i]) && factors[i] > 0))
+      return fail(ErrorCode::kCorrupt, "The factors of the model's positions (rope_freqs.weight) hold one that is not a positive number.");
+    rope.frequencies[i] /= factors[i];
+  }
+  return {};
+}
 
+}  // namespace
+
+Transformer::AttentionLayer Transformer::read(WeightReader& reader, const Attention& spec, int layer) {
+  return {.spec = spec,
+          .q = reader.matrix(Role::kQuery, layer),
+          .k = reader.matrix(Role::kKey, layer),
+          .v = reader.matrix(Role::kValue, layer),
+          .output = reader.matrix(Role::kMixerOutput, layer),
+          .q_norm = reader.vector(Role::kQueryNorm, layer),
+          .k_norm = reader.vector(Role::kKeyNorm, layer),
+          .sinks = reader.vector(Role::kSinks, layer)};
+}
+
+Transformer::GatedMlpLayer Transformer::read(WeightReader& reader, const GatedMlp& spec, int layer) {
+  return {.spec = spec,
+          .gate = reader.matrix(Role::kGate, layer),
+          .up = reader.matrix(Role::kUp, layer),
+          .down = reader.matrix(Role::kDown, layer)};
+}
+
+Result<std::unique_ptr<const Transformer>> Transformer::load(const Description& description, const formats::Checkpoint& file,
+                                                             std::shared_ptr<const ops::Ops> ops, ops::Panels& panels, int block_tokens,
+                                                             const std::atomic<bool>* cancelled) {
   std::unique_ptr<Transformer> model(new Transformer);
-  WeightReader read(file, *ops, panels, cancelled);
-  model->embeddings_ = read.matrix("token_embd", c.vocabulary, c.dim);
-  if (read.has("output.weight")) model->head_ = read.matrix("output", c.vocabulary, c.dim);
-  model->final_norm_ = read.vector("output_norm.weight", c.dim);
-  for (int i = 0; i < c.layers && !read.error(); ++i) {
-    const std::string p = "blk." + std::to_string(i) + ".";
-    model->layers_.push_back(Layer{
-        .attention_norm = read.vector(p + "attn_norm.weight", c.dim),
-        .mlp_norm = read.vector(p + "ffn_norm.weight", c.dim),
-        .q_norm = read.optional_vector(p + "attn_q_norm.weight", c.head_dim),
-        .k_norm = read.optional_vector(p + "attn_k_norm.weight", c.head_dim),
-        .post_attention_norm = read.optional_vector(p + "post_attention_norm.weight", c.dim),
-        .post_mlp_norm = read.optional_vector(p + "post_ffw_norm.weight", c.dim),
-        .q = read.matrix(p + "attn_q", q_dim, c.dim),
-        .k = read.matrix(p + "attn_k", kv_dim, c.dim),
-        .v = read.matrix(p + "attn_v", kv_dim, c.dim),
-        .o = read.matrix(p + "attn_output", c.dim, q_dim),
-        .gate = read.matrix(p + "ffn_gate", c.hidden, c.dim),
-        .up = read.matrix(p + "ffn_up", c.hidden, c.dim),
-        .down = read.matrix(p + "ffn_down", c.dim, c.hidden),
+  model->spec_ = description.spec;
+  auto& spec = model->spec_;
+  WeightReader reader(file, description.bindings, *ops, panels, cancelled);
+  model->embeddings_ = reader.matrix(Role::kEmbeddings, kWholeModel);
+  model->head_ = reader.matrix(Role::kHead, kWholeModel);
+  if (!model->head_) model->head_ = model->embeddings_;
+  model->final_norm_ = reader.vector(Role::kFinalNorm, kWholeModel);
+  if (const auto factors = reader.values(Role::kRopeFactors, kWholeModel); !factors.empty()) {
+    if (auto divided = divide(spec.ropes[0], factors); !divided) return fail(divided.error());
+  }
+  for (int i = 0; i < static_cast<int>(spec.layers.size()) && !reader.error(); ++i) {
+    const auto& layer = spec.layers[static_cast<std::size_t>(i)];
+    const auto norm = [&](Role role) { return reader.vector(role, i).value_or(mx::array(0.0f)); };  // empty after an error only
+    model->layers_.push_back({
+        .mixer_norm = norm(Role::kMixerNorm),
+        .mlp_norm = norm(Role::kMlpNorm),
+        .norm_after_mixer = reader.vector(Role::kNormAfterMixer, i),
+        .norm_after_mlp = reader.vector(Role::kNormAfterMlp, i),
+        .mixer = std::visit([&](const auto& mixer) { return read(reader, mixer, i); }, layer.mixer),
+        .feed_forward = std::visit([&](const auto& mlp) { return read(reader, mlp, i); }, layer.feed_forward),
     });
   }
-  if (auto all = read.finish(); !all) return fail(all.error());
-  model->config_ = std::move(*config);
+  if (auto all = reader.finish(); !all) return fail(all.error());
+  model->step_shape_.ropes = spec.ropes;
+  for (const auto& kind : caches_of(spec)) model->step_shape_.windows.push_back(kind.window);
+  model->step_shape_.block_tokens = block_tokens;
   model->ops_ = std::move(ops);
   return model;
 }
 
-std::optional<mx::array> Transformer::forward(const ops::BatchPtr& batch, std::span<ops::LayerCache> caches) const {
-  auto x = ops_->embed(batch, *embeddings_, config_.embed_scale);  // (T, dim)
-  for (int i = 0; i < config_.layers; ++i) {
-    const Layer& w = layers_[i];
-    const bool local = config_.is_local(i), last = i + 1 == config_.layers;
-    const auto q = project(w, local, x, batch, caches[i]);
-    if (last && batch->outputs.empty()) return std::nullopt;
-    auto y = ops_->attention(q, caches[i], batch, {config_.attention_scale, local ? config_.window : 0});
-    if (last && batch->outputs.size() != batch->tokens.size()) {
-      x = ops_->output_rows(x, batch);  // (outputs, dim)
-      y = ops_->output_rows(y, batch);
+std::optional<mx::array> Transformer::forward(ops::Batch batch, std::span<ops::LayerCache> caches) const {
+  const auto step = ops_->begin(std::move(batch), step_shape_);
+  const auto outputs = step->batch.outputs.size();
+  auto x = ops_->embed(*step, *embeddings_, spec_.embed_scale);  // (T, dim)
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    const Layer& layer = layers_[i];
+    const bool last = i + 1 == layers_.size();
+    const auto h = normalised(x, layer.mixer_norm);
+    auto y = std::visit([&](const auto& mixer) { return mix(mixer, h, *step, caches[i], !last || outputs > 0); }, layer.mixer);
+    if (!y) return std::nullopt;
+    if (last && outputs != step->batch.tokens.size()) {
+      x = ops_->output_rows(*step, x);  // (outputs, dim)
+      y = ops_->output_rows(*step, *y);
     }
-    x = mlp(w, add_projection(x, y, w.o, w.post_attention_norm));
+    const auto& output = std::visit([](const auto& mixer) -> const ops::Weight& { return *mixer.output; }, layer.mixer);
+    x = add_product(x, *y, output, layer.norm_after_mixer, *step);
+    const auto g = normalised(x, layer.mlp_norm);
+    const auto hidden = std::visit([&](const auto& mlp) { return feed_forward(mlp, g, *step); }, layer.feed_forward);
+    const auto& down = std::visit([](const auto& mlp) -> const ops::Weight& { return *mlp.down; }, layer.feed_forward);
+    x = add_product(x, hidden, down, layer.norm_after_mlp, *step);
   }
-  return ops_->q_gemm(ops_->rms_norm(x, *final_norm_, config_.norm_eps), head_ ? *head_ : *embeddings_);
+  return ops_->q_gemm(*step, normalised(x, *final_norm_), *head_);
 }
 
-mx::array Transformer::project(const Layer& w, bool local, const mx::array& x, const ops::BatchPtr& batch, ops::LayerCache& cache) const {
-  const ops::RopeOptions rope{local ? config_.rope_local : config_.rope_global, config_.rope_interleaved};
-  const auto qkv = ops_->q_gemm(ops_->rms_norm(x, w.attention_norm, config_.norm_eps), {&w.q, &w.k, &w.v});
-  auto q = qkv[0], k = qkv[1];  // (T, heads · head_dim), (T, kv_heads · head_dim)
-  if (w.q_norm) q = ops_->rms_norm(q, *w.q_norm, config_.norm_eps);
-  if (w.k_norm) k = ops_->rms_norm(k, *w.k_norm, config_.norm_eps);
-  ops_->kv_store(cache, ops_->rope(k, batch, rope), qkv[2], batch);
-  return ops_->rope(q, batch, rope);
+std::optional<mx::array> Transformer::mix(const AttentionLayer& layer, const mx::array& x, const ops::Step& step, ops::LayerCache& cache,
+                                          bool wanted) const {
+  const auto& spec = layer.spec;
+  const auto qkv = ops_->q_gemm(step, x, {layer.q.get(), layer.k.get(), layer.v.get()});
+  auto q = qkv[0], k = qkv[1];  // (T, heads · key_dim), (T, kv_heads · key_dim)
+  if (layer.q_norm) q = normalised(q, *layer.q_norm);
+  if (layer.k_norm) k = normalised(k, *layer.k_norm);
+  if (spec.rope) k = ops_->rope(step, k, *spec.rope, spec.key_dim);
+  ops_->kv_store(step, cache, k, qkv[2]);
+  if (!wanted) return std::nullopt;
+  if (spec.rope) q = ops_->rope(step, q, *spec.rope, spec.key_dim);
+  return ops_->attention(step, q, cache, {spec.scale, spec.softcap, layer.sinks});
 }
 
-mx::array Transformer::mlp(const Layer& w, const mx::array& x) const {
-  const auto h = ops_->gated_mlp(ops_->rms_norm(x, w.mlp_norm, config_.norm_eps), w.gate, w.up, config_.activation);
-  return add_projection(x, h, w.down, w.post_mlp_norm);
+mx::array Transformer::feed_forward(const GatedMlpLayer& layer, const mx::array& x, const ops::Step& step) const {
+  return ops_->gated_mlp(step, x, *layer.gate, *layer.up, layer.spec.activation);
 }
 
-mx::array Transformer::add_projection(const mx::array& x, const mx::array& y, const ops::Weight& w,
-                                      const std::optional<mx::array>& norm) const {
-  if (!norm) return ops_->q_gemm(y, w, x);
-  return ops_->rms_norm(ops_->q_gemm(y, w), *norm, config_.norm_eps, x);
+mx::array Transformer::add_product(const mx::array& x, const mx::array& y, const ops::Weight& w, const std::optional<mx::array>& norm,
+                                   const ops::Step& step) const {
+  if (!norm) return ops_->q_gemm(step, y, w, x);
+  return ops_->rms_norm(ops_->q_gemm(step, y, w), *norm, spec_.norm_eps, x);
 }
 
 }  // namespace mlxr::models

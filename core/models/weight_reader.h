@@ -1,28 +1,32 @@
-// Reads tensors by name from a checkpoint that check_tensors() has accepted, and remembers the first error.
+// Reads the tensors of a model by their roles, from a file that check_tensors() has accepted, and remembers the first error.
 #pragma once
 
 #include <atomic>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <unordered_set>
+#include <vector>
 
 #include "core/formats/checkpoint.h"
+#include "core/models/bindings.h"
 #include "core/ops/ops.h"
 
 namespace mlxr::models {
 
 class WeightReader {
  public:
-  // Once `cancelled`, which may be null, is true, nothing more is read: the error is kCancelled.
-  WeightReader(const formats::Checkpoint& file, const ops::Ops& ops, ops::Panels& panels, const std::atomic<bool>* cancelled)
-      : file_(file), ops_(ops), panels_(panels), cancelled_(cancelled) {}
+  // All must outlive it. Once `cancelled`, which may be null, is true, nothing more is read: the error is kCancelled.
+  WeightReader(const formats::Checkpoint& file, const Bindings& bindings, const ops::Ops& ops, ops::Panels& panels,
+               const std::atomic<bool>* cancelled)
+      : file_(file), bindings_(bindings), ops_(ops), panels_(panels), cancelled_(cancelled) {}
 
-  // The matrix `<stem>.weight`, (n, k), with the bias `<stem>.bias` if the file has one.
-  ops::Weight matrix(const std::string& stem, int n, int k);
-  // (n) float32
-  mlx::core::array vector(const std::string& name, int n);
-  std::optional<mlx::core::array> optional_vector(const std::string& name, int n);
-  bool has(const std::string& name) const { return file_.find(name) != nullptr; }
+  // A matrix with its bias, if the file has one. Null if the model has no such role, or the file does not have its tensor.
+  ops::WeightPtr matrix(Role role, int layer);
+  // (n), in the type of activations. Nothing if the model has no such role.
+  std::optional<mlx::core::array> vector(Role role, int layer);
+  // The values of a vector. Empty if the model has no such role, or the file does not have its tensor.
+  std::vector<float> values(Role role, int layer);
 
   // The first error. Everything that was read after it is empty.
   const std::optional<Error>& error() const { return error_; }
@@ -30,12 +34,16 @@ class WeightReader {
   Result<void> finish() const;
 
  private:
-  const formats::Tensor* find(const std::string& name, const std::vector<std::int64_t>& shape);
+  // Null if the file does not have it, or something has failed.
+  const formats::Tensor* find(const std::string& name);
+  std::vector<float> values_of(const std::string& name);
 
   const formats::Checkpoint& file_;
+  const Bindings& bindings_;
   const ops::Ops& ops_;
   ops::Panels& panels_;
   const std::atomic<bool>* const cancelled_;
+  std::unordered_map<std::string, ops::WeightPtr> whole_;  // the fused matrices that were read
   std::unordered_set<const formats::Tensor*> read_;
   std::optional<Error> error_;
 };

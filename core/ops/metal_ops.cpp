@@ -6,8 +6,8 @@
 #include <mlx/ops.h>
 #include <mlx/primitives.h>
 
+#include "core/ops/forwarding_ops.h"
 #include "core/ops/memory.h"
-#include "core/ops/mlx_ops.h"
 
 // The selectors that this file uses. libmlx defines all of metal-cpp's, but does not export them.
 namespace MTL::Private::Selector {
@@ -78,9 +78,10 @@ class RmsNorm final : public mx::Primitive {
   float eps_;
 };
 
-class MetalOps final : public MlxOps {
+class MetalOps final : public ForwardingOps {
  public:
-  explicit MetalOps(std::shared_ptr<const Functions> functions) : functions_(std::move(functions)) {}
+  MetalOps(std::shared_ptr<const Functions> functions, std::shared_ptr<const Ops> expressions)
+      : ForwardingOps(std::move(expressions)), functions_(std::move(functions)) {}
 
   mx::array rms_norm(const mx::array& x, const mx::array& weight, float eps, const std::optional<mx::array>& residual) const override {
     std::vector<mx::array> inputs{mx::contiguous(x), mx::contiguous(weight)};
@@ -94,12 +95,12 @@ class MetalOps final : public MlxOps {
 };
 
 // The first function that disagrees with the expressions by more than float32 sums in another order do; empty when none does.
-std::string_view self_check(const MetalOps& ops) {
+std::string_view self_check(const Ops& ops, const Ops& expressions) {
   for (const auto& [function, d] : {std::pair{kRowsOfAHead.function, 67}, {kLongRows.function, 515}}) {
     const auto x = mx::reshape(mx::sin(mx::arange(0.0, 3.0 * d)), {3, d}), residual = mx::cos(x);
     const auto weight = mx::add(mx::arange(0.0, double(d)), mx::array(1.0f));
     for (const auto& r : {std::optional<mx::array>(), std::optional(residual)}) {
-      const auto difference = mx::subtract(ops.rms_norm(x, weight, 1e-5f, r), ops.MlxOps::rms_norm(x, weight, 1e-5f, r));
+      const auto difference = mx::subtract(ops.rms_norm(x, weight, 1e-5f, r), expressions.rms_norm(x, weight, 1e-5f, r));
       if (!(mx::max(mx::abs(difference)).item<float>() <= 2e-5f * static_cast<float>(d))) return function;
     }
   }
@@ -114,8 +115,9 @@ Result<std::unique_ptr<const Ops>> make_metal_ops(const std::filesystem::path& f
   if (!pack) return fail(pack.error());
   version = pack->version;
   try {
-    auto ops = std::make_unique<const MetalOps>(std::make_shared<const Functions>(*pack));
-    if (const auto failing = self_check(*ops); !failing.empty())
+    const std::shared_ptr<const Ops> expressions = make_mlx_ops();
+    auto ops = std::make_unique<const MetalOps>(std::make_shared<const Functions>(*pack), expressions);
+    if (const auto failing = self_check(*ops, *expressions); !failing.empty())
       return fail(ErrorCode::kCorrupt,
                   "The Metal kernel pack failed its self-check: " + std::string(failing) + " computes a wrong result.");
     return ops;

@@ -6,6 +6,7 @@
 #include <mlx/stream.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "core/ops/memory.h"
 #include "core/quant/dequantize.h"
@@ -15,9 +16,67 @@ namespace {
 
 constexpr std::size_t kPieceBytes = std::size_t{1} << 20;  // a tensor is read and decoded in pieces of this size
 
+struct DecodedWeight final : Weight {
+  DecodedWeight(const mx::array& decoded, std::optional<mx::array> its_bias)
+      : Weight(decoded.shape(0), decoded.shape(1)), values(decoded), bias(std::move(its_bias)) {}
+
+  const mx::array values;               // (n, k), float32 or float16
+  const std::optional<mx::array> bias;  // (n) float32
+};
+
+mx::array values_of(const Weight& w) { return mx::astype(static_cast<const DecodedWeight&>(w).values, mx::float32); }
+
 mx::array int_array(const std::vector<std::int32_t>& values) {
   return mx::array(values.data(), mx::Shape{static_cast<int>(values.size())}, mx::int32);
 }
+
+// The cosines and sines of a rope at the batch's positions, (T, 1, pairs) each.
+struct Rotation {
+  Rotation(const Rope& rope, const std::vector<std::int32_t>& positions) : interleaved(rope.interleaved) {
+    const int tokens = static_cast<int>(positions.size()), pairs = static_cast<int>(rope.frequencies.size());
+    const auto frequencies = mx::array(rope.frequencies.data(), mx::Shape{1, 1, pairs}, mx::float32);
+    const auto angle = mx::multiply(mx::astype(mx::reshape(int_array(positions), {tokens, 1, 1}), mx::float32), frequencies);
+    cosine = mx::multiply(mx::cos(angle), mx::array(rope.magnitude));
+    sine = mx::multiply(mx::sin(angle), mx::array(rope.magnitude));
+  }
+
+  bool interleaved;
+  mx::array cosine{0.0f}, sine{0.0f};
+};
+
+// What a sequence sees in the caches of one kind: its blocks, from the first that lies in the window of a new token.
+struct View {
+  View(const Sequence& s, std::size_t kind, int window, int block_tokens)
+      : first(window > 0 ? std::max(0, s.length - s.count - window + 1) / block_tokens * block_tokens : 0) {
+    const auto& all = s.pages[kind];
+    blocks = int_array({all.begin() + first / block_tokens, all.begin() + (s.length + block_tokens - 1) / block_tokens});
+    const auto query = mx::reshape(mx::arange(s.length - s.count, s.length), {s.count, 1});
+    const auto key = mx::reshape(mx::arange(first, s.length), {1, s.length - first});
+    seen = mx::less_equal(key, query);
+    if (window > 0) seen = mx::logical_and(seen, mx::greater(key, mx::subtract(query, mx::array(window))));
+  }
+
+  int first;              // position of the first key
+  mx::array blocks{0};    // (blocks)
+  mx::array seen{false};  // (count, length - first): true where a query may see a key
+};
+
+struct MlxStep final : Step {
+  MlxStep(Batch its_batch, const StepShape& shape)
+      : Step(std::move(its_batch)), tokens(int_array(batch.tokens)), outputs(int_array(batch.outputs)) {
+    for (const auto& rope : shape.ropes) rotations.emplace_back(rope, batch.positions);
+    for (std::size_t kind = 0; kind < shape.windows.size(); ++kind) {
+      auto& of_kind = views.emplace_back();
+      for (const auto& sequence : batch.sequences) of_kind.emplace_back(sequence, kind, shape.windows[kind], shape.block_tokens);
+    }
+  }
+
+  mx::array tokens, outputs;
+  std::vector<Rotation> rotations;
+  std::vector<std::vector<View>> views;  // (kinds, sequences)
+};
+
+const MlxStep& own(const Step& step) { return static_cast<const MlxStep&>(step); }
 
 mx::array gelu_tanh(const mx::array& x) {
   const auto cubic = mx::add(x, mx::multiply(mx::array(0.044715f), mx::multiply(x, mx::multiply(x, x))));
@@ -36,34 +95,45 @@ mx::array write(mx::array arena, const mx::array& rows, int block, int offset, i
   return mx::slice_update(std::move(arena), part, mx::Shape{block, 0, offset, 0}, mx::Shape{block + 1, heads, offset + count, dim});
 }
 
-// The keys or values of a sequence, (1, G, length, D).
-mx::array gather(const mx::array& arena, const Sequence& s) {
-  const int heads = arena.shape(1), dim = arena.shape(3);
-  auto pages = mx::transpose(mx::take(arena, int_array(s.pages), 0), {1, 0, 2, 3});  // (G, pages, S, D)
-  pages = mx::reshape(pages, {1, heads, -1, dim});
-  return mx::astype(mx::slice(pages, {0, 0, 0, 0}, {1, heads, s.length, dim}), mx::float32);
+// The keys or values that a sequence sees, once for each of `heads` query heads: (H, keys, D).
+mx::array gather(const mx::array& arena, const View& view, int keys, int heads) {
+  const int kv_heads = arena.shape(1), dim = arena.shape(3);
+  auto pages = mx::transpose(mx::take(arena, view.blocks, 0), {1, 0, 2, 3});  // (G, blocks, S, D)
+  pages = mx::slice(mx::reshape(pages, {kv_heads, -1, dim}), {0, 0, 0}, {kv_heads, keys, dim});
+  return mx::repeat(mx::astype(pages, mx::float32), heads / kv_heads, 0);
 }
 
-// (count, length): true where a query may see a key.
-mx::array mask(const Sequence& s, int window) {
-  const auto query = mx::reshape(mx::arange(s.length - s.count, s.length), {s.count, 1});
-  const auto key = mx::reshape(mx::arange(0, s.length), {1, s.length});
-  auto seen = mx::less_equal(key, query);
-  if (window > 0) seen = mx::logical_and(seen, mx::greater(key, mx::subtract(query, mx::array(window))));
-  return seen;
+// softmax(scores) v, where only `seen` keys count.  scores (H, count, keys), v (H, keys, E)
+mx::array weigh(mx::array scores, const mx::array& v, const mx::array& seen, const AttentionOptions& options) {
+  const int heads = scores.shape(0), count = scores.shape(1), keys = scores.shape(2);
+  if (options.softcap > 0) {
+    const mx::array cap(options.softcap);
+    scores = mx::multiply(cap, mx::tanh(mx::divide(scores, cap)));
+  }
+  scores = mx::where(seen, scores, mx::array(-std::numeric_limits<float>::infinity()));
+  if (options.sinks) {
+    const auto sinks = mx::broadcast_to(mx::reshape(*options.sinks, {heads, 1, 1}), {heads, count, 1});
+    scores = mx::concatenate({scores, sinks}, -1);
+  }
+  const auto shares = mx::slice(mx::softmax(scores, -1, true), {0, 0, 0}, {heads, count, keys});
+  return mx::matmul(shares, v);
+}
+
+// The bytes of a block of keys or of values.
+std::span<std::byte> bytes_of(mx::array& arena, int block) {
+  const auto bytes = arena.nbytes() / static_cast<std::size_t>(arena.shape(0));
+  return {reinterpret_cast<std::byte*>(arena.data<mx::float16_t>()) + bytes * static_cast<std::size_t>(block), bytes};
 }
 
 }  // namespace
 
-std::uint64_t MlxOps::panel_bytes(const formats::Tensor&) const { return 0; }
-std::string MlxOps::panel_layout() const { return {}; }
 std::uint64_t MlxOps::weight_bytes(const formats::Tensor& tensor) const {
   const bool halves = tensor.shape.size() == 2 && mx::default_device() == mx::Device::gpu;
   return tensor.elements() * (halves ? 2 : 4);
 }
 
 // Decodes to float32 on a CPU, where MLX is slow in float16, and to float16 on a GPU.
-Result<Weight> MlxOps::prepare(const formats::Tensor& tensor, Panels&) const {
+Result<WeightPtr> MlxOps::prepare(const formats::Tensor& tensor, std::span<const float> bias, Panels&) const {
   const int n = static_cast<int>(tensor.shape[0]), k = static_cast<int>(tensor.shape[1]);
   mx::array values(allocate(sizeof(float) * tensor.shape[0] * tensor.shape[1]), mx::Shape{n, k}, mx::float32);
   const auto row_bytes = quant::row_bytes(tensor.type, static_cast<std::size_t>(k));
@@ -77,31 +147,43 @@ Result<Weight> MlxOps::prepare(const formats::Tensor& tensor, Panels&) const {
   }
   if (mx::default_device() == mx::Device::gpu) values = mx::astype(values, mx::float16);
   values.eval();
-  return Weight{.type = tensor.type, .n = n, .k = k, .values = values};
+  const auto added = bias.empty() ? std::nullopt : std::optional(mx::array(bias.data(), mx::Shape{n}, mx::float32));
+  return std::make_shared<const DecodedWeight>(values, added);
 }
 
-mx::array MlxOps::embed(const BatchPtr& batch, const Weight& table, float scale) const {
-  auto rows = mx::astype(mx::take(*table.values, int_array(batch->tokens), 0), mx::float32);
+Result<WeightPtr> MlxOps::rows(const WeightPtr& weight, int first, int count) const {
+  const auto& whole = static_cast<const DecodedWeight&>(*weight);
+  auto bias = whole.bias;
+  if (bias) bias = mx::slice(*bias, {first}, {first + count});
+  return std::make_shared<const DecodedWeight>(mx::slice(whole.values, {first, 0}, {first + count, whole.k}), bias);
+}
+
+std::unique_ptr<const Step> MlxOps::begin(Batch batch, const StepShape& shape) const {
+  return std::make_unique<MlxStep>(std::move(batch), shape);
+}
+
+mx::array MlxOps::embed(const Step& step, const Weight& table, float scale) const {
+  const auto rows = mx::take(values_of(table), own(step).tokens, 0);
   return scale == 1 ? rows : mx::multiply(rows, mx::array(scale));
 }
 
-mx::array MlxOps::output_rows(const mx::array& x, const BatchPtr& batch) const { return mx::take(x, int_array(batch->outputs), 0); }
+mx::array MlxOps::output_rows(const Step& step, const mx::array& x) const { return mx::take(x, own(step).outputs, 0); }
 
-mx::array MlxOps::q_gemm(const mx::array& x, const Weight& w, const std::optional<mx::array>& residual) const {
-  auto y = mx::matmul(x, mx::transpose(mx::astype(*w.values, mx::float32)));
-  if (w.bias) y = mx::add(y, *w.bias);
+mx::array MlxOps::q_gemm(const Step&, const mx::array& x, const Weight& w, const std::optional<mx::array>& residual) const {
+  auto y = mx::matmul(x, mx::transpose(values_of(w)));
+  if (const auto& bias = static_cast<const DecodedWeight&>(w).bias) y = mx::add(y, *bias);
   return residual ? mx::add(y, *residual) : y;
 }
 
-std::vector<mx::array> MlxOps::q_gemm(const mx::array& x, const std::vector<const Weight*>& weights) const {
+std::vector<mx::array> MlxOps::q_gemm(const Step& step, const mx::array& x, const std::vector<const Weight*>& weights) const {
   std::vector<mx::array> y;
-  for (const Weight* w : weights) y.push_back(q_gemm(x, *w, std::nullopt));
+  for (const Weight* w : weights) y.push_back(q_gemm(step, x, *w, std::nullopt));
   return y;
 }
 
-mx::array MlxOps::gated_mlp(const mx::array& x, const Weight& gate, const Weight& up, Activation activation) const {
-  const auto g = q_gemm(x, gate, std::nullopt);
-  return mx::multiply(activation == Activation::kSilu ? mx::multiply(g, mx::sigmoid(g)) : gelu_tanh(g), q_gemm(x, up, std::nullopt));
+mx::array MlxOps::gated_mlp(const Step& step, const mx::array& x, const Weight& gate, const Weight& up, Activation activation) const {
+  const auto g = q_gemm(step, x, gate, std::nullopt);
+  return mx::multiply(activation == Activation::kSilu ? mx::multiply(g, mx::sigmoid(g)) : gelu_tanh(g), q_gemm(step, x, up, std::nullopt));
 }
 
 mx::array MlxOps::rms_norm(const mx::array& x, const mx::array& weight, float eps, const std::optional<mx::array>& residual) const {
@@ -110,44 +192,47 @@ mx::array MlxOps::rms_norm(const mx::array& x, const mx::array& weight, float ep
   return residual ? mx::add(y, *residual) : y;
 }
 
-mx::array MlxOps::rope(const mx::array& x, const BatchPtr& batch, const RopeOptions& options) const {
-  const int tokens = x.shape(0), pairs = static_cast<int>(options.frequencies->size()), heads = x.shape(1) / (2 * pairs);
-  const auto positions = mx::astype(mx::reshape(int_array(batch->positions), {tokens, 1, 1}), mx::float32);
-  const auto angle = mx::multiply(positions, mx::array(options.frequencies->data(), mx::Shape{1, 1, pairs}, mx::float32));
-  const auto c = mx::cos(angle), s = mx::sin(angle);
-  if (options.interleaved) {
-    const auto p = mx::split(mx::reshape(x, {tokens, heads, pairs, 2}), 2, -1);
+mx::array MlxOps::rope(const Step& step, const mx::array& x, int rope, int head_dim) const {
+  const auto& [interleaved, c, s] = own(step).rotations[static_cast<std::size_t>(rope)];
+  const int tokens = x.shape(0), heads = x.shape(1) / head_dim, pairs = c.shape(2);
+  const auto whole = mx::reshape(x, {tokens, heads, head_dim});
+  const auto rotated = mx::slice(whole, {0, 0, 0}, {tokens, heads, 2 * pairs});
+  const auto rest = mx::slice(whole, {0, 0, 2 * pairs}, {tokens, heads, head_dim});
+  if (interleaved) {
+    const auto p = mx::split(mx::reshape(rotated, {tokens, heads, pairs, 2}), 2, -1);
     const auto x0 = mx::squeeze(p[0], -1), x1 = mx::squeeze(p[1], -1);
-    return mx::reshape(mx::stack({rotate(x0, c, x1, s, false), rotate(x0, s, x1, c, true)}, -1), x.shape());
+    const auto y = mx::reshape(mx::stack({rotate(x0, c, x1, s, false), rotate(x0, s, x1, c, true)}, -1), rotated.shape());
+    return mx::reshape(mx::concatenate({y, rest}, -1), x.shape());
   }
-  const auto p = mx::split(mx::reshape(x, {tokens, heads, 2 * pairs}), 2, -1);
-  return mx::reshape(mx::concatenate({rotate(p[0], c, p[1], s, false), rotate(p[0], s, p[1], c, true)}, -1), x.shape());
+  const auto p = mx::split(rotated, 2, -1);
+  return mx::reshape(mx::concatenate({rotate(p[0], c, p[1], s, false), rotate(p[0], s, p[1], c, true), rest}, -1), x.shape());
 }
 
-// (B, G, S, D) float16 each.
-std::uint64_t MlxOps::cache_bytes(const CacheShape& shape) const {
-  if (shape.type != quant::Type::kF16) return 0;
-  return 2ull * 2 * shape.blocks * shape.kv_heads * shape.block_tokens * shape.head_dim;
+// (B, G, S, D) float16 keys, and (B, G, S, E) values.
+std::uint64_t MlxOps::cache_bytes(const CacheShape& s) const {
+  if (s.type != quant::Type::kF16) return 0;
+  return 2ull * s.blocks * s.kv_heads * s.block_tokens * (s.key_dim + s.value_dim);
 }
-LayerCache MlxOps::make_cache(const CacheShape& shape) const {
-  const auto half = [&] {
-    return mx::array(allocate(cache_bytes(shape) / 2), mx::Shape{shape.blocks, shape.kv_heads, shape.block_tokens, shape.head_dim},
-                     mx::float16);
+LayerCache MlxOps::make_cache(const CacheShape& s) const {
+  const auto half = [&](int dim) {
+    const mx::Shape shape{s.blocks, s.kv_heads, s.block_tokens, dim};
+    return mx::array(allocate(2ull * s.blocks * s.kv_heads * s.block_tokens * dim), shape, mx::float16);
   };
-  return {shape, half(), half()};
+  return {.shape = s, .k = half(s.key_dim), .v = half(s.value_dim)};
 }
 
-void MlxOps::kv_store(LayerCache& cache, const mx::array& k, const mx::array& v, const BatchPtr& batch) const {
-  const int block_tokens = cache.k.shape(2);
-  for (std::size_t t = 0; t < batch->slots.size();) {
-    if (batch->slots[t] < 0) {  // a token that is not stored
+void MlxOps::kv_store(const Step& step, LayerCache& cache, const mx::array& k, const mx::array& v) const {
+  const auto& slots = step.batch.slots[static_cast<std::size_t>(cache.kind)];
+  const int block_tokens = cache.shape.block_tokens;
+  for (std::size_t t = 0; t < slots.size();) {
+    if (slots[t] < 0) {  // a token that is not stored
       ++t;
       continue;
     }
     // Consecutive tokens of one block are written as one slice.
-    const int block = batch->slots[t] / block_tokens, offset = batch->slots[t] % block_tokens;
+    const int block = slots[t] / block_tokens, offset = slots[t] % block_tokens;
     int run = 1;
-    while (t + run < batch->slots.size() && offset + run < block_tokens && batch->slots[t + run] == batch->slots[t] + run) ++run;
+    while (t + run < slots.size() && offset + run < block_tokens && slots[t + run] == slots[t] + run) ++run;
     // Moved, so that the update holds the only reference and can reuse the memory.
     cache.k = write(std::move(cache.k), k, block, offset, static_cast<int>(t), run);
     cache.v = write(std::move(cache.v), v, block, offset, static_cast<int>(t), run);
@@ -155,17 +240,32 @@ void MlxOps::kv_store(LayerCache& cache, const mx::array& k, const mx::array& v,
   }
 }
 
-mx::array MlxOps::attention(const mx::array& q, const LayerCache& cache, const BatchPtr& batch, const AttentionOptions& options) const {
-  const int dim = cache.k.shape(3), heads = q.shape(1) / dim;
+mx::array MlxOps::attention(const Step& step, const mx::array& q, const LayerCache& cache, const AttentionOptions& options) const {
+  const int dim = cache.shape.key_dim, heads = q.shape(1) / dim;
+  const auto& views = own(step).views[static_cast<std::size_t>(cache.kind)];
   std::vector<mx::array> rows;
-  for (const auto& s : batch->sequences) {
+  for (std::size_t i = 0; i < views.size(); ++i) {
+    const auto& s = step.batch.sequences[i];
+    const int keys = s.length - views[i].first;
     auto queries = mx::reshape(mx::slice(q, {s.first, 0}, {s.first + s.count, heads * dim}), {s.count, heads, dim});
-    queries = mx::expand_dims(mx::transpose(queries, {1, 0, 2}), 0);  // (1, H, count, D)
-    auto y = mx::fast::scaled_dot_product_attention(queries, gather(cache.k, s), gather(cache.v, s), options.scale, "array",
-                                                    mask(s, options.window));
-    rows.push_back(mx::reshape(mx::transpose(mx::squeeze(y, 0), {1, 0, 2}), {s.count, heads * dim}));
+    queries = mx::multiply(mx::transpose(queries, {1, 0, 2}), mx::array(options.scale));  // (H, count, D)
+    const auto scores = mx::matmul(queries, mx::transpose(gather(cache.k, views[i], keys, heads), {0, 2, 1}));
+    const auto y = weigh(scores, gather(cache.v, views[i], keys, heads), views[i].seen, options);
+    rows.push_back(mx::reshape(mx::transpose(y, {1, 0, 2}), {s.count, heads * cache.shape.value_dim}));
   }
   return rows.size() == 1 ? rows[0] : mx::concatenate(rows, 0);
+}
+
+void MlxOps::export_block(const LayerCache& cache, int block, std::span<std::byte> bytes) const {
+  auto k = cache.k, v = cache.v;
+  const auto keys = bytes_of(k, block), values = bytes_of(v, block);
+  std::ranges::copy(keys, bytes.begin());
+  std::ranges::copy(values, bytes.begin() + static_cast<std::ptrdiff_t>(keys.size()));
+}
+void MlxOps::import_block(LayerCache& cache, int block, std::span<const std::byte> bytes) const {
+  const auto keys = bytes_of(cache.k, block), values = bytes_of(cache.v, block);
+  std::ranges::copy(bytes.first(keys.size()), keys.begin());
+  std::ranges::copy(bytes.subspan(keys.size()), values.begin());
 }
 
 void MlxOps::for_each(int count, const std::function<void(int)>& work) const {

@@ -30,9 +30,20 @@ mx::array fresh(int rows, int columns) {
   return mx::array(allocate(bytes), mx::Shape{rows, columns}, mx::float32);
 }
 
-mlxr_matrix matrix(const Weight& w) { return {static_cast<std::uint32_t>(w.type), w.n, w.k, w.panels.get()}; }
+struct PackedWeight final : Weight {
+  PackedWeight(quant::Type type_of_panels, int rows, int columns, std::shared_ptr<const std::byte> its_panels, std::vector<float> its_bias)
+      : Weight(rows, columns), type(type_of_panels), panels(std::move(its_panels)), bias(std::move(its_bias)) {}
 
-const float* bias_of(const Weight& w) { return w.bias ? floats(*w.bias) : nullptr; }
+  const quant::Type type;
+  const std::shared_ptr<const std::byte> panels;
+  const std::vector<float> bias;  // (n), or empty
+};
+
+const PackedWeight& own(const Weight& w) { return static_cast<const PackedWeight&>(w); }
+
+mlxr_matrix matrix(const Weight& w) { return {static_cast<std::uint32_t>(own(w).type), w.n, w.k, own(w).panels.get()}; }
+
+const float* bias_of(const Weight& w) { return own(w).bias.empty() ? nullptr : own(w).bias.data(); }
 
 // Like an MLX operation, a kernel without memory for its work throws.
 void check(std::int32_t done) {
@@ -43,13 +54,32 @@ mlxr_kv arena(const LayerCache& cache) {
   const auto& s = cache.shape;
   const auto memory = [](const mx::array& a) { return const_cast<void*>(a.data<void>()); };
   return {
-      static_cast<std::uint32_t>(s.type), memory(cache.k), memory(cache.v), s.blocks, s.kv_heads, s.block_tokens, s.head_dim, s.head_dim};
+      static_cast<std::uint32_t>(s.type), memory(cache.k), memory(cache.v), s.blocks, s.kv_heads, s.block_tokens, s.key_dim, s.value_dim};
 }
+
+struct PackStep final : Step {
+  using Step::Step;
+
+  struct Rotation {
+    std::vector<float> cosines, sines;  // (T, pairs)
+    std::int64_t pairs;
+    bool interleaved;
+  };
+  struct Kind {
+    std::vector<mlxr_sequence> sequences;
+    int window;
+  };
+  std::vector<Rotation> rotations;
+  std::vector<Kind> kinds;
+};
+
+const PackStep& own(const Step& step) { return static_cast<const PackStep&>(step); }
 
 class PackOps final : public Ops {
  public:
   explicit PackOps(std::shared_ptr<const KernelPack> pack) : pack_(std::move(pack)), kernels_(pack_->table()), pool_(pack_->pool()) {}
 
+  mx::Dtype activation_type() const override { return mx::float32; }
   std::uint64_t panel_bytes(const formats::Tensor& tensor) const override {
     if (tensor.shape.size() != 2) return 0;
     return static_cast<std::uint64_t>(kernels_.panel_bytes(number(panel_type(tensor.type)), tensor.shape[0], tensor.shape[1]));
@@ -63,44 +93,76 @@ class PackOps final : public Ops {
   }
   std::string panel_layout() const override { return std::string(kernels_.panels) + "-" + kernels_.version; }
 
-  Result<Weight> prepare(const formats::Tensor& tensor, Panels& panels) const override {
+  Result<WeightPtr> prepare(const formats::Tensor& tensor, std::span<const float> bias, Panels& panels) const override {
     auto memory = panels.find(tensor);
     if (!panels.cached()) {
       if (auto ok = make_panels(tensor, panels); !ok) return fail(ok.error());
     }
-    return Weight{.type = panel_type(tensor.type),
-                  .n = static_cast<int>(tensor.shape[0]),
-                  .k = static_cast<int>(tensor.shape[1]),
-                  .panels = std::move(memory)};
+    return std::make_shared<const PackedWeight>(panel_type(tensor.type), static_cast<int>(tensor.shape[0]),
+                                                static_cast<int>(tensor.shape[1]), std::move(memory),
+                                                std::vector(bias.begin(), bias.end()));
   }
 
-  mx::array embed(const BatchPtr& batch, const Weight& table, float scale) const override {
-    const auto count = batch->tokens.size();
-    auto y = fresh(static_cast<int>(count), table.k);
-    const mlxr_get_rows_args args{matrix(table), batch->tokens.data(), static_cast<std::int64_t>(count), scale, y.data<float>()};
+  Result<WeightPtr> rows(const WeightPtr& weight, int first, int count) const override {
+    const auto& whole = own(*weight);
+    if (first % MLXR_PANEL_ROWS != 0) {
+      return fail(ErrorCode::kUnsupported, "MLXR cannot run a fused matrix whose parts do not begin at a multiple of " +
+                                               std::to_string(MLXR_PANEL_ROWS) + " rows (one begins at row " + std::to_string(first) +
+                                               ").");
+    }
+    const auto* begin = whole.panels.get() + kernels_.panel_bytes(number(whole.type), first, whole.k);
+    std::vector<float> bias;
+    if (!whole.bias.empty()) bias.assign(whole.bias.begin() + first, whole.bias.begin() + first + count);
+    return std::make_shared<const PackedWeight>(whole.type, count, whole.k, std::shared_ptr<const std::byte>(whole.panels, begin),
+                                                std::move(bias));
+  }
+
+  std::unique_ptr<const Step> begin(Batch batch, const StepShape& shape) const override {
+    auto step = std::make_unique<PackStep>(std::move(batch));
+    const auto& positions = step->batch.positions;
+    for (const auto& rope : shape.ropes) {
+      const auto angles = positions.size() * rope.frequencies.size();
+      auto& rotation = step->rotations.emplace_back(std::vector<float>(angles), std::vector<float>(angles),
+                                                    static_cast<std::int64_t>(rope.frequencies.size()), rope.interleaved);
+      const mlxr_rotations_args args{positions.data(),     rope.frequencies.data(), static_cast<std::int64_t>(positions.size()),
+                                     rotation.pairs,       rope.magnitude,          rotation.cosines.data(),
+                                     rotation.sines.data()};
+      kernels_.rotations(pool_, &args);
+    }
+    for (std::size_t kind = 0; kind < shape.windows.size(); ++kind) {
+      auto& of_kind = step->kinds.emplace_back(std::vector<mlxr_sequence>(), shape.windows[kind]);
+      for (const auto& s : step->batch.sequences) of_kind.sequences.push_back({s.first, s.count, s.length, s.pages[kind].data()});
+    }
+    return step;
+  }
+
+  mx::array embed(const Step& step, const Weight& table, float scale) const override {
+    const auto& tokens = step.batch.tokens;
+    auto y = fresh(static_cast<int>(tokens.size()), table.k);
+    const mlxr_get_rows_args args{matrix(table), tokens.data(), static_cast<std::int64_t>(tokens.size()), scale, y.data<float>()};
     kernels_.get_rows(pool_, &args);
     return y;
   }
 
-  mx::array output_rows(const mx::array& x, const BatchPtr& batch) const override {
+  mx::array output_rows(const Step& step, const mx::array& x) const override {
     const auto n = static_cast<std::size_t>(x.shape(1));
-    auto y = fresh(static_cast<int>(batch->outputs.size()), x.shape(1));
+    auto y = fresh(static_cast<int>(step.batch.outputs.size()), x.shape(1));
     float* to = y.data<float>();
-    for (const auto row : batch->outputs) {
+    for (const auto row : step.batch.outputs) {
       std::memcpy(to, floats(x) + static_cast<std::size_t>(row) * n, sizeof(float) * n);
       to += n;
     }
     return y;
   }
 
-  mx::array q_gemm(const mx::array& x, const Weight& w, const std::optional<mx::array>& residual) const override {
+  mx::array q_gemm(const Step&, const mx::array& x, const Weight& w, const std::optional<mx::array>& residual) const override {
     return gemm(x, {&w}, residual ? floats(*residual) : nullptr)[0];
   }
-  std::vector<mx::array> q_gemm(const mx::array& x, const std::vector<const Weight*>& weights) const override {
+  std::vector<mx::array> q_gemm(const Step&, const mx::array& x, const std::vector<const Weight*>& weights) const override {
     return gemm(x, weights, nullptr);
   }
 
-  mx::array gated_mlp(const mx::array& x, const Weight& gate, const Weight& up, Activation activation) const override {
+  mx::array gated_mlp(const Step&, const mx::array& x, const Weight& gate, const Weight& up, Activation activation) const override {
     auto y = fresh(x.shape(0), gate.n);
     const mlxr_gated_args args{floats(x),
                                x.shape(0),
@@ -122,38 +184,57 @@ class PackOps final : public Ops {
     return y;
   }
 
-  mx::array rope(const mx::array& x, const BatchPtr& batch, const RopeOptions& options) const override {
+  mx::array rope(const Step& step, const mx::array& x, int rope, int head_dim) const override {
+    const auto& rotation = own(step).rotations[static_cast<std::size_t>(rope)];
     auto y = fresh(x.shape(0), x.shape(1));
-    const auto pairs = static_cast<std::int64_t>(options.frequencies->size());
-    std::vector<float> cosines(static_cast<std::size_t>(x.shape(0) * pairs)), sines(cosines.size());
-    const mlxr_rotations_args rotations{
-        batch->positions.data(), options.frequencies->data(), x.shape(0), pairs, 1.0f, cosines.data(), sines.data()};
-    kernels_.rotations(pool_, &rotations);
-    const mlxr_rope_args args{floats(x), cosines.data(), sines.data(),        x.shape(0),     x.shape(1) / (2 * pairs),
-                              2 * pairs, pairs,          options.interleaved, y.data<float>()};
+    const mlxr_rope_args args{floats(x), rotation.cosines.data(), rotation.sines.data(), x.shape(0),     x.shape(1) / head_dim,
+                              head_dim,  rotation.pairs,          rotation.interleaved,  y.data<float>()};
     kernels_.rope(pool_, &args);
     return y;
   }
 
   std::uint64_t cache_bytes(const CacheShape& s) const override {
-    const auto type = static_cast<std::uint32_t>(s.type);
-    const auto pages =
-        kernels_.key_page_bytes(type, s.block_tokens, s.head_dim) + kernels_.value_page_bytes(type, s.block_tokens, s.head_dim);
-    return static_cast<std::uint64_t>(pages) * s.blocks * s.kv_heads;
+    const auto keys = key_page_bytes(s), values = value_page_bytes(s);
+    return keys == 0 || values == 0 ? 0 : (keys + values) * static_cast<std::uint64_t>(s.blocks) * static_cast<std::uint64_t>(s.kv_heads);
   }
-  LayerCache make_cache(const CacheShape& shape) const override {
-    const auto half = [&](auto page_bytes) {
-      const auto page = static_cast<int>(page_bytes(static_cast<std::uint32_t>(shape.type), shape.block_tokens, shape.head_dim));
-      const auto bytes = static_cast<std::size_t>(page) * shape.blocks * shape.kv_heads;
-      return mx::array(allocate(bytes), mx::Shape{shape.kv_heads, shape.blocks, page}, mx::uint8);
+  LayerCache make_cache(const CacheShape& s) const override {
+    const auto half = [&](std::uint64_t page) {
+      const auto bytes = page * static_cast<std::uint64_t>(s.blocks) * static_cast<std::uint64_t>(s.kv_heads);
+      return mx::array(allocate(bytes), mx::Shape{s.kv_heads, s.blocks, static_cast<int>(page)}, mx::uint8);
     };
-    return {shape, half(kernels_.key_page_bytes), half(kernels_.value_page_bytes)};
+    return {.shape = s, .k = half(key_page_bytes(s)), .v = half(value_page_bytes(s))};
   }
 
-  void kv_store(LayerCache& cache, const mx::array& k, const mx::array& v, const BatchPtr& batch) const override {
-    const mlxr_kv_store_args args{arena(cache), floats(k), floats(v), batch->slots.data(), static_cast<std::int64_t>(batch->slots.size())};
+  void kv_store(const Step& step, LayerCache& cache, const mx::array& k, const mx::array& v) const override {
+    const auto& slots = step.batch.slots[static_cast<std::size_t>(cache.kind)];
+    const mlxr_kv_store_args args{arena(cache), floats(k), floats(v), slots.data(), static_cast<std::int64_t>(slots.size())};
     kernels_.kv_store(pool_, &args);
   }
+
+  mx::array attention(const Step& step, const mx::array& q, const LayerCache& cache, const AttentionOptions& options) const override {
+    const auto& [sequences, window] = own(step).kinds[static_cast<std::size_t>(cache.kind)];
+    const int heads = q.shape(1) / cache.shape.key_dim;
+    auto y = fresh(q.shape(0), heads * cache.shape.value_dim);
+    const mlxr_attention_args args{
+        floats(q),     arena(cache), sequences.data(), static_cast<std::int32_t>(sequences.size()),      heads,
+        options.scale, window,       options.softcap,  options.sinks ? floats(*options.sinks) : nullptr, y.data<float>()};
+    check(kernels_.attention(pool_, &args));
+    return y;
+  }
+
+  std::string cache_layout() const override { return kernels_.cache; }
+  void export_block(const LayerCache& cache, int block, std::span<std::byte> bytes) const override {
+    auto* to = bytes.data();
+    for_each_page(cache, block, [&](std::byte* page, std::size_t size) { to = std::copy_n(page, size, to); });
+  }
+  void import_block(LayerCache& cache, int block, std::span<const std::byte> bytes) const override {
+    const auto* from = bytes.data();
+    for_each_page(cache, block, [&](std::byte* page, std::size_t size) {
+      std::copy_n(from, size, page);
+      from += size;
+    });
+  }
+
   bool computes_at_once() const override { return true; }
   void for_each(int count, const std::function<void(int)>& work) const override {
     const auto call = [](void* context, std::int64_t i, int) {
@@ -162,29 +243,27 @@ class PackOps final : public Ops {
     kernels_.run(pool_, count, call, const_cast<std::function<void(int)>*>(&work));
   }
 
-  mx::array attention(const mx::array& q, const LayerCache& cache, const BatchPtr& batch, const AttentionOptions& options) const override {
-    auto y = fresh(q.shape(0), q.shape(1));
-    std::vector<mlxr_sequence> sequences;
-    for (const auto& s : batch->sequences) sequences.push_back({s.first, s.count, s.length, s.pages.data()});
-    const mlxr_attention_args args{floats(q),
-                                   arena(cache),
-                                   sequences.data(),
-                                   static_cast<std::int32_t>(sequences.size()),
-                                   q.shape(1) / cache.shape.head_dim,
-                                   options.scale,
-                                   options.window,
-                                   0.0f,
-                                   nullptr,
-                                   y.data<float>()};
-    check(kernels_.attention(pool_, &args));
-    return y;
-  }
-
  private:
   // The type of a matrix's panels. A type without a kernel (Q2_K, Q3_K) becomes Q8_0, whose rounding error, 1/254 of the largest of 32
   // values, is far below that of a type with fewer bits.
   quant::Type panel_type(quant::Type type) const { return kernels_.supports(number(type)) ? type : quant::Type::kQ8_0; }
   static std::uint32_t number(quant::Type type) { return static_cast<std::uint32_t>(type); }
+
+  std::uint64_t key_page_bytes(const CacheShape& s) const {
+    return static_cast<std::uint64_t>(kernels_.key_page_bytes(number(s.type), s.block_tokens, s.key_dim));
+  }
+  std::uint64_t value_page_bytes(const CacheShape& s) const {
+    return static_cast<std::uint64_t>(kernels_.value_page_bytes(number(s.type), s.block_tokens, s.value_dim));
+  }
+  // Visits the pages of a block: the keys of each KV head, then the values.
+  static void for_each_page(const LayerCache& cache, int block, const std::function<void(std::byte*, std::size_t)>& visit) {
+    for (const auto* half : {&cache.k, &cache.v}) {
+      auto* const memory = reinterpret_cast<std::byte*>(const_cast<std::uint8_t*>(half->data<std::uint8_t>()));
+      const auto page = static_cast<std::size_t>(half->shape(2));
+      for (int head = 0; head < half->shape(0); ++head)
+        visit(memory + page * static_cast<std::size_t>(head * half->shape(1) + block), page);
+    }
+  }
 
   // Reads some rows of a tensor, in the type of its panels.
   static Result<void> read_rows(const formats::Tensor& tensor, quant::Type type, std::int64_t first, std::int64_t count,

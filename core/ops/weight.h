@@ -1,26 +1,21 @@
-// A weight matrix as an operation takes it.
+// A weight matrix, as the implementation of Ops that made it needs it: no other can read it.
 #pragma once
 
-#include <mlx/array.h>
-
-#include <cstddef>
 #include <memory>
-#include <optional>
-
-#include "core/quant/type.h"
 
 namespace mlxr::ops {
 
-namespace mx = mlx::core;
+class Weight {
+ public:
+  virtual ~Weight() = default;
 
-// Made by Ops::prepare, for the implementation that made it.
-struct Weight {
-  quant::Type type = quant::Type::kF32;
-  int n = 0;                                // rows: outputs
-  int k = 0;                                // columns: inputs
-  std::shared_ptr<const std::byte> panels;  // what kernels read
-  std::optional<mx::array> values;          // (n, k) decoded: what MLX expressions read
-  std::optional<mx::array> bias;            // (n) float32
+  const int n;  // rows: outputs
+  const int k;  // columns: inputs
+
+ protected:
+  Weight(int rows, int columns) : n(rows), k(columns) {}
 };
+
+using WeightPtr = std::shared_ptr<const Weight>;
 
 }  // namespace mlxr::ops

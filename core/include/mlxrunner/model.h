@@ -24,9 +24,11 @@ struct ModelInfo {
   std::uint64_t parameters = 0;
   std::uint64_t file_bytes = 0;    // of the model file
   std::uint64_t weight_bytes = 0;  // memory of the weights as the kernels read them; without a kernel pack several times file_bytes
-  std::uint64_t kv_bytes = 0;      // the KV arena when it is full; it takes memory as tokens are stored in it
-  int context_length = 0;          // tokens served
-  int trained_context = 0;         // tokens the model was trained for
+  std::uint64_t kv_bytes = 0;      // the KV cache when it is full; it takes memory as tokens are stored in it
+  // How much less one whole context takes of it because some layers keep only a window of their tokens.
+  std::uint64_t kv_bytes_saved = 0;
+  int context_length = 0;   // tokens served
+  int trained_context = 0;  // tokens the model was trained for
   int embedding_length = 0;
   int layers = 0;
   int vocabulary = 0;

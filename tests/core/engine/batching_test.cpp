@@ -10,7 +10,7 @@
 
 #include "core/engine/loaded_model.h"
 #include "core/engine/scheduler.h"
-#include "core/ops/mlx_ops.h"
+#include "core/ops/forwarding_ops.h"
 #include "tests/core/engine/answers.h"
 #include "tests/core/engine/tiny_model.h"
 #include "tests/platform/temporary_folder.h"
@@ -27,14 +27,15 @@ using ::testing::SizeIs;
 // The number of new tokens of each sequence.
 using Counts = std::vector<int>;
 
-class NotingOps final : public ops::MlxOps {
+class NotingOps final : public ops::ForwardingOps {
  public:
-  ops::mx::array embed(const ops::BatchPtr& batch, const ops::Weight& table, float scale) const override {
+  NotingOps() : ForwardingOps(ops::make_mlx_ops()) {}
+  ops::mx::array embed(const ops::Step& step, const ops::Weight& table, float scale) const override {
     Counts counts;
-    for (const auto& sequence : batch->sequences) counts.push_back(sequence.count);
+    for (const auto& sequence : step.batch.sequences) counts.push_back(sequence.count);
     std::lock_guard lock(mutex_);
     batches_.push_back(std::move(counts));
-    return MlxOps::embed(batch, table, scale);
+    return ForwardingOps::embed(step, table, scale);
   }
   std::vector<Counts> take() const {
     std::lock_guard lock(mutex_);

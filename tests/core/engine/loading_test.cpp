@@ -9,6 +9,7 @@
 #include <future>
 #include <latch>
 
+#include "core/kv/cache.h"
 #include "core/models/transformer.h"
 #include "core/ops/pack.h"
 #include "tests/core/engine/tiny_model.h"
@@ -120,7 +121,8 @@ TEST_F(LoadingTest, ALoadThatIsCancelledInTheMiddleEndsWithItsTensorAndLeavesNoF
   auto panels =
       ops::Panels::open(file.tensors(), *ops, {.folder = panels_, .digest = std::string(64, 'a'), .cancelled = &cancelled}).value();
   EXPECT_FALSE(has_nothing(panels_));  // the file that is being made
-  const auto model = models::Transformer::load(file, ops, *panels, &cancelled);
+  const auto description = models::describe(file.metadata(), file.tensors()).value();
+  const auto model = models::Transformer::load(description, file, ops, *panels, kv::kBlockTokens, &cancelled);
   ASSERT_FALSE(model);
   EXPECT_EQ(model.error().code, ErrorCode::kCancelled);
   EXPECT_EQ(last, "blk.1.attn_norm.weight");

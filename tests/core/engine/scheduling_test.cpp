@@ -14,7 +14,7 @@
 #include "core/engine/loaded_model.h"
 #include "core/engine/pace.h"
 #include "core/engine/scheduler.h"
-#include "core/ops/mlx_ops.h"
+#include "core/ops/forwarding_ops.h"
 #include "tests/core/engine/answers.h"
 #include "tests/core/engine/tiny_model.h"
 #include "tests/platform/temporary_folder.h"
@@ -233,21 +233,21 @@ TEST_F(SchedulingTest, ACacheThatIsCutDuringAnAnswerEndsTheAnswerAlone) {
 }
 
 // MLX expressions that throw when they meet one of two tokens.
-class Fragile final : public ops::MlxOps {
+class Fragile final : public ops::ForwardingOps {
  public:
   static constexpr TokenId kPoison = 251, kTooLarge = 252;
-  explicit Fragile(bool at_once) : at_once_(at_once) {}
-  ops::mx::array embed(const ops::BatchPtr& batch, const ops::Weight& table, float scale) const override {
-    if (std::ranges::find(batch->tokens, kTooLarge) != batch->tokens.end()) throw std::bad_alloc();
-    return MlxOps::embed(batch, table, scale);
+  explicit Fragile(bool at_once) : ForwardingOps(ops::make_mlx_ops()), at_once_(at_once) {}
+  ops::mx::array embed(const ops::Step& step, const ops::Weight& table, float scale) const override {
+    if (std::ranges::find(step.batch.tokens, kTooLarge) != step.batch.tokens.end()) throw std::bad_alloc();
+    return ForwardingOps::embed(step, table, scale);
   }
   // Fails as an MLX operation may: the expression that was to be the new cache has taken the old one along.
-  void kv_store(ops::LayerCache& cache, const ops::mx::array& k, const ops::mx::array& v, const ops::BatchPtr& batch) const override {
-    if (std::ranges::find(batch->tokens, kPoison) != batch->tokens.end()) {
+  void kv_store(const ops::Step& step, ops::LayerCache& cache, const ops::mx::array& k, const ops::mx::array& v) const override {
+    if (std::ranges::find(step.batch.tokens, kPoison) != step.batch.tokens.end()) {
       if (!at_once_) cache.k = cache.v = ops::mx::array(0.0f);
       throw std::runtime_error("a kernel failed");
     }
-    MlxOps::kv_store(cache, k, v, batch);
+    ForwardingOps::kv_store(step, cache, k, v);
   }
   bool computes_at_once() const override { return at_once_; }
 
@@ -259,7 +259,8 @@ TEST_F(SchedulingTest, AnExceptionInAStepEndsThatRequestAlone) {
   for (const bool at_once : {true, false}) {
     write_tiny_model(folder_.path / "m.gguf");
     auto loaded = engine::LoadedModel::load(platform::OpenFile::open(folder_.path / "m.gguf").value(), {},
-                                            {.bytes = 1 << 20, .type = quant::Type::kF16}, std::make_shared<const Fragile>(at_once));
+                                            {.bytes = 1 << 20, .type = quant::Type::kF16, .step_tokens = 8},
+                                            std::make_shared<const Fragile>(at_once));
     ASSERT_TRUE(loaded) << loaded.error().message;
     const std::shared_ptr<engine::LoadedModel> model = *std::move(loaded);
     engine::Scheduler scheduler({.max_batch_tokens = 8});

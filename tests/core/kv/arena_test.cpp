@@ -1,5 +1,6 @@
 #include "core/kv/arena.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <set>
@@ -7,15 +8,12 @@
 namespace mlxr::kv {
 namespace {
 
-constexpr Layout kLayout{.layers = 2, .kv_heads = 3, .head_dim = 64};
-const auto kOps = ops::make_mlx_ops();
-using Pages = std::vector<std::int32_t>;
+using Blocks = std::vector<std::int32_t>;
 
-TEST(Arena, LendsWholeBlocksThatNobodyElseHas) {
-  Arena arena(kLayout, 8, *kOps);
-  Pages a, b;
-  ASSERT_TRUE(arena.extend(a, kBlockTokens + 1) && arena.extend(b, 6 * kBlockTokens));
-  EXPECT_EQ(a.size(), 2u);
+TEST(Arena, LendsBlocksThatNobodyElseHas) {
+  Arena arena(8);
+  Blocks a, b;
+  ASSERT_TRUE(arena.take(2, a) && arena.take(6, b));
   std::set<int> all(a.begin(), a.end());
   all.insert(b.begin(), b.end());
   EXPECT_EQ(all.size(), 8u);
@@ -23,40 +21,27 @@ TEST(Arena, LendsWholeBlocksThatNobodyElseHas) {
 }
 
 TEST(Arena, RefusesWithoutTakingAnythingWhenThereIsNotEnough) {
-  Arena arena(kLayout, 2, *kOps);
-  Pages pages;
-  EXPECT_FALSE(arena.extend(pages, 2 * kBlockTokens + 1));
-  EXPECT_TRUE(pages.empty());
+  Arena arena(2);
+  Blocks blocks;
+  EXPECT_FALSE(arena.take(3, blocks));
+  EXPECT_TRUE(blocks.empty());
   EXPECT_EQ(arena.free_blocks(), 2);
 }
 
 TEST(Arena, ReleasedBlocksCanBeLentAgain) {
-  Arena arena(kLayout, 2, *kOps);
-  Pages before, after;
-  arena.extend(before, 2 * kBlockTokens);
+  Arena arena(2);
+  Blocks before, after;
+  arena.take(2, before);
   arena.release(before);
-  ASSERT_TRUE(arena.extend(after, 2 * kBlockTokens));
+  ASSERT_TRUE(arena.take(2, after));
   EXPECT_EQ(after, before);
 }
 
-TEST(Arena, ExtendsASessionsPagesAsItGrows) {
-  Arena arena(kLayout, 3, *kOps);
-  Pages pages;
-  ASSERT_TRUE(arena.extend(pages, 1));
-  ASSERT_TRUE(arena.extend(pages, kBlockTokens));  // its pages suffice already
-  EXPECT_EQ(pages.size(), 1u);
-  ASSERT_TRUE(arena.extend(pages, 2 * kBlockTokens + 1));
-  EXPECT_EQ(pages.size(), 3u);
-  EXPECT_FALSE(arena.extend(pages, 3 * kBlockTokens + 1));
-  EXPECT_EQ(pages.size(), 3u);
-  EXPECT_EQ(arena.free_blocks(), 0);
-}
-
 TEST(Arena, ABlockIsFreeWhenItsLastOwnerHasReleasedIt) {
-  Arena arena(kLayout, 3, *kOps);
-  Pages mine;
-  arena.extend(mine, 2 * kBlockTokens);
-  const Pages theirs(mine.begin(), mine.begin() + 1);
+  Arena arena(3);
+  Blocks mine;
+  arena.take(2, mine);
+  const Blocks theirs(mine.begin(), mine.begin() + 1);
   arena.share(theirs);
   arena.release(mine);
   EXPECT_EQ(arena.free_blocks(), 2);
@@ -64,11 +49,12 @@ TEST(Arena, ABlockIsFreeWhenItsLastOwnerHasReleasedIt) {
   EXPECT_EQ(arena.free_blocks(), 3);
 }
 
-TEST(Arena, HasOneKeyAndOneValueArrayPerLayer) {
-  Arena arena(kLayout, 4, *kOps);
-  EXPECT_EQ(arena.arrays().size(), 4u);
-  EXPECT_EQ(arena.layers()[1].k.shape(), (mlx::core::Shape{4, 3, kBlockTokens, 64}));
-  EXPECT_EQ(kLayout.block_bytes(*kOps), 2u * 2 * 2 * 3 * 64 * kBlockTokens);
+TEST(Arena, NegativeNumbersAreNoBlocks) {
+  Arena arena(2);
+  const Blocks none = {-1, -1};
+  arena.share(none);
+  arena.release(none);
+  EXPECT_EQ(arena.free_blocks(), 2);
 }
 
 }  // namespace

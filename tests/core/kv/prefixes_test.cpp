@@ -3,8 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <numeric>
 #include <random>
+
+#include "tests/core/kv/caches.h"
 
 namespace mlxr::kv {
 namespace {
@@ -12,8 +13,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using Tokens = std::vector<std::int32_t>;
-
-const auto kOps = ops::make_mlx_ops();
 
 // `count` tokens; those from `differs` on are another text's.
 Tokens text(int count, int differs = 1 << 20) {
@@ -24,29 +23,32 @@ Tokens text(int count, int differs = 1 << 20) {
 
 class PrefixesTest : public ::testing::Test {
  protected:
-  // Stores a text and keeps it. Returns its pages.
+  // Stores a text and keeps it. Returns its blocks.
   Tokens keep(const Tokens& tokens) {
     auto pages = prefixes_.find(tokens);
-    EXPECT_TRUE(arena_.extend(pages, static_cast<int>(tokens.size())));
-    prefixes_.keep(tokens, pages);
-    return pages;
+    EXPECT_TRUE(cache_.extend(pages, 0, static_cast<int>(tokens.size())));
+    const auto blocks = pages[0];
+    prefixes_.keep(tokens, std::move(pages));
+    return blocks;
   }
   std::size_t found(const Tokens& tokens) {
-    const auto pages = prefixes_.find(tokens);
-    arena_.release(pages);
-    return pages.size();
+    auto pages = prefixes_.find(tokens);
+    const auto blocks = pages.empty() ? 0 : pages[0].size();
+    cache_.release(pages);
+    return blocks;
   }
+  int free_blocks() const { return cache_.arena(0).free_blocks(); }
 
-  Arena arena_{{.layers = 1, .kv_heads = 1, .head_dim = 32}, 8, *kOps};
-  Prefixes prefixes_{arena_};
+  Cache cache_ = cache_of({{0, 8}});
+  Prefixes prefixes_{cache_};
 };
 
 TEST_F(PrefixesTest, APromptSharesTheWholeBlocksThatItBeginsWith) {
   const auto pages = keep(text(100));
-  EXPECT_EQ(arena_.free_blocks(), 5) << "the last four tokens fill no block";
-  EXPECT_THAT(prefixes_.find(text(200)), ElementsAre(pages[0], pages[1], pages[2]));
-  EXPECT_THAT(prefixes_.find(text(200, 64)), ElementsAre(pages[0], pages[1]));
-  EXPECT_THAT(prefixes_.find(text(200, 63)), ElementsAre(pages[0]));
+  EXPECT_EQ(free_blocks(), 5) << "the last four tokens fill no block";
+  EXPECT_THAT(prefixes_.find(text(200))[0], ElementsAre(pages[0], pages[1], pages[2]));
+  EXPECT_THAT(prefixes_.find(text(200, 64))[0], ElementsAre(pages[0], pages[1]));
+  EXPECT_THAT(prefixes_.find(text(200, 63))[0], ElementsAre(pages[0]));
   EXPECT_THAT(prefixes_.find(text(200, 31)), IsEmpty());
 }
 
@@ -62,9 +64,9 @@ TEST_F(PrefixesTest, TheLastTokenOfAPromptIsNotShared) {
 TEST_F(PrefixesTest, ASequenceThatContinuesAnotherReplacesIt) {
   keep(text(64));
   keep(text(128));
-  EXPECT_EQ(arena_.free_blocks(), 4);
+  EXPECT_EQ(free_blocks(), 4);
   keep(text(96, 64));  // another continuation of the same beginning
-  EXPECT_EQ(arena_.free_blocks(), 3);
+  EXPECT_EQ(free_blocks(), 3);
 }
 
 TEST_F(PrefixesTest, BlocksAreGivenUpFromTheEndOfTheLeastRecentlyUsed) {
@@ -79,82 +81,155 @@ TEST_F(PrefixesTest, BlocksAreGivenUpFromTheEndOfTheLeastRecentlyUsed) {
   EXPECT_EQ(found(text(65, 0)), 2u);
   prefixes_.clear();
   EXPECT_FALSE(prefixes_.give_up_block());
-  EXPECT_EQ(arena_.free_blocks(), 8);
+  EXPECT_EQ(free_blocks(), 8);
 }
 
 TEST_F(PrefixesTest, BlocksThatASessionUsesTooAreNotReclaimable) {
   keep(text(96));
   keep(text(96, 32));  // shares its first block with the other
-  EXPECT_EQ(prefixes_.reclaimable_blocks(), 5);
-  const auto pages = prefixes_.find(text(64));
-  EXPECT_EQ(prefixes_.reclaimable_blocks(), 4);
-  const int free = arena_.free_blocks();
+  EXPECT_THAT(prefixes_.reclaimable_blocks(), ElementsAre(5));
+  auto pages = prefixes_.find(text(64));
+  EXPECT_THAT(prefixes_.reclaimable_blocks(), ElementsAre(4));
+  const int free = free_blocks();
   prefixes_.clear();
-  EXPECT_EQ(arena_.free_blocks(), free + 4);
-  arena_.release(pages);
+  EXPECT_EQ(free_blocks(), free + 4);
+  cache_.release(pages);
+}
+
+// With a window, a sequence can be continued at its end, and where a part of it ended that was kept beside it. Elsewhere, what the window
+// would see is no longer there.
+TEST(PrefixesWithAWindow, ASequenceIsContinuedWhereItsWindowIsStillThere) {
+  auto cache = cache_of({{0, 60}, {100, 40}});
+  Prefixes prefixes(cache);
+  const auto found = [&](const Tokens& tokens) {
+    auto pages = prefixes.find(tokens);
+    const auto blocks = pages.empty() ? 0 : pages[0].size();
+    cache.release(pages);
+    return blocks;
+  };
+  Pages pages;
+  const auto store_to = [&](int end) {
+    for (int stored = pages.empty() ? 0 : static_cast<int>(pages[0].size()) * kBlockTokens; stored < end; stored += 64)
+      ASSERT_TRUE(cache.extend(pages, stored, std::min(end, stored + 64)));
+  };
+  store_to(640);
+  prefixes.keep(text(640), cache.share(pages, 20));  // a question, say
+  store_to(1280);
+  prefixes.keep(text(1280), pages);  // and its answer
+  EXPECT_EQ(found(text(2000)), 40u);
+  EXPECT_EQ(found(text(1279)), 39u) << "a little shorter than what was stored";
+  EXPECT_EQ(found(text(2000, 640)), 20u) << "the question, answered once more";
+  EXPECT_EQ(found(text(2000, 300)), 0u) << "in the middle of the question";
+  EXPECT_EQ(found(text(2000, 1000)), 20u) << "in the middle of the answer: from the end of the question on";
+}
+
+TEST(PrefixesWithAWindow, OfAChatTheLastTwoBeginningsAreKept) {
+  auto cache = cache_of({{0, 60}, {40, 60}});
+  Prefixes prefixes(cache);
+  Pages pages;
+  for (int end = 256; end <= 1024; end += 256) {
+    for (int stored = end - 256; stored < end; stored += 64) ASSERT_TRUE(cache.extend(pages, stored, stored + 64));
+    prefixes.keep(text(end), cache.share(pages, end / kBlockTokens));
+  }
+  cache.release(pages);
+  const auto found = [&](int tokens) {
+    auto shared = prefixes.find(text(2000, tokens));
+    const auto blocks = shared.empty() ? 0 : static_cast<int>(shared[0].size());
+    cache.release(shared);
+    return blocks * kBlockTokens;
+  };
+  EXPECT_EQ(found(1024), 1024);
+  EXPECT_EQ(found(768), 768);
+  EXPECT_EQ(found(512), 512);
+  EXPECT_EQ(found(256), 0);
 }
 
 // Sessions begin, grow, end and take each other's blocks at random. A simple model says after each step what every block holds.
-TEST_F(PrefixesTest, NoBlockIsLostLentTwiceOrSharedForAnotherText) {
+class RandomSessions : public ::testing::TestWithParam<std::vector<SmallKind>> {};
+
+TEST_P(RandomSessions, NoBlockIsLostLentTwiceOrSharedForAnotherText) {
   struct Session {
-    Tokens tokens, pages;
+    Tokens tokens;
+    Pages pages;
+    std::size_t stored = 0;
   };
   std::mt19937 random(7);
   const auto below = [&](int n) { return static_cast<int>(random() % static_cast<unsigned>(n)); };
+  auto cache = cache_of(GetParam());
+  Prefixes prefixes(cache);
   std::vector<Session> sessions;
-  std::vector<Tokens> content(8);  // of each block, as it was written last
-  const auto write = [&](const Session& session, std::size_t from) {
-    for (std::size_t i = from; i < session.tokens.size(); ++i) {
-      auto& block = content[static_cast<std::size_t>(session.pages[i / kBlockTokens])];
-      block.resize(i % kBlockTokens);
-      block.push_back(session.tokens[i]);
+  std::vector<std::vector<Tokens>> content;  // of each block of each kind, as it was written last
+  for (const auto& kind : cache.kinds()) content.emplace_back(static_cast<std::size_t>(kind.shape.blocks));
+  // Stores the tokens that are not stored yet, a step at a time. Returns false when there is no room.
+  const auto store = [&](Session& session) {
+    while (session.stored < session.tokens.size()) {
+      const auto end = std::min(session.tokens.size(), session.stored + 64);
+      while (!cache.extend(session.pages, static_cast<int>(session.stored), static_cast<int>(end)))
+        if (!prefixes.give_up_block()) return false;
+      for (; session.stored < end; ++session.stored) {
+        for (std::size_t kind = 0; kind < content.size(); ++kind) {
+          auto& block = content[kind][static_cast<std::size_t>(session.pages[kind][session.stored / kBlockTokens])];
+          block.resize(session.stored % kBlockTokens);
+          block.push_back(session.tokens[session.stored]);
+        }
+      }
     }
+    return true;
+  };
+  const auto keep = [&](const Session& session, Pages pages) {
+    prefixes.keep({session.tokens.begin(), session.tokens.begin() + static_cast<std::ptrdiff_t>(session.stored)}, std::move(pages));
   };
   int shared = 0;
   for (int step = 0; step < 20000; ++step) {
-    const int what = below(4);
+    const int what = below(5);
+    const auto chosen = sessions.begin() + (sessions.empty() ? 0 : below(static_cast<int>(sessions.size())));
     if (what == 0 && sessions.size() < 4) {
       Session session{text(1 + below(150), below(3) * 40), {}};
-      session.pages = prefixes_.find(session.tokens);
-      const auto stored = session.pages.size() * kBlockTokens;
-      shared += !session.pages.empty();
-      while (!arena_.extend(session.pages, static_cast<int>(session.tokens.size())) && prefixes_.give_up_block()) {
-      }
-      if (session.pages.size() * kBlockTokens < session.tokens.size()) {
-        arena_.release(session.pages);
-        continue;
-      }
-      write(session, stored);
-      sessions.push_back(std::move(session));
-    } else if (what == 1 && !sessions.empty()) {
-      auto& session = sessions[static_cast<std::size_t>(below(static_cast<int>(sessions.size())))];
-      if (!arena_.extend(session.pages, static_cast<int>(session.tokens.size()) + 1)) continue;
-      session.tokens.push_back(below(3));
-      write(session, session.tokens.size() - 1);
-    } else if (what == 2 && !sessions.empty()) {
-      const auto at = sessions.begin() + below(static_cast<int>(sessions.size()));
-      if (below(2) == 0) {
-        prefixes_.keep(at->tokens, at->pages);
+      session.pages = prefixes.find(session.tokens);
+      session.stored = session.pages.empty() ? 0 : session.pages[0].size() * kBlockTokens;
+      shared += session.stored > 0;
+      if (store(session)) {
+        sessions.push_back(std::move(session));
       } else {
-        arena_.release(at->pages);
+        cache.release(session.pages);
       }
-      sessions.erase(at);
-    } else if (what == 3 && below(4) == 0) {
-      prefixes_.give_up_block();
+    } else if (what == 1 && !sessions.empty()) {
+      chosen->tokens.push_back(below(3));
+      if (!store(*chosen)) chosen->tokens.pop_back();
+    } else if (what == 2 && !sessions.empty()) {
+      if (below(2) == 0) {
+        keep(*chosen, chosen->pages);
+      } else {
+        cache.release(chosen->pages);
+      }
+      sessions.erase(chosen);
+    } else if (what == 3 && !sessions.empty()) {
+      keep(*chosen, cache.share(chosen->pages, static_cast<int>(chosen->stored) / kBlockTokens));
+    } else if (what == 4 && below(4) == 0) {
+      prefixes.give_up_block();
     }
     for (const auto& session : sessions) {
-      for (std::size_t i = 0; i < session.tokens.size(); ++i) {
-        const auto& block = content[static_cast<std::size_t>(session.pages[i / kBlockTokens])];
-        ASSERT_LT(i % kBlockTokens, block.size()) << step;
-        ASSERT_EQ(block[i % kBlockTokens], session.tokens[i]) << step;
+      for (std::size_t kind = 0; kind < content.size(); ++kind) {
+        const auto first = static_cast<std::size_t>(cache.kinds()[kind].first_seen(static_cast<int>(session.stored))) * kBlockTokens;
+        for (std::size_t i = first; i < session.stored; ++i) {
+          const auto number = session.pages[kind][i / kBlockTokens];
+          ASSERT_GE(number, 0) << step;
+          const auto& block = content[kind][static_cast<std::size_t>(number)];
+          ASSERT_LT(i % kBlockTokens, block.size()) << step;
+          ASSERT_EQ(block[i % kBlockTokens], session.tokens[i]) << step;
+        }
       }
     }
   }
-  EXPECT_GT(shared, 1000) << "else this shows nothing";
-  for (const auto& session : sessions) arena_.release(session.pages);
-  prefixes_.clear();
-  EXPECT_EQ(arena_.free_blocks(), 8);
+  EXPECT_GT(shared, 500) << "else this shows nothing";
+  for (auto& session : sessions) cache.release(session.pages);
+  prefixes.clear();
+  for (std::size_t kind = 0; kind < content.size(); ++kind) EXPECT_EQ(cache.arena(kind).free_blocks(), cache.arena(kind).blocks());
 }
+
+INSTANTIATE_TEST_SUITE_P(Kinds, RandomSessions,
+                         ::testing::Values(std::vector<SmallKind>{{0, 8}}, std::vector<SmallKind>{{0, 30}, {40, 12}},
+                                           std::vector<SmallKind>{{40, 14}}, std::vector<SmallKind>{{0, 30}, {70, 14}, {20, 10}}));
 
 }  // namespace
 }  // namespace mlxr::kv

@@ -7,7 +7,7 @@
 #include <cstdlib>
 
 #include "core/formats/checkpoint.h"
-#include "core/kv/arena.h"
+#include "core/kv/cache.h"
 #include "core/models/transformer.h"
 #include "core/ops/pack.h"
 
@@ -30,21 +30,22 @@ int main(int argc, char** argv) {
   auto file = formats::Checkpoint::open(argv[1]);
   if (!file) return std::fprintf(stderr, "%s\n", file.error().message.c_str()), 1;
   const auto panels = ops::Panels::open((*file)->tensors(), *ops, {}).value();
-  auto model = models::Transformer::load(**file, ops, *panels);
+  const auto description = models::describe((*file)->metadata(), (*file)->tensors());
+  if (!description) return std::fprintf(stderr, "%s\n", description.error().message.c_str()), 1;
+  auto model = models::Transformer::load(*description, **file, ops, *panels, kv::kBlockTokens);
   if (!model) return std::fprintf(stderr, "%s\n", model.error().message.c_str()), 1;
 
   const int total = static_cast<int>(tokens.size());
-  const auto& c = (*model)->config();
-  kv::Arena arena({c.layers, c.kv_heads, c.head_dim, cache}, kv::blocks_for(total) + 2, *ops);
-  std::vector<std::int32_t> skipped, pages;
-  arena.extend(skipped, kv::kBlockTokens);  // so that pages do not begin at block 0
-  arena.extend(pages, total);
+  kv::Cache caches(kv::kinds_of((*model)->spec(), cache, kv::blocks_for(total) + 2), chunk, *ops);
+  kv::Pages skipped, pages;
+  caches.extend(skipped, 0, kv::kBlockTokens);  // so that pages do not begin at block 0
   for (int first = 0; first < total; first += chunk) {
     const int count = std::min(chunk, total - first);
-    auto batch = std::make_shared<ops::Batch>();
-    batch->append(std::span(tokens).subspan(first, count), first, pages, kv::kBlockTokens, count);
-    const auto logits = (*model)->forward(batch, arena.layers());
-    auto results = arena.arrays();
+    caches.extend(pages, first, first + count);
+    ops::Batch batch;
+    batch.append(std::span(tokens).subspan(first, count), first, pages, kv::kBlockTokens, count);
+    const auto logits = (*model)->forward(std::move(batch), caches.layers());
+    auto results = caches.arrays();
     results.push_back(*logits);
     mlx::core::eval(results);
     std::fwrite(logits->data<float>(), sizeof(float), logits->size(), stdout);

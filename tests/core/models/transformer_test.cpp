@@ -7,8 +7,8 @@
 
 #include <cstdlib>
 
-#include "core/kv/arena.h"
-#include "core/ops/mlx_ops.h"
+#include "core/kv/cache.h"
+#include "core/ops/forwarding_ops.h"
 #include "core/ops/pack.h"
 #include "tests/core/engine/tiny_model.h"
 #include "tests/core/ops/arrays.h"
@@ -30,28 +30,26 @@ class Batches : public ::testing::TestWithParam<const char*> {
     write_tiny_model(folder_.path / "m.gguf");
     file_ = formats::Checkpoint::open(folder_.path / "m.gguf").value();
     panels_ = ops::Panels::open(file_->tensors(), *ops_, {}).value();
-    model_ = Transformer::load(*file_, ops_, *panels_).value();
+    const auto description = describe(file_->metadata(), file_->tensors()).value();
+    model_ = Transformer::load(description, *file_, ops_, *panels_, kv::kBlockTokens).value();
   }
 
-  kv::Arena arena(int blocks) const {
-    const auto& c = model_->config();
-    return kv::Arena({c.layers, c.kv_heads, c.head_dim}, blocks, *ops_);
-  }
-  static std::vector<std::int32_t> pages_for(kv::Arena& arena, int tokens) {
-    std::vector<std::int32_t> pages;
-    EXPECT_TRUE(arena.extend(pages, tokens));
+  kv::Cache cache(int blocks) const { return kv::Cache(kv::kinds_of(model_->spec(), quant::Type::kF16, blocks), 512, *ops_); }
+  static kv::Pages pages_for(kv::Cache& cache, int tokens) {
+    kv::Pages pages;
+    EXPECT_TRUE(cache.extend(pages, 0, tokens));
     return pages;
   }
   static std::int32_t token(int sequence, int position) { return (sequence * 37 + position * 11) % 250; }
   // Adds tokens [from, to) of a sequence.
-  static void add(ops::Batch& batch, int sequence, int from, int to, const std::vector<std::int32_t>& pages, int wanted = 1) {
+  static void add(ops::Batch& batch, int sequence, int from, int to, const kv::Pages& pages, int wanted = 1) {
     std::vector<std::int32_t> tokens;
     for (int p = from; p < to; ++p) tokens.push_back(token(sequence, p));
     batch.append(tokens, from, pages, kv::kBlockTokens, wanted);
   }
-  ops::mx::array run(ops::Batch batch, kv::Arena& arena) const {
-    auto y = *model_->forward(std::make_shared<const ops::Batch>(std::move(batch)), arena.layers());
-    auto results = arena.arrays();
+  ops::mx::array run(ops::Batch batch, kv::Cache& cache) const {
+    auto y = *model_->forward(std::move(batch), cache.layers());
+    auto results = cache.arrays();
     results.push_back(y);
     ops::mx::eval(results);
     return y;
@@ -66,9 +64,9 @@ class Batches : public ::testing::TestWithParam<const char*> {
 
 TEST_P(Batches, EachSequenceHasTheLogitsThatItHasAlone) {
   for (const int sequences : {1, 3, 17}) {
-    auto shared = arena(2 * sequences);
+    auto shared = cache(2 * sequences);
     ops::Batch history, step;
-    std::vector<std::vector<std::int32_t>> pages;
+    std::vector<kv::Pages> pages;
     std::vector<std::pair<int, int>> parts;  // before this step, after it
     for (int s = 0; s < sequences; ++s) {
       const int before = 1 + (s * 13) % 40, after = before + (s % 3 == 0 ? 1 : 1 + s % 5);
@@ -81,7 +79,7 @@ TEST_P(Batches, EachSequenceHasTheLogitsThatItHasAlone) {
     const auto together = run(step, shared);
     ASSERT_EQ(together.shape(), (ops::mx::Shape{sequences, kTinyVocabulary}));
     for (int s = 0; s < sequences; ++s) {
-      auto own = arena(2);
+      auto own = cache(2);
       const auto own_pages = pages_for(own, parts[static_cast<std::size_t>(s)].second);
       ops::Batch all;
       add(all, s, 0, parts[static_cast<std::size_t>(s)].second, own_pages);
@@ -95,12 +93,12 @@ TEST_P(Batches, EachSequenceHasTheLogitsThatItHasAlone) {
 TEST_P(Batches, WantingFewerLogitsChangesNothingElse) {
   constexpr int kPrompt = 40;
   const auto after_prompt = [&](int wanted) {
-    auto own = arena(2);
+    auto own = cache(2);
     const auto pages = pages_for(own, kPrompt + 1);
     ops::Batch prompt, next;
     add(prompt, 0, 0, kPrompt, pages, wanted);
     add(next, 0, kPrompt, kPrompt + 1, pages);
-    const auto logits = model_->forward(std::make_shared<const ops::Batch>(std::move(prompt)), own.layers());
+    const auto logits = model_->forward(std::move(prompt), own.layers());
     EXPECT_EQ(logits.has_value(), wanted > 0);
     ops::mx::eval(own.arrays());
     return std::pair{run(next, own), logits};
@@ -115,12 +113,13 @@ TEST_P(Batches, WantingFewerLogitsChangesNothingElse) {
 }
 
 // Counts the rows that pass through an MLP.
-class CountingOps final : public ops::MlxOps {
+class CountingOps final : public ops::ForwardingOps {
  public:
-  ops::mx::array gated_mlp(const ops::mx::array& x, const ops::Weight& gate, const ops::Weight& up,
+  CountingOps() : ForwardingOps(ops::make_mlx_ops()) {}
+  ops::mx::array gated_mlp(const ops::Step& step, const ops::mx::array& x, const ops::Weight& gate, const ops::Weight& up,
                            ops::Activation activation) const override {
     rows += x.shape(0);
-    return MlxOps::gated_mlp(x, gate, up, activation);
+    return ForwardingOps::gated_mlp(step, x, gate, up, activation);
   }
   mutable int rows = 0;
 };
@@ -131,16 +130,16 @@ TEST(Transformer, TheLastLayerComputesOnlyTheRowsWhoseLogitsAreWanted) {
   const auto file = formats::Checkpoint::open(folder.path / "m.gguf").value();
   const auto ops = std::make_shared<CountingOps>();
   const auto panels = ops::Panels::open(file->tensors(), *ops, {}).value();
-  const auto model = Transformer::load(*file, ops, *panels).value();
-  const auto& c = model->config();
+  const auto description = describe(file->metadata(), file->tensors()).value();
+  const auto model = Transformer::load(description, *file, ops, *panels, kv::kBlockTokens).value();
   for (const auto& [wanted, rows] : {std::pair{0, 2 * 40}, {1, 2 * 40 + 1}, {40, 3 * 40}}) {
-    kv::Arena arena({c.layers, c.kv_heads, c.head_dim}, 2, *ops);
-    auto batch = std::make_shared<ops::Batch>();
-    std::vector<std::int32_t> pages;
-    ASSERT_TRUE(arena.extend(pages, 40));
-    batch->append(std::vector<std::int32_t>(40, 7), 0, pages, kv::kBlockTokens, wanted);
+    kv::Cache cache(kv::kinds_of(description.spec, quant::Type::kF16, 2), 512, *ops);
+    kv::Pages pages;
+    ASSERT_TRUE(cache.extend(pages, 0, 40));
+    ops::Batch batch;
+    batch.append(std::vector<std::int32_t>(40, 7), 0, std::move(pages), kv::kBlockTokens, wanted);
     ops->rows = 0;
-    model->forward(batch, arena.layers());
+    model->forward(std::move(batch), cache.layers());
     EXPECT_EQ(ops->rows, rows);
   }
 }

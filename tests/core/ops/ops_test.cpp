@@ -24,9 +24,9 @@ struct Matrix {
         source(std::as_bytes(std::span(data))),
         tensor{"w", Type::kF32, {n, k}, 0, sizeof(float) * data.size(), &source} {}
   // As the operations want it.
-  Weight prepare(const Ops& ops) const {
+  WeightPtr prepare(const Ops& ops, const std::vector<float>& bias = {}) const {
     const auto panels = Panels::open({&tensor, 1}, ops, {}).value();
-    return ops.prepare(tensor, *panels).value();
+    return ops.prepare(tensor, bias, *panels).value();
   }
   std::vector<float> data;
   formats::MemorySource source;
@@ -40,19 +40,24 @@ struct Part {
 
 // Some sequences, some of them with a whole prompt and some in the middle of an answer, on pages that are out of order and that no two
 // share. Page 0 of the arena belongs to none of them.
-BatchPtr batch_of(const std::vector<Part>& parts, int block_tokens) {
+Batch batch_of(const std::vector<Part>& parts, int block_tokens) {
   const auto pages_of = [&](const Part& part) { return (part.length + block_tokens - 1) / block_tokens; };
   int page = 0;
   for (const auto& part : parts) page += pages_of(part);
-  auto batch = std::make_shared<Batch>();
+  Batch batch;
   for (const auto& part : parts) {
     std::vector<std::int32_t> tokens, pages;
     for (int i = 0; i < part.count; ++i) tokens.push_back(i % 5);
     for (int i = 0; i < pages_of(part); ++i) pages.push_back(page--);
-    batch->append(tokens, part.length - part.count, pages, block_tokens);
+    batch.append(tokens, part.length - part.count, {pages}, block_tokens);
   }
   return batch;
 }
+
+// One kind of cache, with a window or without one.
+StepShape window_of(int window, int block_tokens) { return {.windows = {window}, .block_tokens = block_tokens}; }
+
+const Step kNoStep{Batch()};  // what products compute does not depend on the step
 
 class OpsAgree : public ::testing::TestWithParam<const char*> {
  protected:
@@ -67,23 +72,45 @@ class OpsAgree : public ::testing::TestWithParam<const char*> {
 
 TEST_P(OpsAgree, EmbedAndGemm) {
   Matrix table(7, 64, 1), a(33, 64, 2), b(5, 64, 3);
-  const auto batch = batch_of({{6, 6}}, 4);
   const auto both = [&](const Ops& ops) {
-    auto wt = table.prepare(ops), wa = a.prepare(ops), wb = b.prepare(ops);
-    wb.bias = random({5}, 9);
-    const auto x = ops.embed(batch, wt, 2.5f);
-    const auto y = ops.q_gemm(x, {&wa, &wb});
-    return std::vector{x, y[0], y[1], ops.q_gemm(x, wa, random({6, 33}, 4))};
+    const auto step = ops.begin(batch_of({{6, 6}}, 4), window_of(0, 4));
+    const auto wt = table.prepare(ops), wa = a.prepare(ops), wb = b.prepare(ops, values(random({5}, 9)));
+    const auto x = ops.embed(*step, *wt, 2.5f);
+    const auto y = ops.q_gemm(*step, x, {wa.get(), wb.get()});
+    return std::vector{x, y[0], y[1], ops.q_gemm(*step, x, *wa, random({6, 33}, 4))};
   };
   const auto want = both(*mlx_), got = both(*pack_);
   EXPECT_EQ(error(got[0], want[0]), 0);
-  for (int i = 1; i < 4; ++i) EXPECT_LT(error(got[i], want[i]), 1e-5) << i;
+  for (std::size_t i = 1; i < 4; ++i) EXPECT_LT(error(got[i], want[i]), 1e-5) << i;
+  EXPECT_EQ(got[0].dtype(), pack_->activation_type());
+  EXPECT_EQ(want[0].dtype(), mlx_->activation_type());
+}
+
+// Some files keep queries, keys and values in one matrix.
+TEST_P(OpsAgree, ThePartsOfAFusedMatrixAreMatrices) {
+  const Matrix whole(64 + 128 + 9, 64, 1);
+  const auto bias = values(random({64 + 128 + 9}, 2));
+  const auto x = random({3, 64}, 3);
+  for (const Ops* ops : {mlx_.get(), pack_.get()}) {
+    const auto fused = whole.prepare(*ops, bias);
+    const auto all = ops->q_gemm(kNoStep, x, *fused);
+    for (const auto& [first, count] : {std::pair{0, 64}, {64, 128}, {64, 30}, {192, 9}}) {
+      const auto part = ops->rows(fused, first, count).value();
+      EXPECT_EQ(part->n, count);
+      EXPECT_LT(error(ops->q_gemm(kNoStep, x, *part), mx::slice(all, {0, first}, {3, first + count})), 1e-6) << first;
+    }
+  }
+  const auto refused = pack_->rows(whole.prepare(*pack_), 32, 32);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kUnsupported);
 }
 
 TEST_P(OpsAgree, GatedMlp) {
   Matrix gate(50, 64, 1), up(50, 64, 2);
   for (const auto activation : {Activation::kSilu, Activation::kGeluTanh}) {
-    const auto run = [&](const Ops& ops) { return ops.gated_mlp(random({3, 64}, 5), gate.prepare(ops), up.prepare(ops), activation); };
+    const auto run = [&](const Ops& ops) {
+      return ops.gated_mlp(kNoStep, random({3, 64}, 5), *gate.prepare(ops), *up.prepare(ops), activation);
+    };
     EXPECT_LT(error(run(*pack_), run(*mlx_)), 1e-5);
   }
 }
@@ -97,24 +124,29 @@ TEST_P(OpsAgree, Norm) {
 // Angles are float32, so that far into a text they are coarse: by half a unit in the last place of `position` radians, which no
 // implementation can help. Both must be as good as that, and agree with each other as well as sines of the same angle do.
 TEST_P(OpsAgree, RopeInBothPairingsNearAndFar) {
-  auto frequencies = std::make_shared<std::vector<float>>();
-  for (int i = 0; i < 16; ++i) frequencies->push_back(std::pow(10000.0f, -i / 16.0f));
-  const auto x = random({9, 4 * 32}, 3);
+  constexpr int kRows = 9, kHeads = 4, kWidth = 32;
+  const auto x = random({kRows, kHeads * kWidth}, 3);
   for (const int length : {1009, 8200, 131072}) {
-    for (const bool interleaved : {false, true}) {
-      const auto batch = batch_of({{9, length}}, 16);
+    for (const auto& [pairs, interleaved, magnitude] :
+         {std::tuple{16, false, 1.0f}, {16, true, 1.0f}, {12, false, 1.2f}, {5, true, 0.7f}}) {
+      Rope rope{{}, interleaved, magnitude};
+      for (int i = 0; i < pairs; ++i) rope.frequencies.push_back(std::pow(10000.0f, -static_cast<float>(i) / 16.0f));
+      const auto batch = batch_of({{kRows, length}}, 16);
       const auto in = values(x);
-      std::vector<float> want(in.size());
-      for (std::size_t row = 0; row < 9 * 4; ++row) {
-        for (std::size_t i = 0; i < 16; ++i) {
-          const double angle = static_cast<double>(batch->positions[row / 4]) * (*frequencies)[i];
-          const std::size_t a = row * 32 + (interleaved ? 2 * i : i), b = a + (interleaved ? 1 : 16);
-          want[a] = static_cast<float>(in[a] * std::cos(angle) - in[b] * std::sin(angle));
-          want[b] = static_cast<float>(in[a] * std::sin(angle) + in[b] * std::cos(angle));
+      auto want = in;  // what is not rotated is left as it is
+      for (std::size_t row = 0; row < kRows * kHeads; ++row) {
+        for (std::size_t i = 0; i < rope.frequencies.size(); ++i) {
+          const double angle = static_cast<double>(batch.positions[row / kHeads]) * rope.frequencies[i];
+          const auto half = interleaved ? 1 : rope.frequencies.size();
+          const std::size_t a = row * kWidth + (interleaved ? 2 * i : i), b = a + half;
+          want[a] = static_cast<float>(magnitude * (in[a] * std::cos(angle) - in[b] * std::sin(angle)));
+          want[b] = static_cast<float>(magnitude * (in[a] * std::sin(angle) + in[b] * std::cos(angle)));
         }
       }
-      const mx::array exact(want.data(), mx::Shape{9, 4 * 32}, mx::float32);
-      const auto from_mlx = mlx_->rope(x, batch, {frequencies, interleaved}), from_pack = pack_->rope(x, batch, {frequencies, interleaved});
+      const mx::array exact(want.data(), x.shape(), mx::float32);
+      const StepShape shape{.ropes = {Rope{{1.0f}}, rope}, .block_tokens = 16};
+      const auto rotated = [&](const Ops& ops) { return ops.rope(*ops.begin(batch, shape), x, 1, kWidth); };
+      const auto from_mlx = rotated(*mlx_), from_pack = rotated(*pack_);
       const double bound = 2e-6 + length * 0x1p-24;
       EXPECT_LT(error(from_mlx, exact), bound) << length;
       EXPECT_LT(error(from_pack, exact), bound) << length;
@@ -123,42 +155,84 @@ TEST_P(OpsAgree, RopeInBothPairingsNearAndFar) {
   }
 }
 
-// A prompt of 20 tokens, and then 3 more in the same pages.
-std::vector<mx::array> attention_in_two_steps(const Ops& ops, quant::Type type, int window) {
-  auto cache = ops.make_cache({type, 5, 2, 16, 32});
-  const auto first = batch_of({{20, 20}}, 16), second = batch_of({{3, 23}}, 16);
-  ops.kv_store(cache, random({20, 2 * 32}, 1), random({20, 2 * 32}, 2), first);
-  const AttentionOptions options{0.2f, window};
-  auto prompt = ops.attention(random({20, 6 * 32}, 3), cache, first, options);
+CacheShape cache_of(int blocks, int kv_heads, int block_tokens, int dim, Type type = Type::kF16) {
+  return {type, blocks, kv_heads, block_tokens, dim, dim};
+}
+
+// A prompt of 20 tokens, and then 3 more in the same pages. Keys of 64 values and values of 32; 6 heads and 2 KV heads.
+std::vector<mx::array> attention_in_two_steps(const Ops& ops, Type type, int window, const AttentionOptions& options) {
+  auto cache = ops.make_cache({type, 5, 2, 16, 64, 32});
+  const auto first = ops.begin(batch_of({{20, 20}}, 16), window_of(window, 16)),
+             second = ops.begin(batch_of({{3, 23}}, 16), window_of(window, 16));
+  ops.kv_store(*first, cache, random({20, 2 * 64}, 1), random({20, 2 * 32}, 2));
+  auto prompt = ops.attention(*first, random({20, 6 * 64}, 3), cache, options);
   prompt.eval();
-  ops.kv_store(cache, random({3, 2 * 32}, 4), random({3, 2 * 32}, 5), second);
-  return {prompt, ops.attention(random({3, 6 * 32}, 6), cache, second, options)};
+  ops.kv_store(*second, cache, random({3, 2 * 64}, 4), random({3, 2 * 32}, 5));
+  return {prompt, ops.attention(*second, random({3, 6 * 64}, 6), cache, options)};
 }
 
 TEST_P(OpsAgree, AttentionOverPagesThatWereStoredInTwoSteps) {
-  for (const int window : {0, 7}) {
-    const auto want = attention_in_two_steps(*mlx_, quant::Type::kF16, window);
-    // Q8_0 rounds by 1/254 of the largest of 32, which is about 3 here: values, and as much again through the scores.
-    for (const auto& [type, bound] : {std::pair{quant::Type::kF16, 2e-3}, {quant::Type::kQ8_0, 2 * 3.0 / 254}}) {
-      const auto got = attention_in_two_steps(*pack_, type, window);
-      EXPECT_LT(error(got[0], want[0]), bound) << window;
-      EXPECT_LT(error(got[1], want[1]), bound) << window;
+  const auto sinks = random({6}, 7);
+  for (const auto& options : {AttentionOptions{0.2f}, {0.2f, 3.0f}, {0.2f, 0, sinks}, {0.2f, 3.0f, sinks}}) {
+    for (const int window : {0, 7}) {
+      const auto want = attention_in_two_steps(*mlx_, Type::kF16, window, options);
+      // Q8_0 rounds by 1/254 of the largest of 32, which is about 3 here: values, and as much again through the scores.
+      for (const auto& [type, bound] : {std::pair{Type::kF16, 2e-3}, {Type::kQ8_0, 2 * 3.0 / 254}}) {
+        const auto got = attention_in_two_steps(*pack_, type, window, options);
+        EXPECT_LT(error(got[0], want[0]), bound) << window;
+        EXPECT_LT(error(got[1], want[1]), bound) << window;
+      }
     }
+  }
+}
+
+// Softmax with one more score (gpt-oss model card, 2025) and a cap on the others (Gemma 2 report, 2024), as the formulas say it.
+TEST_P(OpsAgree, SinksAndSoftCapsAreThoseOfTheFormulas) {
+  constexpr float kScale = 0.5f, kCap = 2, kSink = 0.3f;
+  const auto k = random({4, 32}, 1), v = random({4, 32}, 2), q = random({1, 32}, 3);
+  const auto ks = values(k), vs = values(v), qs = values(q);
+  double sum = std::exp(kSink);
+  std::vector<double> want(32);
+  for (std::size_t t = 0; t < 4; ++t) {
+    double score = 0;
+    for (std::size_t i = 0; i < 32; ++i) score += kScale * qs[i] * ks[t * 32 + i];
+    const double weight = std::exp(kCap * std::tanh(score / kCap));
+    sum += weight;
+    for (std::size_t i = 0; i < 32; ++i) want[i] += weight * vs[t * 32 + i];
+  }
+  for (const Ops* ops : {mlx_.get(), pack_.get()}) {
+    auto cache = ops->make_cache(cache_of(2, 1, 16, 32));
+    const auto prompt = ops->begin(batch_of({{4, 4}}, 16), window_of(0, 16)), last = ops->begin(batch_of({{1, 4}}, 16), window_of(0, 16));
+    ops->kv_store(*prompt, cache, k, v);
+    const auto got = values(ops->attention(*last, q, cache, {kScale, kCap, mx::full({1}, kSink)}));
+    for (std::size_t i = 0; i < 32; ++i) EXPECT_NEAR(got[i], want[i] / sum, 2e-3);
   }
 }
 
 // One token after 8199 others, whose keys the pack reads in pieces of 512: with and without a window, and beside a short sequence.
 TEST_P(OpsAgree, AttentionOverALongContext) {
   const std::vector<Part> parts = {{1, 8200}, {2, 5}};
-  const auto history = batch_of({{8200, 8200}, {5, 5}}, 32), step = batch_of(parts, 32);
   const auto k = random({8205, 2 * 32}, 1), v = random({8205, 2 * 32}, 2), q = random({3, 6 * 32}, 3);
   for (const int window : {0, 1000}) {
     const auto attend = [&](const Ops& ops) {
-      auto cache = ops.make_cache({Type::kF16, 259, 2, 32, 32});
-      ops.kv_store(cache, k, v, history);
-      return ops.attention(q, cache, step, {0.5f, window});
+      auto cache = ops.make_cache(cache_of(259, 2, 32, 32));
+      ops.kv_store(*ops.begin(batch_of({{8200, 8200}, {5, 5}}, 32), window_of(window, 32)), cache, k, v);
+      return ops.attention(*ops.begin(batch_of(parts, 32), window_of(window, 32)), q, cache, {0.5f});
     };
     EXPECT_LT(error(attend(*pack_), attend(*mlx_)), 2e-3) << window;
+  }
+}
+
+// Blocks below the window of every new token are given to others: their pages are -1.
+TEST_P(OpsAgree, BlocksBelowTheWindowNeedNotBeThere) {
+  const auto k = random({100, 64}, 1), v = random({100, 64}, 2), q = random({3, 64}, 3);
+  for (const Ops* ops : {mlx_.get(), pack_.get()}) {
+    auto cache = ops->make_cache(cache_of(8, 1, 16, 64));
+    ops->kv_store(*ops->begin(batch_of({{100, 100}}, 16), window_of(20, 16)), cache, k, v);
+    auto batch = batch_of({{3, 100}}, 16);
+    const auto with_all = ops->attention(*ops->begin(batch, window_of(20, 16)), q, cache, {});
+    for (int block = 0; block < (97 - 19) / 16; ++block) batch.sequences[0].pages[0][static_cast<std::size_t>(block)] = -1;
+    EXPECT_EQ(error(ops->attention(*ops->begin(batch, window_of(20, 16)), q, cache, {}), with_all), 0);
   }
 }
 
@@ -166,25 +240,26 @@ TEST_P(OpsAgree, AttentionOverALongContext) {
 TEST_P(OpsAgree, ABatchOfSequencesIsEachOfThemAlone) {
   const std::vector<Part> parts = {{3, 3}, {1, 20}, {7, 23}};
   for (const Ops* ops : {mlx_.get(), pack_.get()}) {
-    auto cache = ops->make_cache({Type::kF16, 8, 2, 16, 32});
+    auto cache = ops->make_cache(cache_of(8, 2, 16, 32));
     std::vector<Part> all;
     for (const auto& part : parts) all.push_back({part.length, part.length});
-    const auto history = batch_of(all, 16);
-    const int stored = static_cast<int>(history->tokens.size());
-    ops->kv_store(cache, random({stored, 2 * 32}, 1), random({stored, 2 * 32}, 2), history);
-    const auto batch = batch_of(parts, 16);
-    const auto q = random({static_cast<int>(batch->tokens.size()), 6 * 32}, 3);
-    const auto together = ops->attention(q, cache, batch, {0.2f, 0});
-    const auto last = ops->output_rows(together, batch);
+    const auto history = ops->begin(batch_of(all, 16), window_of(0, 16));
+    const int stored = static_cast<int>(history->batch.tokens.size());
+    ops->kv_store(*history, cache, random({stored, 2 * 32}, 1), random({stored, 2 * 32}, 2));
+    const auto step = ops->begin(batch_of(parts, 16), window_of(0, 16));
+    const auto q = random({static_cast<int>(step->batch.tokens.size()), 6 * 32}, 3);
+    const auto together = ops->attention(*step, q, cache, {0.2f});
+    const auto last = ops->output_rows(*step, together);
     for (std::size_t i = 0; i < parts.size(); ++i) {
-      auto one = std::make_shared<Batch>();
-      const auto& s = batch->sequences[i];
-      one->sequences.push_back({0, s.count, s.length, s.pages});
-      one->outputs = {s.count - 1};
+      const auto& s = step->batch.sequences[i];
+      Batch only;
+      only.sequences.push_back({0, s.count, s.length, s.pages});
+      only.outputs = {s.count - 1};
+      const auto one = ops->begin(only, window_of(0, 16));
       const auto rows = mx::contiguous(mx::slice(q, {s.first, 0}, {s.first + s.count, 6 * 32}));
-      const auto alone = ops->attention(rows, cache, one, {0.2f, 0});
+      const auto alone = ops->attention(*one, rows, cache, {0.2f});
       EXPECT_LT(error(mx::slice(together, {s.first, 0}, {s.first + s.count, 6 * 32}), alone), 1e-6) << i;
-      EXPECT_EQ(error(mx::slice(last, {static_cast<int>(i), 0}, {static_cast<int>(i) + 1, 6 * 32}), ops->output_rows(alone, one)), 0) << i;
+      EXPECT_EQ(error(mx::slice(last, {static_cast<int>(i), 0}, {static_cast<int>(i) + 1, 6 * 32}), ops->output_rows(*one, alone)), 0) << i;
     }
   }
 }
@@ -194,13 +269,13 @@ TEST_P(OpsAgree, ATokenWithoutASlotIsNotStored) {
   for (const Ops* ops : {mlx_.get(), pack_.get()}) {
     const auto whole = batch_of({{20, 20}}, 16);
     const auto k = random({20, 2 * 32}, 1), v = random({20, 2 * 32}, 2), q = random({20, 6 * 32}, 3);
-    const auto attend = [&](const BatchPtr& stored, const mx::array& keys, const mx::array& values) {
-      auto cache = ops->make_cache({Type::kF16, 5, 2, 16, 32});
-      ops->kv_store(cache, keys, values, stored);
-      return ops->attention(q, cache, whole, {0.2f, 0});
+    const auto attend = [&](const Batch& stored, const mx::array& keys, const mx::array& values) {
+      auto cache = ops->make_cache(cache_of(5, 2, 16, 32));
+      ops->kv_store(*ops->begin(stored, window_of(0, 16)), cache, keys, values);
+      return ops->attention(*ops->begin(whole, window_of(0, 16)), q, cache, {0.2f});
     };
-    auto padded = std::make_shared<Batch>(*whole);
-    padded->slots.insert(padded->slots.begin() + 7, {-1, -1});
+    auto padded = whole;
+    padded.slots[0].insert(padded.slots[0].begin() + 7, {-1, -1});
     const auto with_two = [](const mx::array& x) {
       const auto two = mx::full({2, x.shape(1)}, 1e4f);
       return mx::contiguous(mx::concatenate({mx::slice(x, {0, 0}, {7, x.shape(1)}), two, mx::slice(x, {7, 0}, {20, x.shape(1)})}, 0));
@@ -209,8 +284,33 @@ TEST_P(OpsAgree, ATokenWithoutASlotIsNotStored) {
   }
 }
 
+// What was stored in one block is there after its bytes were taken to a block of another cache.
+TEST_P(OpsAgree, TheBytesOfABlockGoFromCacheToCache) {
+  const auto k = random({16, 2 * 64}, 1), v = random({16, 2 * 32}, 2), q = random({1, 4 * 64}, 3);
+  const auto in_block = [](int block) {
+    Batch batch;
+    batch.append(std::vector<std::int32_t>(16, 0), 0, {{block}}, 16);
+    return batch;
+  };
+  const auto shape = window_of(0, 16);
+  for (const auto& [ops, type] : {std::pair{mlx_.get(), Type::kF16}, {pack_.get(), Type::kF16}, {pack_.get(), Type::kQ8_0}}) {
+    auto from = ops->make_cache({type, 5, 2, 16, 64, 32}), to = ops->make_cache({type, 3, 2, 16, 64, 32});
+    ops->kv_store(*ops->begin(in_block(4), shape), from, k, v);
+    mx::eval(from.k, from.v, to.k, to.v);
+    std::vector<std::byte> bytes(ops->cache_bytes({type, 1, 2, 16, 64, 32}));
+    ops->export_block(from, 4, bytes);
+    ops->import_block(to, 1, bytes);
+    const auto attend = [&](const LayerCache& cache, int block) {
+      auto last = in_block(block);
+      last.sequences[0] = {0, 1, 16, {{block}}};
+      return ops->attention(*ops->begin(last, shape), q, cache, {0.2f});
+    };
+    EXPECT_EQ(error(attend(to, 1), attend(from, 4)), 0) << ops->cache_layout();
+  }
+}
+
 TEST_P(OpsAgree, WhichCachesThereAre) {
-  const CacheShape f16{quant::Type::kF16, 1, 2, 32, 64}, q8{quant::Type::kQ8_0, 1, 2, 32, 64}, narrow{quant::Type::kQ8_0, 1, 2, 32, 80};
+  const auto f16 = cache_of(1, 2, 32, 64), q8 = cache_of(1, 2, 32, 64, Type::kQ8_0), narrow = cache_of(1, 2, 32, 80, Type::kQ8_0);
   EXPECT_EQ(mlx_->cache_bytes(f16), 2u * 2 * 2 * 32 * 64);
   EXPECT_EQ(mlx_->cache_bytes(q8), 0u);
   EXPECT_GE(pack_->cache_bytes(f16), 2u * 2 * 2 * 32 * 64);

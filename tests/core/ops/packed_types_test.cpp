@@ -40,14 +40,16 @@ std::vector<std::byte> packed(Type type, int n, int k, unsigned seed) {
   return rows;
 }
 
+const Step kNoStep{Batch()};  // what products compute does not depend on the step
+
 struct Matrix {
   Matrix(Type type, int n, int k, unsigned seed) : rows(packed(type, n, k, seed)), tensor{"w", type, {n, k}, 0, rows.size(), &source} {}
-  Weight prepare(const Ops& ops, bool with_bias) const {
+  WeightPtr prepare(const Ops& ops, bool with_bias) const {
+    std::vector<float> bias;
+    if (with_bias)
+      bias = values(mx::multiply(random({static_cast<int>(tensor.shape[0])}, 77), mx::array(20.0f)));  // as large as the products
     const auto panels = Panels::open({&tensor, 1}, ops, {}).value();
-    auto weight = ops.prepare(tensor, *panels).value();
-    if (with_bias) weight.bias = mx::multiply(random({weight.n}, 77), mx::array(20.0f));  // as large as the products
-    if (with_bias) weight.bias->eval();
-    return weight;
+    return ops.prepare(tensor, bias, *panels).value();
   }
   std::vector<std::byte> rows;
   formats::MemorySource source{rows};
@@ -86,8 +88,9 @@ TEST_P(PackedTypes, ProductsWithAndWithoutBiasAndResidual) {
       const auto wanted = matrix.prepare(*mlx_, bias), got = matrix.prepare(*pack_, bias);
       for (const int tokens : {1, 5, 17, 40}) {
         const auto x = exact_activations(tokens, k), residual = random({tokens, n}, 9);
-        EXPECT_LT(error(pack_->q_gemm(x, got), mlx_->q_gemm(x, wanted)), tolerance()) << n << " " << tokens << " " << bias;
-        EXPECT_LT(error(pack_->q_gemm(x, got, residual), mlx_->q_gemm(x, wanted, residual)), tolerance())
+        EXPECT_LT(error(pack_->q_gemm(kNoStep, x, *got), mlx_->q_gemm(kNoStep, x, *wanted)), tolerance())
+            << n << " " << tokens << " " << bias;
+        EXPECT_LT(error(pack_->q_gemm(kNoStep, x, *got, residual), mlx_->q_gemm(kNoStep, x, *wanted, residual)), tolerance())
             << n << " " << tokens << " " << bias;
       }
     }
@@ -99,7 +102,7 @@ TEST_P(PackedTypes, SeveralMatricesThatShareTheirInput) {
   for (const int tokens : {1, 19}) {
     const auto run = [&](const Ops& ops) {
       const auto wa = a.prepare(ops, true), wb = b.prepare(ops, false);
-      return ops.q_gemm(exact_activations(tokens, 256), {&wa, &wb});
+      return ops.q_gemm(kNoStep, exact_activations(tokens, 256), {wa.get(), wb.get()});
     };
     const auto got = run(*pack_), want = run(*mlx_);
     for (int i = 0; i < 2; ++i) EXPECT_LT(error(got[static_cast<std::size_t>(i)], want[static_cast<std::size_t>(i)]), tolerance());
@@ -113,7 +116,8 @@ TEST_P(PackedTypes, GatedMlpWithAndWithoutBiases) {
       for (const auto activation : {Activation::kSilu, Activation::kGeluTanh}) {
         for (const int tokens : {1, 6, 33}) {
           const auto run = [&](const Ops& ops) {
-            return ops.gated_mlp(exact_activations(tokens, 256), gate.prepare(ops, gate_bias), up.prepare(ops, up_bias), activation);
+            return ops.gated_mlp(kNoStep, exact_activations(tokens, 256), *gate.prepare(ops, gate_bias), *up.prepare(ops, up_bias),
+                                 activation);
           };
           EXPECT_LT(error(run(*pack_), run(*mlx_)), 2 * tolerance()) << gate_bias << up_bias << " " << tokens;
         }
@@ -124,10 +128,10 @@ TEST_P(PackedTypes, GatedMlpWithAndWithoutBiases) {
 
 TEST_P(PackedTypes, RowsOfATable) {
   const Matrix table(type(), 40, 512, 4);
-  auto batch = std::make_shared<Batch>();
-  batch->tokens = {39, 0, 17, 17};
-  EXPECT_LT(error(pack_->embed(batch, table.prepare(*pack_, false), 2.5f), mlx_->embed(batch, table.prepare(*mlx_, false), 2.5f)),
-            tolerance());
+  const auto rows = [&](const Ops& ops) {
+    return ops.embed(*ops.begin({.tokens = {39, 0, 17, 17}}, {}), *table.prepare(ops, false), 2.5f);
+  };
+  EXPECT_LT(error(rows(*pack_), rows(*mlx_)), tolerance());
 }
 
 TEST_P(PackedTypes, MemoryIsKnownBeforehand) {

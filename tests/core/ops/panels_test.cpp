@@ -49,10 +49,10 @@ class PanelsTest : public ::testing::Test {
     panels->keep();
     return panels->cached();
   }
-  std::vector<Weight> fill(Panels& panels) {
-    std::vector<Weight> weights;
+  std::vector<WeightPtr> fill(Panels& panels) {
+    std::vector<WeightPtr> weights;
     for (const auto& tensor : file_.tensors)
-      if (tensor.shape.size() == 2) weights.push_back(ops_->prepare(tensor, panels).value());
+      if (tensor.shape.size() == 2) weights.push_back(ops_->prepare(tensor, {}, panels).value());
     return weights;
   }
   std::vector<std::string> files() {
@@ -73,8 +73,9 @@ TEST_F(PanelsTest, TheSecondLoadTakesWhatTheFirstMade) {
   std::vector<std::byte> made;
   {
     const auto panels = open("abc");
-    const auto weights = fill(*panels);
-    made.assign(weights[1].panels.get(), weights[1].panels.get() + ops_->panel_bytes(file_.tensors[2]));
+    fill(*panels);
+    const auto of_b = panels->find(file_.tensors[2]);
+    made.assign(of_b.get(), of_b.get() + ops_->panel_bytes(file_.tensors[2]));
     EXPECT_FALSE(panels->cached());
     panels->keep();
   }
@@ -93,11 +94,11 @@ TEST_F(PanelsTest, AMatrixThatIsMadeInPiecesIsWhole) {
   const formats::MemorySource source(std::as_bytes(std::span(values)));
   const formats::Tensor tensor{"w", quant::Type::kF32, {kRows, kColumns}, 0, sizeof(float) * values.size(), &source};
   const auto panels = Panels::open({&tensor, 1}, *ops_, {.folder = folder_, .digest = "abc"}).value();
-  const auto weight = ops_->prepare(tensor, *panels).value();
+  const auto weight = ops_->prepare(tensor, {}, *panels).value();
 
-  auto every_row = std::make_shared<Batch>();
-  for (int row = 0; row < kRows; ++row) every_row->tokens.push_back(row);
-  const auto rows = ops_->embed(every_row, weight, 1.0f);
+  Batch every_row;
+  for (int row = 0; row < kRows; ++row) every_row.tokens.push_back(row);
+  const auto rows = ops_->embed(*ops_->begin(every_row, {}), *weight, 1.0f);
   EXPECT_TRUE(std::equal(values.begin(), values.end(), rows.data<float>()));
 }
 
@@ -170,7 +171,7 @@ TEST_F(PanelsTest, AWriteThatFailsIsSaidAndLeavesNothing) {
   {
     const auto panels = open("abc");
     const FileSizeLimit limit(6000);
-    const auto weight = ops_->prepare(file_.tensors[0], *panels);
+    const auto weight = ops_->prepare(file_.tensors[0], {}, *panels);
     ASSERT_FALSE(weight);
     EXPECT_THAT(weight.error().message, HasSubstr("Cannot write"));
     EXPECT_TRUE(panels->write_failed());

@@ -1,0 +1,76 @@
+// Which tensor of a file plays which role in a model: a whole tensor, or some rows of one that keeps several matrices fused.
+//
+// A tensor that nobody reads belongs to an unknown variant of the family, whose answers would be wrong without it; so a file with such a
+// tensor is refused.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <mlxrunner/result.h>
+
+#include "core/formats/checkpoint.h"
+#include "core/models/family.h"
+#include "core/models/spec.h"
+
+namespace mlxr::models {
+
+enum class Role {
+  // of the model
+  kEmbeddings,
+  kHead,  // absent: the embeddings are the head
+  kFinalNorm,
+  kRopeFactors,
+  // of a layer
+  kMixerNorm,
+  kQuery,
+  kKey,
+  kValue,
+  kMixerOutput,
+  kQueryNorm,
+  kKeyNorm,
+  kSinks,
+  kNormAfterMixer,
+  kMlpNorm,
+  kGate,
+  kUp,
+  kDown,
+  kNormAfterMlp,
+};
+
+inline constexpr int kWholeModel = -1;  // in place of a layer
+
+struct Binding {
+  std::string tensor;               // its name in the file
+  std::string bias;                 // of a matrix: the name of its bias, which a file need not have
+  std::vector<std::int64_t> shape;  // the tensor's
+  int first_row = 0, rows = 0;      // the part of it that plays the role
+  bool required = true;
+};
+
+class Bindings {
+ public:
+  void add(Role role, int layer, Binding binding) { all_.emplace(std::pair(layer, role), std::move(binding)); }
+  // Null if the model has no such role.
+  const Binding* find(Role role, int layer) const;
+  const std::map<std::pair<int, Role>, Binding>& all() const { return all_; }
+
+ private:
+  std::map<std::pair<int, Role>, Binding> all_;
+};
+
+// The tensors of a GGUF file: every one that Transformer::load reads, or could read.
+Bindings bind_gguf(const ModelSpec& spec, const Family& family);
+
+// True for a tensor that need not be read: old converters also stored what `rope.freq_base` says as a tensor.
+bool is_harmless(std::string_view name);
+
+// Errors: kUnsupported (an unknown tensor), kCorrupt (a tensor is missing or has the wrong shape). The message names the tensor.
+Result<void> check_tensors(const ModelSpec& spec, const Bindings& bindings, std::span<const formats::Tensor> tensors);
+
+}  // namespace mlxr::models

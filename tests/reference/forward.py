@@ -1,4 +1,4 @@
-"""An independent forward pass: Llama (SmolLM2, Llama 3), Qwen2 and Gemma 3 in NumPy, float32, all positions at once, no cache.
+"""An independent forward pass: Llama (SmolLM2, Llama 3), Qwen2 and Gemma 3 in NumPy, float32, no cache.
 
 Written from the papers (arXiv 2302.13971, 2104.09864, 2407.10671, 2503.19786), reads the file through PyPI gguf. The reference for the engine's logits:
 
@@ -84,6 +84,20 @@ def rope(x, base, factors, interleaved):
     return out
 
 
+def attention(q, k, v, window):
+    """Of each (n_heads, n, head_dim). A position sees itself and the window - 1 before it. Parts of the queries, each with the keys that some of
+    it sees, bound the time and the memory that thousands of positions take."""
+    mixed = np.empty_like(v)
+    n = q.shape[1]
+    for begin in range(0, n, 256):
+        first, end = max(0, begin - window + 1), min(begin + 256, n)
+        distance = np.arange(begin, end)[:, None] - np.arange(first, end)
+        scores = q[:, begin:end] @ k[:, first:end].transpose(0, 2, 1) / np.float32(np.sqrt(q.shape[2]))
+        scores[:, (distance < 0) | (distance >= window)] = -np.inf
+        mixed[:, begin:end] = softmax(scores) @ v[:, first:end]
+    return mixed
+
+
 class Model:
     def __init__(self, path, rounding=Rounding.NONE):
         reader = GGUFReader(path)
@@ -160,15 +174,9 @@ class Model:
             k, v = (a.astype(np.float16).astype(np.float32) for a in (k, v))
 
         group = self.n_heads // self.n_kv_heads
-        k, v = (np.repeat(a, group, axis=1) for a in (k, v))  # (n, n_heads, head_dim)
-        scores = np.einsum("qhd,khd->hqk", q, k, optimize=True) / np.float32(np.sqrt(self.head_dim))
-        distance = np.arange(n)[:, None] - np.arange(n)[None, :]
-        visible = distance >= 0
-        if local:
-            visible &= distance < self.window
-        weights = softmax(np.where(visible, scores, np.float32(-np.inf)))
-        mixed = np.einsum("hqk,khd->qhd", weights, v, optimize=True).reshape(n, -1)
-        return self._linear(mixed, block + "attn_output")
+        k, v = (np.repeat(a, group, axis=1) for a in (k, v))
+        mixed = attention(*(a.transpose(1, 0, 2) for a in (q, k, v)), self.window if local else n)
+        return self._linear(mixed.transpose(1, 0, 2).reshape(n, -1), block + "attn_output")
 
     def _mlp(self, x, layer):
         block = f"blk.{layer}."

@@ -18,16 +18,23 @@ std::string when_unloaded(const json& model) {
   return left.is_number() ? "in " + format_duration(std::max(0.0, left.get<double>())) : "never";
 }
 
+// Layers with a window do not keep the whole context.
+bool saves_by_windows(const json& model) { return model.value("saved_by_windows", std::uint64_t{0}) > 0; }
+
 }  // namespace
 
 std::string describe_loaded_models(const json& models) {
   if (models.empty()) return "No models in memory.\n";
+  const auto bytes = [](const json& model, const char* key) { return format_bytes(model.value(key, std::uint64_t{0})); };
+  const bool saves = std::ranges::any_of(models, saves_by_windows);
   // The cache grows with use, so only its limit is known.
-  Table table({{"NAME"}, {"WEIGHTS", Align::kRight}, {"CACHE", Align::kRight}, {"CONTEXT", Align::kRight}, {"UNLOADS"}});
+  std::vector<Table::Column> columns{{"NAME"}, {"WEIGHTS", Align::kRight}, {"CACHE", Align::kRight}, {"CONTEXT", Align::kRight}, {"UNLOADS"}};
+  if (saves) columns.push_back({"SAVED BY WINDOWS"});
+  Table table(std::move(columns));
   for (const json& model : models) {
-    table.add_row({model.value("name", ""), format_bytes(model.value("weights", std::uint64_t{0})),
-                   "up to " + format_bytes(model.value("cache_limit", std::uint64_t{0})), std::to_string(model.value("context_length", 0)),
-                   when_unloaded(model)});
+    table.add_row({model.value("name", ""), bytes(model, "weights"), "up to " + bytes(model, "cache_limit"),
+                   std::to_string(model.value("context_length", 0)), when_unloaded(model),
+                   saves_by_windows(model) ? bytes(model, "saved_by_windows") + " of each context" : ""});
   }
   return table.to_string();
 }

@@ -72,10 +72,10 @@ def gelu_tanh(x):
 
 
 def rope(x, base, factors, interleaved):
-    """Rotates pairs of x (n_tokens, n_heads, head_dim) by position * base^(-2i / head_dim) / factors[i] (or by one factor for all pairs)."""
+    """Rotates pairs of x (n_tokens, n_heads, dim) by position * base^(-2i / dim) / factors[i] (or by one factor for all pairs)."""
     n_tokens, _, dim = x.shape
     frequency = base ** (-np.arange(0, dim, 2, dtype=np.float64) / dim) / factors
-    angle = np.arange(n_tokens)[:, None] * frequency  # (n_tokens, head_dim / 2)
+    angle = np.arange(n_tokens)[:, None] * frequency  # (n_tokens, dim / 2)
     cos, sin = (f(angle).astype(np.float32)[:, None, :] for f in (np.cos, np.sin))
     out = np.empty_like(x)
     first, second = (np.s_[..., 0::2], np.s_[..., 1::2]) if interleaved else (np.s_[..., : dim // 2], np.s_[..., dim // 2 :])
@@ -85,7 +85,7 @@ def rope(x, base, factors, interleaved):
 
 
 def attention(q, k, v, window):
-    """Of each (n_heads, n, head_dim). A position sees itself and the window - 1 before it. Parts of the queries, each with the keys that some of
+    """q and k (n_heads, n, key_dim), v and the result (n_heads, n, value_dim). A position sees itself and the window - 1 before it. Parts of the queries, each with the keys that some of
     it sees, bound the time and the memory that thousands of positions take."""
     mixed = np.empty_like(v)
     n = q.shape[1]
@@ -111,9 +111,10 @@ class Model:
         self.family = FAMILIES[self.arch]
         self.dim = self._hyper("embedding_length")
         self.n_layers = self._hyper("block_count")
-        self.n_heads = self._hyper("attention.head_count")
-        self.n_kv_heads = self._hyper("attention.head_count_kv", self.n_heads)
-        self.head_dim = self._hyper("attention.key_length", self.dim // self.n_heads)
+        self.n_heads = self._of_layers("attention.head_count")
+        self.n_kv_heads = self._of_layers("attention.head_count_kv", self.n_heads)
+        self.key_dim = self._hyper("attention.key_length", self.dim // self.n_heads[0])
+        self.rotated = self._hyper("rope.dimension_count", self.key_dim)  # values of a head; the others are left as they are
         self.eps = np.float32(self._hyper("attention.layer_norm_rms_epsilon"))
         self.rope_base = self._hyper("rope.freq_base", 10000.0)
         self.window = self._hyper("attention.sliding_window", 0)
@@ -132,6 +133,10 @@ class Model:
         if value is None:
             raise ValueError(f"the file has no {self.arch}.{key}")
         return value
+
+    def _of_layers(self, key, default=None):
+        value = self._field(f"{self.arch}.{key}", default)
+        return value if isinstance(value, list) else [value] * self.n_layers
 
     def _weight(self, name):
         if name not in self._decoded:
@@ -152,14 +157,18 @@ class Model:
         return y + self._weight(name + ".bias") if name + ".bias" in self._tensors else y
 
     def _is_local(self, layer):
+        pattern = self._field(f"{self.arch}.attention.sliding_window_pattern")
+        if isinstance(pattern, list):  # one for each layer
+            return pattern[layer]
         return self.family.local_period > 0 and (layer + 1) % self.family.local_period != 0
 
     def _attention(self, x, layer):
         n = len(x)
         block = f"blk.{layer}."
-        q = self._linear(x, block + "attn_q").reshape(n, self.n_heads, self.head_dim)
-        k = self._linear(x, block + "attn_k").reshape(n, self.n_kv_heads, self.head_dim)
-        v = self._linear(x, block + "attn_v").reshape(n, self.n_kv_heads, self.head_dim)
+        heads, kv_heads = self.n_heads[layer], self.n_kv_heads[layer]
+        q = self._linear(x, block + "attn_q").reshape(n, heads, self.key_dim)
+        k = self._linear(x, block + "attn_k").reshape(n, kv_heads, self.key_dim)
+        v = self._linear(x, block + "attn_v").reshape(n, kv_heads, -1)
         q = self._norm_if_there(q, block + "attn_q_norm")
         k = self._norm_if_there(k, block + "attn_k_norm")
         local = self._is_local(layer)
@@ -167,14 +176,14 @@ class Model:
         factors = 1 if local else self.stretch  # Gemma 3 stretches the positions of its global layers only
         if not local and "rope_freqs.weight" in self._tensors:
             factors = factors * self._weight("rope_freqs.weight")
-        q, k = (rope(a, base, factors, self.family.interleaved_rope) for a in (q, k))
+        for a in (q, k):
+            a[..., : self.rotated] = rope(a[..., : self.rotated], base, factors, self.family.interleaved_rope)
         if self.rounding == Rounding.BYTE_CACHE:
             q, k, v = round_to_bytes(q), round_to_bytes(k, np.float16), round_to_bytes(v, np.float16)
         elif self.rounding != Rounding.NONE:
             k, v = (a.astype(np.float16).astype(np.float32) for a in (k, v))
 
-        group = self.n_heads // self.n_kv_heads
-        k, v = (np.repeat(a, group, axis=1) for a in (k, v))
+        k, v = (np.repeat(a, heads // kv_heads, axis=1) for a in (k, v))
         mixed = attention(*(a.transpose(1, 0, 2) for a in (q, k, v)), self.window if local else n)
         return self._linear(mixed.transpose(1, 0, 2).reshape(n, -1), block + "attn_output")
 

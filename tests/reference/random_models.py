@@ -41,6 +41,9 @@ class Shape:
     all_biases: bool = False  # of every matrix of a layer
     keys: tuple = ()  # more metadata: (name after the architecture, GGUFWriter's method, value)
     without: tuple = ()  # keys that are left out
+    value_dim: int = 0  # of one head; 0: as wide as its key
+    rotated: int = 0  # values of a head that RoPE rotates; 0: all
+    layer_heads: tuple = ()  # (heads, KV heads, hidden) of each layer, where they differ
     window: int = 0  # of local layers; such a family normalises heads, and the outputs of attention and MLP
     tied: bool = True  # the embeddings are the output head
     context: int = 8192
@@ -57,8 +60,6 @@ SHAPES = {
 
 def tensors(shape):
     """(name, dimensions, standard deviation, mean) of each, in the file's order. Matrices are (outputs, inputs)."""
-    q, kv = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
-
     def matrix(name, n, k):
         return name + ".weight", (n, k), 1 / math.sqrt(k), 0.0
 
@@ -68,18 +69,20 @@ def tensors(shape):
     yield matrix("token_embd", shape.vocabulary, shape.dim)
     for layer in range(shape.layers):
         block = f"blk.{layer}."
+        heads, kv_heads, hidden = shape.layer_heads[layer] if shape.layer_heads else (shape.heads, shape.kv_heads, shape.hidden)
+        q, k, value_dim = heads * shape.head_dim, kv_heads * shape.head_dim, shape.value_dim or shape.head_dim
         yield norm(block + "attn_norm")
-        for name, n in ("attn_q", q), ("attn_k", kv), ("attn_v", kv):
+        for name, n in ("attn_q", q), ("attn_k", k), ("attn_v", kv_heads * value_dim):
             yield matrix(block + name, n, shape.dim)
             if shape.biases or shape.all_biases:
                 yield block + name + ".bias", (n,), 0.5, 0.0
-        yield matrix(block + "attn_output", shape.dim, q)
+        yield matrix(block + "attn_output", shape.dim, heads * value_dim)
         yield norm(block + "ffn_norm")
-        yield matrix(block + "ffn_gate", shape.hidden, shape.dim)
-        yield matrix(block + "ffn_up", shape.hidden, shape.dim)
-        yield matrix(block + "ffn_down", shape.dim, shape.hidden)
+        yield matrix(block + "ffn_gate", hidden, shape.dim)
+        yield matrix(block + "ffn_up", hidden, shape.dim)
+        yield matrix(block + "ffn_down", shape.dim, hidden)
         if shape.all_biases:
-            for name, n in ("attn_output", shape.dim), ("ffn_gate", shape.hidden), ("ffn_up", shape.hidden), ("ffn_down", shape.dim):
+            for name, n in ("attn_output", shape.dim), ("ffn_gate", hidden), ("ffn_up", hidden), ("ffn_down", shape.dim):
                 yield block + name + ".bias", (n,), 0.5, 0.0
         if shape.window:
             for name, n in ("attn_q_norm", shape.head_dim), ("attn_k_norm", shape.head_dim), ("post_attention_norm", shape.dim), ("post_ffw_norm", shape.dim):
@@ -131,12 +134,15 @@ def add_description(writer, shape):
         "attention.head_count": ("add_uint32", shape.heads),
         "attention.head_count_kv": ("add_uint32", shape.kv_heads),
         "attention.key_length": ("add_uint32", shape.head_dim),
-        "attention.value_length": ("add_uint32", shape.head_dim),
-        "rope.dimension_count": ("add_uint32", shape.head_dim),
+        "attention.value_length": ("add_uint32", shape.value_dim or shape.head_dim),
+        "rope.dimension_count": ("add_uint32", shape.rotated or shape.head_dim),
         "rope.freq_base": ("add_float32", shape.rope_base),
         "attention.layer_norm_rms_epsilon": ("add_float32", shape.eps),
         "vocab_size": ("add_uint32", shape.vocabulary),
     }
+    if shape.layer_heads:
+        for i, name in enumerate(("attention.head_count", "attention.head_count_kv", "feed_forward_length")):
+            keys[name] = ("add_array", [layer[i] for layer in shape.layer_heads])
     if shape.window:
         keys["attention.sliding_window"] = ("add_uint32", shape.window)
     keys |= {name: (method, value) for name, method, value in shape.keys}

@@ -54,6 +54,7 @@ json status(ModelHost& host, const DaemonInfo& info) {
                       {"context_length", one.model->info().context_length},
                       {"weights", one.model->info().weight_bytes},
                       {"cache_limit", one.model->info().kv_bytes},
+                      {"saved_by_windows", one.model->info().kv_bytes_saved},
                       {"in_use", one.in_use},
                       {"unloads_in_s", seconds_left(one)}});
   json settings = json::array();

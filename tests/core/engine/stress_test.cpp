@@ -49,20 +49,22 @@ std::optional<Answer> read(Reply reply, unsigned leaves_after) {
   }
 }
 
-class Stress : public ::testing::TestWithParam<const char*> {};
+// A variant of the kernel pack, or "mlx", and the window of every other layer.
+class Stress : public ::testing::TestWithParam<std::tuple<const char*, std::uint32_t>> {};
 
 TEST_P(Stress, EveryAnswerIsTheOneThatItsRequestGetsAlone) {
-  const auto pack = ops::KernelPack::load(std::getenv("MLXR_KERNEL_PACK"), GetParam(), 1);
-  if (GetParam() != std::string("mlx") && !pack && pack.error().code == ErrorCode::kUnsupported) GTEST_SKIP() << pack.error().message;
+  const auto& [variant, window] = GetParam();
+  const auto pack = ops::KernelPack::load(std::getenv("MLXR_KERNEL_PACK"), variant, 1);
+  if (variant != std::string("mlx") && !pack && pack.error().code == ErrorCode::kUnsupported) GTEST_SKIP() << pack.error().message;
   platform::TemporaryFolder folder;
-  write_tiny_model(folder.path / "m.gguf", {.heads = 4, .kv_heads = 2});
+  write_tiny_model(folder.path / "m.gguf", window == 0 ? TinyShape{.heads = 4, .kv_heads = 2} : tiny_with_windows(window));
   const auto engine = Engine::open({.threads = 2,
                                     .max_batch_tokens = 64,
                                     .kv_bytes = 60 * kTinyBlockBytes,
-                                    .kernels = GetParam(),
+                                    .kernels = variant,
                                     .kernel_pack = std::getenv("MLXR_KERNEL_PACK")})
                           .value();
-  ASSERT_EQ(engine->status().kernels.variant, GetParam()) << engine->status().kernels.warning;
+  ASSERT_EQ(engine->status().kernels.variant, variant) << engine->status().kernels.warning;
   const auto model = engine->load(folder.path / "m.gguf").value();
 
   std::mt19937 random(1);
@@ -95,8 +97,11 @@ TEST_P(Stress, EveryAnswerIsTheOneThatItsRequestGetsAlone) {
   EXPECT_EQ(engine->status().running + engine->status().waiting, 0) << "no session is left behind";
 }
 
-INSTANTIATE_TEST_SUITE_P(Variants, Stress, ::testing::Values("mlx", "scalar", "avx2", "avx512", "amx", "neon"),
-                         [](const auto& variant) { return std::string(variant.param); });
+INSTANTIATE_TEST_SUITE_P(Variants, Stress,
+                         ::testing::Combine(::testing::Values("mlx", "scalar", "avx2", "avx512", "amx", "neon"), ::testing::Values(0u, 40u)),
+                         [](const auto& test) {
+                           return std::string(std::get<0>(test.param)) + (std::get<1>(test.param) == 0 ? "" : "_windows");
+                         });
 
 }  // namespace
 }  // namespace mlxr

@@ -1,5 +1,5 @@
-// Writes a small model file that runs: random float32 weights, and a vocabulary of the 256 bytes and an end token. For tests that need a
-// model but no meaningful answer.
+// Writes a small model file that runs: random weights, and a vocabulary of the 256 bytes and an end token. For tests that need a model but
+// no meaningful answer.
 #pragma once
 
 #include <filesystem>
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/formats/gguf_writer.h"
+#include "core/quant/quantize.h"
 #include "tests/core/formats/gguf_builder.h"
 
 namespace mlxr {
@@ -16,7 +17,14 @@ struct TinyShape {
   std::string architecture = "llama";
   std::uint32_t layers = 2, dim = 32, heads = 2, kv_heads = 1, hidden = 64, context = 256;
   std::uint32_t seed = 1;
+  std::uint32_t window = 0;                // of every other layer: for gemma3, which has such layers
+  quant::Type type = quant::Type::kF32;    // of matrices
 };
+
+// A model in which every other layer keeps only the last `window` tokens.
+inline TinyShape tiny_with_windows(std::uint32_t window) {
+  return {.architecture = "gemma3", .heads = 4, .kv_heads = 2, .window = window};
+}
 
 inline constexpr int kTinyVocabulary = 258;
 
@@ -54,9 +62,10 @@ inline std::string token_types() {
 inline void write_tiny_model(const std::filesystem::path& file, const TinyShape& s = {}) {
   using namespace formats;
   const auto a = s.architecture + ".";
+  GgufBuilder keys;
+  if (s.window > 0) keys.key(a + "attention.sliding_window", kU32, s.window).key(a + "attention.sliding_window_pattern", kU32, std::uint32_t{2});
   const std::string description =
-      GgufBuilder()
-          .key("general.architecture", s.architecture)
+      keys.key("general.architecture", s.architecture)
           .key(a + "block_count", kU32, s.layers)
           .key(a + "context_length", kU32, s.context)
           .key(a + "embedding_length", kU32, s.dim)
@@ -88,16 +97,25 @@ inline void write_tiny_model(const std::filesystem::path& file, const TinyShape&
     add("ffn_gate", {hidden, dim});
     add("ffn_up", {hidden, dim});
     add("ffn_down", {dim, hidden});
+    if (s.window == 0) continue;
+    add("attn_q_norm", {dim / s.heads});
+    add("attn_k_norm", {dim / s.heads});
+    add("post_attention_norm", {dim});
+    add("post_ffw_norm", {dim});
   }
   std::vector<TensorPlan> plans;
-  for (std::size_t i = 0; i < names.size(); ++i) plans.push_back({names[i], quant::Type::kF32, shapes[i]});
+  for (std::size_t i = 0; i < names.size(); ++i) plans.push_back({names[i], shapes[i].size() == 2 ? s.type : quant::Type::kF32, shapes[i]});
   auto writer = GgufWriter::create(file, gguf_pairs(std::as_bytes(std::span(description))), plans, 32).value();
   std::mt19937 random(s.seed);
   std::uniform_real_distribution<float> real(-1, 1);
   for (const auto& plan : plans) {
-    std::vector<float> values(static_cast<std::size_t>(plan.bytes() / sizeof(float)));
+    std::size_t count = 1;
+    for (const auto n : plan.shape) count *= static_cast<std::size_t>(n);
+    std::vector<float> values(count);
     for (float& value : values) value = plan.shape.size() == 1 ? 1.0f : real(random) * 0.5f;
-    writer.append(std::as_bytes(std::span(values))).value();
+    std::vector<std::byte> packed(quant::row_bytes(plan.type, count));
+    quant::quantize_row(plan.type, values.data(), packed.data(), count);
+    writer.append(packed).value();
   }
   writer.finish().value();
 }

@@ -32,6 +32,7 @@ FAMILIES = {
     "llama3": LLAMA3,
     "llama-biases": dataclasses.replace(LLAMA, all_biases=True),  # as Granite Code and Bielik have them
     "gemma3": GEMMA3,
+    "gemma3-irregular": keyed(GEMMA3, ("attention.sliding_window_pattern", "add_array", [True, False, False, True, True, False, True])),
     "gemma3-scaled": keyed(GEMMA3, ("rope.scaling.type", "add_string", "linear"), ("rope.scaling.factor", "add_float32", 8.0)),
     # RoPE scaling in all its spellings
     "linear": keyed(LLAMA, ("rope.scaling.type", "add_string", "linear"), ("rope.scaling.factor", "add_float32", 4.0)),
@@ -39,7 +40,11 @@ FAMILIES = {
     "linear-the-old-way": keyed(LLAMA, ("rope.scale_linear", "add_float32", 4.0)),
     "none": keyed(LLAMA, ("rope.scaling.type", "add_string", "none"), ("rope.scaling.factor", "add_float32", 4.0)),
     "factor-1": keyed(LLAMA, ("rope.scaling.type", "add_string", "yarn"), ("rope.scaling.factor", "add_float32", 1.0)),
+    # A part of each head is rotated, and values are not as wide as keys.
+    "half-rotated": dataclasses.replace(QWEN2, rotated=16),
+    "narrow-values": dataclasses.replace(QWEN2, head_dim=64, value_dim=32),
     # one number for each layer
+    "layers-differ": dataclasses.replace(LLAMA, layer_heads=((6, 2, 320), (4, 4, 192), (6, 1, 256), (2, 2, 320))),
     "arrays": keyed(
         LLAMA,
         ("attention.head_count", "add_array", [LLAMA.heads] * LLAMA.layers),
@@ -49,6 +54,9 @@ FAMILIES = {
     # features by name, switched off
     "off": keyed(LLAMA, ("attention.causal", "add_bool", True), ("final_logit_softcapping", "add_float32", 0.0), ("expert_count", "add_uint32", 0), ("tensor_data_layout", "add_string", "Meta AI original pth")),
 }
+
+# It asserts that heads of these architectures are rotated as a whole and have values as wide as keys, and that their layers are alike.
+NOT_FOR_LLAMA_CPP = {"half-rotated", "narrow-values", "layers-differ"}
 
 TOKENS = [int(token) for token in np.random.default_rng(1).integers(0, 500, 90)]
 ARITHMETIC = 0.003  # of the logits' standard deviation, as for the real models; measured below 0.0006
@@ -107,6 +115,7 @@ def test_logits_far_into_a_text(long_text, variant):
     assert difference.max() < ARITHMETIC
 
 
+@pytest.mark.parametrize("family", [name for name in FAMILIES if name not in NOT_FOR_LLAMA_CPP], indirect=True)
 def test_llama_cpp_agrees_with_the_reference(family):
     """So that the two do not share a misreading of the papers."""
     path, expected = family

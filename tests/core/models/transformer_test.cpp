@@ -17,24 +17,36 @@
 namespace mlxr::models {
 namespace {
 
+// The types with kernels of their own, or all that there are.
+constexpr quant::Type kTypes[] = {quant::Type::kF32,  quant::Type::kF16,  quant::Type::kBF16, quant::Type::kQ4_0, quant::Type::kQ4_1,
+                                  quant::Type::kQ5_0, quant::Type::kQ5_1, quant::Type::kQ8_0, quant::Type::kQ4_K, quant::Type::kQ5_K,
+                                  quant::Type::kQ6_K};
+
+// A variant of the pack or "mlx", the type of weights, that of the cache, and the window of every other layer.
+using Kind = std::tuple<const char*, quant::Type, quant::Type, std::uint32_t>;
+
 // A model, and sequences that are at different places in their text.
-class Batches : public ::testing::TestWithParam<const char*> {
+class Batches : public ::testing::TestWithParam<Kind> {
  protected:
   void SetUp() override {
+    const auto& [variant, type, cache_type, window] = GetParam();
     ops_ = ops::make_mlx_ops();
-    if (GetParam() != std::string("mlx")) {
-      auto pack = ops::KernelPack::load(std::getenv("MLXR_KERNEL_PACK"), GetParam(), 2);
-      if (!pack && pack.error().code == ErrorCode::kUnsupported) GTEST_SKIP() << "this processor cannot run " << GetParam();
+    if (variant != std::string("mlx")) {
+      auto pack = ops::KernelPack::load(std::getenv("MLXR_KERNEL_PACK"), variant, 2);
+      if (!pack && pack.error().code == ErrorCode::kUnsupported) GTEST_SKIP() << "this processor cannot run " << variant;
       ops_ = ops::make_pack_ops(pack.value());
     }
-    write_tiny_model(folder_.path / "m.gguf");
+    auto shape = window == 0 ? TinyShape{} : tiny_with_windows(window);
+    shape.dim = shape.hidden = 256;
+    shape.type = type;
+    write_tiny_model(folder_.path / "m.gguf", shape);
     file_ = formats::Checkpoint::open(folder_.path / "m.gguf").value();
     panels_ = ops::Panels::open(file_->tensors(), *ops_, {}).value();
     const auto description = describe(file_->metadata(), file_->tensors()).value();
     model_ = Transformer::load(description, *file_, ops_, *panels_, kv::kBlockTokens).value();
   }
 
-  kv::Cache cache(int blocks) const { return kv::Cache(kv::kinds_of(model_->spec(), quant::Type::kF16, blocks), 512, *ops_); }
+  kv::Cache cache(int blocks) const { return kv::Cache(kv::kinds_of(model_->spec(), std::get<2>(GetParam()), blocks), 512, *ops_); }
   static kv::Pages pages_for(kv::Cache& cache, int tokens) {
     kv::Pages pages;
     EXPECT_TRUE(cache.extend(pages, 0, tokens));
@@ -63,29 +75,32 @@ class Batches : public ::testing::TestWithParam<const char*> {
 };
 
 TEST_P(Batches, EachSequenceHasTheLogitsThatItHasAlone) {
-  for (const int sequences : {1, 3, 17}) {
-    auto shared = cache(2 * sequences);
-    ops::Batch history, step;
-    std::vector<kv::Pages> pages;
-    std::vector<std::pair<int, int>> parts;  // before this step, after it
-    for (int s = 0; s < sequences; ++s) {
-      const int before = 1 + (s * 13) % 40, after = before + (s % 3 == 0 ? 1 : 1 + s % 5);
-      parts.emplace_back(before, after);
-      pages.push_back(pages_for(shared, after));
-      add(history, s, 0, before, pages.back());
-      add(step, s, before, after, pages.back());
-    }
-    run(history, shared);
+  constexpr int kMost = 17;
+  const auto before = [](int s) { return 1 + (s * 13) % 40; };                                   // tokens of a sequence before the step
+  const auto after = [&](int s) { return before(s) + (s % 3 == 0 ? 1 : 1 + s % 5); };  // and after it: an answer goes on, or a prompt
+  std::vector<ops::mx::array> alone;
+  for (int s = 0; s < kMost; ++s) {
+    auto own = cache(2);
+    ops::Batch all;
+    add(all, s, 0, after(s), pages_for(own, after(s)));
+    alone.push_back(run(all, own));
+  }
+  auto shared = cache(2 * kMost);
+  ops::Batch history;
+  std::vector<kv::Pages> pages;
+  for (int s = 0; s < kMost; ++s) {
+    pages.push_back(pages_for(shared, after(s)));
+    add(history, s, 0, before(s), pages.back());
+  }
+  run(history, shared);
+  for (int sequences = 1; sequences <= kMost; ++sequences) {  // each step stores the same tokens once more
+    ops::Batch step;
+    for (int s = 0; s < sequences; ++s) add(step, s, before(s), after(s), pages[static_cast<std::size_t>(s)]);
     const auto together = run(step, shared);
     ASSERT_EQ(together.shape(), (ops::mx::Shape{sequences, kTinyVocabulary}));
-    for (int s = 0; s < sequences; ++s) {
-      auto own = cache(2);
-      const auto own_pages = pages_for(own, parts[static_cast<std::size_t>(s)].second);
-      ops::Batch all;
-      add(all, s, 0, parts[static_cast<std::size_t>(s)].second, own_pages);
-      const auto alone = run(all, own);
-      EXPECT_EQ(ops::error(ops::mx::slice(together, {s, 0}, {s + 1, kTinyVocabulary}), alone), 0) << s << " of " << sequences;
-    }
+    for (int s = 0; s < sequences; ++s)
+      EXPECT_EQ(ops::error(ops::mx::slice(together, {s, 0}, {s + 1, kTinyVocabulary}), alone[static_cast<std::size_t>(s)]), 0)
+          << s << " of " << sequences;
   }
 }
 
@@ -144,8 +159,23 @@ TEST(Transformer, TheLastLayerComputesOnlyTheRowsWhoseLogitsAreWanted) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Variants, Batches, ::testing::Values("mlx", "scalar", "avx2", "avx512", "amx", "neon"),
-                         [](const auto& variant) { return std::string(variant.param); });
+std::string name_of(const ::testing::TestParamInfo<Kind>& test) {
+  const auto& [variant, type, cache_type, window] = test.param;
+  return std::string(variant) + "_" + std::string(quant::traits(type).name) + "_cache_" + std::string(quant::traits(cache_type).name) +
+         (window == 0 ? "" : "_windows");
+}
+
+using ::testing::Combine;
+using ::testing::Values;
+using ::testing::ValuesIn;
+
+INSTANTIATE_TEST_SUITE_P(Expressions, Batches,
+                         Combine(Values("mlx"), Values(quant::Type::kF32, quant::Type::kQ4_K), Values(quant::Type::kF16), Values(0u, 16u)),
+                         name_of);
+INSTANTIATE_TEST_SUITE_P(Pack, Batches,
+                         Combine(Values("scalar", "avx2", "avx512", "amx", "neon"), ValuesIn(kTypes),
+                                 Values(quant::Type::kF16, quant::Type::kQ8_0), Values(0u, 16u)),
+                         name_of);
 
 }  // namespace
 }  // namespace mlxr::models

@@ -43,51 +43,68 @@ inline ByteBlock quantize_block(const float* x, float least, int8_t* q) {
 
 // Which forms of x the matrices of an operation take, besides x itself.
 struct ActivationForms {
-  bool bytes = false, bfloats = false;
+  bool bytes = false, bfloats = false, sums = false, starts[kCentres] = {};
+
+  ActivationForms() = default;
+  explicit ActivationForms(uint32_t type) { add(type); }
   void add(uint32_t type) {
-    bytes |= !is_float(type);
     bfloats |= static_cast<Type>(type) == Type::kBF16;
+    with_panel(type, [&](auto format) {
+      using P = decltype(format);
+      bytes = true;
+      if constexpr (P::kHasMin) sums = true;
+      if constexpr (P::kCentre != 0) starts[P::kCentreIndex] = true;
+    });
   }
 };
 
 struct Activations {
   int64_t n_tokens = 0, k = 0, n_blocks = 0;  // n_blocks of 32: 0 without bytes
-  // As int8, per token and block of 32: x ≈ dx * q, symmetric, q in [-127, 127]. Scales and sums are stored in groups of at most kGroup
-  // tokens (the first token of a group is a multiple of kGroup), block by block: the values of one block for all tokens of a group are
-  // neighbours, because they are used together.
+  // As int8, per token and block of 32: x ≈ dx * q, symmetric, q in [-127, 127]. What belongs to a block is stored in groups of at most
+  // kGroup tokens (the first token of a group is a multiple of kGroup), block by block: the values of one block for all tokens of a group
+  // are neighbours, because they are used together.
   static constexpr int64_t kGroup = 16;
-  int64_t group = 0;           // kGroup, or n_tokens where that is less
-  int8_t* q = nullptr;         // (n_tokens, k)
-  float* scale = nullptr;      // (n_groups, n_blocks, group): dx
-  float* sums = nullptr;       // (n_groups, n_blocks, group): dx * the sum of a block's q
-  float* half_sums = nullptr;  // (n_groups, 2 n_blocks, group): the same of each 16, for Q6_K
+  int64_t group = 0;       // kGroup, or n_tokens where that is less
+  int8_t* q = nullptr;     // (n_tokens, k)
+  float* scale = nullptr;  // (n_groups, n_blocks, group): dx
+  float* sums = nullptr;   // (n_groups, n_blocks, group): dx * the sum of a block's q, for formats with a minimum
+  // Where the integer sums of a format with a centre begin: kSumBase - centre * the sum of the q that share a scale of the weights;
+  // (n_groups, kGroups * n_blocks, group) for each centre.
+  int32_t* starts[kCentres] = {};
   // Rounded to bfloat16: as pairs where the processor multiplies pairs, else as float32.
   uint32_t* pairs = nullptr;  // (n_tokens, ceil(k / 2))
   float* rounded = nullptr;   // (n_tokens, k)
 
   // bfloat16 has room for a whole last group, whose rows tiles read without using them (tiles.inl.h).
-  static size_t size(int64_t n_tokens, int64_t k, ActivationForms forms) {
-    const int64_t bytes = n_tokens * k + (n_tokens + kGroup) * (k / 32 * 4 * 4), bfloats = (n_tokens + kGroup) * (k + 1) * 4;
+  static size_t size(int64_t n_tokens, int64_t k, const ActivationForms& forms) {
+    int64_t values = 1 + forms.sums;  // of a block
+    for (int c = 0; c < kCentres; ++c) values += forms.starts[c] * (c == kHalves ? 2 : 1);
+    const int64_t bytes = n_tokens * k + (n_tokens + kGroup) * (k / 32) * values * 4, bfloats = (n_tokens + kGroup) * (k + 1) * 4;
     return size_t((forms.bytes ? bytes : 0) + (forms.bfloats ? bfloats : 0)) + 256;
   }
 
   Activations() = default;
-  Activations(void* memory, int64_t tokens, int64_t columns, ActivationForms forms) : n_tokens(tokens), k(columns) {
+  Activations(void* memory, int64_t tokens, int64_t columns, const ActivationForms& forms) : n_tokens(tokens), k(columns) {
     auto* p = static_cast<uint8_t*>(memory);
     if (forms.bytes) {
       n_blocks = k / 32;
       group = imin(kGroup, n_tokens);
-      const int64_t values = (n_tokens + group - 1) / group * group * n_blocks;
       q = reinterpret_cast<int8_t*>(p);
-      scale = reinterpret_cast<float*>(p + (n_tokens * k + 63) / 64 * 64);
-      sums = scale + values;
-      half_sums = sums + values;
-      p = reinterpret_cast<uint8_t*>(half_sums + 2 * values);
+      p += (n_tokens * k + 63) / 64 * 64;
+      const int64_t bytes = (n_tokens + group - 1) / group * group * n_blocks * 4;
+      const auto take = [&](int64_t size) {
+        p += size;
+        return p - size;
+      };
+      scale = reinterpret_cast<float*>(take(bytes));
+      if (forms.sums) sums = reinterpret_cast<float*>(take(bytes));
+      for (int c = 0; c < kCentres; ++c)
+        if (forms.starts[c]) starts[c] = reinterpret_cast<int32_t*>(take(c == kHalves ? 2 * bytes : bytes));
     }
     if (forms.bfloats) (kBf16Pairs ? reinterpret_cast<void*&>(pairs) : reinterpret_cast<void*&>(rounded)) = p;
   }
 
-  // Where the first block (half block) of a token lies in `scale` and `sums` (half_sums); the next is `group` further.
+  // Where the first block (half block) of a token lies in `scale`, `sums` and `starts` (of halves); the next is `group` further.
   int64_t at(int64_t token) const { return token / group * n_blocks * group + token % group; }
   int64_t half_at(int64_t token) const { return token / group * 2 * n_blocks * group + token % group; }
 
@@ -110,10 +127,15 @@ struct Activations {
   void quantize(const float* x, int64_t token) {
     for (int64_t b = 0, to = at(token), half_to = half_at(token); b < n_blocks; ++b, to += group, half_to += 2 * group) {
       const ByteBlock block = quantize_block(x + token * k + 32 * b, 1e-37f, q + token * k + 32 * b);
+      const int32_t sum = block.sums[0] + block.sums[1];
       scale[to] = block.d;
-      sums[to] = block.d * float(block.sums[0] + block.sums[1]);
-      half_sums[half_to] = block.d * float(block.sums[0]);
-      half_sums[half_to + group] = block.d * float(block.sums[1]);
+      if (sums) sums[to] = block.d * float(sum);
+      for (int c = 0; c < kHalves; ++c)
+        if (starts[c]) starts[c][to] = kSumBase - kCentreOf[c] * sum;
+      if (starts[kHalves]) {
+        starts[kHalves][half_to] = kSumBase - kCentreOf[kHalves] * block.sums[0];
+        starts[kHalves][half_to + group] = kSumBase - kCentreOf[kHalves] * block.sums[1];
+      }
     }
   }
 };

@@ -143,7 +143,7 @@ struct AttentionScratch {
 
   static size_t size(const mlxr_kv& kv, int64_t rows) {
     return (size_t(rows * kv.key_dim + 15) / 16 * 16 + size_t(2 * rows * kKeys) + 2 * Partial::floats(padded(kv.value_dim), rows)) * 4 +
-           Activations::size(rows, kv.key_dim, {.bytes = true});
+           Activations::size(rows, kv.key_dim, ActivationForms(kv.type));
   }
   AttentionScratch(void* memory, const mlxr_kv& kv, int64_t rows) : q(static_cast<float*>(memory)) {
     scores = q + (rows * kv.key_dim + 15) / 16 * 16;
@@ -158,7 +158,7 @@ struct AttentionScratch {
 class Queries {
  public:
   Queries(const Unit& unit, const AttentionScratch& scratch)
-      : x_(scratch.q), acts_(scratch.bytes, unit.rows, unit.args->kv.key_dim, {.bytes = is_bytes(unit)}) {
+      : x_(scratch.q), acts_(scratch.bytes, unit.rows, unit.args->kv.key_dim, ActivationForms(unit.args->kv.type)) {
     const int64_t dim = unit.args->kv.key_dim;
     for (int64_t r = 0; r < unit.rows; ++r) {
       const float* q = unit.args->q + unit.row(r) * dim;

@@ -36,7 +36,7 @@ inline void store_some(float* p, F v, int count) {
 }
 
 // x in the forms that the matrices of an operation take, in the pool's shared memory, of which Activations::size bytes are reserved.
-inline Activations convert(mlxr_pool* pool, const float* x, int64_t n_tokens, int64_t k, ActivationForms forms) {
+inline Activations convert(mlxr_pool* pool, const float* x, int64_t n_tokens, int64_t k, const ActivationForms& forms) {
   if (!forms.bytes && !forms.bfloats) return Activations();
   Activations acts(pool_shared(pool), n_tokens, k, forms);
   constexpr int64_t kTokensPerChunk = 8;
@@ -60,13 +60,13 @@ inline void each_product(const Worker& worker, const Panels& w, int64_t begin, i
     for (int i = 0; i < tokens; ++i) use(out[i], (t + i) * w.n + row, row, count);
   };
   const int64_t tiled = tiled_products(worker, w, begin, end, acts, n_tokens, emit);
-  F out[2 * kTileTokens];
+  F out[kMostPanels * kTileTokens];
   for (int64_t panel = begin; panel < end && tiled < n_tokens;) {
     const Step step(w.type, end - panel, n_tokens - tiled);
-    for (int64_t t = tiled; t < n_tokens; t += step.tokens) {
-      const int tokens = int(imin(step.tokens, n_tokens - t));
-      panel_products(w, panel, step, x, acts, t, tokens, t == 0, out);
-      for (int p = 0; p < step.panels; ++p) emit(out + p * kTileTokens, panel + p, t, tokens);
+    for (int64_t t = tiled, tokens; t < n_tokens; t += tokens) {
+      tokens = step.tokens_at(t, n_tokens, !is_float(w.type));
+      panel_products(w, panel, step, x, acts, t, int(tokens), t == 0, out);
+      for (int p = 0; p < step.panels; ++p) emit(out + p * kTileTokens, panel + p, t, int(tokens));
     }
     panel += step.panels;
   }

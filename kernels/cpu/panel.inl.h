@@ -20,6 +20,10 @@ namespace mlxr::kernels::MLXR_ISA {
 
 inline constexpr int64_t kVector = 4 * kLanes;  // bytes
 
+// The centres of the formats that have one: Q4_0's, Q5_0's, Q8_0's and Q6_K's, which has a scale for each half of 32 values.
+inline constexpr int kCentres = 4, kHalves = 3;
+inline constexpr int kCentreOf[kCentres] = {8, 16, kQ8Zero, 32};
+
 template <Type kType>
 struct Panel {
   using Source = Block<kType>;
@@ -31,41 +35,48 @@ struct Panel {
   // Pair sums that fit int16 together: a pair is at most 2 * u * 127, so 8 of u <= 15 make 30480, 4 of 31 31496, 2 of 63 32004.
   static constexpr int kRun = kVectors == 8 ? 1 : 8 >> kHighBits;
   static constexpr bool kSigned = kType == Type::kQ8_0 && kQ8Zero == 0;
-  static constexpr float kCentre = kType == Type::kQ4_0   ? 8
-                                   : kType == Type::kQ5_0 ? 16
-                                   : kType == Type::kQ6_K ? 32
-                                   : kType == Type::kQ8_0 ? kQ8Zero
-                                                          : 0;
+  static constexpr int kCentreIndex = kType == Type::kQ4_0   ? 0
+                                      : kType == Type::kQ5_0 ? 1
+                                      : kType == Type::kQ8_0 ? 2
+                                      : kType == Type::kQ6_K ? kHalves
+                                                             : -1;
+  static constexpr int kCentre = kCentreIndex < 0 ? 0 : kCentreOf[kCentreIndex < 0 ? 0 : kCentreIndex];
   static constexpr int kParts = kBig ? 8 : 1;  // of 32 values, in a block
   static constexpr int64_t kScaleBytes = kLanes * (kType == Type::kQ6_K ? 18 : kBig ? 20 : kHasMin ? 4 : 2);
   static constexpr int64_t kBlockBytes = kScaleBytes + kParts * kVectors * kVector;
 
   static int64_t bytes(int64_t k) { return (k / (32 * kParts) * kBlockBytes + 63) / 64 * 64; }
 
-  // Calls f(j, w) for j in 0..7: w holds values 4j..4j + 3 of a part of a block, of each row.
+  // The values 4j..4j + 3 of a part of a block, of each row.
+  __attribute__((always_inline)) static PanelBytes vector(const uint8_t* block, int part, int j) {
+    const uint8_t* p = block + kScaleBytes + part * kVectors * kVector;
+    if constexpr (kVectors == 8) return load<PanelBytes>(p + j * kVector);
+    const bool up = j >= 4;
+    const int i = j % 4;
+    const I both = load<I>(p + i * kVector);
+    I u = (up ? both >> 4 : both) & 0x0f0f0f0f;
+    if constexpr (kHighBits == 1) {
+      const I high = load<I>(p + 4 * kVector);
+      u |= (up ? high >> i : high << (4 - i)) & 0x10101010;
+    }
+    if constexpr (kHighBits == 2) {
+      const I high = load<I>(p + (4 + up) * kVector);
+      u |= (i < 2 ? high << (4 - 2 * i) : i == 2 ? high : high >> 2) & 0x30303030;
+    }
+    return reinterpret_cast<PanelBytes>(u);
+  }
+
+  // Calls f(j, vector(block, part, j)) for j in 0..7, in an order in which two use the same word of a panel.
   template <class Function>
   __attribute__((always_inline)) static void each_vector(const uint8_t* block, int part, Function f) {
-    const uint8_t* p = block + kScaleBytes + part * kVectors * kVector;
     if constexpr (kVectors == 8) {
 #pragma GCC unroll 8
-      for (int j = 0; j < 8; ++j) f(j, load<PanelBytes>(p + j * kVector));
+      for (int j = 0; j < 8; ++j) f(j, vector(block, part, j));
     } else {
-      I high[2] = {};
-      for (int h = 0; h < kHighBits; ++h) high[h] = load<I>(p + (4 + h) * kVector);
 #pragma GCC unroll 4
       for (int j = 0; j < 4; ++j) {
-        const I both = load<I>(p + j * kVector);
-        I low = both & 0x0f0f0f0f, up = both >> 4 & 0x0f0f0f0f;
-        if constexpr (kHighBits == 1) {
-          low |= high[0] << (4 - j) & 0x10101010;
-          up |= high[0] >> j & 0x10101010;
-        }
-        if constexpr (kHighBits == 2) {
-          low |= (j < 3 ? high[0] << (j < 3 ? 4 - 2 * j : 0) : high[0] >> 2) & 0x30303030;
-          up |= (j < 3 ? high[1] << (j < 3 ? 4 - 2 * j : 0) : high[1] >> 2) & 0x30303030;
-        }
-        f(j, reinterpret_cast<PanelBytes>(low));
-        f(4 + j, reinterpret_cast<PanelBytes>(up));
+        f(j, vector(block, part, j));
+        f(4 + j, vector(block, part, 4 + j));
       }
     }
   }
@@ -81,7 +92,7 @@ struct Panel {
       const F d = s.scale[0];
       for (int g = 0; g < 2; ++g) {
         s.scale[g] = d * load_bytes<int8_t>(p + (2 + part * 2 + g) * kLanes);
-        s.offset[g] = -kCentre * s.scale[g];
+        s.offset[g] = float(-kCentre) * s.scale[g];
       }
     } else if constexpr (kBig) {
       const uint8_t* group = p + (4 + part * 2) * kLanes;
@@ -90,7 +101,7 @@ struct Panel {
     } else if constexpr (kHasMin) {
       s.offset[0] = load_half(p + 2 * kLanes);
     } else {
-      s.offset[0] = -kCentre * s.scale[0];
+      s.offset[0] = float(-kCentre) * s.scale[0];
     }
     return s;
   }

@@ -42,28 +42,112 @@ __attribute__((always_inline)) inline void part_dots(const uint8_t* panel, int p
   });
 }
 
+// What a token's sums of integers begin with; the start of group g of block b for token i is at [(kGroups * b + g) * group + i].
+template <class P>
+inline const int32_t* starts_of(const Activations& acts, int64_t t) {
+  if constexpr (P::kCentre == 0) return nullptr;
+  return acts.starts[P::kCentreIndex] + (P::kGroups == 2 ? acts.half_at(t) : acts.at(t));
+}
+
+// The sum of a row so far, with another block: d (begun with its start) times the block's scale, in float32, times dx; and a minimum.
+template <class P>
+__attribute__((always_inline)) inline F add_block(F total, I d, F scale, F base, F offset, float dx, float sum) {
+  total = add_scaled(total, d, scale, base, dx);
+  if constexpr (P::kHasMin) total += offset * sum;
+  return total;
+}
+
+// Where two times T * kPanels sums fit the registers (AVX-512): out[p * kTileTokens + i] = the rows of panel p · token t + i, for kPanels
+// panels, `size` bytes apart. Each dot product waits for the previous one of its sum. The sums of the previous group of values are added
+// to the totals meanwhile, which the processor would not find by itself so far ahead. Several panels make more sums of few tokens.
+template <int T, int kPanels, bool kFetch, class P>
+inline void piped_product(P, const uint8_t* panel, int64_t size, const Activations& acts, int64_t t, F* out) {
+  constexpr int kGroups = P::kGroups, kSteps = 8 / kGroups, kSums = T * kPanels;
+  const int64_t n_blocks = acts.n_blocks, group = acts.group, k = acts.k;
+  const int8_t* q = acts.q + t * k;
+  const float* dx = acts.scale + acts.at(t);
+  const float* sums = P::kHasMin ? acts.sums + acts.at(t) : dx;
+  const int32_t* starts = starts_of<P>(acts, t);
+
+  F total[kPanels][T] = {};
+  I last[kPanels][T];  // at first sums of zero, with scales of zero
+  for (int n = 0; n < kSums; ++n) last[n / T][n % T] = set1(kSumBase);
+  F scale[kPanels] = {}, base[kPanels] = {}, offset[kPanels] = {};
+  const float *last_dx = dx, *last_sums = sums;
+  const auto add_last = [&](int n) __attribute__((always_inline)) {
+    const int p = n / T, i = n % T;
+    total[p][i] = add_block<P>(total[p][i], last[p][i], scale[p], base[p], offset[p], last_dx[i], last_sums[i]);
+  };
+
+  // Panels are streams that go on in the panels after these: each is fetched ahead by its share of the distance, a part at a time.
+  constexpr int64_t kPartBytes = P::kBlockBytes / P::kParts;
+  constexpr int64_t kShare = kPanels == 1 ? kFetchAhead : imax(kFetchAhead / kPanels, 2 * P::kBlockBytes);
+  const int64_t near = size < kShare ? kPanels * size : kShare, far = size < kShare ? near : kShare + (kPanels - 1) * size;
+  int64_t at = 0;
+  for (int64_t b = 0; b < n_blocks; at += P::kBlockBytes) {
+    const uint8_t* const block = panel + at;
+    const uint8_t* const ahead = block + (kPanels == 1 ? kFetchAhead : at < size - kShare ? near : far);
+    for (int part = 0; part < P::kParts; ++part, ++b) {
+      for (int p = 0; p < kPanels; ++p) fetch_ahead<kFetch>(ahead + p * size + part * kPartBytes, kPartBytes);
+#pragma GCC unroll 2
+      for (int g = 0; g < kGroups; ++g) {
+        I d[kPanels][T];
+        for (int i = 0; i < T; ++i) {
+          const I start = set1(P::kCentre != 0 ? starts[(kGroups * b + g) * group + i] : kSumBase);
+          for (int p = 0; p < kPanels; ++p) d[p][i] = start;
+        }
+#pragma GCC unroll 8
+        for (int step = 0; step < kSteps; ++step) {
+          const int j = kGroups == 2 ? 4 * g + step : step / 2 + step % 2 * 4;  // two in turn use the same word of the panel
+          PanelBytes w[kPanels];
+          for (int p = 0; p < kPanels; ++p) w[p] = P::vector(block + p * size, part, j);
+          for (int i = 0; i < T; ++i) {
+            const int32_t four = load<int32_t>(q + i * k + 32 * b + 4 * j);
+            for (int p = 0; p < kPanels; ++p) d[p][i] = panel_dot<false>(d[p][i], w[p], four);
+          }
+          for (int n = step * kSums / kSteps; n < (step + 1) * kSums / kSteps; ++n) add_last(n);
+        }
+        for (int p = 0; p < kPanels; ++p) {
+          const auto scales = P::scales(block + p * size, part);
+          scale[p] = scales.scale[g];
+          base[p] = base_of(scale[p]);
+          offset[p] = scales.offset[g];
+          for (int i = 0; i < T; ++i) last[p][i] = d[p][i];
+        }
+        last_dx = dx + b * group;
+        last_sums = sums + b * group;
+      }
+    }
+  }
+  for (int n = 0; n < kSums; ++n) {
+    add_last(n);
+    out[n / T * kTileTokens + n % T] = total[n / T][n % T];
+  }
+}
+
 // out[i] = the panel's rows · token t + i, for T tokens.
-//   per 32 values: d = Σ u q in int32 (exact: see simd.inl.h), then  out += d · (scale · dx) + offset · (dx Σ q)
+//   per 32 values: d = Σ (u - centre) q in int32 (exact: see simd.inl.h), then  out += d · scale · dx + offset · (dx Σ q)
 template <int T, bool kFetch, class P>
 inline void block_product(P, const uint8_t* panel, const Activations& acts, int64_t t, F* out) {
+  if constexpr (kLanes == 16) return piped_product<T, 1, kFetch>(P{}, panel, 0, acts, t, out);
   constexpr int kGroups = P::kGroups;
   const int64_t n_blocks = acts.n_blocks, group = acts.group, k = acts.k;
   const int8_t* q = acts.q + t * k;
   const float* dx = acts.scale + acts.at(t);
-  const float* sums = kGroups == 2 ? acts.half_sums + acts.half_at(t) : acts.sums + acts.at(t);
+  const float* sums = P::kHasMin ? acts.sums + acts.at(t) : dx;
+  const int32_t* starts = starts_of<P>(acts, t);
   F total[T] = {};
   for (int64_t b = 0; b < n_blocks;) {
     fetch_ahead<kFetch>(panel + kFetchAhead, P::kBlockBytes);
     for (int part = 0; part < P::kParts; ++part, ++b) {
       I d[kGroups][T] = {};
+      for (int g = 0; P::kCentre != 0 && g < kGroups; ++g)
+        for (int i = 0; i < T; ++i) d[g][i] = set1(starts[(kGroups * b + g) * group + i]);
       part_dots<T, P>(panel, part, q + 32 * b, k, d);
       const auto scales = P::scales(panel, part);
-      for (int g = 0; g < kGroups; ++g) {
-        for (int i = 0; i < T; ++i) {
-          total[i] += __builtin_convertvector(d[g][i], F) * (scales.scale[g] * dx[b * group + i]);
-          if constexpr (P::kCentre != 0 || P::kHasMin) total[i] += scales.offset[g] * sums[(b * kGroups + g) * group + i];
-        }
-      }
+      for (int g = 0; g < kGroups; ++g)
+        for (int i = 0; i < T; ++i)
+          total[i] = add_block<P>(total[i], d[g][i], scales.scale[g], F{}, scales.offset[g], dx[b * group + i], sums[b * group + i]);
     }
     panel += P::kBlockBytes;
   }
@@ -235,12 +319,38 @@ struct Panels {
 };
 
 // How many panels and tokens are multiplied at once.
+inline constexpr int kMostPanels = 4;
 struct Step {
   int panels = 1, tokens = kTileTokens;
   Step(uint32_t type, int64_t panels_left, int64_t n_tokens) {
-    if (kTakesPairs && is_float(type) && panels_left > 1 && n_tokens >= kPairTokens) panels = 2, tokens = kPairTokens;
+    if (is_float(type)) {
+      if (kTakesPairs && panels_left > 1 && n_tokens >= kPairTokens) panels = 2, tokens = kPairTokens;
+      return;
+    }
+    if (kLanes == 16 && panels_left >= panels_of(n_tokens)) panels = panels_of(n_tokens);
+  }
+  static int panels_of(int64_t n_tokens) { return n_tokens == 1 ? 4 : n_tokens <= 4 ? 2 : 1; }
+
+  // How many tokens are multiplied from token t on. Those of a block format are in one group of activations; tiles of about the same size
+  // take less time than a large one and a small one.
+  int tokens_at(int64_t t, int64_t n_tokens, bool blocks) const {
+    if (!blocks) return int(imin(tokens, n_tokens - t));
+    const int left = int(imin(Activations::kGroup - t % Activations::kGroup, n_tokens - t));
+    return left <= kTileTokens ? left : (left + 1) / 2;
   }
 };
+
+// The products of the panels of a step with n tokens, at most 4, of a block format.
+inline void panel_group(const Panels& w, int64_t index, const Activations& acts, int64_t t, int n, F* out) {
+  with_panel(w.type, [&](auto format) {
+    switch (n) {
+      case 1: return piped_product<1, 4, true>(format, w.at(index), w.size, acts, t, out);
+      case 2: return piped_product<2, 2, true>(format, w.at(index), w.size, acts, t, out);
+      case 3: return piped_product<3, 2, true>(format, w.at(index), w.size, acts, t, out);
+      default: return piped_product<4, 2, true>(format, w.at(index), w.size, acts, t, out);
+    }
+  });
+}
 
 // out[p * kTileTokens + i], i < n: the products of panel index + p with tokens t + i of x, which `a` has in the form that the type takes
 // where that is not float32. n is at most step.tokens.
@@ -248,6 +358,8 @@ inline void panel_products(const Panels& w, int64_t index, const Step& step, con
                            bool first, F* out) {
   if constexpr (kTakesPairs)
     if (step.panels == 2 && n == kPairTokens) return panel_pair(w.type, w.at(index), w.size, x, w.k, acts, t, out);
+  if constexpr (kLanes == 16)
+    if (step.panels > 1) return panel_group(w, index, acts, t, n, out);
   for (int p = 0; p < step.panels; ++p) panel_product(w.type, w.at(index + p), x, w.k, acts, t, n, first, out + p * kTileTokens);
 }
 

@@ -34,11 +34,12 @@ inline void store(void* p, V v) {
   std::memcpy(p, &v, sizeof v);
 }
 inline F set1(float x) { return x - F{}; }
+inline I set1(int32_t x) { return x - I{}; }
 inline F vmax(F a, F b) { return a > b ? a : b; }
 inline F vabs(F a) { return reinterpret_cast<F>(reinterpret_cast<I>(a) & 0x7fffffff); }
 inline float smax(float a, float b) { return a > b ? a : b; }
-inline int64_t imin(int64_t a, int64_t b) { return a < b ? a : b; }
-inline int64_t imax(int64_t a, int64_t b) { return a > b ? a : b; }
+constexpr int64_t imin(int64_t a, int64_t b) { return a < b ? a : b; }
+constexpr int64_t imax(int64_t a, int64_t b) { return a > b ? a : b; }
 
 inline float sum(F v) {
 #if MLXR_LANES == 16
@@ -192,6 +193,22 @@ inline constexpr int kQ8Zero = 128;
 inline constexpr int kQ8Zero = 0;
 #endif
 
+// Integer sums begin at kSumBase, so that add_scaled() takes few instructions: add_scaled(total, kSumBase + d, scale, base_of(scale), dx)
+// is total + d * scale * dx for |d| < 2^22. On AVX-512 the bits of kSumBase + d are those of the float 2^23 + 2^22 + d, and the
+// multiplication by scale subtracts the base. That is exact where scale has at most 22 significant bits; the scales of all formats have
+// (float16 times 7 bits).
+#if MLXR_LANES == 16
+inline constexpr int32_t kSumBase = 0x4b400000;
+inline F base_of(F scale) { return -12582912.0f * scale; }
+inline F add_scaled(F total, I sum, F scale, F base, float dx) {
+  return total + _mm512_fmadd_ps(reinterpret_cast<F>(sum), scale, base) * dx;
+}
+#else
+inline constexpr int32_t kSumBase = 0;
+inline F base_of(F) { return F{}; }
+inline F add_scaled(F total, I sum, F scale, F, float dx) { return total + __builtin_convertvector(sum, F) * (scale * dx); }
+#endif
+
 #if defined(__AVX512VNNI__)
 template <bool>
 inline I panel_dot(I acc, PanelBytes w, int32_t x) {
@@ -227,8 +244,8 @@ inline I panel_dot(I acc, PanelBytes w, int32_t x) {
 }
 #endif
 
-// The same for T tokens, an even number, and kSteps times 8 values: d[i] = 4 rows · x[i * stride …]. SMMLA multiplies 2 rows of 8 values by
-// 2 tokens of 8, so that two vectors of a panel are zipped to 2 rows each, and the sums unzipped to a vector for each token.
+// The same for T tokens, an even number, and kSteps times 8 values: d[i] += 4 rows · x[i * stride …]. SMMLA multiplies 2 rows of 8 values
+// by 2 tokens of 8, so that two vectors of a panel are zipped to 2 rows each, and the sums unzipped to a vector for each token.
 #if defined(__ARM_FEATURE_MATMUL_INT8) && defined(MLXR_NEON)
 inline constexpr bool kMatrixDots = true;
 template <int T, int kSteps>
@@ -246,8 +263,8 @@ inline void matrix_dots(const PanelBytes* w, const int8_t* x, int64_t stride, I*
     }
   }
   for (int p = 0; p < T / 2; ++p) {
-    d[2 * p] = (I)vuzp1q_s32(sums[p][0], sums[p][1]);
-    d[2 * p + 1] = (I)vuzp2q_s32(sums[p][0], sums[p][1]);
+    d[2 * p] += (I)vuzp1q_s32(sums[p][0], sums[p][1]);
+    d[2 * p + 1] += (I)vuzp2q_s32(sums[p][0], sums[p][1]);
   }
 }
 #else

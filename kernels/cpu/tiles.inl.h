@@ -82,7 +82,8 @@ template <class P>
 inline void tiled_blocks(P, const uint8_t* unpacked, const Activations& acts, int64_t t, F* out) {
   constexpr int kGroups = P::kGroups;
   const float* dx = acts.scale + acts.at(t);
-  const float* sums = kGroups == 2 ? acts.half_sums + acts.half_at(t) : acts.sums + acts.at(t);
+  const float* sums = P::kHasMin ? acts.sums + acts.at(t) : dx;
+  const int32_t* starts = starts_of<P>(acts, t);
   alignas(64) int32_t d[2][kGroups][kTiledTokens * kLanes];
   const auto multiply = [&](int64_t b) __attribute__((always_inline)) {
     const int8_t* q = acts.q + t * acts.k + 32 * b;
@@ -112,11 +113,12 @@ inline void tiled_blocks(P, const uint8_t* unpacked, const Activations& acts, in
     if (b + 1 < acts.n_blocks) multiply(b + 1);
     const typename P::Scales& scales = Unpacked<P>::scales(unpacked + b * Unpacked<P>::kPartBytes);
     for (int g = 0; g < kGroups; ++g) {
-      const F scale = scales.scale[g], offset = scales.offset[g];
+      const F scale = scales.scale[g], offset = scales.offset[g], base = base_of(scale);
 #pragma GCC unroll 16
       for (int i = 0; i < kTiledTokens; ++i) {
-        total[i] += __builtin_convertvector(load<I>(d[b % 2][g] + i * kLanes), F) * (scale * dx[b * kTiledTokens + i]);
-        if constexpr (P::kCentre != 0 || P::kHasMin) total[i] += offset * sums[(b * kGroups + g) * kTiledTokens + i];
+        const int32_t start = P::kCentre != 0 ? starts[(b * kGroups + g) * kTiledTokens + i] : kSumBase;
+        total[i] = add_block<P>(total[i], load<I>(d[b % 2][g] + i * kLanes) + start, scale, base, offset, dx[b * kTiledTokens + i],
+                                sums[b * kTiledTokens + i]);
       }
     }
   }

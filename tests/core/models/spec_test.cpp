@@ -114,7 +114,8 @@ TEST_P(Spec, HasItsEffectOnExpressionsAndOnThePack) {
   const auto want = logits(spec, mlx), got = logits(spec, pack);
   EXPECT_LT(ops::error(got, want), 5e-3);
   EXPECT_EQ(ops::error(logits(spec, pack, true), got), 0) << "fused";
-  if (GetParam().name != std::string("Nothing")) EXPECT_GT(ops::error(want, logits(plain(), mlx)), 0.05);
+  if (GetParam().name == std::string("Nothing")) return;
+  EXPECT_GT(ops::error(want, logits(plain(), mlx)), 0.02);
 }
 
 INSTANTIATE_TEST_SUITE_P(Says, Spec, ::testing::ValuesIn(kChanges), [](const auto& test) { return std::string(test.param.name); });

@@ -49,12 +49,11 @@ class NotingOps final : public ops::ForwardingOps {
 
 class BatchingTest : public ::testing::Test {
  protected:
-  // A model with an arena of this many blocks.
-  void load(int blocks, std::uint32_t context = 2048) {
-    write_tiny_model(folder_.path / "m.gguf", {.context = context});
-    model_ = LoadedModel::load(platform::OpenFile::open(folder_.path / "m.gguf").value(), {},
-                               {.bytes = static_cast<std::uint64_t>(blocks) * kTinyBlockBytes, .type = quant::Type::kF16}, ops_)
-                 .value();
+  // A model with a cache of this many blocks.
+  void load(int blocks, TinyShape shape = {.context = 2048}) {
+    write_tiny_model(folder_.path / "m.gguf", shape);
+    const KvLimit limit{static_cast<std::uint64_t>(blocks) * kTinyBlockBytes, quant::Type::kF16, EngineOptions().max_batch_tokens};
+    model_ = LoadedModel::load(platform::OpenFile::open(folder_.path / "m.gguf").value(), {}, limit, ops_).value();
   }
   // Submits without a thread in between, so that all are in the queue before the first step.
   Reply submit(Scheduler& scheduler, std::vector<TokenId> tokens, int max_tokens) {
@@ -151,6 +150,37 @@ TEST_F(BatchingTest, APromptTakesWhatARunningSessionHasStored) {
   EXPECT_EQ(got.last.usage.cached_tokens, 64);
 }
 
+// A model with windows finds what it has stored where its windows are still there. A chat asks at such places.
+TEST_F(BatchingTest, AChatWithAModelWithWindowsTakesWhatItHasStored) {
+  auto shape = tiny_with_windows(40);
+  shape.context = 2048;
+  load(200, shape);
+  const auto question = prompt(300);
+  const auto turn = alone(question, 200);
+  auto next = question;
+  next.insert(next.end(), turn.tokens.begin(), turn.tokens.end());
+  for (const auto token : prompt(50, 9)) next.push_back(token);
+  auto other = question;
+  for (const auto token : prompt(50, 5)) other.push_back(token);
+  const auto want_next = alone(next, 20), want_other = alone(other, 20);
+  alone(question, 200);
+
+  Scheduler scheduler({});
+  const auto ask = [&](const std::vector<TokenId>& tokens, int most) {
+    auto reply = submit(scheduler, tokens, most);
+    return read(reply);
+  };
+  const auto again = ask(question, 200);
+  EXPECT_EQ(again.tokens, turn.tokens);
+  EXPECT_EQ(again.last.usage.cached_tokens, 288) << "the same question once more";
+  const auto got_next = ask(next, 20);
+  EXPECT_EQ(got_next.tokens, want_next.tokens);
+  EXPECT_EQ(got_next.last.usage.cached_tokens, 480) << "the next turn";
+  const auto got_other = ask(other, 20);
+  EXPECT_EQ(got_other.tokens, want_other.tokens);
+  EXPECT_EQ(got_other.last.usage.cached_tokens, 288) << "something else after the first question";
+}
+
 TEST_F(BatchingTest, AWholeTextThatIsStoredComputesItsLastBlockOnly) {
   load(64);
   const auto want = alone(prompt(64), 5);
@@ -163,7 +193,7 @@ TEST_F(BatchingTest, AWholeTextThatIsStoredComputesItsLastBlockOnly) {
 
 // What is kept takes no room from those that run.
 TEST_F(BatchingTest, KeptTextsGiveTheirBlocksToNewOnes) {
-  load(8, 256);
+  load(8, {.context = 256});
   for (int i = 0; i < 6; ++i) {
     const auto tokens = prompt(200, i);
     const auto want = alone(tokens, 40);
@@ -177,7 +207,7 @@ TEST_F(BatchingTest, KeptTextsGiveTheirBlocksToNewOnes) {
 
 // vllm#25538: a session that has to wait computes no more than what others have taken of it.
 TEST_F(BatchingTest, ASessionThatWaitedComputesAgainWhatItLostOnly) {
-  load(8, 256);
+  load(8, {.context = 256});
   const auto want = alone(prompt(60, 1), 40);
   model_->prefixes().clear();
   Scheduler scheduler({});

@@ -9,6 +9,7 @@
 #include <future>
 #include <latch>
 
+#include "core/engine/loaded_model.h"
 #include "core/kv/cache.h"
 #include "core/models/transformer.h"
 #include "core/ops/pack.h"
@@ -139,6 +140,23 @@ TEST_F(LoadingTest, TheContextIsTheSmallestOfTheLimitTheModelsAndWhatTheCacheAff
   EXPECT_EQ(context(*small, 0), 128);
   EXPECT_EQ(context(*small, 200), 128);
   EXPECT_EQ(context(*small, 100), 100);
+}
+
+// Of every other layer's cache a context of 256 tokens takes the window of 40, a step of 32 and the block that they begin in.
+TEST_F(LoadingTest, AWindowCostsAWindow) {
+  const auto path = folder_.path / "windows.gguf";
+  const auto info_of = [&](std::uint32_t window) {
+    auto shape = tiny_with_windows(window);
+    shape.context = 256;
+    write_tiny_model(path, shape);
+    const auto engine = Engine::open({.threads = 2, .max_batch_tokens = 32, .kernels = "mlx"}).value();
+    return engine->load(path).value()->info();
+  };
+  constexpr std::uint64_t kBlockOfALayer = kTinyBlockBytes / 2;
+  const auto wide = info_of(256), narrow = info_of(40);
+  EXPECT_EQ(wide.kv_bytes_saved, 0u);
+  EXPECT_EQ(narrow.kv_bytes_saved, (8 - 4) * kBlockOfALayer);
+  EXPECT_EQ(wide.kv_bytes - narrow.kv_bytes, engine::kMostSessions * (8 - 4) * kBlockOfALayer) << "each of a full batch of short texts";
 }
 
 TEST_F(LoadingTest, ALimitBelowZeroIsRefusedByName) {

@@ -6,8 +6,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
+
+#include "core/ops/adapter.h"
 
 namespace mlxr::ops {
 
@@ -20,6 +23,7 @@ struct Sequence {
   int count = 0;
   int length = 0;
   Pages pages;
+  std::shared_ptr<const Adapter> adapter;  // that its products take part in; null: none
 };
 
 struct Batch {
@@ -41,7 +45,7 @@ struct Batch {
       for (int position = first; position < first + count; ++position)
         slots[kind].push_back(pages[kind][static_cast<std::size_t>(position / block_tokens)] * block_tokens + position % block_tokens);
     }
-    sequences.push_back({row, count, first + count, std::move(pages)});
+    sequences.push_back({row, count, first + count, std::move(pages), nullptr});
   }
 };
 

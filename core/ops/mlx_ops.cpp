@@ -76,6 +76,22 @@ struct MlxStep final : Step {
   std::vector<std::vector<View>> views;  // (kinds, sequences)
 };
 
+// x · wᵀ, with what adapters add.
+mx::array product(const Step& step, const mx::array& x, const Weight& w) {
+  const auto y = mx::matmul(x, mx::transpose(values_of(w)));
+  std::vector<mx::array> pieces;
+  int end = 0;  // of the rows that the pieces cover
+  for (const auto& [first, count, by] : step.changes(w, x.shape(0))) {
+    const auto changed = mx::matmul(mx::slice(x, {first, 0}, {first + count, x.shape(1)}), mx::transpose(values_of(*by->down)));
+    pieces.push_back(mx::slice(y, {end, 0}, {first, w.n}));
+    end = first + count;
+    pieces.push_back(mx::add(mx::slice(y, {first, 0}, {end, w.n}), mx::matmul(changed, mx::transpose(values_of(*by->up)))));
+  }
+  if (pieces.empty()) return y;
+  pieces.push_back(mx::slice(y, {end, 0}, {x.shape(0), w.n}));
+  return mx::concatenate(pieces, 0);
+}
+
 const MlxStep& own(const Step& step) { return static_cast<const MlxStep&>(step); }
 
 mx::array gelu_tanh(const mx::array& x) {
@@ -169,8 +185,8 @@ mx::array MlxOps::embed(const Step& step, const Weight& table, float scale) cons
 
 mx::array MlxOps::output_rows(const Step& step, const mx::array& x) const { return mx::take(x, own(step).outputs, 0); }
 
-mx::array MlxOps::q_gemm(const Step&, const mx::array& x, const Weight& w, const std::optional<mx::array>& residual) const {
-  auto y = mx::matmul(x, mx::transpose(values_of(w)));
+mx::array MlxOps::q_gemm(const Step& step, const mx::array& x, const Weight& w, const std::optional<mx::array>& residual) const {
+  auto y = product(step, x, w);
   if (const auto& bias = static_cast<const DecodedWeight&>(w).bias) y = mx::add(y, *bias);
   return residual ? mx::add(y, *residual) : y;
 }

@@ -71,7 +71,7 @@ class Ops {
   // The rows whose logits are wanted.  x (T, n), y (outputs, n)
   virtual mx::array output_rows(const Step& step, const mx::array& x) const = 0;
 
-  // In the products, x may also have the rows of output_rows() alone.
+  // In the products, x may also have the rows of output_rows() alone. Rows of sequences with an adapter get what it adds to each matrix.
   //
   // y = x · wᵀ + bias + residual.  x (T, k), residual (T, n), y (T, n)
   virtual mx::array q_gemm(const Step& step, const mx::array& x, const Weight& w, const std::optional<mx::array>& residual = {}) const = 0;

@@ -155,14 +155,14 @@ class PackOps final : public Ops {
     return y;
   }
 
-  mx::array q_gemm(const Step&, const mx::array& x, const Weight& w, const std::optional<mx::array>& residual) const override {
-    return gemm(x, {&w}, residual ? floats(*residual) : nullptr)[0];
+  mx::array q_gemm(const Step& step, const mx::array& x, const Weight& w, const std::optional<mx::array>& residual) const override {
+    return products(step, x, {&w}, residual ? floats(*residual) : nullptr)[0];
   }
-  std::vector<mx::array> q_gemm(const Step&, const mx::array& x, const std::vector<const Weight*>& weights) const override {
-    return gemm(x, weights, nullptr);
+  std::vector<mx::array> q_gemm(const Step& step, const mx::array& x, const std::vector<const Weight*>& weights) const override {
+    return products(step, x, weights, nullptr);
   }
 
-  mx::array gated_mlp(const Step&, const mx::array& x, const Weight& gate, const Weight& up, Activation activation) const override {
+  mx::array gated_mlp(const Step& step, const mx::array& x, const Weight& gate, const Weight& up, Activation activation) const override {
     auto y = fresh(x.shape(0), gate.n);
     const mlxr_gated_args args{floats(x),
                                x.shape(0),
@@ -173,6 +173,12 @@ class PackOps final : public Ops {
                                activation == Activation::kSilu ? MLXR_ACT_SILU : MLXR_ACT_GELU_TANH,
                                y.data<float>()};
     check(kernels_.gated_mlp(pool_, &args));
+    const auto of_gate = step.changes(gate, x.shape(0)), of_up = step.changes(up, x.shape(0));
+    if (of_gate.empty() && of_up.empty()) return y;
+    // Where an adapter changes one of them, once more from the products of both.
+    const auto both = products(step, x, {&gate, &up}, nullptr);
+    for (const auto& changes : {of_gate, of_up})
+      for (const auto& change : changes) gate_rows(both[0], both[1], activation, change, y);
     return y;
   }
 
@@ -307,16 +313,43 @@ class PackOps final : public Ops {
     return {};
   }
 
-  std::vector<mx::array> gemm(const mx::array& x, const std::vector<const Weight*>& weights, const float* residual) const {
+  std::vector<mx::array> products(const Step& step, const mx::array& x, const std::vector<const Weight*>& weights,
+                                  const float* residual) const {
     std::vector<mx::array> y;
     std::vector<mlxr_gemm_output> outputs;
     for (const Weight* w : weights) {
       y.push_back(fresh(x.shape(0), w->n));
       outputs.push_back({matrix(*w), bias_of(*w), residual, y.back().data<float>()});
     }
-    const mlxr_gemm_args args{floats(x), x.shape(0), x.shape(1), static_cast<std::int32_t>(outputs.size()), outputs.data()};
-    check(kernels_.q_gemm(pool_, &args));
+    multiply(floats(x), x.shape(0), x.shape(1), outputs);
+    for (std::size_t i = 0; i < weights.size(); ++i)
+      for (const auto& change : step.changes(*weights[i], x.shape(0))) add(change, x, y[i]);
     return y;
+  }
+
+  void multiply(const float* x, std::int64_t tokens, std::int64_t k, std::span<const mlxr_gemm_output> outputs) const {
+    const mlxr_gemm_args args{x, tokens, k, static_cast<std::int32_t>(outputs.size()), outputs.data()};
+    check(kernels_.q_gemm(pool_, &args));
+  }
+
+  // Adds what an adapter adds to its rows.
+  void add(const Step::Change& change, const mx::array& x, mx::array& y) const {
+    const auto& [down, up] = *change.by;
+    std::vector<float> between(static_cast<std::size_t>(change.count * down->n));
+    const float* from = floats(x) + static_cast<std::ptrdiff_t>(change.first) * x.shape(1);
+    float* to = y.data<float>() + static_cast<std::ptrdiff_t>(change.first) * y.shape(1);
+    multiply(from, change.count, down->k, {{{matrix(*down), nullptr, nullptr, between.data()}}});
+    multiply(between.data(), change.count, up->k, {{{matrix(*up), nullptr, to, to}}});
+  }
+
+  // y = act(g) * u, for the rows of a change.
+  static void gate_rows(const mx::array& g, const mx::array& u, Activation activation, const Step::Change& change, mx::array& y) {
+    const auto columns = static_cast<std::ptrdiff_t>(y.shape(1)), begin = change.first * columns, end = begin + change.count * columns;
+    for (std::ptrdiff_t i = begin; i < end; ++i) {
+      const float x = floats(g)[i];
+      const float silu = x / (1 + std::exp(-x)), gelu = 0.5f * x * (1 + std::tanh(0.7978845608f * (x + 0.044715f * x * x * x)));
+      y.data<float>()[i] = (activation == Activation::kSilu ? silu : gelu) * floats(u)[i];
+    }
   }
 
   std::shared_ptr<const KernelPack> pack_;

@@ -31,6 +31,14 @@ class Step {
   explicit Step(Batch of_tokens) : batch(std::move(of_tokens)) {}
   virtual ~Step() = default;
 
+  // Rows of a product's input that an adapter changes.
+  struct Change {
+    int first = 0, count = 0;
+    const LowRank* by = nullptr;
+  };
+  // Those of an input with `rows` rows: all tokens, or the rows of outputs.
+  std::vector<Change> changes(const Weight& w, int rows) const;
+
   const Batch batch;
 };
 

@@ -105,6 +105,51 @@ TEST_P(OpsAgree, ThePartsOfAFusedMatrixAreMatrices) {
   EXPECT_EQ(refused.error().code, ErrorCode::kUnsupported);
 }
 
+// A matrix of a model, and the same with an adapter's product added to it (LoRA, Hu et al. 2021: w + up · down).
+struct Adapted {
+  Adapted(int n, int k, std::uint64_t seed) : plain(n, k, seed), down(4, k, seed + 1), up(n, 4, seed + 2), merged(n, k, seed) {
+    for (int i = 0; i < n; ++i)
+      for (int j = 0; j < k; ++j)
+        for (int r = 0; r < 4; ++r)
+          merged.data[static_cast<std::size_t>(i * k + j)] +=
+              up.data[static_cast<std::size_t>(i * 4 + r)] * down.data[static_cast<std::size_t>(r * k + j)];
+  }
+  Matrix plain, down, up, merged;
+};
+
+TEST_P(OpsAgree, AnAdapterChangesTheProductsOfItsSequencesAlone) {
+  const Adapted a(33, 64, 1), b(33, 64, 5);
+  const auto x = random({6, 64}, 9), residual = random({6, 33}, 10), last = mx::take(x, mx::array({0, 3, 5}), 0);
+  for (const Ops* ops : {mlx_.get(), pack_.get()}) {
+    const auto wa = a.plain.prepare(*ops), wb = b.plain.prepare(*ops);
+    const auto adapter = std::make_shared<Adapter>();
+    adapter->add(*wa, {a.down.prepare(*ops), a.up.prepare(*ops)});
+    auto batch = batch_of({{1, 9}, {3, 3}, {2, 7}}, 4);  // rows 0, 1 to 3, and 4 to 5
+    batch.sequences[1].adapter = adapter;
+    const auto step = ops->begin(batch, window_of(0, 4)), without = ops->begin(batch_of({{1, 9}, {3, 3}, {2, 7}}, 4), window_of(0, 4));
+    const auto merged = a.merged.prepare(*ops);
+    // The rows of the sequence from `changed`, all others from `plain`.
+    const auto mixed = [](const mx::array& plain, const mx::array& changed, int first, int end) {
+      const int n = plain.shape(1);
+      return mx::concatenate({mx::slice(plain, {0, 0}, {first, n}), mx::slice(changed, {first, 0}, {end, n}), mx::slice(plain, {end, 0}, plain.shape())}, 0);
+    };
+    const auto expect = [&](const auto& compute) {
+      const auto got = compute(*step, *wa), plain = compute(*without, *wa), changed = compute(*without, *merged);
+      const bool all = got.shape(0) == 6;
+      EXPECT_LT(error(got, mixed(plain, changed, 1, all ? 4 : 2)), 1e-5);
+      EXPECT_GT(error(got, plain), 0.01);
+    };
+    expect([&](const Step& s, const Weight& w) { return ops->q_gemm(s, x, w); });
+    expect([&](const Step& s, const Weight& w) { return ops->q_gemm(s, x, w, residual); });
+    expect([&](const Step& s, const Weight& w) { return ops->q_gemm(s, x, {wb.get(), &w})[1]; });
+    expect([&](const Step& s, const Weight& w) { return ops->q_gemm(s, mx::contiguous(last), w); });
+    for (const auto activation : {Activation::kSilu, Activation::kGeluTanh}) {
+      expect([&](const Step& s, const Weight& w) { return ops->gated_mlp(s, x, w, *wb, activation); });
+      expect([&](const Step& s, const Weight& w) { return ops->gated_mlp(s, x, *wb, w, activation); });
+    }
+  }
+}
+
 TEST_P(OpsAgree, GatedMlp) {
   Matrix gate(50, 64, 1), up(50, 64, 2);
   for (const auto activation : {Activation::kSilu, Activation::kGeluTanh}) {

@@ -65,7 +65,7 @@ def main():
     parser.add_argument("--peer", type=pathlib.Path, help="the folder of llama.cpp's programs")
     parser.add_argument("--tokens", type=int, default=128, help="of each answer")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--json", type=pathlib.Path)
     options = parser.parse_args()
 

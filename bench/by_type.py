@@ -13,7 +13,6 @@ import argparse
 import json
 import os
 import pathlib
-import random
 import shlex
 import statistics
 import subprocess
@@ -21,7 +20,7 @@ import sys
 
 from gguf import GGUFReader
 from report import geometric_mean, new_record, versions
-from servers import LlamaCpp, Mlxr
+from servers import LlamaCpp, Mlxr, drawing
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests" / "reference"))
 import random_models
@@ -67,8 +66,8 @@ def measure(model, threads, options):
     for i in range(options.rounds):
         result["bandwidth"].append(read_bandwidth(options.build, threads))
         for server in servers if i % 2 == 0 else reversed(servers):
-            tokens = random.Random(i)  # the same for both
-            result[server.name].append(one_round(server, lambda n: [tokens.randrange(300, 30000) for _ in range(n)], options.measures))
+            draw = drawing(i)  # the same for both
+            result[server.name].append(one_round(server, draw, options.measures))
             print(".", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     return result, versions(servers)

@@ -22,7 +22,6 @@ import contextlib
 import json
 import os
 import pathlib
-import random
 import statistics
 import subprocess
 import sys
@@ -30,7 +29,7 @@ import time
 
 import instructions
 from report import new_record, spread, versions
-from servers import LlamaCpp, Mlxr
+from servers import LlamaCpp, Mlxr, drawing
 
 MEASURES = {  # name: (unit, more is better)
     "decode": ("tokens/s", True),
@@ -95,8 +94,8 @@ def main():
         rounds = {server.name: [] for server in servers}
         for i in range(options.rounds):
             for server in servers if i % 2 == 0 else reversed(servers):
-                tokens = random.Random(i)  # the same for both
-                rounds[server.name].append(one_round(server, lambda n: [tokens.randrange(300, 30000) for _ in range(n)], options.all))
+                draw = drawing(i)  # the same for both
+                rounds[server.name].append(one_round(server, draw, options.all))
                 print(".", end="", file=sys.stderr, flush=True)
         print(file=sys.stderr)
         per_token = instructions.per_token(options.build / "bench", model)

@@ -7,6 +7,7 @@ clients, and listens on a Unix socket. Both are asked in the same way: POST /v1/
 import json
 import os
 import pathlib
+import random
 import signal
 import subprocess
 import tempfile
@@ -15,8 +16,15 @@ import time
 import http_client
 
 
+def drawing(seed):
+    """A function that draws so many tokens, of no meaning, that every model has. The same seed gives the same tokens."""
+    numbers = random.Random(seed)
+    return lambda count: [numbers.randrange(300, 30000) for _ in range(count)]
+
+
 class Server:
     name = program_name = ""
+    flash_attention = "auto"  # the peer's; or "on", "off"
 
     def __init__(self, folder, model, threads, context, slots=1):
         self.program = folder / self.program_name
@@ -45,9 +53,9 @@ class Server:
         self.check(answer["usage"], tokens, max_tokens)
         return seconds
 
-    def decode_rate(self, tokens, count=128):
-        """Tokens per second after the first: from the first event of the answer to its end."""
-        request = self.request(tokens, 1 + count) | {"stream": True, "stream_options": {"include_usage": True}}
+    def decode_rate(self, tokens, count=128, settings=None):
+        """Tokens per second after the first: from the first event of the answer to its end. `settings` say how tokens are chosen."""
+        request = self.request(tokens, 1 + count) | (settings or {}) | {"stream": True, "stream_options": {"include_usage": True}}
         arrived, usage = [], {}
         for event in http_client.stream(self.socket, "/v1/completions", request):
             arrived.append(time.perf_counter())
@@ -133,13 +141,17 @@ class Mlxr(Server):
 
 class LlamaCpp(Server):
     name, program_name = "llama.cpp", "llama-server"
+
     def command(self):
         # Its defaults, except for what makes the two comparable: threads, context, clients; no warm-up, which would only delay its first token.
         return [self.program, "-m", self.model, "-t", str(self.threads), "-c", str(self.slots * self.context), "-np", str(self.slots), "-cb",
-                "--no-warmup", "--host", self.socket]  # fmt: skip
+                "-fa", self.flash_attention, "--no-warmup", "--host", self.socket]  # fmt: skip
 
     def environment(self):
         return {}
 
     def model_name(self):
         return "any"
+
+    def request(self, tokens, max_tokens):
+        return super().request(tokens, max_tokens) | {"repeat_last_n": self.context}  # penalties look back at all of it, as OpenAI's do

@@ -6,7 +6,8 @@ Each stream sends a prompt of its own of 256 tokens and reads 128 tokens, all of
   N streams   tokens of all answers / time from the first request to the last token
   first p95   time to the first token, of 95 % of the streams
   gap         the longest pause between two tokens of one stream
-  memory      the process's largest resident set after the largest number of streams
+  8 / 1       tokens per second of 8 streams together, as a multiple of the program's own with one
+  memory      the largest resident set of a process that has served the largest number of streams, once, and nothing else
 and chats, whose history grows by 215 tokens a turn, with answers of 16 tokens:
   turn 12     time to the first token of the twelfth turn of one chat
   8 chats     the same when eight chats take their turns together, the median of all
@@ -18,7 +19,6 @@ import functools
 import json
 import os
 import pathlib
-import random
 import statistics
 import sys
 import threading
@@ -26,11 +26,12 @@ import time
 
 import http_client
 from report import new_record, spread, versions
-from servers import LlamaCpp, Mlxr
+from servers import LlamaCpp, Mlxr, drawing
 
 PROMPT, ANSWER = 256, 128
 TURN, TURNS, REPLY = 215, 12, 16
 CHATS = 8
+UNITS = {"8 / 1": "times, more is better", "memory": "MB, less is better"}
 
 
 def answer(server, tokens, count, arrivals):
@@ -67,8 +68,14 @@ def measure_streams(server, draw, numbers):
         result[f"{n} streams"] = n * ANSWER / max(own[-1] for own in times)
         result[f"{n} first p95"] = first[max(0, -(-95 * n // 100) - 1)]
         result[f"{n} gap"] = max(b - a for own in times for a, b in zip(own, own[1:]))
-    result["memory"] = server.peak_memory() / 1e6
+    if {"1 streams", "8 streams"} <= result.keys():
+        result["8 / 1"] = result["8 streams"] / result["1 streams"]
     return result
+
+
+def measure_memory(server, draw, most):
+    together(server, [draw(PROMPT) for _ in range(most)], ANSWER)
+    return {"memory": server.peak_memory() / 1e6}
 
 
 def measure_chats(server, draw):
@@ -87,17 +94,23 @@ def measure_chats(server, draw):
 
 
 def one_round(make, draw, numbers):
-    """`make` makes a server with a context of so many tokens for each of so many clients."""
-    result = {}
-    for context, slots, measure in ((PROMPT + ANSWER + 32, max(numbers), lambda s: measure_streams(s, draw, numbers)),
-                                    (TURN * TURNS + 64, CHATS, lambda s: measure_chats(s, draw))):  # fmt: skip
-        server = make(context, slots)
-        server.start_to_first_token(draw(8))
-        try:
-            result |= measure(server)
-        finally:
-            server.stop()
-    return result
+    """`make` makes a server with a context of so many tokens for each of so many clients. Each measure has a process of its own."""
+    most = max(numbers)
+    return {
+        **measured(make(PROMPT + ANSWER + 32, most), draw, lambda server: measure_streams(server, draw, numbers), attention="off"),
+        **measured(make(PROMPT + ANSWER + 32, most), draw, lambda server: measure_memory(server, draw, most)),
+        **measured(make(TURN * TURNS + 64, CHATS), draw, lambda server: measure_chats(server, draw)),
+    }
+
+
+def measured(server, draw, measure, attention="auto"):
+    """What `measure` finds out about a fresh process. `attention` is the peer's flash attention (README.md says why)."""
+    server.flash_attention = attention
+    server.start_to_first_token(draw(8))
+    try:
+        return measure(server)
+    finally:
+        server.stop()
 
 
 def main():
@@ -118,9 +131,9 @@ def main():
         rounds = {kind.name: [] for kind, _ in products}
         for i in range(options.rounds):
             for kind, folder in products if i % 2 == 0 else reversed(products):
-                tokens = random.Random(i)  # the same for both
+                draw = drawing(i)  # the same for both
                 make = functools.partial(kind, folder, model, options.threads)
-                rounds[kind.name].append(one_round(make, lambda n: [tokens.randrange(300, 30000) for _ in range(n)], options.streams))
+                rounds[kind.name].append(one_round(make, draw, options.streams))
                 print(".", end="", file=sys.stderr, flush=True)
         print(file=sys.stderr)
         record["models"][model.name] = rounds
@@ -133,7 +146,7 @@ def print_table(model, options, rounds):
     print(f"{model.name}, {options.threads} threads, medians of {options.rounds} rounds (their spread)")
     for name in rounds[Mlxr.name][0]:
         values = {who: [r[name] for r in all_rounds] for who, all_rounds in rounds.items()}
-        unit = "tokens/s, more is better" if name.endswith("streams") else "MB, less is better" if name == "memory" else "s, less is better"
+        unit = UNITS.get(name) or ("tokens/s, more is better" if name.endswith("streams") else "s, less is better")
         columns = "".join(f" {spread(of_one):>16}" for of_one in values.values())
         medians = [statistics.median(of_one) for of_one in values.values()]
         ratio = f"   {medians[0] / medians[1]:4.2f}x" if len(medians) == 2 else ""

@@ -58,8 +58,8 @@ class ReportsTest : public ::testing::Test {
   const std::unique_ptr<Engine> calm_ = open(64);
 };
 
-// llama.cpp#7834: more requests than slots, with a common system prompt, were never answered. vllm#53130: once the running requests and those
-// put off were as many as the limit, none was admitted any more.
+// llama.cpp#7834: more requests than slots, with a common system prompt, were never answered. vllm#53130: once the running requests and
+// those put off were as many as the limit, none was admitted any more.
 TEST_F(ReportsTest, MoreRequestsThanRunAtOnceAreAllAnswered) {
   const auto engine = open(40);
   const auto model = engine->load(file_).value();
@@ -69,8 +69,8 @@ TEST_F(ReportsTest, MoreRequestsThanRunAtOnceAreAllAnswered) {
   expect_answers_as_alone(replies, requests);
 }
 
-// llama.cpp#17316: after some hundred prompts that shared parts with earlier ones, a slot's positions were wrong, and the prompt that met it was
-// refused at every attempt.
+// llama.cpp#17316: after some hundred prompts that shared parts with earlier ones, a slot's positions were wrong, and the prompt that met
+// it was refused at every attempt.
 TEST_F(ReportsTest, AHundredPromptsThatShareTheirBeginningsAreAnsweredAndAnsweredAgain) {
   const auto engine = open(12);
   const auto model = engine->load(file_).value();
@@ -98,14 +98,13 @@ TEST_F(ReportsTest, AnswersThatEndEarlyLeaveTheOthersAsTheyAre) {
   const auto engine = open(64);
   const auto model = engine->load(file_).value();
   std::vector<Request> requests;
-  for (const int length : {60, 1, 2, 3, 5, 8, 13, 21, 34, 55, 1, 1, 60})
-    requests.push_back(request(prompt(10 + length, length), length));
+  for (const int length : {60, 1, 2, 3, 5, 8, 13, 21, 34, 55, 1, 1, 60}) requests.push_back(request(prompt(10 + length, length), length));
   auto replies = submit(*engine, model, requests);
   expect_answers_as_alone(replies, requests);
 }
 
-// mlx-lm#1834: with a full prompt cache and several clients, no request ever ended again. vllm#15996: requests that kept coming while the cache
-// was nearly full stopped everything.
+// mlx-lm#1834: with a full prompt cache and several clients, no request ever ended again. vllm#15996: requests that kept coming while the
+// cache was nearly full stopped everything.
 TEST_F(ReportsTest, RequestsThatKeepComingWhileTheCacheIsFullAreAllAnswered) {
   const auto engine = open(12);
   const auto model = engine->load(file_).value();
@@ -124,7 +123,8 @@ TEST_F(ReportsTest, RequestsThatKeepComingWhileTheCacheIsFullAreAllAnswered) {
   while (engine->status().running + engine->status().waiting > 0) std::this_thread::yield();
 }
 
-// vllm#39734: a request that the model's context allowed and the cache could not hold stayed at the head of the queue, and everything behind it.
+// vllm#39734: a request that the model's context allowed and the cache could not hold stayed at the head of the queue, and everything
+// behind it.
 TEST_F(ReportsTest, APromptThatTheCacheCannotHoldIsRefusedAndHoldsUpNobody) {
   const auto engine = open(4);
   const auto model = engine->load(file_).value();
@@ -162,8 +162,21 @@ TEST_F(ReportsTest, AnAnswerGoesOnWhileNewPromptsArrive) {
   EXPECT_GE(read(answering).last.usage.completion_tokens - before, 20 * 200 / 64);
 }
 
-// vllm#31731: small requests waited behind a large one that did not fit, and people asked to let them pass. They wait here too: among clients
-// who go on asking for little, the large one would never find the cache free.
+// ikawrakow/ik_llama.cpp#1929: a client who left the queue ended the answer of another, which was being computed.
+TEST_F(ReportsTest, WhoLeavesTheQueueEndsNobodyElsesAnswer) {
+  const auto engine = open(4);
+  const auto model = engine->load(file_).value();
+  auto running = engine->submit(model, request(prompt(90), 30)).value();
+  Pause pause(running);
+  auto waiting = engine->submit(model, request(prompt(90, 1), 30)).value();
+  waiting.cancel();
+  pause.end();
+  EXPECT_EQ(read(waiting).last.finish, FinishReason::kCancelled);
+  EXPECT_EQ(read(running).tokens, alone(request(prompt(90), 30)).tokens);
+}
+
+// vllm#31731: small requests waited behind a large one that did not fit, and people asked to let them pass. They wait here too: among
+// clients who go on asking for little, the large one would never find the cache free.
 TEST_F(ReportsTest, ALargePromptIsNotOvertakenForEver) {
   const auto engine = open(8);
   const auto model = engine->load(file_).value();

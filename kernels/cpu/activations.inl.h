@@ -3,44 +3,6 @@
 
 namespace mlxr::kernels::MLXR_ISA {
 
-// 32 values as int8: x ≈ d * q, q in [-127, 127]. A block whose d would be below `least` becomes zero, because 1 / d would overflow. In a
-// block with a NaN or an infinity, d is NaN: so is every product with it, and damaged weights cannot pass for an answer.
-struct ByteBlock {
-  float d;
-  int sums[2];  // of each half of q
-};
-inline ByteBlock quantize_block(const float* x, float least, int8_t* q) {
-  constexpr int kVectors = 32 / kLanes;
-  F v[kVectors];
-  I top{};  // magnitudes as integers are ordered as the floats are, with infinity and NaN at the end
-  for (int i = 0; i < kVectors; ++i) {
-    v[i] = load<F>(x + i * kLanes);
-    const I magnitude = reinterpret_cast<I>(v[i]) & 0x7fffffff;
-    top = magnitude > top ? magnitude : top;
-  }
-  const int32_t largest_bits = max_of(top);
-  if (largest_bits >= 0x7f800000) {
-    std::memset(q, 0, 32);
-    return {__builtin_nanf(""), {}};
-  }
-  const float largest = __builtin_bit_cast(float, largest_bits);
-  const float d = largest / 127.0f;
-  const float inverse = d >= least ? 127.0f / largest : 0.0f;
-  I total[2] = {};
-  for (int i = 0; i < kVectors; ++i) {
-    typedef int8_t B __attribute__((vector_size(MLXR_LANES)));
-    const I whole = __builtin_convertvector(round_even(v[i] * inverse), I);
-    store(q + i * kLanes, __builtin_convertvector(whole, B));
-    total[i * 2 / kVectors] += whole;
-  }
-  ByteBlock block{inverse == 0.0f ? 0.0f : d, {}};
-  for (int i = 0; i < kLanes; ++i) {
-    block.sums[0] += total[0][i];
-    block.sums[1] += total[1][i];
-  }
-  return block;
-}
-
 // Which forms of x the matrices of an operation take, besides x itself.
 struct ActivationForms {
   bool bytes = false, bfloats = false, sums = false, starts[kCentres] = {};
@@ -125,18 +87,20 @@ struct Activations {
   }
 
   void quantize(const float* x, int64_t token) {
-    for (int64_t b = 0, to = at(token), half_to = half_at(token); b < n_blocks; ++b, to += group, half_to += 2 * group) {
-      const ByteBlock block = quantize_block(x + token * k + 32 * b, 1e-37f, q + token * k + 32 * b);
-      const int32_t sum = block.sums[0] + block.sums[1];
-      scale[to] = block.d;
-      if (sums) sums[to] = block.d * float(sum);
+    constexpr float kLeastScale = 1e-37f;
+    quantize_row(x + token * k, n_blocks, kLeastScale, q + token * k, [&](int64_t b, auto d, auto first_sum, auto second_sum) {
+      const int64_t to = at(token) + b * group;
+      const auto sum = first_sum + second_sum;
+      put_lanes(scale + to, group, d);
+      if (sums) put_lanes(sums + to, group, d * to_floats(sum));
       for (int c = 0; c < kHalves; ++c)
-        if (starts[c]) starts[c][to] = kSumBase - kCentreOf[c] * sum;
+        if (starts[c]) put_lanes(starts[c] + to, group, kSumBase - kCentreOf[c] * sum);
       if (starts[kHalves]) {
-        starts[kHalves][half_to] = kSumBase - kCentreOf[kHalves] * block.sums[0];
-        starts[kHalves][half_to + group] = kSumBase - kCentreOf[kHalves] * block.sums[1];
+        int32_t* halves = starts[kHalves] + half_at(token) + 2 * b * group;
+        put_lanes(halves, 2 * group, kSumBase - kCentreOf[kHalves] * first_sum);
+        put_lanes(halves + group, 2 * group, kSumBase - kCentreOf[kHalves] * second_sum);
       }
-    }
+    });
   }
 };
 

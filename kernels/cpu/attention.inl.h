@@ -40,56 +40,89 @@ struct Unit {
   int64_t row(int64_t r) const { return (sequence->first + first + r / group) * args->n_heads + head(r); }  // of q and y
 };
 
-// acc (R, C vectors) += p (R, n) · values, whose row j is load_values(j, c).
-template <int R, int C, class LoadValues>
-inline void add_products(LoadValues load_values, const float* p, int64_t n, float* acc, int64_t d) {
+// acc (R, C vectors) += p (R, n) · values: the vectors from column `c` on of their rows. With kFetch the same of the rows that come next.
+template <int R, int C, bool kFetch, class Values>
+inline void add_products(const Values& values, int64_t c, const float* p, int64_t n, float* acc, int64_t d) {
   F total[R][C];
   for (int r = 0; r < R; ++r)
-    for (int c = 0; c < C; ++c) total[r][c] = load<F>(acc + r * d + c * kLanes);
+    for (int i = 0; i < C; ++i) total[r][i] = load<F>(acc + r * d + i * kLanes);
   for (int64_t j = 0; j < n; ++j) {
+    if constexpr (kFetch) __builtin_prefetch(values.next(j, c));
     F v[C];
-    for (int c = 0; c < C; ++c) v[c] = load_values(j, c);
+    for (int i = 0; i < C; ++i) v[i] = values.load(j, c + i * kLanes);
     for (int r = 0; r < R; ++r)
-      for (int c = 0; c < C; ++c) total[r][c] += v[c] * p[r * kKeys + j];
+      for (int i = 0; i < C; ++i) total[r][i] += v[i] * p[r * kKeys + j];
   }
   for (int r = 0; r < R; ++r)
-    for (int c = 0; c < C; ++c) store(acc + r * d + c * kLanes, total[r][c]);
+    for (int i = 0; i < C; ++i) store(acc + r * d + i * kLanes, total[r][i]);
 }
 
-template <int C, class LoadValues>
-inline void add_rows(LoadValues load_values, const float* p, int64_t n, int64_t rows, float* acc, int64_t d) {
+// The same for any number of rows. The first ones find the values in memory, and the others find them in the cache.
+template <int C, class Values>
+inline void add_rows(const Values& values, int64_t c, const float* p, int64_t n, int64_t rows, float* acc, int64_t d) {
   int64_t r = 0;
-  for (; r + kValueRows <= rows; r += kValueRows) add_products<kValueRows, C>(load_values, p + r * kKeys, n, acc + r * d, d);
-  for (; r + 3 <= rows; r += 3) add_products<3, C>(load_values, p + r * kKeys, n, acc + r * d, d);
-  for (; r < rows; ++r) add_products<1, C>(load_values, p + r * kKeys, n, acc + r * d, d);
+  if (rows >= kValueRows) {
+    add_products<kValueRows, C, true>(values, c, p, n, acc + c, d);
+    for (r = kValueRows; r + kValueRows <= rows; r += kValueRows)
+      add_products<kValueRows, C, false>(values, c, p + r * kKeys, n, acc + r * d + c, d);
+  }
+  const auto rest = [&](auto count) __attribute__((always_inline)) {
+    constexpr int kRows = decltype(count)::kValue;
+    if (r == 0) return add_products<kRows, C, true>(values, c, p, n, acc + c, d);
+    add_products<kRows, C, false>(values, c, p + r * kKeys, n, acc + r * d + c, d);
+  };
+  switch (rows - r) {
+    case 0: return;
+    case 1: return rest(Number<1>{});
+    case 2: return rest(Number<2>{});
+    case 3: return rest(Number<3>{});
+  }
+  if constexpr (kValueRows > 4) {
+    switch (rows - r) {
+      case 4: return rest(Number<4>{});
+      case 5: return rest(Number<5>{});
+      case 6: return rest(Number<6>{});
+      default: return rest(Number<7>{});
+    }
+  }
 }
 
-// acc (rows, d) += p (rows, n) · the n values from `offset` on of a page.
-inline void add_half_values(const mlxr_kv& kv, const uint8_t* page, int64_t offset, const float* p, int64_t n, int64_t rows, float*,
-                            float* acc) {
+// The values of a page from an offset on, and those that come next in the same place of a page.
+struct HalfValues {
+  const uint16_t *first, *following;
+  int64_t d;
+  F load(int64_t j, int64_t c) const { return load_half(first + j * d + c); }
+  const void* next(int64_t j, int64_t c) const { return following + j * d + c; }
+};
+struct ByteValues {
+  const uint8_t *first, *following;
+  int64_t d;
+  F load(int64_t j, int64_t c) const { return load_bytes<int8_t>(first + j * d + c); }
+  const void* next(int64_t j, int64_t c) const { return following + j * d + c; }
+};
+
+// acc (rows, d) += p (rows, n) · the n values from `offset` on of a page. `next` is the page that comes next.
+inline void add_half_values(const mlxr_kv& kv, const uint8_t* page, const uint8_t* next, int64_t offset, const float* p, int64_t n,
+                            int64_t rows, float*, float* acc) {
   const int64_t d = padded(kv.value_dim);
-  const auto* v = reinterpret_cast<const uint16_t*>(page) + offset * d;
+  const HalfValues values{reinterpret_cast<const uint16_t*>(page) + offset * d, reinterpret_cast<const uint16_t*>(next), d};
   int64_t c = 0;
-  for (; c + 2 * kLanes <= d; c += 2 * kLanes)
-    add_rows<2>([&](int64_t j, int i) { return load_half(v + j * d + c + i * kLanes); }, p, n, rows, acc + c, d);
-  if (c < d) add_rows<1>([&](int64_t j, int) { return load_half(v + j * d + c); }, p, n, rows, acc + c, d);
+  for (; c + 2 * kLanes <= d; c += 2 * kLanes) add_rows<2>(values, c, p, n, rows, acc, d);
+  if (c < d) add_rows<1>(values, c, p, n, rows, acc, d);
 }
 
 // The same; `scaled` (rows, kKeys) becomes p times the scales of the values.
-inline void add_byte_values(const mlxr_kv& kv, const uint8_t* page, int64_t offset, const float* p, int64_t n, int64_t rows, float* scaled,
-                            float* acc) {
-  const int64_t d = kv.value_dim;
+inline void add_byte_values(const mlxr_kv& kv, const uint8_t* page, const uint8_t* next, int64_t offset, const float* p, int64_t n,
+                            int64_t rows, float* scaled, float* acc) {
+  const int64_t d = kv.value_dim, scale_bytes = d / 32 * kv.block_tokens * 2;
   const auto* scales = reinterpret_cast<const uint16_t*>(page) + offset;
-  const auto* q = page + d / 32 * kv.block_tokens * 2 + offset * d;
+  const ByteValues values{page + scale_bytes + offset * d, next + scale_bytes, d};
   for (int64_t b = 0; b < d / 32; ++b, scales += kv.block_tokens) {
     for (int64_t j = 0; j < n; j += kLanes) {
       const F scale = load_half(scales + j);
       for (int64_t r = 0; r < rows; ++r) store(scaled + r * kKeys + j, load<F>(p + r * kKeys + j) * scale);
     }
-    for (int64_t c = 32 * b; c < 32 * (b + 1); c += 2 * kLanes) {
-      const auto values = [&](int64_t j, int i) { return load_bytes<int8_t>(q + j * d + c + i * kLanes); };
-      add_rows<2>(values, scaled, n, rows, acc + c, d);
-    }
+    for (int64_t c = 32 * b; c < 32 * (b + 1); c += 2 * kLanes) add_rows<2>(values, c, scaled, n, rows, acc, d);
   }
 }
 
@@ -233,8 +266,10 @@ inline void attend(const Unit& unit, const Queries& queries, int64_t begin, int6
     for (int64_t j = 0; j < n;) {
       const int64_t token = key + j, offset = token % kv.block_tokens, count = imin(n - j, kv.block_tokens - offset);
       const uint8_t* page = pages.values(unit.sequence->pages[token / kv.block_tokens], unit.kv_head);
+      const int64_t following = imin(token + count, end - 1) / kv.block_tokens;
+      const uint8_t* next = pages.values(unit.sequence->pages[following], unit.kv_head);
       const auto add_values = Queries::is_bytes(unit) ? add_byte_values : add_half_values;
-      add_values(kv, page, offset, scratch.scores + j, count, rows, scratch.scaled, out.acc);
+      add_values(kv, page, next, offset, scratch.scores + j, count, rows, scratch.scaled, out.acc);
       j += count;
     }
   }

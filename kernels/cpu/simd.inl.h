@@ -38,6 +38,12 @@ inline I set1(int32_t x) { return x - I{}; }
 inline F vmax(F a, F b) { return a > b ? a : b; }
 inline F vabs(F a) { return reinterpret_cast<F>(reinterpret_cast<I>(a) & 0x7fffffff); }
 inline float smax(float a, float b) { return a > b ? a : b; }
+// A number as an argument that is known when a template is compiled.
+template <int kNumber>
+struct Number {
+  static constexpr int kValue = kNumber;
+};
+
 constexpr int64_t imin(int64_t a, int64_t b) { return a < b ? a : b; }
 constexpr int64_t imax(int64_t a, int64_t b) { return a > b ? a : b; }
 
@@ -77,16 +83,19 @@ inline int32_t max_of(I v) {
 #endif
 }
 
-// Nearest integer, ties to even, for |x| < 2^22. The empty assembly keeps the compiler from fusing the product that made x with the
-// addition, which would round other numbers up in one variant than in another.
-inline F round_even(F x) {
+// x + 2^23 + 2^22, whose bits are kWholeBaseBits + the nearest integer of x, ties to even, for |x| < 2^22. The empty assembly keeps the
+// compiler from fusing the product that made x with the addition, which would round other numbers up in one variant than in another.
+inline constexpr float kWholeBase = 12582912.0f;
+inline constexpr int32_t kWholeBaseBits = 0x4b400000;
+inline F plus_whole_base(F x) {
 #if defined(__x86_64__)
   asm("" : "+v"(x));
 #else
   asm("" : "+w"(x));
 #endif
-  return (x + 12582912.0f) - 12582912.0f;
+  return x + kWholeBase;
 }
+inline F round_even(F x) { return plus_whole_base(x) - kWholeBase; }
 
 // ---- float16 and bfloat16
 #if defined(__F16C__)
@@ -194,12 +203,12 @@ inline constexpr int kQ8Zero = 0;
 #endif
 
 // Integer sums begin at kSumBase, so that add_scaled() takes few instructions: add_scaled(total, kSumBase + d, scale, base_of(scale), dx)
-// is total + d * scale * dx for |d| < 2^22. On AVX-512 the bits of kSumBase + d are those of the float 2^23 + 2^22 + d, and the
+// is total + d * scale * dx for |d| < 2^22. On AVX-512 the bits of kSumBase + d are those of the float kWholeBase + d, and the
 // multiplication by scale subtracts the base. That is exact where scale has at most 22 significant bits; the scales of all formats have
 // (float16 times 7 bits).
 #if MLXR_LANES == 16
-inline constexpr int32_t kSumBase = 0x4b400000;
-inline F base_of(F scale) { return -12582912.0f * scale; }
+inline constexpr int32_t kSumBase = kWholeBaseBits;
+inline F base_of(F scale) { return -kWholeBase * scale; }
 inline F add_scaled(F total, I sum, F scale, F base, float dx) {
   return total + _mm512_fmadd_ps(reinterpret_cast<F>(sum), scale, base) * dx;
 }

@@ -10,6 +10,7 @@
 // in order of use
 #include "kernels/cpu/blocks.inl.h"
 #include "kernels/cpu/panel.inl.h"
+#include "kernels/cpu/byte_blocks.inl.h"
 #include "kernels/cpu/activations.inl.h"
 #include "kernels/cpu/product.inl.h"
 #include "kernels/cpu/tiles.inl.h"

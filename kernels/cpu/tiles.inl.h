@@ -1,4 +1,5 @@
-// Products of one panel with 16 tokens at a time by AMX, whose registers are tiles: up to 16 rows of 64 bytes.
+// Products of a panel with so many tokens that it is unpacked first. With AMX, whose registers are tiles (up to 16 rows of 64 bytes), 16
+// tokens at a time:
 //
 //   sums (16 tokens, 16 rows) += x (16 tokens, 4 depth bytes) · w (depth, 16 rows of 4 bytes)
 //
@@ -19,11 +20,79 @@ struct Worker {
   int thread;
 };
 
+// A panel with its quants as bytes and its scales as floats, shared by all tokens: for each 32 values 8 vectors, the scales and the offset.
+template <class P>
+struct Unpacked : P {
+  static constexpr int kParts = 1;
+  static constexpr int64_t kBlockBytes = (8 + P::kGroups + P::kHasMin) * kVector;
+  static int64_t bytes(int64_t k) { return k / 32 * kBlockBytes; }
+
+  static PanelBytes vector(const uint8_t* block, int, int j) { return load<PanelBytes>(block + j * kVector); }
+  template <class Function>
+  __attribute__((always_inline)) static void each_vector(const uint8_t* block, int, Function f) {
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; ++i) {
+      const int j = i / 2 + i % 2 * 4;  // in Panel's order, on which the sums of pairs rely
+      f(j, vector(block, 0, j));
+    }
+  }
+  static typename P::Scales scales(const uint8_t* block, int) {
+    typename P::Scales s;
+    for (int g = 0; g < P::kGroups; ++g) s.scale[g] = load<F>(block + (8 + g) * kVector);
+    if constexpr (P::kHasMin) s.offset[0] = load<F>(block + 9 * kVector);
+    return s;
+  }
+
+  static void fill(const uint8_t* panel, int64_t k, uint8_t* out) {
+    for (int64_t b = 0; b < k / 32; ++b, out += kBlockBytes) {
+      const uint8_t* block = panel + b / P::kParts * P::kBlockBytes;
+      const int part = int(b % P::kParts);
+      P::each_vector(block, part, [&](int j, PanelBytes w) __attribute__((always_inline)) { store(out + j * kVector, w); });
+      const auto scales = P::scales(block, part);
+      for (int g = 0; g < P::kGroups; ++g) store(out + (8 + g) * kVector, scales.scale[g]);
+      if constexpr (P::kHasMin) store(out + 9 * kVector, scales.offset[0]);
+    }
+  }
+};
+
 #if !defined(__AMX_INT8__)
-inline int64_t tiled_scratch(uint32_t, int64_t, int64_t) { return 0; }
+// Calls use with the panel's format where it is unpacked for this many tokens: for fewer that takes longer than is gained.
+template <class Use>
+inline void with_packed(uint32_t type, int64_t n_tokens, Use use) {
+  with_panel(type, [&](auto format) {
+    constexpr int64_t kLeast = format.kHighBits > 0 ? 32 : 48;
+    if constexpr (format.kVectors < 8)
+      if (n_tokens >= kLeast) use(format);
+  });
+}
+
+// Bytes of scratch per thread that tiled_products needs.
+inline int64_t tiled_scratch(uint32_t type, int64_t k, int64_t n_tokens) {
+  int64_t bytes = 0;
+  with_packed(type, n_tokens, [&](auto format) { bytes = Unpacked<decltype(format)>::bytes(k); });
+  return bytes;
+}
+
+// Calls emit(out, panel, t, count) for the panels [begin, end) and groups of kTileTokens tokens: out[i], i < count, is the product of the
+// panel with token t + i. Returns how many tokens it has done, from the first on; 0 where that is of no use.
 template <class Emit>
-inline int64_t tiled_products(const Worker&, const Panels&, int64_t, int64_t, const Activations&, int64_t, Emit) {
-  return 0;
+inline int64_t tiled_products(const Worker& worker, const Panels& w, int64_t begin, int64_t end, const Activations& acts, int64_t n_tokens,
+                              Emit emit) {
+  int64_t tokens = 0;
+  with_packed(w.type, n_tokens, [&](auto format) {
+    using Format = Unpacked<decltype(format)>;
+    tokens = n_tokens / kTileTokens * kTileTokens;
+    auto* unpacked = static_cast<uint8_t*>(pool_scratch(worker.pool, worker.thread));
+    F out[kTileTokens];
+    for (int64_t index = begin; index < end; ++index) {
+      Format::fill(w.at(index), w.k, unpacked);
+      for (int64_t t = 0; t < tokens; t += kTileTokens) {
+        block_product<kTileTokens, false>(Format{}, unpacked, acts, t, out);
+        emit(out, index, t, kTileTokens);
+      }
+    }
+  });
+  return tokens;
 }
 #else
 inline constexpr int kTiledTokens = 16;
@@ -58,24 +127,6 @@ class TileUnit {
   TileUnit& operator=(const TileUnit&) = delete;
 };
 
-// A panel with its quants as bytes and its scales as floats, shared by all tokens: for each 32 values, 8 vectors and Panel::Scales.
-template <class P>
-struct Unpacked {
-  static constexpr int64_t kPartBytes = 8 * kVector + int64_t(sizeof(typename P::Scales));
-  static int64_t bytes(int64_t k) { return k / 32 * kPartBytes; }
-  static const typename P::Scales& scales(const uint8_t* part) { return *reinterpret_cast<const typename P::Scales*>(part + 8 * kVector); }
-
-  static void fill(const uint8_t* panel, int64_t k, uint8_t* out) {
-    for (int64_t b = 0; b < k / 32; ++b, out += kPartBytes) {
-      const uint8_t* block = panel + b / P::kParts * P::kBlockBytes;
-      const int part = int(b % P::kParts);
-      P::each_vector(block, part, [&](int j, PanelBytes w) __attribute__((always_inline)) { store(out + j * kVector, w); });
-      store(out + 8 * kVector, P::scales(block, part));
-    }
-    asm volatile("" ::: "memory");  // the intrinsic that loads a tile does not declare that it reads memory
-  }
-};
-
 // out[i] = the panel's rows · token t + i, by the formula of block_product. The tiles of a block are started before the sums of the
 // previous block are used, because they take as long as all of those additions.
 template <class P>
@@ -87,7 +138,7 @@ inline void tiled_blocks(P, const uint8_t* unpacked, const Activations& acts, in
   alignas(64) int32_t d[2][kGroups][kTiledTokens * kLanes];
   const auto multiply = [&](int64_t b) __attribute__((always_inline)) {
     const int8_t* q = acts.q + t * acts.k + 32 * b;
-    const uint8_t* w = unpacked + b * Unpacked<P>::kPartBytes;
+    const uint8_t* w = unpacked + b * Unpacked<P>::kBlockBytes;
     _tile_zero(TILE_SUMS);
     if constexpr (kGroups == 1) {
       _tile_loadd(TILE_X32, q, acts.k);
@@ -111,7 +162,7 @@ inline void tiled_blocks(P, const uint8_t* unpacked, const Activations& acts, in
   multiply(0);
   for (int64_t b = 0; b < acts.n_blocks; ++b) {
     if (b + 1 < acts.n_blocks) multiply(b + 1);
-    const typename P::Scales& scales = Unpacked<P>::scales(unpacked + b * Unpacked<P>::kPartBytes);
+    const auto scales = Unpacked<P>::scales(unpacked + b * Unpacked<P>::kBlockBytes, 0);
     for (int g = 0; g < kGroups; ++g) {
       const F scale = scales.scale[g], offset = scales.offset[g], base = base_of(scale);
 #pragma GCC unroll 16
@@ -172,6 +223,7 @@ inline int64_t tiled_products(const Worker& worker, const Panels& w, int64_t beg
       auto* unpacked = static_cast<uint8_t*>(pool_scratch(worker.pool, worker.thread));
       for (int64_t index = begin; index < end; ++index) {
         Unpacked<P>::fill(w.at(index), w.k, unpacked);
+        asm volatile("" ::: "memory");  // the intrinsic that loads a tile does not declare that it reads memory
         each_group(index, [&](int64_t t) { tiled_blocks(format, unpacked, acts, t, out); });
       }
     });

@@ -9,13 +9,13 @@
 namespace mlxr::kernels_test {
 namespace {
 
-constexpr int64_t kMost = 33;  // tokens
+constexpr int64_t kMost = 65;  // tokens
 
-// The number of tokens in a call: every width that a decoding batch has, and more than two tiles.
+// The number of tokens in a call: every width that a decoding batch has, and prompts for which panels are unpacked.
 std::vector<int64_t> widths() {
   std::vector<int64_t> all;
   for (int64_t width = 1; width <= 17; ++width) all.push_back(width);
-  all.push_back(kMost);
+  all.insert(all.end(), {33, 50, kMost});
   return all;
 }
 

@@ -42,8 +42,8 @@ struct Kind {
   int first_seen(int position) const { return window > 0 && position >= window ? (position - window + 1) / kBlockTokens : 0; }
   // The most blocks that one text of so many tokens needs at a time, where a step computes at most `step_tokens` of them.
   int blocks_of_text(int tokens, int step_tokens) const {
-    if (window == 0 || tokens <= window + step_tokens) return blocks_for(tokens);
-    return std::min(blocks_for(tokens), blocks_for(window + step_tokens) + 1);
+    if (window == 0) return blocks_for(tokens);
+    return std::min(blocks_for(tokens), blocks_for(kTokensBehindWindow + window + step_tokens) + 1);  // it may begin in mid-block
   }
   // Bytes of one block in all layers of the kind together; 0 if `ops` has no cache of this type or for heads of this size.
   std::uint64_t block_bytes(const ops::Ops& ops) const {

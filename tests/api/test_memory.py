@@ -79,15 +79,15 @@ def test_a_model_in_use_is_not_unloaded_for_another(home):
 
 
 def test_layers_with_windows_keep_a_window(home):
-    """Gemma 3 270M: 15 of 18 layers see 512 tokens, 1 KB each in a layer. Of 8192 tokens they keep the window, a step of 512 tokens, and a block."""
+    """Gemma 3 270M: 15 of 18 layers see 512 tokens, 1 KB each in a layer. Of 8192 tokens they keep the window, 64 behind it, a step of 512 tokens, and a block."""
     with daemon_with(home, "context: 8192\n") as (_, client):
         client.post("/api/generate", json={"model": "gemma3:270m"}).raise_for_status()
         client.post("/api/generate", json={"model": MODEL}).raise_for_status()
         saved = {model["name"]: model["saved_by_windows"] for model in client.get("/mlxr/status").json()["models"]}
-        assert saved == {MODEL: 0, "gemma3:270m": 15 * 1024 * (8192 - 512 - 512 - 32)}
+        assert saved == {MODEL: 0, "gemma3:270m": 15 * 1024 * (8192 - 512 - 64 - 512 - 32)}
         [header, *rows] = Mlx(home)("ps").stdout.splitlines()
         assert header.endswith("SAVED BY WINDOWS")
-        assert {row.split()[0]: row.endswith("110 MB of each context") for row in rows} == {MODEL: False, "gemma3:270m": True}
+        assert {row.split()[0]: row.endswith("109 MB of each context") for row in rows} == {MODEL: False, "gemma3:270m": True}
 
 
 def test_a_model_larger_than_the_limit_is_refused_with_both_numbers(home):

@@ -181,6 +181,19 @@ TEST_F(BatchingTest, AChatWithAModelWithWindowsTakesWhatItHasStored) {
   EXPECT_EQ(got_other.last.usage.cached_tokens, 288) << "something else after the first question";
 }
 
+TEST_F(BatchingTest, ACacheForOneTextWithWindowsIsEnoughForIt) {
+  auto shape = tiny_with_windows(40);
+  shape.context = 2048;
+  load(43, shape);  // 64 blocks of the layer that sees everything, and 21 of the one with a window
+  ASSERT_EQ(model_->info().context_length, 2048);
+  const auto want = alone(prompt(1500), 400);
+  EXPECT_THAT(want.tokens, SizeIs(400));
+  Scheduler scheduler({});
+  auto first = submit(scheduler, prompt(1500), 400), second = submit(scheduler, prompt(1500, 1), 400);
+  EXPECT_EQ(read(first).tokens, want.tokens);
+  EXPECT_THAT(read(second).tokens, SizeIs(400));
+}
+
 TEST_F(BatchingTest, AWholeTextThatIsStoredComputesItsLastBlockOnly) {
   load(64);
   const auto want = alone(prompt(64), 5);

@@ -142,7 +142,7 @@ TEST_F(LoadingTest, TheContextIsTheSmallestOfTheLimitTheModelsAndWhatTheCacheAff
   EXPECT_EQ(context(*small, 100), 100);
 }
 
-// Of every other layer's cache a context of 256 tokens takes the window of 40, a step of 32 and the block that they begin in.
+// Of every other layer's cache a text takes the window of 20 tokens, 64 behind it, a step of 32 and the block that they begin in: 5 blocks.
 TEST_F(LoadingTest, AWindowCostsAWindow) {
   const auto path = folder_.path / "windows.gguf";
   const auto info_of = [&](std::uint32_t window) {
@@ -153,10 +153,10 @@ TEST_F(LoadingTest, AWindowCostsAWindow) {
     return engine->load(path).value()->info();
   };
   constexpr std::uint64_t kBlockOfALayer = kTinyBlockBytes / 2;
-  const auto wide = info_of(256), narrow = info_of(40);
+  const auto wide = info_of(256), narrow = info_of(20);
   EXPECT_EQ(wide.kv_bytes_saved, 0u);
-  EXPECT_EQ(narrow.kv_bytes_saved, (8 - 4) * kBlockOfALayer);
-  EXPECT_EQ(wide.kv_bytes - narrow.kv_bytes, engine::kMostSessions * (8 - 4) * kBlockOfALayer) << "each of a full batch of short texts";
+  EXPECT_EQ(narrow.kv_bytes_saved, (8 - 5) * kBlockOfALayer);
+  EXPECT_EQ(wide.kv_bytes - narrow.kv_bytes, engine::kMostSessions * (8 - 5) * kBlockOfALayer) << "each of a full batch of short texts";
 }
 
 TEST_F(LoadingTest, ALimitBelowZeroIsRefusedByName) {

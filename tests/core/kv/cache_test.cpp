@@ -40,23 +40,25 @@ TEST(Cache, TakesBlocksOfEveryKindOrOfNone) {
 
 // A text of any length has room in a few blocks of a kind with a window.
 TEST(Cache, AWindowCostsAWindow) {
-  constexpr int kWindow = 100, kStep = 64, kText = 5000;
-  auto cache = cache_of({{0, blocks_for(kText)}, {kWindow, 8}}, kStep);
-  const auto& local = cache.kinds()[1];
-  EXPECT_LE(local.blocks_of_text(kText, kStep), 8);
-  Pages pages;
-  int stored = 0;
-  for (int step : {kStep, kStep, 1, 7, kStep}) {
-    for (int i = 0; i < 20; ++i, stored += step) {
-      ASSERT_TRUE(cache.extend(pages, stored, stored + step)) << stored;
-      EXPECT_THAT(std::span(pages[0]), Each(Ge(0)));
-      const auto seen = std::span(pages[1]).subspan(static_cast<std::size_t>(local.first_seen(stored)));
-      EXPECT_THAT(seen, Each(Ge(0))) << "what the next token sees is there";
+  constexpr int kStep = 64, kText = 5000;
+  for (const int window : {1, 31, 32, 33, 100, 512}) {
+    const int enough = Kind{.window = window}.blocks_of_text(kText, kStep);
+    EXPECT_LE(enough, blocks_for(window + kStep) + 3);
+    auto cache = cache_of({{0, blocks_for(kText)}, {window, enough}}, kStep);
+    Pages pages;
+    int stored = 0;
+    for (int step : {kStep, kStep, 1, 7, kStep, 33}) {
+      for (int i = 0; i < 15; ++i, stored += step) {
+        ASSERT_TRUE(cache.extend(pages, stored, stored + step)) << stored;
+        EXPECT_THAT(pages[0], Each(Ge(0)));
+        const auto seen = std::span(pages[1]).subspan(static_cast<std::size_t>(cache.kinds()[1].first_seen(stored)));
+        EXPECT_THAT(seen, Each(Ge(0))) << "what the next token sees is there";
+      }
     }
+    EXPECT_GT(std::ranges::count(pages[1], -1), 80);
+    cache.release(pages);
+    EXPECT_EQ(cache.arena(1).free_blocks(), enough);
   }
-  EXPECT_GT(std::ranges::count(pages[1], -1), 80);
-  cache.release(pages);
-  EXPECT_EQ(cache.arena(1).free_blocks(), 8);
 }
 
 // All blocks of a long prompt are taken at once, so that it is sure to fit; where there is a window, only those of the next step.

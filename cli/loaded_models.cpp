@@ -28,7 +28,8 @@ std::string describe_loaded_models(const json& models) {
   const auto bytes = [](const json& model, const char* key) { return format_bytes(model.value(key, std::uint64_t{0})); };
   const bool saves = std::ranges::any_of(models, saves_by_windows);
   // The cache grows with use, so only its limit is known.
-  std::vector<Table::Column> columns{{"NAME"}, {"WEIGHTS", Align::kRight}, {"CACHE", Align::kRight}, {"CONTEXT", Align::kRight}, {"UNLOADS"}};
+  std::vector<Table::Column> columns{
+      {"NAME"}, {"WEIGHTS", Align::kRight}, {"CACHE", Align::kRight}, {"CONTEXT", Align::kRight}, {"UNLOADS"}};
   if (saves) columns.push_back({"SAVED BY WINDOWS"});
   Table table(std::move(columns));
   for (const json& model : models) {

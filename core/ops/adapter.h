@@ -1,4 +1,4 @@
-// A low-rank adapter (LoRA, Hu et al. 2021): what is added to the products of some of a model's matrices, for the sequences that ask for it.
+// A low-rank adapter (LoRA, Hu et al. 2021): what is added to the products of some of a model's matrices, for sequences that ask for it.
 #pragma once
 
 #include <unordered_map>

@@ -12,7 +12,9 @@ std::vector<Step::Change> Step::changes(const Weight& w, int rows) const {
     if (!change) continue;
     int first = s.first, end = s.first + s.count;
     if (outputs_only) {
-      const auto row_of = [&](int token) { return static_cast<int>(std::ranges::lower_bound(batch.outputs, token) - batch.outputs.begin()); };
+      const auto row_of = [&](int token) {
+        return static_cast<int>(std::ranges::lower_bound(batch.outputs, token) - batch.outputs.begin());
+      };
       first = row_of(first);
       end = row_of(end);
     }

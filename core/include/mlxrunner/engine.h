@@ -35,7 +35,7 @@ struct EngineOptions {
   int max_batch_tokens = 512;         // prompt tokens processed in one step; 1 to 8192. While others decode, at most 128
   int target_latency_ms = 0;          // instead of that 128: while others decode, steps have so many that they stay near this; 0: no target
   int max_queue = 512;                // requests that may wait for a model; more are refused with kOverloaded
-  std::uint64_t kv_bytes = 0;         // size limit of a model's KV arena; 0: one eighth of the machine's memory
+  std::uint64_t kv_bytes = 0;         // size limit of a model's KV cache; 0: one eighth of the machine's memory
   std::string kv_type = "f16";        // type of cached keys and values: "f16", or "q8_0" (half of its memory, a little less exact)
   std::string kernels = "auto";       // one of kKernelNames
   std::filesystem::path kernel_pack;  // folder with the pack's manifest.json; empty: beside the program (see core/ops/pack.h)

@@ -97,11 +97,9 @@ TEST_P(Stress, EveryAnswerIsTheOneThatItsRequestGetsAlone) {
   EXPECT_EQ(engine->status().running + engine->status().waiting, 0) << "no session is left behind";
 }
 
-INSTANTIATE_TEST_SUITE_P(Variants, Stress,
-                         ::testing::Combine(::testing::Values("mlx", "scalar", "avx2", "avx512", "amx", "neon"), ::testing::Values(0u, 40u)),
-                         [](const auto& test) {
-                           return std::string(std::get<0>(test.param)) + (std::get<1>(test.param) == 0 ? "" : "_windows");
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Variants, Stress, ::testing::Combine(::testing::Values("mlx", "scalar", "avx2", "avx512", "amx", "neon"), ::testing::Values(0u, 40u)),
+    [](const auto& test) { return std::string(std::get<0>(test.param)) + (std::get<1>(test.param) == 0 ? "" : "_windows"); });
 
 }  // namespace
 }  // namespace mlxr

@@ -17,14 +17,12 @@ struct TinyShape {
   std::string architecture = "llama";
   std::uint32_t layers = 2, dim = 32, heads = 2, kv_heads = 1, hidden = 64, context = 256;
   std::uint32_t seed = 1;
-  std::uint32_t window = 0;                // of every other layer: for gemma3, which has such layers
-  quant::Type type = quant::Type::kF32;    // of matrices
+  std::uint32_t window = 0;              // of every other layer: for gemma3, which has such layers
+  quant::Type type = quant::Type::kF32;  // of matrices
 };
 
 // A model in which every other layer keeps only the last `window` tokens.
-inline TinyShape tiny_with_windows(std::uint32_t window) {
-  return {.architecture = "gemma3", .heads = 4, .kv_heads = 2, .window = window};
-}
+inline TinyShape tiny_with_windows(std::uint32_t window) { return {.architecture = "gemma3", .heads = 4, .kv_heads = 2, .window = window}; }
 
 inline constexpr int kTinyVocabulary = 258;
 
@@ -63,7 +61,8 @@ inline void write_tiny_model(const std::filesystem::path& file, const TinyShape&
   using namespace formats;
   const auto a = s.architecture + ".";
   GgufBuilder keys;
-  if (s.window > 0) keys.key(a + "attention.sliding_window", kU32, s.window).key(a + "attention.sliding_window_pattern", kU32, std::uint32_t{2});
+  if (s.window > 0)
+    keys.key(a + "attention.sliding_window", kU32, s.window).key(a + "attention.sliding_window_pattern", kU32, std::uint32_t{2});
   const std::string description =
       keys.key("general.architecture", s.architecture)
           .key(a + "block_count", kU32, s.layers)

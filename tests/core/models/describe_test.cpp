@@ -46,7 +46,9 @@ class Shapes final : public formats::Checkpoint {
 
 Result<ModelSpec> read(const Shapes& file) { return read_spec(file.metadata(), file.tensors()); }
 
-const Attention& attention(const Result<ModelSpec>& spec, std::size_t layer = 0) { return std::get<Attention>(spec->layers.at(layer).mixer); }
+const Attention& attention(const Result<ModelSpec>& spec, std::size_t layer = 0) {
+  return std::get<Attention>(spec->layers.at(layer).mixer);
+}
 
 TEST(Describe, CountsTheRowsOfTheEmbeddings) {
   const auto spec = read(Shapes({258, 32}));
@@ -112,7 +114,9 @@ TEST(Describe, AFamilyWithWindowsMustSayTheirSize) {
 
 TEST(Describe, UnrollsThePatternOfWindows) {
   const auto gemma = [] {
-    return Shapes({258, 32}, "gemma3").with("gemma3.attention.sliding_window", std::int64_t{512}).with("gemma3.block_count", std::int64_t{7});
+    return Shapes({258, 32}, "gemma3")
+        .with("gemma3.attention.sliding_window", std::int64_t{512})
+        .with("gemma3.block_count", std::int64_t{7});
   };
   const std::string pattern = "gemma3.attention.sliding_window_pattern";
   EXPECT_THAT(windows(read(gemma())), ElementsAre(512, 512, 512, 512, 512, 0, 512));
@@ -130,7 +134,9 @@ TEST(Describe, LayersWithAWindowHavePositionsOfTheirOwn) {
                              .with("gemma3.attention.sliding_window", std::int64_t{512})
                              .with("gemma3.rope.scaling.factor", 8.0));
   ASSERT_TRUE(spec) << spec.error().message;
-  const auto first_frequency = [&](std::size_t layer) { return spec->ropes.at(static_cast<std::size_t>(*attention(spec, layer).rope)).frequencies[0]; };
+  const auto first_frequency = [&](std::size_t layer) {
+    return spec->ropes.at(static_cast<std::size_t>(*attention(spec, layer).rope)).frequencies[0];
+  };
   EXPECT_FLOAT_EQ(first_frequency(0), 1.0f) << "positions of local layers are not scaled";
   EXPECT_FLOAT_EQ(first_frequency(5), 1.0f / 8);
 }

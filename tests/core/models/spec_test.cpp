@@ -1,5 +1,5 @@
-// Each thing that a description can say of a layer has its effect, and the same one on MLX expressions and on the pack; whether a file keeps
-// matrices fused has none.
+// Each thing that a description can say of a layer has its effect, and the same one on MLX expressions and on the pack; whether a file
+// keeps matrices fused has none.
 #include "core/models/spec.h"
 
 #include <gtest/gtest.h>

@@ -18,9 +18,9 @@ namespace mlxr::models {
 namespace {
 
 // The types with kernels of their own, or all that there are.
-constexpr quant::Type kTypes[] = {quant::Type::kF32,  quant::Type::kF16,  quant::Type::kBF16, quant::Type::kQ4_0, quant::Type::kQ4_1,
-                                  quant::Type::kQ5_0, quant::Type::kQ5_1, quant::Type::kQ8_0, quant::Type::kQ4_K, quant::Type::kQ5_K,
-                                  quant::Type::kQ6_K};
+constexpr quant::Type kTypes[] = {quant::Type::kF32,  quant::Type::kF16,  quant::Type::kBF16, quant::Type::kQ4_0,
+                                  quant::Type::kQ4_1, quant::Type::kQ5_0, quant::Type::kQ5_1, quant::Type::kQ8_0,
+                                  quant::Type::kQ4_K, quant::Type::kQ5_K, quant::Type::kQ6_K};
 
 // A variant of the pack or "mlx", the type of weights, that of the cache, and the window of every other layer.
 using Kind = std::tuple<const char*, quant::Type, quant::Type, std::uint32_t>;
@@ -76,7 +76,7 @@ class Batches : public ::testing::TestWithParam<Kind> {
 
 TEST_P(Batches, EachSequenceHasTheLogitsThatItHasAlone) {
   constexpr int kMost = 17;
-  const auto before = [](int s) { return 1 + (s * 13) % 40; };                                   // tokens of a sequence before the step
+  const auto before = [](int s) { return 1 + (s * 13) % 40; };                         // tokens of a sequence before the step
   const auto after = [&](int s) { return before(s) + (s % 3 == 0 ? 1 : 1 + s % 5); };  // and after it: an answer goes on, or a prompt
   std::vector<ops::mx::array> alone;
   for (int s = 0; s < kMost; ++s) {

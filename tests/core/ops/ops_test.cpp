@@ -131,7 +131,8 @@ TEST_P(OpsAgree, AnAdapterChangesTheProductsOfItsSequencesAlone) {
     // The rows of the sequence from `changed`, all others from `plain`.
     const auto mixed = [](const mx::array& plain, const mx::array& changed, int first, int end) {
       const int n = plain.shape(1);
-      return mx::concatenate({mx::slice(plain, {0, 0}, {first, n}), mx::slice(changed, {first, 0}, {end, n}), mx::slice(plain, {end, 0}, plain.shape())}, 0);
+      return mx::concatenate(
+          {mx::slice(plain, {0, 0}, {first, n}), mx::slice(changed, {first, 0}, {end, n}), mx::slice(plain, {end, 0}, plain.shape())}, 0);
     };
     const auto expect = [&](const auto& compute) {
       const auto got = compute(*step, *wa), plain = compute(*without, *wa), changed = compute(*without, *merged);

@@ -62,9 +62,7 @@ inline __m512i fold_parts(const __m512i* v, Fold fold) {
 // Lane i of the result: the largest lane of v[i].
 inline __m512i largest_of_each(const __m512i* v) {
   const auto larger = [](__m512i a, __m512i b) { return _mm512_max_epi32(a, b); };
-  const auto halves = [&](__m512i a, __m512i b) {
-    return larger(_mm512_shuffle_i64x2(a, b, 0x44), _mm512_shuffle_i64x2(a, b, 0xee));
-  };
+  const auto halves = [&](__m512i a, __m512i b) { return larger(_mm512_shuffle_i64x2(a, b, 0x44), _mm512_shuffle_i64x2(a, b, 0xee)); };
   __m512i quarters[4];
   for (int i = 0; i < 4; ++i) {
     const __m512i low = halves(v[i], v[i + 4]), high = halves(v[i + 8], v[i + 12]);
@@ -77,7 +75,8 @@ inline ByteBlocks quantize_blocks(const float* x, float least, int8_t* q) {
   const __m512i magnitude = _mm512_set1_epi32(0x7fffffff);
   __m512i tops[kManyBlocks];
   for (int b = 0; b < kManyBlocks; ++b)
-    tops[b] = _mm512_max_epi32(_mm512_and_si512(load<__m512i>(x + 32 * b), magnitude), _mm512_and_si512(load<__m512i>(x + 32 * b + 16), magnitude));
+    tops[b] = _mm512_max_epi32(_mm512_and_si512(load<__m512i>(x + 32 * b), magnitude),
+                               _mm512_and_si512(load<__m512i>(x + 32 * b + 16), magnitude));
   const __m512i top = largest_of_each(tops);
   const F largest = reinterpret_cast<F>(top), quotient = largest / 127.0f;
   const __mmask16 is_used = _mm512_cmp_ps_mask(quotient, set1(least), _CMP_GE_OQ);
@@ -109,7 +108,8 @@ inline ByteBlocks quantize_blocks(const float* x, float least, int8_t* q) {
 
 // Lane i of v goes to to[i * stride].
 inline void put_lanes(void* to, int64_t stride, I v) {
-  const __m512i at = _mm512_mullo_epi32(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15), _mm512_set1_epi32(int(stride)));
+  const __m512i at =
+      _mm512_mullo_epi32(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15), _mm512_set1_epi32(int(stride)));
   _mm512_i32scatter_epi32(to, at, (__m512i)v, 4);
 }
 inline void put_lanes(void* to, int64_t stride, F v) { put_lanes(to, stride, reinterpret_cast<I>(v)); }
@@ -120,8 +120,8 @@ inline void put_lanes(int32_t* to, int64_t, int32_t v) { *to = v; }
 inline F to_floats(I v) { return __builtin_convertvector(v, F); }
 inline float to_floats(int32_t v) { return float(v); }
 
-// The blocks of a row. Calls put(b, d, sums of the first halves, sums of the second halves) for block b, or with lanes for the blocks from b
-// on; for some blocks perhaps twice, with the same numbers.
+// The blocks of a row. Calls put(b, d, sums of the first halves, sums of the second halves) for block b, or with lanes for the blocks from
+// b on; for some blocks perhaps twice, with the same numbers.
 template <class Put>
 inline void quantize_row(const float* x, int64_t n_blocks, float least, int8_t* q, Put put) {
   int64_t b = 0;

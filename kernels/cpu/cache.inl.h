@@ -49,8 +49,15 @@ inline void store_halves(const mlxr_kv& kv, const float* k, const float* v, int6
   const int64_t d = padded(kv.value_dim);
   auto* key = reinterpret_cast<uint16_t*>(panel) + offset % kLanes;
   auto* value = reinterpret_cast<uint16_t*>(values) + offset * d;
-  for (int64_t i = 0; i < kv.key_dim; ++i) key[i * kLanes] = to_half(k[i]);
-  for (int64_t i = 0; i < d; ++i) value[i] = i < kv.value_dim ? to_half(v[i]) : uint16_t(0);
+  int64_t i = 0;
+  for (; i + kLanes <= kv.key_dim; i += kLanes) {
+    uint16_t halves[kLanes];
+    store_half(halves, load<F>(k + i));
+    for (int64_t lane = 0; lane < kLanes; ++lane) key[(i + lane) * kLanes] = halves[lane];
+  }
+  for (; i < kv.key_dim; ++i) key[i * kLanes] = to_half(k[i]);
+  for (i = 0; i + kLanes <= kv.value_dim; i += kLanes) store_half(value + i, load<F>(v + i));
+  for (; i < d; ++i) value[i] = i < kv.value_dim ? to_half(v[i]) : uint16_t(0);
 }
 
 // A block of 32 values whose scale is too small for float16 becomes zero.

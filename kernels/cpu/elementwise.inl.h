@@ -55,19 +55,53 @@ inline void rotations(mlxr_pool* pool, const mlxr_rotations_args* args) {
   });
 }
 
+// The rotations of the pairs of one head: pair i is (i, i + n_pairs).
+inline void rotate_halves(const float* x, const float* cosines, const float* sines, int64_t n_pairs, float* y) {
+  int64_t i = 0;
+  for (; i + kLanes <= n_pairs; i += kLanes) {
+    const F x0 = load<F>(x + i), x1 = load<F>(x + i + n_pairs), cosine = load<F>(cosines + i), sine = load<F>(sines + i);
+    store(y + i, x0 * cosine - x1 * sine);
+    store(y + i + n_pairs, x0 * sine + x1 * cosine);
+  }
+  for (; i < n_pairs; ++i) {
+    const float x0 = x[i], x1 = x[i + n_pairs];
+    y[i] = x0 * cosines[i] - x1 * sines[i];
+    y[i + n_pairs] = x0 * sines[i] + x1 * cosines[i];
+  }
+}
+
+// The same where pair i is (2i, 2i + 1). Pairs go through arrays of their own, as y may be x: so the compiler can use whole vectors.
+inline void rotate_neighbours(const float* x, const float* cosines, const float* sines, int64_t n_pairs, float* y) {
+  constexpr int64_t kPairs = 32;
+  const auto rotate = [&](int64_t first, int64_t pairs) __attribute__((always_inline)) {
+    float x0[kPairs], x1[kPairs], y0[kPairs], y1[kPairs];
+    for (int64_t i = 0; i < pairs; ++i) {
+      x0[i] = x[2 * (first + i)];
+      x1[i] = x[2 * (first + i) + 1];
+    }
+    for (int64_t i = 0; i < pairs; ++i) {
+      y0[i] = x0[i] * cosines[first + i] - x1[i] * sines[first + i];
+      y1[i] = x0[i] * sines[first + i] + x1[i] * cosines[first + i];
+    }
+    for (int64_t i = 0; i < pairs; ++i) {
+      y[2 * (first + i)] = y0[i];
+      y[2 * (first + i) + 1] = y1[i];
+    }
+  };
+  int64_t first = 0;
+  for (; first + kPairs <= n_pairs; first += kPairs) rotate(first, kPairs);
+  if (first < n_pairs) rotate(first, n_pairs - first);
+}
+
 inline void rope(mlxr_pool* pool, const mlxr_rope_args* args) {
-  for_rows(pool, args->n_tokens, args->n_tokens * args->n_heads * args->head_dim * 4, [args](int64_t token) {
-    const float *cosine = args->cosines + token * args->n_pairs, *sine = args->sines + token * args->n_pairs;
-    const int64_t step = args->interleaved ? 2 : 1, other = args->interleaved ? 1 : args->n_pairs, rotated = 2 * args->n_pairs;
+  const auto rotate = args->interleaved ? rotate_neighbours : rotate_halves;
+  for_rows(pool, args->n_tokens, args->n_tokens * args->n_heads * args->head_dim * 4, [&](int64_t token) {
+    const float *cosines = args->cosines + token * args->n_pairs, *sines = args->sines + token * args->n_pairs;
     for (int64_t h = 0; h < args->n_heads; ++h) {
-      const int64_t head = (token * args->n_heads + h) * args->head_dim;
+      const int64_t head = (token * args->n_heads + h) * args->head_dim, rotated = 2 * args->n_pairs;
       const float* x = args->x + head;
       float* y = args->y + head;
-      for (int64_t i = 0; i < args->n_pairs; ++i) {
-        const float x0 = x[i * step], x1 = x[i * step + other];
-        y[i * step] = x0 * cosine[i] - x1 * sine[i];
-        y[i * step + other] = x0 * sine[i] + x1 * cosine[i];
-      }
+      rotate(x, cosines, sines, args->n_pairs, y);
       if (x != y) std::memcpy(y + rotated, x + rotated, size_t(args->head_dim - rotated) * 4);
     }
   });

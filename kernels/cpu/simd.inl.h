@@ -136,6 +136,18 @@ inline F load_half(const void* p) {
   return v;
 #endif
 }
+// kLanes floats as float16.
+inline void store_half(void* p, F v) {
+#if MLXR_LANES == 16
+  store(p, _mm512_cvtps_ph((__m512)v, _MM_FROUND_TO_NEAREST_INT));
+#elif MLXR_LANES == 8
+  store(p, _mm256_cvtps_ph((__m256)v, _MM_FROUND_TO_NEAREST_INT));
+#elif defined(MLXR_NEON)
+  store(p, vreinterpret_u16_f16(vcvt_f16_f32((float32x4_t)v)));
+#else
+  for (int i = 0; i < kLanes; ++i) static_cast<uint16_t*>(p)[i] = to_half(v[i]);
+#endif
+}
 inline float bfloat(uint16_t b) { return __builtin_bit_cast(float, uint32_t(b) << 16); }
 inline F load_bfloat(const void* p) {
 #if MLXR_LANES == 16

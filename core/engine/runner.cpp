@@ -10,9 +10,9 @@
 namespace mlxr::engine {
 namespace {
 
-// Prompt tokens of a step in which others answer, where there is no latency target: enough for the products to run at full speed, and few
-// enough that answers go on without a pause that people notice.
-constexpr int kPromptTokensBesideAnswers = 128;
+// Prompt tokens of a step in which others answer, where there is no latency target: enough for the products to run at nearly full speed,
+// and few enough that answers go on without a pause that people notice (docs/performance.md has the measurement).
+constexpr int kPromptTokensBesideAnswers = 48;
 
 // For use in a handler: what the exception says to the client.
 Error error_of_step() {

@@ -44,6 +44,7 @@ class Binder {
   Binder(Bindings& bindings, int layer) : bindings_(bindings), layer_(layer) {}
 
   void vector(Role role, int n, bool required = true) { bindings_.add(role, layer_, {name_of(role) + ".weight", {}, {n}, 0, n, required}); }
+  void table(Role role, int n, int k) { bindings_.add(role, layer_, {name_of(role) + ".weight", {}, {n, k}, 0, n}); }
   void matrix(Role role, int n, int k, bool required = true) { rows(role, name_of(role), n, k, 0, n, required); }
   // Matrices of k columns that lie one after the other in one tensor.
   void fused(std::string_view stem, int k, std::initializer_list<std::pair<Role, int>> parts) {
@@ -110,7 +111,7 @@ const Binding* Bindings::find(Role role, int layer) const {
 Bindings bind_gguf(const ModelSpec& spec, const Family& family) {
   Bindings bindings;
   Binder whole(bindings, kWholeModel);
-  whole.matrix(Role::kEmbeddings, spec.vocabulary, spec.dim);
+  whole.table(Role::kEmbeddings, spec.vocabulary, spec.dim);
   whole.matrix(Role::kHead, spec.vocabulary, spec.dim, false);
   whole.vector(Role::kFinalNorm, spec.dim);
   if (spec.rope_factors) whole.vector(Role::kRopeFactors, static_cast<int>(spec.ropes[0].frequencies.size()), false);

@@ -47,7 +47,7 @@ inline constexpr int kWholeModel = -1;  // in place of a layer
 
 struct Binding {
   std::string tensor;               // its name in the file
-  std::string bias;                 // of a matrix: the name of its bias, which a file need not have
+  std::string bias;                 // of a matrix: the name of its bias, which a file need not have; empty: it has none
   std::vector<std::int64_t> shape;  // the tensor's
   int first_row = 0, rows = 0;      // the part of it that plays the role
   bool required = true;

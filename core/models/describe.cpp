@@ -140,8 +140,9 @@ std::vector<float> frequencies(int rotated, double base, double factor) {
 
 // The rope of layers that see everything, and that of layers with a window where the family has another one for them.
 std::vector<ops::Rope> read_ropes(Reader& read, const Family& family, int key_dim) {
-  const int rotated = read.integer("rope.dimension_count", key_dim, 2, key_dim);
-  if (rotated % 2 != 0) read.note(ErrorCode::kCorrupt, "rope.dimension_count", "odd");
+  constexpr std::string_view kRotated = "rope.dimension_count";
+  const int rotated = read.integer(kRotated, key_dim, 2, key_dim);
+  if (rotated % 2 != 0) read.note(ErrorCode::kUnsupported, read.find(kRotated) ? kRotated : "attention.key_length", "odd");
   const double base = read.number("rope.freq_base", 10000, 1, 1e12);
   std::vector<ops::Rope> ropes{{.frequencies = frequencies(rotated, base, read.rope_factor()), .interleaved = family.rope_interleaved}};
   if (family.local_rope_base > 0) {  // positions of local layers are never scaled

@@ -9,11 +9,11 @@ namespace {
 
 namespace mx = mlx::core;
 
-// Divides the frequencies of a rope by the factors that a file has for them (Llama 3.1 and later).
-Result<void> divide(ops::Rope& rope, std::span<const float> factors) {
+// Divides the frequencies of a rope by the factors in a tensor (Llama 3.1 and later).
+Result<void> divide(ops::Rope& rope, std::span<const float> factors, const std::string& tensor) {
   for (std::size_t i = 0; i < factors.size(); ++i) {
     if (!(std::isfinite(factors[i]) && factors[i] > 0))
-      return fail(ErrorCode::kCorrupt, "The factors of the model's positions (rope_freqs.weight) hold one that is not a positive number.");
+      return fail(ErrorCode::kCorrupt, "Tensor " + tensor + " holds a factor that is not a positive number.");
     rope.frequencies[i] /= factors[i];
   }
   return {};
@@ -51,7 +51,8 @@ Result<std::unique_ptr<const Transformer>> Transformer::load(const Description& 
   if (!model->head_) model->head_ = model->embeddings_;
   model->final_norm_ = reader.vector(Role::kFinalNorm, kWholeModel);
   if (const auto factors = reader.values(Role::kRopeFactors, kWholeModel); !factors.empty()) {
-    if (auto divided = divide(spec.ropes[0], factors); !divided) return fail(divided.error());
+    if (auto divided = divide(spec.ropes[0], factors, description.bindings.find(Role::kRopeFactors, kWholeModel)->tensor); !divided)
+      return fail(divided.error());
   }
   for (int i = 0; i < static_cast<int>(spec.layers.size()) && !reader.error(); ++i) {
     const auto& layer = spec.layers[static_cast<std::size_t>(i)];

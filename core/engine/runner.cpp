@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <exception>
 #include <new>
-#include <utility>
 
 namespace mlxr::engine {
 namespace {
@@ -40,8 +39,7 @@ bool Runner::begin(Session& session) {
   auto& cache = model_->cache();
   auto& prefixes = model_->prefixes();
   auto pages = stored_beginning(session.history());
-  const int stored = pages.empty() ? 0 : static_cast<int>(pages[0].size()) * kv::kBlockTokens;
-  const auto missing = cache.missing(pages, stored, static_cast<int>(session.history().size()));
+  const auto missing = cache.missing(pages, kv::tokens_in(pages), static_cast<int>(session.history().size()));
   const auto is_room = [&](const std::vector<int>& reclaimable) {
     for (std::size_t kind = 0; kind < missing.size(); ++kind)
       if (cache.arena(kind).free_blocks() + reclaimable[kind] < missing[kind] + static_cast<int>(sessions_.size())) return false;
@@ -62,7 +60,7 @@ kv::Pages Runner::stored_beginning(std::span<const TokenId> tokens) {
   auto pages = model_->prefixes().find(tokens);
   for (const auto& other : sessions_) {
     const int blocks = cache.usable(other->pages(), kv::common_blocks(tokens, other->stored_tokens()));
-    if (blocks == 0 || (!pages.empty() && std::cmp_less_equal(blocks, pages[0].size()))) continue;
+    if (blocks * kv::kBlockTokens <= kv::tokens_in(pages)) continue;
     cache.release(pages);
     pages = cache.share(other->pages(), blocks);
   }

@@ -25,7 +25,7 @@ Session::Session(std::shared_ptr<LoadedModel> model, Request request, int max_to
 
 void Session::begin(kv::Pages shared_pages) {
   pages_ = std::move(shared_pages);
-  stored_ = pages_.empty() ? 0 : static_cast<int>(pages_[0].size()) * kv::kBlockTokens;
+  stored_ = kv::tokens_in(pages_);
   if (admitted_ != Clock::time_point()) return;  // it was sent back, and begins again
   admitted_ = Clock::now();
   usage_.queue_ns = ns(admitted_ - submitted_);

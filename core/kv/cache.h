@@ -33,6 +33,9 @@ inline constexpr int kTokensBehindWindow = 2 * kBlockTokens;
 
 using ops::Pages;
 
+// Of pages whose blocks are all full, as share() and Prefixes::find() give them: how many tokens they hold.
+inline int tokens_in(const Pages& pages) { return pages.empty() ? 0 : static_cast<int>(pages[0].size()) * kBlockTokens; }
+
 struct Kind {
   ops::CacheShape shape;  // of each layer, with all blocks
   int window = 0;         // a token sees itself and the window - 1 before it; 0: all before it

@@ -43,7 +43,7 @@ class WeightReader {
   const ops::Ops& ops_;
   ops::Panels& panels_;
   const std::atomic<bool>* const cancelled_;
-  std::unordered_map<std::string, ops::WeightPtr> whole_;  // the fused matrices that were read
+  std::unordered_map<std::string, ops::WeightPtr> whole_;  // by tensor: a fused one plays several roles
   std::unordered_set<const formats::Tensor*> read_;
   std::optional<Error> error_;
 };

@@ -345,10 +345,11 @@ class PackOps final : public Ops {
   // y = act(g) * u, for the rows of a change.
   static void gate_rows(const mx::array& g, const mx::array& u, Activation activation, const Step::Change& change, mx::array& y) {
     const auto columns = static_cast<std::ptrdiff_t>(y.shape(1)), begin = change.first * columns, end = begin + change.count * columns;
+    const float *const gates = floats(g), *const ups = floats(u);
     for (std::ptrdiff_t i = begin; i < end; ++i) {
-      const float x = floats(g)[i];
+      const float x = gates[i];
       const float silu = x / (1 + std::exp(-x)), gelu = 0.5f * x * (1 + std::tanh(0.7978845608f * (x + 0.044715f * x * x * x)));
-      y.data<float>()[i] = (activation == Activation::kSilu ? silu : gelu) * floats(u)[i];
+      y.data<float>()[i] = (activation == Activation::kSilu ? silu : gelu) * ups[i];
     }
   }
 

@@ -48,6 +48,8 @@ typedef struct mlxr_matrix {
 typedef enum mlxr_activation {
   MLXR_ACT_SILU = 1,       // x / (1 + exp(-x))
   MLXR_ACT_GELU_TANH = 2,  // 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))
+  // x' / (1 + exp(-1.702 x')) with x' = min(x, 7). What it multiplies, u, becomes max(-7, min(u, 7)) + 1.
+  MLXR_ACT_CLAMPED_SWIGLU = 3,
 } mlxr_activation;
 
 // y = x · wᵀ + bias + residual, for several matrices that share x (Q, K and V; activations are converted once).
@@ -68,8 +70,8 @@ typedef struct mlxr_gemm_args {
   const mlxr_gemm_output* outputs;
 } mlxr_gemm_args;
 
-// y = act(x · gateᵀ + gate_bias) * (x · upᵀ + up_bias): the first half of a gated MLP. gate and up have the same n and k, and may differ
-// in type.
+// y = act(x · gateᵀ + gate_bias) * (x · upᵀ + up_bias), the latter as the activation changes it: the first half of a gated MLP. gate and up
+// have the same n and k, and may differ in type.
 typedef struct mlxr_gated_args {
   const float* x;  // (n_tokens, k)
   int64_t n_tokens;
@@ -100,7 +102,7 @@ typedef struct mlxr_layer_norm_args {
   float* y;  // (rows, d); may be x
 } mlxr_layer_norm_args;
 
-// y = act(x) * times
+// y = act(x) * times, the latter as the activation changes it.
 typedef struct mlxr_activate_args {
   const float* x;      // (rows, n)
   const float* times;  // (rows, n) or null

@@ -48,6 +48,12 @@ Tensor Tensor::rows(std::int64_t first, std::int64_t count) const {
   return part;
 }
 
+Tensor Tensor::at(std::int64_t i) const {
+  auto part = rows(i, 1);
+  part.shape.erase(part.shape.begin());
+  return part;
+}
+
 Result<std::vector<float>> Tensor::values() const {
   std::vector<std::byte> packed(static_cast<std::size_t>(bytes));
   if (auto done = read(0, packed); !done) return fail(std::move(done.error()));

@@ -35,6 +35,8 @@ struct Tensor {
   std::uint64_t elements() const;
   // Rows [first, first + count) of a matrix, as a tensor.
   Tensor rows(std::int64_t first, std::int64_t count) const;
+  // Matrix i of a stack of matrices, or row i of a matrix as a vector.
+  Tensor at(std::int64_t i) const;
   // Fills `to` with the tensor's bytes from `first` on, which must lie within it. Errors: those of Source::read.
   Result<void> read(std::uint64_t first, std::span<std::byte> to) const { return source->read(offset + first, to); }
   // All of its values, decoded. Errors: those of Source::read.

@@ -30,8 +30,17 @@ constexpr std::pair<Role, std::string_view> kGgufNames[] = {
     {Role::kGate, "blk.{}.ffn_gate"},
     {Role::kUp, "blk.{}.ffn_up"},
     {Role::kDown, "blk.{}.ffn_down"},
+    {Role::kRouter, "blk.{}.ffn_gate_inp"},
+    {Role::kExpertGate, "blk.{}.ffn_gate_exps"},
+    {Role::kExpertUp, "blk.{}.ffn_up_exps"},
+    {Role::kExpertDown, "blk.{}.ffn_down_exps"},
+    {Role::kSharedRouter, "blk.{}.ffn_gate_inp_shexp"},
+    {Role::kSharedGate, "blk.{}.ffn_gate_shexp"},
+    {Role::kSharedUp, "blk.{}.ffn_up_shexp"},
+    {Role::kSharedDown, "blk.{}.ffn_down_shexp"},
     {Role::kNormAfterMlp, "blk.{}.post_ffw_norm"},
 };
+constexpr std::string_view kRouterBias = "blk.{}.exp_probs_b.bias", kMlpNormOfSome = "blk.{}.post_attention_norm";
 constexpr std::string_view kFusedQkv = "blk.{}.attn_qkv", kFusedGateUp = "blk.{}.ffn_up";
 
 std::string text(const std::vector<std::int64_t>& shape) {
@@ -54,6 +63,16 @@ class Binder {
   }
   void table(Role role, int n, int k) { add(role, name_of(role), false, {n, k}, 0, n, true); }
   void matrix(Role role, int n, int k, bool required = true) { add(role, name_of(role), true, {n, k}, 0, n, required); }
+  void stack(Role role, int experts, int n, int k) {
+    const auto stem = name_of(role);
+    bindings_.add(role, layer_,
+                  {.tensor = stem + ".weight", .bias = stem + ".bias", .shape = {experts, n, k}, .rows = n, .experts = experts});
+  }
+  // The norm before the feed-forward part, which some converters call after what comes before it.
+  void mlp_norm() {
+    if (has("blk.{}.ffn_norm") || !has(kMlpNormOfSome)) return norm(Role::kMlpNorm, {spec_.dim});
+    add(Role::kMlpNorm, numbered(kMlpNormOfSome), false, {spec_.dim}, 0, spec_.dim, true);
+  }
   // Matrices of k columns that lie one after the other in one tensor.
   void fused(std::string_view stem, int k, std::initializer_list<std::pair<Role, int>> parts) {
     int n = 0;
@@ -97,6 +116,20 @@ class Binder {
     matrix(Role::kDown, spec_.dim, mlp.hidden);
   }
 
+  void feed_forward(const Experts& experts) {
+    matrix(Role::kRouter, experts.count, spec_.dim);
+    if (experts.selection_bias)
+      bindings_.add(Role::kRouterBias, layer_, {.tensor = numbered(kRouterBias), .shape = {experts.count}, .rows = experts.count});
+    stack(Role::kExpertGate, experts.count, experts.hidden, spec_.dim);
+    stack(Role::kExpertUp, experts.count, experts.hidden, spec_.dim);
+    stack(Role::kExpertDown, experts.count, spec_.dim, experts.hidden);
+    if (experts.shared_hidden == 0) return;
+    if (experts.shared_router) vector(Role::kSharedRouter, spec_.dim);
+    matrix(Role::kSharedGate, experts.shared_hidden, spec_.dim);
+    matrix(Role::kSharedUp, experts.shared_hidden, spec_.dim);
+    matrix(Role::kSharedDown, spec_.dim, experts.shared_hidden);
+  }
+
   void feed_forward(const PlainMlp& mlp) {
     matrix(Role::kUp, mlp.hidden, spec_.dim);
     matrix(Role::kDown, spec_.dim, mlp.hidden);
@@ -105,7 +138,9 @@ class Binder {
  private:
   void add(Role role, const std::string& stem, bool with_bias, std::vector<std::int64_t> shape, int first, int count, bool required) {
     const std::string bias = with_bias ? stem + ".bias" : "";
-    bindings_.add(role, layer_, {stem + ".weight", bias, std::move(shape), first, count, required});
+    bindings_.add(
+        role, layer_,
+        {.tensor = stem + ".weight", .bias = bias, .shape = std::move(shape), .first_row = first, .rows = count, .required = required});
   }
   std::string name_of(Role role) const {
     return numbered(std::ranges::find(kGgufNames, role, &std::pair<Role, std::string_view>::first)->second);
@@ -132,8 +167,14 @@ const Binding* Bindings::find(Role role, int layer) const {
 std::vector<formats::Tensor> Bindings::parts(const formats::Checkpoint& file) const {
   std::vector<formats::Tensor> parts;
   for (const auto& [role, binding] : all_) {
-    if (const auto* tensor = file.find(binding.tensor)) parts.push_back(tensor->rows(binding.first_row, binding.rows));
-    if (const auto* bias = file.find(binding.bias)) parts.push_back(bias->rows(binding.first_row, binding.rows));
+    const auto* tensor = file.find(binding.tensor);
+    const auto* bias = file.find(binding.bias);
+    if (tensor && binding.experts == 0) parts.push_back(tensor->rows(binding.first_row, binding.rows));
+    if (bias && binding.experts == 0) parts.push_back(bias->rows(binding.first_row, binding.rows));
+    for (int i = 0; i < binding.experts; ++i) {
+      if (tensor) parts.push_back(tensor->at(i));
+      if (bias) parts.push_back(bias->at(i));
+    }
   }
   return parts;
 }
@@ -152,7 +193,7 @@ Bindings bind_gguf(const ModelSpec& spec, const TensorNames& present) {
     const auto& layer = spec.layers[static_cast<std::size_t>(i)];
     Binder of_layer(bindings, spec, present, i);
     if (layer.norms_before) of_layer.norm(Role::kMixerNorm, {spec.dim});
-    if (layer.norms_before && !layer.parallel) of_layer.norm(Role::kMlpNorm, {spec.dim});
+    if (layer.norms_before && !layer.parallel) of_layer.mlp_norm();
     if (layer.norms_after) {
       of_layer.norm(Role::kNormAfterMixer, {spec.dim});
       of_layer.norm(Role::kNormAfterMlp, {spec.dim});
@@ -163,7 +204,11 @@ Bindings bind_gguf(const ModelSpec& spec, const TensorNames& present) {
   return bindings;
 }
 
-bool is_harmless(std::string_view name) { return name.starts_with("blk.") && name.ends_with(".attn_rot_embd.weight"); }
+bool is_harmless(const ModelSpec& spec, std::string_view name) {
+  for (int i = 0; i < spec.further_layers; ++i)
+    if (name.starts_with("blk." + std::to_string(static_cast<int>(spec.layers.size()) + i) + ".")) return true;
+  return name.starts_with("blk.") && name.ends_with(".attn_rot_embd.weight");
+}
 
 Result<void> check_tensors(const ModelSpec& spec, const Bindings& bindings, std::span<const formats::Tensor> tensors) {
   std::unordered_map<std::string_view, const std::vector<std::int64_t>*> known;  // the shape of each
@@ -171,13 +216,16 @@ Result<void> check_tensors(const ModelSpec& spec, const Bindings& bindings, std:
   shapes_of_biases.reserve(bindings.all().size());
   for (const auto& [role, binding] : bindings.all()) {
     known.emplace(binding.tensor, &binding.shape);
-    if (!binding.bias.empty()) known.emplace(binding.bias, &shapes_of_biases.emplace_back(1, binding.shape[0]));
+    if (!binding.bias.empty()) {  // without the columns
+      const auto end = binding.shape.end() - (binding.shape.size() > 1 ? 1 : 0);
+      known.emplace(binding.bias, &shapes_of_biases.emplace_back(binding.shape.begin(), end));
+    }
   }
   std::unordered_set<std::string_view> present;
   for (const auto& tensor : tensors) {
     const auto shape = known.find(tensor.name);
     if (shape == known.end()) {
-      if (is_harmless(tensor.name)) continue;
+      if (is_harmless(spec, tensor.name)) continue;
       return fail(ErrorCode::kUnsupported, "MLXR does not know the tensor " + formats::printable(tensor.name) +
                                                " in models of architecture " + spec.architecture + ", so it does not run the model.");
     }

@@ -42,6 +42,15 @@ enum class Role {
   kGate,
   kUp,
   kDown,
+  kRouter,
+  kRouterBias,
+  kExpertGate,
+  kExpertUp,
+  kExpertDown,
+  kSharedRouter,
+  kSharedGate,
+  kSharedUp,
+  kSharedDown,
   kNormAfterMlp,
 };
 
@@ -52,6 +61,7 @@ struct Binding {
   std::string bias;                 // the name of its bias, which a file need not have; empty: it has none
   std::vector<std::int64_t> shape;  // the tensor's
   int first_row = 0, rows = 0;      // the part of it that plays the role
+  int experts = 0;                  // so many matrices that are stacked in the tensor, each with all its rows; 0: it is one matrix
   bool required = true;
 };
 
@@ -74,8 +84,8 @@ using TensorNames = std::unordered_set<std::string_view>;
 // matrices it keeps fused.
 Bindings bind_gguf(const ModelSpec& spec, const TensorNames& present);
 
-// True for a tensor that need not be read: old converters also stored what `rope.freq_base` says as a tensor.
-bool is_harmless(std::string_view name);
+// True for a tensor that need not be read: those of further layers, and what old converters stored although `rope.freq_base` says it.
+bool is_harmless(const ModelSpec& spec, std::string_view name);
 
 // Errors: kUnsupported (an unknown tensor), kCorrupt (a tensor is missing or has the wrong shape). The message names the tensor.
 Result<void> check_tensors(const ModelSpec& spec, const Bindings& bindings, std::span<const formats::Tensor> tensors);

@@ -76,6 +76,27 @@ std::optional<int> read_temperature(KeyReader& read, std::vector<ops::Rope>& rop
   return static_cast<int>(ropes.size()) - 1;
 }
 
+// The experts of a layer whose feed-forward part would have `hidden` values without them. None: the model has no experts.
+std::optional<Experts> read_experts(KeyReader& read, const Family& family, int hidden) {
+  if (!family.experts) return std::nullopt;
+  Experts experts{.count = read.integer("expert_count", 0, 0, 1 << 14), .activation = family.activation};
+  if (experts.count == 0) return std::nullopt;
+  experts.hidden = read.integer("expert_feed_forward_length", hidden, 1, 1 << 20);
+  auto& routing = experts.routing;
+  routing.used = read.integer("expert_used_count", {}, 1, experts.count);
+  routing.normalised = read.boolean("expert_weights_norm", family.experts->normalised);
+  const double scale = read.number("expert_weights_scale", 1, 0, 1e6);
+  routing.scale = scale == 0 ? 1 : static_cast<float>(scale);
+  constexpr int kSoftmax = 1, kSigmoid = 2, kSoftmaxOfChosen = 3;  // the last is the first, normalised
+  const int gating = read.integer("expert_gating_func", family.experts->sigmoid ? kSigmoid : kSoftmax, 0, kSoftmaxOfChosen);
+  routing.sigmoid = gating == kSigmoid || (gating == 0 && family.experts->sigmoid);
+  if (gating == kSoftmaxOfChosen) routing.normalised = true;
+  const int shared = read.integer("expert_shared_count", 0, 0, 64) * experts.hidden;
+  experts.shared_hidden = read.integer("expert_shared_feed_forward_length", family.experts->shared_router ? hidden : shared, 0, 1 << 20);
+  experts.shared_router = family.experts->shared_router;
+  return experts;
+}
+
 // What the layers of a model have in common.
 struct Common {
   LayerSpec layer;
@@ -94,7 +115,12 @@ Common read_common(KeyReader& read, const Family& family, const TensorNames& ten
 }
 
 Result<void> read_layers(KeyReader& read, const Family& family, const TensorNames& tensors, ModelSpec& spec) {
-  const int layers = read.integer("block_count", {}, 1, 1024);
+  // Some files end with layers that predict tokens further ahead; they are not part of the model.
+  const int further = read.integer("nextn_predict_layers", 0, 0, 64), all = read.integer("block_count", {}, 1, 1024);
+  const int layers = all - further;
+  if (layers < 1) read.note(ErrorCode::kCorrupt, "nextn_predict_layers", std::to_string(further));
+  if (read.problem()) return fail(*read.problem());
+  spec.further_layers = further;
   const auto heads = read.integers("attention.head_count", layers, {}, 1, 4096);
   const auto kv_heads = read.find("attention.head_count_kv") ? read.integers("attention.head_count_kv", layers, {}, 1, 4096) : heads;
   const auto hidden = read.integers("feed_forward_length", layers, {}, 1, 1 << 20);
@@ -108,7 +134,10 @@ Result<void> read_layers(KeyReader& read, const Family& family, const TensorName
   const int local_rope = static_cast<int>(spec.ropes.size()) - 1;
   const auto query_rope = read_temperature(read, spec.ropes, key_dim);
   auto [layer, attention] = read_common(read, family, tensors);
+  const int dense = read.integer("leading_dense_block_count", 0, 0, layers);
+  auto experts = read_experts(read, family, hidden[0]);
   if (read.problem()) return fail(*read.problem());
+  attention.sinks = family.sinks;
   attention.key_dim = key_dim;
   attention.value_dim = value_dim;
   for (std::size_t i = 0; i < static_cast<std::size_t>(layers); ++i) {
@@ -121,7 +150,10 @@ Result<void> read_layers(KeyReader& read, const Family& family, const TensorName
     attention.scale = own_scale > 0 ? static_cast<float>(own_scale) : 1 / std::sqrt(static_cast<float>(width));
     if (auto ok = check_heads(attention); !ok) return ok;
     layer.mixer = attention;
-    if (family.plain_mlp) {
+    if (experts && std::cmp_greater_equal(i, dense)) {
+      experts->selection_bias = tensors.contains("blk." + std::to_string(i) + ".exp_probs_b.bias");
+      layer.feed_forward = *experts;
+    } else if (family.plain_mlp) {
       layer.feed_forward = PlainMlp{hidden[i], family.activation};
     } else {
       layer.feed_forward = GatedMlp{hidden[i], family.activation};

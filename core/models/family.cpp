@@ -10,7 +10,8 @@ using ops::Activation;
 
 constexpr Family kFamilies[] = {
     // Llama (2023) and all that share its shape: Mistral, SmolLM2, Llama 3.
-    {.name = "llama", .rope_interleaved = true, .rope_factors = true},
+    // Mixtral (2024) is the same with experts.
+    {.name = "llama", .experts = ExpertDefaults{}, .rope_interleaved = true, .rope_factors = true},
     // Ministral 3 model card (2025): Llama, with a temperature of attention that grows with the position.
     {.name = "mistral3", .rope_interleaved = true, .rope_factors = true, .keys = {"attention.temperature_scale"}},
     // InternLM2 report (2024)
@@ -24,14 +25,31 @@ constexpr Family kFamilies[] = {
      .rope_factors = true,
      .keys = {"attention.scale", "embedding_scale", "logit_scale", "residual_scale"}},
 
+    {.name = "granitemoe",
+     .divide_logits = true,
+     .experts = ExpertDefaults{},
+     .rope_interleaved = true,
+     .rope_factors = true,
+     .keys = {"attention.scale", "embedding_scale", "logit_scale", "residual_scale"}},
+
     // Qwen2 report (2024); its biases are in the file.
     {.name = "qwen2"},
+    {.name = "qwen2moe", .experts = ExpertDefaults{.normalised = false, .shared_router = true}},
     // Qwen3 report (2025)
     {.name = "qwen3", .qk_norm = QkNorm::kHead},
+    {.name = "qwen3moe", .qk_norm = QkNorm::kHead, .experts = ExpertDefaults{}},
+    // gpt-oss model card (2025): local and global layers in turns, sinks, a clamped activation.
+    {.name = "gpt-oss", .activation = Activation::kClampedSwiglu, .sinks = true, .experts = ExpertDefaults{}, .global_every = 2},
     // Phi-3 report (2024) and Phi-4: fused matrices, a part of each head is rotated, LongRoPE.
     {.name = "phi3", .rope_factors = true},
     // GLM-4-0414 model card (2025)
     {.name = "glm4", .norms_after = true, .rope_interleaved = true},
+    // GLM-4.5 report (2025)
+    {.name = "glm4moe",
+     .qk_norm = QkNorm::kHead,
+     .qk_norm_is_optional = true,
+     .experts = ExpertDefaults{.sigmoid = true},
+     .keys = {"nextn_predict_layers"}},
 
     // Gemma report (2024)
     {.name = "gemma", .activation = Activation::kGeluTanh, .scale_embeddings = true},

@@ -12,6 +12,13 @@ namespace mlxr::models {
 // Layers that do not know positions.
 enum class NoRope { kNever, kEveryFourth, kWhereWindowsAreAbsent };
 
+// How a mixture of experts works where the file does not say.
+struct ExpertDefaults {
+  bool sigmoid = false;
+  bool normalised = true;
+  bool shared_router = false;
+};
+
 struct Family {
   std::string_view name;
   NormKind norm = NormKind::kRms;
@@ -26,6 +33,8 @@ struct Family {
   bool qk_norm_is_optional = false;  // only files with its tensors have it
   // Models with so many layers scale attention by sqrt(heads / dim); all others, and 0, by 1 / sqrt(key_dim).
   int layers_scaled_by_share = 0;
+  bool sinks = false;
+  std::optional<ExpertDefaults> experts;  // none: it has none
 
   bool rope_interleaved = false;
   bool rope_factors = false;  // a file may have tensors with factors of the rope's frequencies

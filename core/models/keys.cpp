@@ -43,6 +43,19 @@ constexpr std::string_view kReadForWindows[] = {
     "rope.freq_base_swa",
 };
 
+// The same for families with experts.
+constexpr std::string_view kReadForExperts[] = {
+    "expert_count",
+    "expert_feed_forward_length",
+    "expert_gating_func",
+    "expert_shared_count",
+    "expert_shared_feed_forward_length",
+    "expert_used_count",
+    "expert_weights_norm",
+    "expert_weights_scale",
+    "leading_dense_block_count",
+};
+
 // These change nothing in a forward pass: notes of the converter.
 constexpr std::string_view kHarmless[] = {
     "rope.scaling.finetuned",
@@ -68,6 +81,8 @@ constexpr Feature kFeatures[] = {
     {"attn_logit_softcapping", 0, "attention soft-capping"},
     {"embedding_scale", 1, "scaled embeddings"},
     {"expert_count", 0, "a mixture of experts"},
+    {"expert_group_count", 1, "groups of experts"},
+    {"expert_group_used_count", 1, "groups of experts"},
     {"expert_used_count", 0, "a mixture of experts"},
     {"final_logit_softcapping", 0, "soft-capping of logits"},
     {"leading_dense_block_count", 0, "a mixture of experts"},
@@ -90,7 +105,7 @@ Result<void> check_key(const formats::Metadata& metadata, const Family& family, 
   const bool windows = family.global_every > 1;
   if (contains(kRead, key) || contains(kHarmless, key)) return {};
   if (windows ? contains(kReadForWindows, key) : key == kIgnoredWithoutWindows) return {};
-  if (contains(family.keys, key)) return {};
+  if (contains(family.keys, key) || (family.experts && contains(kReadForExperts, key))) return {};
   const auto* feature = std::ranges::find(kFeatures, key, &Feature::key);
   if (feature == std::end(kFeatures)) {
     return fail(ErrorCode::kUnsupported, "MLXR does not know the key " + formats::printable(full_key) +

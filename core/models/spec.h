@@ -46,9 +46,20 @@ struct PlainMlp {
   ops::Activation activation = ops::Activation::kSilu;
 };
 
+// A mixture of experts, each of them a gated MLP, and perhaps one that all tokens take.
+struct Experts {
+  int count = 0;
+  int hidden = 0;
+  ops::Routing routing;
+  bool selection_bias = false;  // the file has one: ops::ExpertWeights says what it does
+  int shared_hidden = 0;        // of the expert that all tokens take; 0: there is none
+  bool shared_router = false;   // and its weight depends on the token
+  ops::Activation activation = ops::Activation::kSilu;
+};
+
 // A new kind of mixer or of feed-forward part is one more alternative here, and one more function in transformer.cpp.
 using Mixer = std::variant<Attention>;
-using FeedForward = std::variant<GatedMlp, PlainMlp>;
+using FeedForward = std::variant<GatedMlp, PlainMlp, Experts>;
 
 // x += mixer(norm(x)), then x += feed_forward(norm(x)).
 struct LayerSpec {
@@ -77,6 +88,7 @@ struct ModelSpec {
   bool rope_factors = false;  // the first rope's frequencies are divided by a tensor, if the file has one for this context
   int original_context = 0;   // tokens, before the context was extended: there are factors for more, and others for less
   std::vector<LayerSpec> layers;
+  int further_layers = 0;  // that the file has after these, which are not part of the model
 };
 
 // Layers whose caches have the same shape and the same window, so that a token has one place in all of them.

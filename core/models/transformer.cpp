@@ -49,6 +49,19 @@ Transformer::PlainMlpLayer Transformer::read(WeightReader& reader, const PlainMl
   return {.spec = spec, .up = reader.matrix(Role::kUp, layer), .down = reader.matrix(Role::kDown, layer)};
 }
 
+Transformer::ExpertsLayer Transformer::read(WeightReader& reader, const Experts& spec, int layer) {
+  return {.spec = spec,
+          .router = reader.matrix(Role::kRouter, layer),
+          .weights = {.gate = reader.matrices(Role::kExpertGate, layer),
+                      .up = reader.matrices(Role::kExpertUp, layer),
+                      .down = reader.matrices(Role::kExpertDown, layer),
+                      .bias = reader.vector(Role::kRouterBias, layer),
+                      .shared_gate = reader.matrix(Role::kSharedGate, layer),
+                      .shared_up = reader.matrix(Role::kSharedUp, layer),
+                      .shared_down = reader.matrix(Role::kSharedDown, layer),
+                      .shared_router = reader.vector(Role::kSharedRouter, layer)}};
+}
+
 // LongRoPE (Ding et al. 2024) has factors for texts within the original context, and others for longer ones. Which they are must not change
 // within a text, whose keys are in the cache, so the longest text that is possible decides.
 Result<void> Transformer::apply_rope_factors(WeightReader& reader, int context) {
@@ -86,7 +99,7 @@ Result<std::unique_ptr<const Transformer>> Transformer::load(const Description& 
         .feed_forward = std::visit([&](const auto& mlp) -> Part { return read(reader, mlp, i); }, layer.feed_forward),
     });
   }
-  if (auto all = reader.finish(); !all) return fail(all.error());
+  if (auto all = reader.finish(spec); !all) return fail(all.error());
   model->step_shape_.ropes = spec.ropes;
   for (const auto& kind : caches_of(spec)) model->step_shape_.windows.push_back(kind.window);
   model->step_shape_.block_tokens = options.block_tokens;
@@ -112,9 +125,7 @@ std::optional<mx::array> Transformer::forward(ops::Batch batch, std::span<ops::L
     const auto& output = std::visit([](const auto& mixer) -> const ops::Weight& { return *mixer.output; }, layer.mixer);
     x = add_product(x, *y, output, layer.norm_after_mixer, *step);
     const auto g = layer.parallel ? h : normalised(x, layer.mlp_norm);
-    const auto hidden = std::visit([&](const auto& mlp) { return feed_forward(mlp, g, *step); }, layer.feed_forward);
-    const auto& down = std::visit([](const auto& mlp) -> const ops::Weight& { return *mlp.down; }, layer.feed_forward);
-    x = add_product(x, hidden, down, layer.norm_after_mlp, *step);
+    x = std::visit([&](const auto& part) { return add(part, x, g, layer.norm_after_mlp, *step); }, layer.feed_forward);
   }
   const auto logits = ops_->q_gemm(*step, normalised(x, final_norm_), *head_);
   return spec_.logit_softcap > 0 ? ops_->softcap(logits, spec_.logit_softcap) : logits;
@@ -134,12 +145,21 @@ std::optional<mx::array> Transformer::mix(const AttentionLayer& layer, const mx:
   return ops_->attention(step, q, cache, {spec.scale, spec.softcap, layer.sinks});
 }
 
-mx::array Transformer::feed_forward(const GatedMlpLayer& layer, const mx::array& x, const ops::Step& step) const {
-  return ops_->gated_mlp(step, x, *layer.gate, *layer.up, layer.spec.activation);
+mx::array Transformer::add(const GatedMlpLayer& layer, const mx::array& x, const mx::array& g, const std::optional<Norm>& norm,
+                           const ops::Step& step) const {
+  return add_product(x, ops_->gated_mlp(step, g, *layer.gate, *layer.up, layer.spec.activation), *layer.down, norm, step);
 }
 
-mx::array Transformer::feed_forward(const PlainMlpLayer& layer, const mx::array& x, const ops::Step& step) const {
-  return ops_->activate(ops_->q_gemm(step, x, *layer.up), layer.spec.activation);
+mx::array Transformer::add(const PlainMlpLayer& layer, const mx::array& x, const mx::array& g, const std::optional<Norm>& norm,
+                           const ops::Step& step) const {
+  return add_product(x, ops_->activate(ops_->q_gemm(step, g, *layer.up), layer.spec.activation), *layer.down, norm, step);
+}
+
+mx::array Transformer::add(const ExpertsLayer& layer, const mx::array& x, const mx::array& g, const std::optional<Norm>& norm,
+                           const ops::Step& step) const {
+  const auto scores = ops_->q_gemm(step, g, *layer.router);
+  if (!norm) return ops_->experts(g, scores, layer.weights, layer.spec.routing, layer.spec.activation, x);
+  return normalised(ops_->experts(g, scores, layer.weights, layer.spec.routing, layer.spec.activation), norm, 0, x);
 }
 
 mx::array Transformer::add_product(const mx::array& x, const mx::array& y, const ops::Weight& w, const std::optional<Norm>& norm,

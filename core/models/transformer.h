@@ -60,25 +60,32 @@ class Transformer {
     PlainMlp spec;
     ops::WeightPtr up, down;
   };
+  struct ExpertsLayer {
+    Experts spec;
+    ops::WeightPtr router;
+    ops::ExpertWeights weights;
+  };
   struct Layer {
     bool parallel = false;
     std::optional<Norm> mixer_norm, mlp_norm, norm_after_mixer, norm_after_mlp;
     std::variant<AttentionLayer> mixer;
-    std::variant<GatedMlpLayer, PlainMlpLayer> feed_forward;
+    std::variant<GatedMlpLayer, PlainMlpLayer, ExpertsLayer> feed_forward;
   };
 
   Transformer() = default;
   static AttentionLayer read(WeightReader& reader, const Attention& spec, int layer);
   static GatedMlpLayer read(WeightReader& reader, const GatedMlp& spec, int layer);
   static PlainMlpLayer read(WeightReader& reader, const PlainMlp& spec, int layer);
+  static ExpertsLayer read(WeightReader& reader, const Experts& spec, int layer);
   static std::optional<Norm> read_norm(WeightReader& reader, Role role, int layer, float scale = 1);
   Result<void> apply_rope_factors(WeightReader& reader, int context);
 
   // What a mixer computes of x, before its output matrix: (T, width). Nothing if no row of it is wanted: then it only stores.
   std::optional<Array> mix(const AttentionLayer& layer, const Array& x, const ops::Step& step, ops::LayerCache& cache, bool wanted) const;
-  // What a feed-forward part computes of x, before its output matrix: (T, hidden).
-  Array feed_forward(const GatedMlpLayer& layer, const Array& x, const ops::Step& step) const;
-  Array feed_forward(const PlainMlpLayer& layer, const Array& x, const ops::Step& step) const;
+  // x and what a feed-forward part adds to it, which is computed of g and normalised before the sum if there is a norm for that.
+  Array add(const GatedMlpLayer& layer, const Array& x, const Array& g, const std::optional<Norm>& norm, const ops::Step& step) const;
+  Array add(const PlainMlpLayer& layer, const Array& x, const Array& g, const std::optional<Norm>& norm, const ops::Step& step) const;
+  Array add(const ExpertsLayer& layer, const Array& x, const Array& g, const std::optional<Norm>& norm, const ops::Step& step) const;
   // x + y · wᵀ, which is normalised before the sum if there is a norm for that.
   Array add_product(const Array& x, const Array& y, const ops::Weight& w, const std::optional<Norm>& norm, const ops::Step& step) const;
   // Each piece of `width` values by itself; 0: the whole row. Without a norm: x.

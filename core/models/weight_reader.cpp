@@ -2,8 +2,6 @@
 
 #include <mlx/ops.h>
 
-#include <span>
-
 #include "core/formats/printable.h"
 
 namespace mlxr::models {
@@ -18,10 +16,10 @@ const formats::Tensor* WeightReader::find(const std::string& name) {
   return tensor;
 }
 
-Result<void> WeightReader::finish() const {
+Result<void> WeightReader::finish(const ModelSpec& spec) const {
   if (error_) return fail(*error_);
   for (const auto& tensor : file_.tensors()) {
-    if (!read_.contains(&tensor) && !is_harmless(tensor.name))
+    if (!read_.contains(&tensor) && !is_harmless(spec, tensor.name))
       return fail(ErrorCode::kInternal, "MLXR did not read the tensor " + formats::printable(tensor.name) + " of this model.");
   }
   return {};
@@ -35,8 +33,27 @@ ops::WeightPtr WeightReader::matrix(Role role, int layer) {
   std::span<const float> bias;
   if (!biases.empty())
     bias = std::span(biases).subspan(static_cast<std::size_t>(binding->first_row), static_cast<std::size_t>(binding->rows));
+  return prepare(tensor->rows(binding->first_row, binding->rows), bias);
+}
+
+std::vector<ops::WeightPtr> WeightReader::matrices(Role role, int layer) {
+  const auto* binding = bindings_.find(role, layer);
+  const auto* tensor = binding ? find(binding->tensor) : nullptr;
+  if (!tensor) return {};
+  const auto biases = values_of(binding->bias);
+  const auto rows = static_cast<std::size_t>(binding->rows);
+  std::vector<ops::WeightPtr> all;
+  for (int i = 0; i < binding->experts; ++i) {
+    const auto first = static_cast<std::size_t>(i) * rows;
+    all.push_back(prepare(tensor->at(i), biases.empty() ? std::span<const float>() : std::span(biases).subspan(first, rows)));
+  }
+  return all;
+}
+
+ops::WeightPtr WeightReader::prepare(const formats::Tensor& matrix, std::span<const float> bias) {
+  if (!error_ && cancelled_ != nullptr && *cancelled_) error_ = Error{ErrorCode::kCancelled, "The load was cancelled."};
   if (error_) return nullptr;
-  auto made = ops_.prepare(tensor->rows(binding->first_row, binding->rows), bias, panels_);
+  auto made = ops_.prepare(matrix, bias, panels_);
   if (!made) error_ = made.error();
   return error_ ? nullptr : *made;
 }

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <optional>
+#include <span>
 #include <string>
 #include <unordered_set>
 #include <vector>
@@ -22,6 +23,8 @@ class WeightReader {
 
   // A matrix with its bias, if the file has one. Null if the model has no such role, or the file does not have its tensor.
   ops::WeightPtr matrix(Role role, int layer);
+  // The matrices of a stack. Empty where matrix() is null.
+  std::vector<ops::WeightPtr> matrices(Role role, int layer);
   // (n), in the type of activations, times `scale`. Nothing if the model has no such role.
   std::optional<mlx::core::array> vector(Role role, int layer, float scale = 1);
   // The same of a norm's bias. Nothing if it has none.
@@ -35,12 +38,13 @@ class WeightReader {
   // The first error. Everything that was read after it is empty.
   const std::optional<Error>& error() const { return error_; }
   // Call it when all is read. Errors: the first one, if any; kInternal (a tensor of the file was not read).
-  Result<void> finish() const;
+  Result<void> finish(const ModelSpec& spec) const;
 
  private:
   // Null if the file does not have it, or something has failed.
   const formats::Tensor* find(const std::string& name);
   std::vector<float> values_of(const std::string& name);
+  ops::WeightPtr prepare(const formats::Tensor& matrix, std::span<const float> bias);
   std::optional<mlx::core::array> array_of(std::vector<float> values, float scale) const;
 
   const formats::Checkpoint& file_;

@@ -31,6 +31,10 @@ class ForwardingOps : public Ops {
   mx::array gated_mlp(const Step& step, const mx::array& x, const Weight& gate, const Weight& up, Activation activation) const override {
     return to_->gated_mlp(step, x, gate, up, activation);
   }
+  mx::array experts(const mx::array& x, const mx::array& scores, const ExpertWeights& weights, const Routing& routing,
+                    Activation activation, const std::optional<mx::array>& residual) const override {
+    return to_->experts(x, scores, weights, routing, activation, residual);
+  }
   mx::array rms_norm(const mx::array& x, const mx::array& weight, float eps, const std::optional<mx::array>& residual) const override {
     return to_->rms_norm(x, weight, eps, residual);
   }

@@ -102,6 +102,29 @@ mx::array gelu_tanh(const mx::array& x) {
   return mx::multiply(mx::multiply(mx::array(0.5f), x), mx::add(mx::array(1.0f), mx::tanh(mx::multiply(mx::array(0.7978845608f), cubic))));
 }
 
+// act(g) · u
+mx::array gated(const mx::array& g, const mx::array& u, Activation activation) {
+  switch (activation) {
+    case Activation::kSilu: return mx::multiply(mx::multiply(g, mx::sigmoid(g)), u);
+    case Activation::kGeluTanh: return mx::multiply(gelu_tanh(g), u);
+    case Activation::kClampedSwiglu: break;
+  }
+  const mx::array limit(7.0f), least(-7.0f), sharpness(1.702f);
+  const auto low = mx::minimum(g, limit);
+  return mx::multiply(mx::multiply(low, mx::sigmoid(mx::multiply(low, sharpness))), mx::add(mx::clip(u, least, limit), mx::array(1.0f)));
+}
+
+// x · wᵀ + bias, without adapters
+mx::array plain_product(const mx::array& x, const Weight& w) {
+  const auto y = mx::matmul(x, mx::transpose(values_of(w)));
+  const auto& bias = static_cast<const DecodedWeight&>(w).bias;
+  return bias ? mx::add(y, *bias) : y;
+}
+
+mx::array expert(const mx::array& x, const Weight& gate, const Weight& up, const Weight& down, Activation activation) {
+  return plain_product(gated(plain_product(x, gate), plain_product(x, up), activation), down);
+}
+
 mx::array rotate(const mx::array& a, const mx::array& ca, const mx::array& b, const mx::array& cb, bool plus) {
   return plus ? mx::add(mx::multiply(a, ca), mx::multiply(b, cb)) : mx::subtract(mx::multiply(a, ca), mx::multiply(b, cb));
 }
@@ -194,8 +217,29 @@ std::vector<mx::array> MlxOps::q_gemm(const Step& step, const mx::array& x, cons
 }
 
 mx::array MlxOps::gated_mlp(const Step& step, const mx::array& x, const Weight& gate, const Weight& up, Activation activation) const {
-  const auto g = q_gemm(step, x, gate, std::nullopt);
-  return mx::multiply(activate(g, activation), q_gemm(step, x, up, std::nullopt));
+  return gated(q_gemm(step, x, gate, std::nullopt), q_gemm(step, x, up, std::nullopt), activation);
+}
+
+// Computes every expert for every token: those that a token does not take have the weight 0.
+mx::array MlxOps::experts(const mx::array& x, const mx::array& scores, const ExpertWeights& weights, const Routing& routing,
+                          Activation activation, const std::optional<mx::array>& residual) const {
+  const int count = scores.shape(1);
+  const auto p = routing.sigmoid ? mx::sigmoid(scores) : mx::softmax(scores, -1, true);
+  const auto ranks = weights.bias ? mx::add(p, *weights.bias) : p;
+  const auto least = mx::slice(mx::sort(ranks, -1), {0, count - routing.used}, {x.shape(0), count - routing.used + 1});
+  auto shares = mx::where(mx::greater_equal(ranks, least), p, mx::array(0.0f));  // (T, experts)
+  if (routing.normalised) shares = mx::divide(shares, mx::sum(shares, -1, true));
+  shares = mx::multiply(shares, mx::array(routing.scale));
+  auto y = residual ? *residual : mx::zeros({x.shape(0), weights.down[0]->n}, mx::float32);
+  for (int i = 0; i < count; ++i) {
+    const auto e = static_cast<std::size_t>(i);
+    const auto share = mx::slice(shares, {0, i}, {x.shape(0), i + 1});
+    y = mx::add(y, mx::multiply(share, expert(x, *weights.gate[e], *weights.up[e], *weights.down[e], activation)));
+  }
+  if (!weights.shared_gate) return y;
+  auto shared = expert(x, *weights.shared_gate, *weights.shared_up, *weights.shared_down, activation);
+  if (weights.shared_router) shared = mx::multiply(shared, mx::sigmoid(mx::matmul(x, mx::reshape(*weights.shared_router, {-1, 1}))));
+  return mx::add(y, shared);
 }
 
 mx::array MlxOps::rms_norm(const mx::array& x, const mx::array& weight, float eps, const std::optional<mx::array>& residual) const {
@@ -215,9 +259,7 @@ mx::array MlxOps::layer_norm(const mx::array& x, int d, const mx::array& weight,
   return residual ? mx::add(y, *residual) : y;
 }
 
-mx::array MlxOps::activate(const mx::array& x, Activation activation) const {
-  return activation == Activation::kSilu ? mx::multiply(x, mx::sigmoid(x)) : gelu_tanh(x);
-}
+mx::array MlxOps::activate(const mx::array& x, Activation activation) const { return gated(x, mx::array(1.0f), activation); }
 
 mx::array MlxOps::softcap(const mx::array& x, float cap) const {
   return mx::multiply(mx::array(cap), mx::tanh(mx::divide(x, mx::array(cap))));

@@ -24,6 +24,7 @@
 #include "core/formats/checkpoint.h"
 #include "core/ops/cache.h"
 #include "core/ops/panels.h"
+#include "core/ops/routing.h"
 #include "core/ops/step.h"
 #include "core/ops/weight.h"
 
@@ -33,7 +34,11 @@ namespace mx = mlx::core;
 
 class KernelPack;
 
-enum class Activation { kSilu, kGeluTanh };
+enum class Activation {
+  kSilu,
+  kGeluTanh,
+  kClampedSwiglu,  // of a gate g and what it multiplies, u: min(g, 7) · sigmoid(1.702 · min(g, 7)) · (clamp(u, -7, 7) + 1) (gpt-oss, 2025)
+};
 
 struct AttentionOptions {
   float scale = 1;    // softmax(scale · q kᵀ) v
@@ -77,6 +82,11 @@ class Ops {
   // y = act(x · gateᵀ + bias of gate) * (x · upᵀ + bias of up).  (T, n)
   virtual mx::array gated_mlp(const Step& step, const mx::array& x, const Weight& gate, const Weight& up, Activation activation) const = 0;
 
+  // A mixture of experts: y = residual + Σ weight · down(act(gate(x)) · up(x)), over the experts of each token and the shared one.
+  // x (T, k), scores (T, experts), residual and y (T, n). Adapters change no experts.
+  virtual mx::array experts(const mx::array& x, const mx::array& scores, const ExpertWeights& weights, const Routing& routing,
+                            Activation activation, const std::optional<mx::array>& residual = {}) const = 0;
+
   // y = x / sqrt(mean(x²) + eps) · weight + residual (Zhang and Sennrich 2019), the mean over each piece of d values.
   // x (T, H · d), weight (d), residual and y (T, H · d)
   virtual mx::array rms_norm(const mx::array& x, const mx::array& weight, float eps,
@@ -85,7 +95,7 @@ class Ops {
   // x (T, P · d), residual and y too; weight and bias (d) for all pieces, or (P · d)
   virtual mx::array layer_norm(const mx::array& x, int d, const mx::array& weight, const std::optional<mx::array>& bias, float eps,
                                const std::optional<mx::array>& residual = {}) const = 0;
-  // y = act(x), and y = cap · tanh(x / cap).  (T, n)
+  // y = act(x), where the activation needs no second factor, and y = cap · tanh(x / cap).  (T, n)
   virtual mx::array activate(const mx::array& x, Activation activation) const = 0;
   virtual mx::array softcap(const mx::array& x, float cap) const = 0;
   // Rotates the heads of x by a rope of the step.  x (T, H · D) for heads of `head_dim` = D values

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstring>
 #include <new>
+#include <numeric>
 #include <span>
 
 #include "core/formats/printable.h"
@@ -75,7 +76,20 @@ struct PackStep final : Step {
 
 const PackStep& own(const Step& step) { return static_cast<const PackStep&>(step); }
 
-mlxr_activation of_abi(Activation activation) { return activation == Activation::kSilu ? MLXR_ACT_SILU : MLXR_ACT_GELU_TANH; }
+mlxr_activation of_abi(Activation activation) {
+  switch (activation) {
+    case Activation::kSilu: return MLXR_ACT_SILU;
+    case Activation::kGeluTanh: return MLXR_ACT_GELU_TANH;
+    case Activation::kClampedSwiglu: break;
+  }
+  return MLXR_ACT_CLAMPED_SWIGLU;
+}
+
+// A row of a batch that takes an expert, and how much of it.
+struct Taken {
+  int row = 0;
+  float weight = 0;
+};
 
 class PackOps final : public Ops {
  public:
@@ -163,6 +177,29 @@ class PackOps final : public Ops {
     const auto both = products(step, x, {&gate, &up}, nullptr);
     for (const auto& changes : {of_gate, of_up})
       for (const auto& change : changes) gate_rows(both[0], both[1], activation, change, y);
+    return y;
+  }
+
+  // Expert by expert, for the tokens that take it. A token's sum has the same order in every batch.
+  mx::array experts(const mx::array& x, const mx::array& scores, const ExpertWeights& weights, const Routing& routing,
+                    Activation activation, const std::optional<mx::array>& residual) const override {
+    const auto tokens = static_cast<std::size_t>(x.shape(0)), count = static_cast<std::size_t>(scores.shape(1));
+    auto y = fresh(x.shape(0), weights.down[0]->n);
+    if (residual) {
+      std::copy_n(floats(*residual), y.size(), y.data<float>());
+    } else {
+      std::fill_n(y.data<float>(), y.size(), 0.0f);
+    }
+    const auto bias = weights.bias ? std::span<const float>(floats(*weights.bias), count) : std::span<const float>();
+    std::vector<std::vector<Taken>> taken(count);
+    for (std::size_t row = 0; row < tokens; ++row)
+      for (const auto& [expert, weight] : route(std::span<const float>(floats(scores) + row * count, count), bias, routing))
+        taken[static_cast<std::size_t>(expert)].push_back({static_cast<int>(row), weight});
+    for (std::size_t i = 0; i < count; ++i) add_expert(x, *weights.gate[i], *weights.up[i], *weights.down[i], activation, taken[i], y);
+    if (!weights.shared_gate) return y;
+    std::vector<Taken> all;
+    for (int row = 0; row < x.shape(0); ++row) all.push_back({row, weights.shared_router ? share(x, row, *weights.shared_router) : 1});
+    add_expert(x, *weights.shared_gate, *weights.shared_up, *weights.shared_down, activation, all, y);
     return y;
   }
 
@@ -363,6 +400,37 @@ class PackOps final : public Ops {
     float* to = y.data<float>() + static_cast<std::ptrdiff_t>(change.first) * y.shape(1);
     multiply(from, change.count, down->k, {{{matrix(*down), nullptr, nullptr, between.data()}}});
     multiply(between.data(), change.count, up->k, {{{matrix(*up), nullptr, to, to}}});
+  }
+
+  // y += weight * down(act(gate(x)) * up(x)), for the rows that take the expert.
+  void add_expert(const mx::array& x, const Weight& gate, const Weight& up, const Weight& down, Activation activation,
+                  std::span<const Taken> taken, mx::array& y) const {
+    if (taken.empty()) return;
+    const auto rows = static_cast<std::int64_t>(taken.size());
+    const auto k = static_cast<std::size_t>(gate.k), n = static_cast<std::size_t>(down.n);
+    std::vector<float> gathered;
+    const float* from = floats(x);
+    if (rows != x.shape(0)) {
+      for (const auto& [row, weight] : taken)
+        gathered.insert(gathered.end(), from + static_cast<std::size_t>(row) * k, from + static_cast<std::size_t>(row + 1) * k);
+      from = gathered.data();
+    }
+    const auto hidden = fresh(static_cast<int>(rows), gate.n), result = fresh(static_cast<int>(rows), down.n);
+    const mlxr_gated_args args{from, rows, matrix(gate), matrix(up), bias_of(gate), bias_of(up), of_abi(activation), floats(hidden)};
+    check(kernels_.gated_mlp(pool_, &args));
+    multiply(floats(hidden), rows, down.k, {{{matrix(down), bias_of(down), nullptr, floats(result)}}});
+    const float* added = floats(result);
+    for (const auto& [row, weight] : taken) {
+      float* to = y.data<float>() + static_cast<std::size_t>(row) * n;
+      for (std::size_t i = 0; i < n; ++i) to[i] += weight * added[i];
+      added += n;
+    }
+  }
+  // sigmoid(x · router), for one row.
+  static float share(const mx::array& x, int row, const mx::array& router) {
+    const auto k = static_cast<std::size_t>(x.shape(1));
+    const float dot = std::inner_product(floats(router), floats(router) + k, floats(x) + static_cast<std::size_t>(row) * k, 0.0f);
+    return 1 / (1 + std::exp(-dot));
   }
 
   // y = act(g) * u, for the rows of a change.

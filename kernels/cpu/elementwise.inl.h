@@ -72,8 +72,14 @@ inline void layer_norm(mlxr_pool* pool, const mlxr_layer_norm_args* args) {
   });
 }
 
+inline F least(F a, F b) { return b < a ? b : a; }  // a NaN in a stays
+
 inline F activate(F x, mlxr_activation activation) {
   if (activation == MLXR_ACT_SILU) return x / (1.0f + vexp(-x));
+  if (activation == MLXR_ACT_CLAMPED_SWIGLU) {
+    const F low = least(x, set1(7.0f));
+    return low / (1.0f + vexp(-1.702f * low));
+  }
   return 0.5f * x * (1.0f + vtanh(0.79788456f * (x + 0.044715f * x * x * x)));  // MLXR_ACT_GELU_TANH
 }
 
@@ -89,10 +95,16 @@ inline void for_vectors(mlxr_pool* pool, const float* x, int64_t rows, int64_t n
   });
 }
 
+// An activated gate times what it multiplies.
+inline F gated(F gate, F times, mlxr_activation activation) {
+  if (activation == MLXR_ACT_CLAMPED_SWIGLU) times = least(-least(-times, set1(7.0f)), set1(7.0f)) + 1.0f;
+  return gate * times;
+}
+
 inline void activate(mlxr_pool* pool, const mlxr_activate_args* args) {
   for_vectors(pool, args->x, args->rows, args->n, args->y, [args](F x, int64_t at, int count) {
     const F y = activate(x, args->activation);
-    return args->times ? y * load_some(args->times + at, count) : y;
+    return args->times ? gated(y, load_some(args->times + at, count), args->activation) : y;
   });
 }
 

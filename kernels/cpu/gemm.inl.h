@@ -121,7 +121,7 @@ inline int32_t gated_mlp(mlxr_pool* pool, const mlxr_gated_args* args) {
     });
     each_product({pool, thread}, up_panels, begin, end, args->x, acts, n_tokens, [&](F up, int64_t at, int64_t row, int count) {
       if (args->up_bias) up += load_some(args->up_bias + row, count);
-      store_some(args->y + at, load_some(args->y + at, count) * up, count);
+      store_some(args->y + at, gated(load_some(args->y + at, count), up, args->activation), count);
     });
   });
   return 1;

@@ -121,7 +121,7 @@ const char* check(const Operations& tested, mlxr_pool* pool) {
         o.layer_norm(pool, &args);
       }))
     return "layer_norm";
-  for (const auto activation : {MLXR_ACT_SILU, MLXR_ACT_GELU_TANH}) {
+  for (const auto activation : {MLXR_ACT_SILU, MLXR_ACT_GELU_TANH, MLXR_ACT_CLAMPED_SWIGLU}) {
     if (!agree(tested, 3 * 67, [&](const Operations& o, float* y) {
           const mlxr_activate_args args{x.data(), x.data() + 300, 3, 67, activation, y};
           o.activate(pool, &args);

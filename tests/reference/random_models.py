@@ -25,6 +25,18 @@ RECIPE = 1  # part of a file's name: count it up when the same shape and seed no
 
 
 @dataclasses.dataclass(frozen=True)
+class Experts:
+    count: int
+    used: int
+    hidden: int
+    shared: int = 0  # width of an expert that all tokens take
+    shared_router: bool = False
+    selection_bias: bool = False
+    biases: bool = False  # of the router and the experts
+    dense: int = 0  # layers without experts, at the beginning
+
+
+@dataclasses.dataclass(frozen=True)
 class Shape:
     architecture: str
     pretokenizer: str
@@ -52,6 +64,9 @@ class Shape:
     qk_norm: str = ""  # "head": one for all heads; "each": one for each head; "whole": over all heads together
     parallel: bool = False  # attention and MLP read the same norm
     plain_mlp: bool = False  # without a gate
+    experts: Experts | None = None
+    sinks: bool = False
+    mlp_norm: str = "ffn_norm"
     fused: bool = False  # queries, keys and values are one tensor, gate and up another
     extra: tuple = ()  # more tensors: (name, dimensions, standard deviation, mean)
     tied: bool = True  # the embeddings are the output head
@@ -97,10 +112,9 @@ def tensors(shape):
         yield from matrices(block + "attn_qkv", shape.dim, *of_heads, biased=shape.biases)
         yield from matrices("", heads * value_dim, (block + "attn_output", shape.dim))
         if shape.norms_before and not shape.parallel:
-            yield from norm(block + "ffn_norm")
-        gates = () if shape.plain_mlp else ((block + "ffn_gate", hidden),)
-        yield from matrices(block + "ffn_up", shape.dim, *gates, (block + "ffn_up", hidden))
-        yield from matrices("", hidden, (block + "ffn_down", shape.dim))
+            yield from norm(block + shape.mlp_norm)
+        if shape.sinks:
+            yield block + "attn_sinks.weight", (heads,), 1.0, 0.0
         if shape.qk_norm:
             for name, n in ("attn_q_norm", heads), ("attn_k_norm", kv_heads):
                 dimensions = {"head": (shape.head_dim,), "each": (n, shape.head_dim), "whole": (n * shape.head_dim,)}[shape.qk_norm]
@@ -108,10 +122,34 @@ def tensors(shape):
         if shape.norms_after:
             yield from norm(block + "post_attention_norm")
             yield from norm(block + "post_ffw_norm")
+        if shape.experts and layer >= shape.experts.dense:
+            yield from experts(shape, block)
+            continue
+        gates = () if shape.plain_mlp else ((block + "ffn_gate", hidden),)
+        yield from matrices(block + "ffn_up", shape.dim, *gates, (block + "ffn_up", hidden))
+        yield from matrices("", hidden, (block + "ffn_down", shape.dim))
     yield from norm("output_norm")
     if not shape.tied:
         yield matrix("output", shape.vocabulary, shape.dim)
     yield from shape.extra
+
+
+def experts(shape, block):
+    mix = shape.experts
+    for name, n, k in ("gate", mix.hidden, shape.dim), ("up", mix.hidden, shape.dim), ("down", shape.dim, mix.hidden):
+        yield f"{block}ffn_{name}_exps.weight", (mix.count, n, k), 1 / math.sqrt(k), 0.0
+        if mix.biases:
+            yield f"{block}ffn_{name}_exps.bias", (mix.count, n), 0.5, 0.0
+        if mix.shared:
+            rows, columns = (mix.shared if size == mix.hidden else size for size in (n, k))
+            yield f"{block}ffn_{name}_shexp.weight", (rows, columns), 1 / math.sqrt(columns), 0.0
+    yield block + "ffn_gate_inp.weight", (mix.count, shape.dim), 3 / math.sqrt(shape.dim), 0.0
+    if mix.biases:
+        yield block + "ffn_gate_inp.bias", (mix.count,), 0.5, 0.0
+    if mix.selection_bias:
+        yield block + "exp_probs_b.bias", (mix.count,), 0.3, 0.0
+    if mix.shared_router:
+        yield block + "ffn_gate_inp_shexp.weight", (shape.dim,), 1 / math.sqrt(shape.dim), 0.0
 
 
 def rope_factors(shape, factor=32, low=1, high=4, trained=8192):
@@ -167,6 +205,9 @@ def add_description(writer, shape):
             keys[name] = ("add_array", [layer[i] for layer in shape.layer_heads])
     if shape.window:
         keys["attention.sliding_window"] = ("add_uint32", shape.window)
+    if shape.experts:
+        keys["expert_count"] = ("add_uint32", shape.experts.count)
+        keys["expert_used_count"] = ("add_uint32", shape.experts.used)
     keys |= {name: (method, value) for name, method, value in shape.keys}
     for name, (method, value) in keys.items():
         if name not in shape.without:
@@ -181,7 +222,7 @@ def write(path, shape, dtype, seed=0):
     add_description(writer, shape)
     add_tokenizer(writer, shape)
 
-    plan = [(*tensor, np.dtype(np.float32 if "norm" in tensor[0] or len(tensor[1]) == 1 else dtype)) for tensor in tensors(shape)]
+    plan = [(*tensor, np.dtype(np.float32 if "norm" in tensor[0] or "bias" in tensor[0] or len(tensor[1]) == 1 else dtype)) for tensor in tensors(shape)]
     for name, dimensions, _, _, kind in plan:
         writer.add_tensor_info(name, dimensions, kind, math.prod(dimensions) * kind.itemsize)
     if shape.rope_factors:

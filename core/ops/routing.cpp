@@ -1,0 +1,46 @@
+#include "core/ops/routing.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+namespace mlxr::ops {
+namespace {
+
+std::vector<float> probabilities(std::span<const float> scores, bool sigmoid) {
+  std::vector<float> p(scores.begin(), scores.end());
+  if (sigmoid) {
+    for (float& value : p) value = 1 / (1 + std::exp(-value));
+    return p;
+  }
+  const float largest = *std::ranges::max_element(p);
+  for (float& value : p) value = std::exp(value - largest);
+  const float sum = std::accumulate(p.begin(), p.end(), 0.0f);
+  for (float& value : p) value /= sum;
+  return p;
+}
+
+}  // namespace
+
+std::vector<Choice> route(std::span<const float> scores, std::span<const float> bias, const Routing& routing) {
+  const auto p = probabilities(scores, routing.sigmoid);
+  const auto rank = [&](int expert) {
+    const auto i = static_cast<std::size_t>(expert);
+    return bias.empty() ? p[i] : p[i] + bias[i];
+  };
+  std::vector<int> chosen(p.size());
+  std::iota(chosen.begin(), chosen.end(), 0);
+  const auto before = [&](int a, int b) { return rank(a) != rank(b) ? rank(a) > rank(b) : a < b; };
+  std::ranges::partial_sort(chosen, chosen.begin() + routing.used, before);
+  chosen.resize(static_cast<std::size_t>(routing.used));
+  std::ranges::sort(chosen);
+  float sum = 0;
+  for (const int expert : chosen) sum += p[static_cast<std::size_t>(expert)];
+  constexpr float kLeastSum = 1e-20f;  // all may be 0 in float32
+  const float factor = routing.scale / (routing.normalised ? std::max(sum, kLeastSum) : 1);
+  std::vector<Choice> choices;
+  for (const int expert : chosen) choices.push_back({expert, p[static_cast<std::size_t>(expert)] * factor});
+  return choices;
+}
+
+}  // namespace mlxr::ops

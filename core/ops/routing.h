@@ -12,10 +12,10 @@
 namespace mlxr::ops {
 
 struct Routing {
-  int used = 0;              // experts of a token: those with the highest probabilities
-  bool sigmoid = false;      // probabilities are sigmoid(score); else softmax(scores)
-  bool normalised = false;   // the weights of the experts of a token are divided by their sum
-  float scale = 1;           // of the weights
+  int used = 0;             // experts of a token: those with the highest probabilities
+  bool sigmoid = false;     // probabilities are sigmoid(score); else softmax(scores)
+  bool normalised = false;  // the weights of the experts of a token are divided by their sum
+  float scale = 1;          // of the weights
   bool operator==(const Routing&) const = default;
 };
 
@@ -23,7 +23,7 @@ struct ExpertWeights {
   std::vector<WeightPtr> gate, up, down;  // of each expert
   // (experts): added to the probabilities where experts are chosen, but not to their weights (DeepSeek-V3 report, 2024). None: nothing is.
   std::optional<mlx::core::array> bias;
-  WeightPtr shared_gate, shared_up, shared_down;   // of one more expert, which every token takes; null: there is none
+  WeightPtr shared_gate, shared_up, shared_down;  // of one more expert, which every token takes; null: there is none
   std::optional<mlx::core::array> shared_router;  // (k): its weight is sigmoid(x · router); none: it is 1
 };
 

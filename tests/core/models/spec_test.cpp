@@ -36,12 +36,13 @@ void write(const std::filesystem::path& path, const Bindings& bindings) {
   for (const auto& [key, binding] : bindings.all()) {
     auto& [shape, values] = tensors[binding.tensor];
     shape = binding.shape;
-    const auto columns = static_cast<std::size_t>(shape.size() == 2 ? shape[1] : 1);
-    values.resize(static_cast<std::size_t>(shape[0]) * columns);
+    const auto columns = static_cast<std::size_t>(shape.size() > 1 ? shape.back() : 1);
+    const auto stacked = static_cast<std::size_t>(std::max(1, binding.experts));
+    values.resize(static_cast<std::size_t>(binding.experts > 0 ? shape[0] * shape[1] : shape[0]) * columns);
     std::mt19937 random(static_cast<unsigned>(100 * key.first + static_cast<int>(key.second)));
     std::uniform_real_distribution<float> real(-0.5, 0.5);
     const auto first = static_cast<std::size_t>(binding.first_row) * columns;
-    for (std::size_t i = 0; i < static_cast<std::size_t>(binding.rows) * columns; ++i)
+    for (std::size_t i = 0; i < stacked * static_cast<std::size_t>(binding.rows) * columns; ++i)
       values[first + i] = real(random) + (columns == 1 ? 1.0f : 0.0f);
   }
   std::vector<formats::TensorPlan> plans;
@@ -88,6 +89,8 @@ Attention& attention(ModelSpec& spec, std::size_t layer) { return std::get<Atten
 
 void layer_norms(ModelSpec& spec) { spec.norm = NormKind::kLayer; }
 
+Experts mixture() { return {.count = 5, .hidden = 64, .routing = {.used = 2}}; }
+
 const Change kChanges[] = {
     {"Nothing", [](ModelSpec&) {}},
     {"ALayerWithoutPositions", [](ModelSpec& spec) { attention(spec, 1).rope.reset(); }},
@@ -114,6 +117,22 @@ const Change kChanges[] = {
     {"NormsAfterAlone", [](ModelSpec& spec) { spec.layers[1].norms_after = true, spec.layers[1].norms_before = false; }},
     {"ParallelParts", [](ModelSpec& spec) { spec.layers[1].parallel = spec.layers[2].parallel = true; }},
     {"APlainMlp", [](ModelSpec& spec) { spec.layers[1].feed_forward = PlainMlp{96, ops::Activation::kGeluTanh}; }},
+    {"Experts", [](ModelSpec& spec) { spec.layers[1].feed_forward = mixture(); }},
+    {"ExpertsBySigmoid",
+     [](ModelSpec& spec) {
+       auto experts = mixture();
+       experts.routing = {.used = 3, .sigmoid = true, .normalised = true, .scale = 1.5f};
+       experts.selection_bias = true;
+       spec.layers[1].feed_forward = experts;
+     }},
+    {"ASharedExpert",
+     [](ModelSpec& spec) {
+       auto experts = mixture();
+       experts.shared_hidden = 96;
+       experts.shared_router = true;
+       experts.activation = ops::Activation::kClampedSwiglu;
+       spec.layers[2].feed_forward = experts;
+     }},
     {"ScaledLogits", [](ModelSpec& spec) { spec.logit_scale = 0.25f; }},
     {"CappedLogits", [](ModelSpec& spec) { spec.logit_softcap = 2; }},
     {"ScaledEmbeddings", [](ModelSpec& spec) { spec.embed_scale = 8; }},

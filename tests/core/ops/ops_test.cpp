@@ -8,6 +8,7 @@
 
 #include <cmath>
 #include <cstdlib>
+#include <deque>
 
 #include "core/ops/pack.h"
 #include "tests/core/ops/arrays.h"
@@ -140,6 +141,59 @@ TEST_P(OpsAgree, GatedMlp) {
     };
     EXPECT_LT(error(run(*pack_), run(*mlx_)), 1e-5);
   }
+}
+
+// Each token takes two of five experts; in a batch it gets the bits that it gets alone.
+TEST_P(OpsAgree, Experts) {
+  const auto x = random({7, 64}, 1), scores = mx::multiply(random({7, 5}, 2), mx::array(3.0f)), residual = random({7, 40}, 3);
+  std::deque<Matrix> matrices;  // which do not move
+  for (std::uint64_t i = 0; i < 6; ++i) {
+    matrices.emplace_back(96, 64, 10 + i);
+    matrices.emplace_back(96, 64, 20 + i);
+    matrices.emplace_back(40, 96, 30 + i);
+  }
+  const auto weights_of = [&](const Ops& ops) {
+    ExpertWeights weights{.bias = random({5}, 4), .shared_router = random({64}, 5)};
+    for (std::size_t i = 0; i < 5; ++i) {
+      weights.gate.push_back(matrices[3 * i].prepare(ops));
+      weights.up.push_back(matrices[3 * i + 1].prepare(ops));
+      weights.down.push_back(matrices[3 * i + 2].prepare(ops));
+    }
+    weights.shared_gate = matrices[15].prepare(ops);
+    weights.shared_up = matrices[16].prepare(ops);
+    weights.shared_down = matrices[17].prepare(ops);
+    return weights;
+  };
+  const auto of_pack = weights_of(*pack_), of_mlx = weights_of(*mlx_);
+  for (const Routing& routing :
+       {Routing{.used = 2}, {.used = 2, .normalised = true}, {.used = 5}, {.used = 1, .sigmoid = true, .scale = 2.5f}}) {
+    for (const auto activation : {Activation::kSilu, Activation::kClampedSwiglu}) {
+      const auto got = pack_->experts(x, scores, of_pack, routing, activation, residual);
+      EXPECT_LT(error(got, mlx_->experts(x, scores, of_mlx, routing, activation, residual)), 1e-5);
+      for (int row = 0; row < 7; ++row) {
+        const auto of_row = [&](const mx::array& all) { return mx::contiguous(mx::slice(all, {row, 0}, {row + 1, all.shape(1)})); };
+        const auto alone = pack_->experts(of_row(x), of_row(scores), of_pack, routing, activation, of_row(residual));
+        EXPECT_EQ(error(alone, of_row(got)), 0) << row;
+      }
+    }
+  }
+}
+
+TEST(Route, TakesTheMostProbableAndDividesByTheirSum) {
+  const std::vector<float> scores{0, 3, 1, 3};
+  const auto plain = route(scores, {}, {.used = 2});
+  ASSERT_EQ(plain.size(), 2u);
+  EXPECT_EQ(plain[0].expert, 1);
+  EXPECT_EQ(plain[1].expert, 3);
+  const float sum = 1 + 2 * std::exp(3.0f) + std::exp(1.0f);
+  EXPECT_NEAR(plain[0].weight, std::exp(3.0f) / sum, 1e-6);
+  const auto normalised = route(scores, {}, {.used = 2, .normalised = true, .scale = 3});
+  EXPECT_NEAR(normalised[0].weight, 1.5, 1e-6);
+  // A bias changes which experts are taken, and not their weights.
+  const auto biased = route(scores, std::vector<float>{10, 0, 0, 0}, {.used = 1, .sigmoid = true});
+  EXPECT_EQ(biased[0].expert, 0);
+  EXPECT_NEAR(biased[0].weight, 0.5, 1e-6);
+  EXPECT_EQ(route(scores, {}, {.used = 1})[0].expert, 1) << "of equal ones the first";
 }
 
 TEST_P(OpsAgree, Norm) {

@@ -16,7 +16,7 @@ from programs import ROOT, Daemon
 sys.path.insert(0, str(ROOT / "tests" / "reference"))
 import random_models  # noqa: E402
 
-GEMMA3 = random_models.Shape("gemma3", "default", layers=7, dim=64, heads=2, kv_heads=1, head_dim=32, hidden=128, vocabulary=512, rope_base=1e6, window=50, eps=1e-6)
+GEMMA3 = random_models.Shape("gemma3", "default", layers=7, dim=64, heads=2, kv_heads=1, head_dim=32, hidden=128, vocabulary=512, rope_base=1e6, window=50, norms_after=True, qk_norm="head", eps=1e-6)
 
 
 @pytest.fixture(scope="module")

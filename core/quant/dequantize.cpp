@@ -92,7 +92,7 @@ void decode_integers(IntegersDecoder decode, const Traits& type, const std::byte
   ScaledIntegers block;
   for (std::size_t i = 0; i < n; i += type.block_size, src += type.block_bytes) {
     decode(src, block);
-    for (std::size_t j = 0; j < type.block_size; ++j) dst[i + j] = block.step(j / 16) * static_cast<float>(block.q[j]);
+    for (std::size_t j = 0; j < type.block_size; ++j) dst[i + j] = block.value(j);
   }
 }
 

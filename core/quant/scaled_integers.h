@@ -1,5 +1,5 @@
-// Private to quant/: blocks whose values are whole numbers times a scale. From this form a block is decoded to floats, and converted without
-// loss to a type that has room for the same numbers.
+// Private to quant/: blocks whose values are whole numbers times a scale. From this form a block is decoded to floats, and converted
+// without loss to a type that has room for the same numbers.
 #pragma once
 
 #include <cstddef>
@@ -16,10 +16,13 @@ struct ScaledIntegers {
   std::int8_t q[256];
 
   float step(std::size_t group) const { return d * static_cast<float>(scale[group]); }
+  float value(std::size_t i) const { return step(i / 16) * static_cast<float>(q[i]); }
 };
 
 // Gives both halves of a group of 32 values their scale.
-inline void set_scales_of_32(ScaledIntegers& block, int group, std::int32_t scale) { block.scale[2 * group] = block.scale[2 * group + 1] = scale; }
+inline void set_scales_of_32(ScaledIntegers& block, int group, std::int32_t scale) {
+  block.scale[2 * group] = block.scale[2 * group + 1] = scale;
+}
 
 using IntegersDecoder = void (*)(const std::byte* src, ScaledIntegers& block);
 

@@ -65,8 +65,8 @@ void read_iq1_s(const std::byte* src, ScaledIntegers& block) {
   }
 }
 
-// 32 low bytes of indices, 32 nibbles (the index's upper 3 bits, the sign of the eighth), 4 words of four 3-bit scales and 4 bits of d (f16).
-// Groups of 16.
+// 32 low bytes of indices, 32 nibbles (the index's upper 3 bits, the sign of the eighth), 4 words of four 3-bit scales and 4 bits of d
+// (f16). Groups of 16.
 void read_iq1_m(const std::byte* src, ScaledIntegers& block) {
   std::uint16_t d = 0;
   for (int i = 0; i < 4; ++i) {

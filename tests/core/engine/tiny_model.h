@@ -3,11 +3,13 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "core/formats/gguf_writer.h"
+#include "core/quant/quantize.h"
 #include "tests/core/formats/gguf_builder.h"
 #include "tests/core/quant/random_blocks.h"
 
@@ -18,8 +20,8 @@ struct TinyShape {
   std::uint32_t layers = 2, dim = 32, heads = 2, kv_heads = 1, hidden = 64, context = 256;
   std::uint32_t seed = 1;
   std::uint32_t window = 0;                    // of every other layer: for gemma3, which has such layers
-  quant::Type type = quant::Type::kF32;        // of the matrices of layers, F32 or a block type
-  quant::Type table_type = quant::Type::kF32;  // of the embeddings
+  quant::Type type = quant::Type::kF32;        // of matrices
+  std::optional<quant::Type> table_type = {};  // of the embeddings, if it is another
 };
 
 // A model in which every other layer keeps only the last `window` tokens.
@@ -105,7 +107,7 @@ inline void write_tiny_model(const std::filesystem::path& file, const TinyShape&
   }
   std::vector<TensorPlan> plans;
   for (std::size_t i = 0; i < names.size(); ++i) {
-    const auto type = i == 0 ? s.table_type : shapes[i].size() == 2 ? s.type : quant::Type::kF32;
+    const auto type = i == 0 && s.table_type ? *s.table_type : shapes[i].size() == 2 ? s.type : quant::Type::kF32;
     plans.push_back({names[i], type, shapes[i]});
   }
   auto writer = GgufWriter::create(file, gguf_pairs(std::as_bytes(std::span(description))), plans, 32).value();
@@ -114,14 +116,16 @@ inline void write_tiny_model(const std::filesystem::path& file, const TinyShape&
   for (const auto& plan : plans) {
     std::size_t count = 1;
     for (const auto n : plan.shape) count *= static_cast<std::size_t>(n);
-    if (quant::traits(plan.type).block_size > 1) {
-      const auto& block = quant::traits(plan.type);
-      writer.append(quant::random_blocks(plan.type, count / block.block_size, static_cast<unsigned>(random()))).value();
+    if (!quant::has_encoder(plan.type)) {
+      const auto blocks = count / quant::traits(plan.type).block_size;
+      writer.append(quant::random_blocks(plan.type, blocks, static_cast<unsigned>(random()))).value();
       continue;
     }
     std::vector<float> values(count);
     for (float& value : values) value = plan.shape.size() == 1 ? 1.0f : real(random) * 0.5f;
-    writer.append(std::as_bytes(std::span(values))).value();
+    std::vector<std::byte> packed(quant::row_bytes(plan.type, count));
+    quant::quantize_row(plan.type, values.data(), packed.data(), count);
+    writer.append(packed).value();
   }
   writer.finish().value();
 }

@@ -29,7 +29,7 @@ bool in_the_pack(Type type) { return kernels::layout(static_cast<std::uint32_t>(
 // Rows of a type, as a file has them.
 std::vector<std::byte> packed(Type type, int n, int k, unsigned seed) {
   const auto count = static_cast<std::size_t>(n) * static_cast<std::size_t>(k);
-  if (!in_the_pack(type)) return quant::random_blocks(type, count / quant::traits(type).block_size, seed);
+  if (!quant::has_encoder(type)) return quant::random_blocks(type, count / quant::traits(type).block_size, seed);
   const auto floats = values(random({n, k}, seed));
   std::vector<std::byte> rows(quant::row_bytes(type, count));
   quant::quantize_row(type, floats.data(), rows.data(), count);

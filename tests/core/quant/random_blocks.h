@@ -10,6 +10,24 @@
 
 namespace mlxr::quant {
 
+// Whether quantize_row writes a type.
+inline bool has_encoder(Type type) {
+  switch (type) {
+    case Type::kF32:
+    case Type::kF16:
+    case Type::kBF16:
+    case Type::kQ4_0:
+    case Type::kQ4_1:
+    case Type::kQ5_0:
+    case Type::kQ5_1:
+    case Type::kQ8_0:
+    case Type::kQ4_K:
+    case Type::kQ5_K:
+    case Type::kQ6_K: return true;
+    default: return false;
+  }
+}
+
 // Where a block keeps its half-precision scales. IQ1_M, MXFP4 and NVFP4 have scales of other kinds.
 inline std::vector<std::size_t> halves_of(Type type) {
   switch (type) {

@@ -80,15 +80,13 @@ bool write_q6_k(const ScaledIntegers& block, std::byte* dst) {
   return true;
 }
 
-bool write_integers(const ScaledIntegers& block, std::size_t first, Type to, std::byte* dst) {
-  switch (to) {
-    case Type::kQ4_0:
-    case Type::kQ5_0:
-    case Type::kQ8_0: return write_symmetric(block, first, to, dst);
-    case Type::kQ5_K: return write_q5_k(block, dst);
-    case Type::kQ6_K: return write_q6_k(block, dst);
-    default: return false;
-  }
+// The blocks of type `to` that `n` values make. Those whose numbers do not fit are left as they are.
+bool write_integers(const ScaledIntegers& block, std::size_t n, Type to, std::byte* dst) {
+  if (to == Type::kQ5_K) return write_q5_k(block, dst);
+  if (to == Type::kQ6_K) return write_q6_k(block, dst);
+  bool all = true;
+  for (std::size_t first = 0; first < n; first += 32, dst += traits(to).block_bytes) all &= write_symmetric(block, first, to, dst);
+  return all;
 }
 
 bool all_finite(std::span<const float> values) {
@@ -123,23 +121,20 @@ Type stand_in(Type type) {
 bool convert_row(Type from, const std::byte* src, std::byte* dst, std::size_t n) {
   const Type to = stand_in(from);
   const Traits& source = traits(from);
-  const Traits& target = traits(to);  // a block of the source is one or more of the target
   const auto read = integers_decoder(from);
   ScaledIntegers block;
   float values[kLargestBlock];
-  for (std::size_t i = 0; i < n; i += source.block_size, src += source.block_bytes) {
+  for (std::size_t i = 0; i < n; i += source.block_size, src += source.block_bytes, dst += row_bytes(to, source.block_size)) {
     if (read == nullptr) {
       dequantize_row(from, src, values, source.block_size);
       if (!encode({values, source.block_size}, to, dst)) return false;
-      dst += row_bytes(to, source.block_size);
       continue;
     }
     read(src, block);
-    for (std::size_t first = 0; first < source.block_size; first += target.block_size, dst += target.block_bytes) {
-      if (write_integers(block, first, to, dst)) continue;
-      for (std::size_t j = 0; j < target.block_size; ++j) values[j] = block.value(first + j);
-      if (!encode({values, target.block_size}, to, dst)) return false;
-    }
+    if (write_integers(block, source.block_size, to, dst)) continue;
+    for (std::size_t j = 0; j < source.block_size; ++j) values[j] = block.value(j);
+    if (!encode({values, source.block_size}, to, dst)) return false;
+    write_integers(block, source.block_size, to, dst);  // over what was rounded, where the numbers fit
   }
   return true;
 }

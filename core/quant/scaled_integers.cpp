@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "core/quant/block_codec.h"
+#include "core/quant/signs.h"
 
 namespace mlxr::quant {
 namespace {
@@ -29,7 +30,8 @@ void set_scales(ScaledIntegers& block, int groups, std::int32_t scale = 1) { std
 void read_q1_0(const std::byte* src, ScaledIntegers& block) {
   block.d = load_f16(src);
   set_scales(block, 8);
-  for (int i = 0; i < 128; ++i) block.q[i] = static_cast<std::int8_t>(bits(src[2 + i / 8], i % 8, 1) * 2 - 1);
+  for (int i = 0; i < 16; ++i)
+    write_signed<std::uint64_t>(0x0101010101010101u, std::to_integer<std::uint8_t>(~src[2 + i]), block.q + i * 8);
 }
 
 // 48 bytes of five values and 4 bytes of four, d (f16). A byte is a fraction of 256 whose digits of base 3 are the values: its product with
@@ -54,7 +56,9 @@ void read_tq1_0(const std::byte* src, ScaledIntegers& block) {
 
 // 64 bytes of 2-bit values, d (f16): q - 1
 void read_tq2_0(const std::byte* src, ScaledIntegers& block) {
-  for (int i = 0; i < 256; ++i) block.q[i] = static_cast<std::int8_t>(bits(src[i / 128 * 32 + i % 32], i % 128 / 32 * 2, 3) - 1);
+  for (int line = 0; line < 8; ++line) {
+    for (int i = 0; i < 32; ++i) block.q[line * 32 + i] = static_cast<std::int8_t>(bits(src[line / 4 * 32 + i], line % 4 * 2, 3) - 1);
+  }
   block.d = load_f16(src + 64);
   set_scales(block, 16);
 }
@@ -107,9 +111,11 @@ void read_q3_k(const std::byte* src, ScaledIntegers& block) {
     const int scale = bits(scales[group % 8], group / 8 * 4, 15) | bits(scales[8 + group % 4], group / 4 * 2, 3) << 4;
     block.scale[group] = scale - 32;
   }
-  for (int i = 0; i < 256; ++i) {
-    const int offset = bits(src[i % 32], i / 32, 1) ? 0 : 4;
-    block.q[i] = static_cast<std::int8_t>(bits(qs[i / 128 * 32 + i % 32], i % 128 / 32 * 2, 3) - offset);
+  for (int line = 0; line < 8; ++line) {
+    for (int i = 0; i < 32; ++i) {
+      const int q = bits(qs[line / 4 * 32 + i], line % 4 * 2, 3) | bits(src[i], line, 1) << 2;
+      block.q[line * 32 + i] = static_cast<std::int8_t>(q - 4);
+    }
   }
 }
 

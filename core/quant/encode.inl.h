@@ -63,10 +63,12 @@ inline void encode_q8_0(const float* src, std::byte* dst) {
     d = f16_to_f32(static_cast<std::uint16_t>(f32_to_f16(d) + 1));  // a subnormal that was rounded far down
   put_half(dst, d);
   const F inverse = reciprocal(set1(d));
+  std::int32_t q[32];
   for (int v = 0; v < kVectors; ++v) {
-    const I q = __builtin_convertvector(round_within(x[v] * inverse, -127, 127), I);
-    for (int l = 0; l < kLanes; ++l) dst[2 + v * kLanes + l] = static_cast<std::byte>(q[l]);
+    const I whole = __builtin_convertvector(round_within(x[v] * inverse, -127, 127), I);
+    std::memcpy(q + v * kLanes, &whole, sizeof whole);
   }
+  for (int i = 0; i < 32; ++i) dst[2 + i] = static_cast<std::byte>(q[i]);
 }
 
 // Calls `encode` with at most `kAtOnce` blocks at a time.

@@ -11,10 +11,12 @@ void write_half(std::uint16_t half, std::byte* dst) { std::memcpy(dst, &half, si
 
 void write_32(const std::uint8_t* q, bool with_fifth_bits, std::byte* dst) {
   if (with_fifth_bits) {
-    std::uint32_t fifth = 0;
-    for (int i = 0; i < 32; ++i) fifth |= static_cast<std::uint32_t>(q[i] >> 4) << i;
-    std::memcpy(dst, &fifth, sizeof fifth);
-    dst += sizeof fifth;
+    for (int i = 0; i < 32; i += 8) {
+      std::uint64_t eight = 0;
+      std::memcpy(&eight, q + i, sizeof eight);
+      // The product has bit 4 of byte j at place 56 + j.
+      *dst++ = static_cast<std::byte>((eight >> 4 & 0x0101010101010101u) * 0x0102040810204080u >> 56);
+    }
   }
   for (int i = 0; i < 16; ++i) dst[i] = static_cast<std::byte>((q[i] & 15) | (q[i + 16] & 15) << 4);
 }
@@ -39,12 +41,12 @@ void write_affine_k(const AffineKBlock& block, int bits, std::byte* dst) {
   std::memcpy(dst + 4, packed, sizeof packed);
   std::byte* qs = dst + 16;
   if (bits == 5) {
-    for (int l = 0; l < 32; ++l) {
-      unsigned fifth = 0;
-      for (int j = 0; j < 8; ++j) fifth |= static_cast<unsigned>(block.q[j][l] >> 4) << j;
-      qs[l] = static_cast<std::byte>(fifth);
+    std::uint8_t fifth[32] = {};
+    for (int j = 0; j < 8; ++j) {
+      for (int l = 0; l < 32; ++l) fifth[l] |= static_cast<std::uint8_t>(block.q[j][l] >> 4 << j);
     }
-    qs += 32;
+    std::memcpy(qs, fifth, sizeof fifth);
+    qs += sizeof fifth;
   }
   for (int j = 0; j < 8; j += 2) {
     for (int l = 0; l < 32; ++l) qs[j / 2 * 32 + l] = static_cast<std::byte>((block.q[j][l] & 15) | (block.q[j + 1][l] & 15) << 4);

@@ -37,7 +37,8 @@ struct Case {
   double largest;  // of the largest of 32 values
 };
 
-// A type's own error on normal weights is 0.05 (IQ4_NL, IQ4_XS) to 0.6 (IQ1_S) of their root mean square.
+// b bits per value lose at least 2^-b of the root mean square of normal weights (Shannon's rate-distortion bound): 0.044 with NVFP4's 4.5
+// bits, 0.16 with Q2_K's 2.6, 0.20 with IQ2_XS's 2.3. What a conversion adds is far below that.
 constexpr Case kCases[] = {
     {Type::kQ1_0, Type::kQ4_0, 0, 0},
     {Type::kTQ1_0, Type::kQ4_0, 0, 0},

@@ -18,8 +18,8 @@ constexpr std::size_t kLargestBlock = 256;
 
 bool fits_half(float scale) { return std::fabs(scale) <= kMaxMagnitude; }
 
-// The writers below return false if a scale does not fit into a block of their type. The whole numbers do: that is what stand_in() chooses
-// by.
+// The writers below return false if the scales do not fit into a block of their type. The whole numbers always fit: stand_in() chooses such
+// a type.
 
 // 32 values from `first` on, as Q8_0, Q4_0 or Q5_0: one step for all.
 bool write_symmetric(const ScaledIntegers& block, std::size_t first, Type to, std::byte* dst) {
@@ -64,7 +64,7 @@ bool write_q6_k(const ScaledIntegers& block, std::byte* dst) {
   return true;
 }
 
-// The blocks of type `to` that `n` values make. Those whose numbers do not fit are left as they are.
+// Writes the blocks of type `to` that `n` values make. Returns false if some do not fit; those are left as they are.
 bool write_integers(const ScaledIntegers& block, std::size_t n, Type to, std::byte* dst) {
   if (to == Type::kQ5_K) return write_q5_k(block, dst);
   if (to == Type::kQ6_K) return write_q6_k(block, dst);

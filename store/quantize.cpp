@@ -214,7 +214,8 @@ class Quantizer {
 Result<QuantizeSummary> quantize(const fs::path& input, const fs::path& output, std::string_view type, const QuantizeOptions& options) {
   const Recipe* recipe = find_recipe(type);
   if (recipe == nullptr) {
-    return fail(ErrorCode::kInvalidArgument, "There is no type " + std::string(type) + "; there are " + quantize_types() + ".");
+    return fail(ErrorCode::kInvalidArgument,
+                "mlx quantize cannot write the type " + std::string(type) + ". Choose one of " + quantize_types() + ".");
   }
   return Quantizer(input, output, *recipe, options).run();
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <ranges>
+#include <set>
 
 #include "core/formats/file_type.h"
 #include "core/models/runnable.h"
@@ -106,6 +107,24 @@ void add_warning(ModelInfo& info, const std::string& sentence) {
   info.warning += sentence;
 }
 
+// Says which weights are converted, and what that costs. Empty if none are.
+std::string conversions(std::span<const formats::Tensor> parts, const ops::Ops& ops) {
+  std::set<std::string_view> types;
+  std::uint64_t stored = 0, needed = 0;
+  for (const auto& tensor : parts) {
+    if (!ops.converted_type(tensor)) continue;
+    types.insert(quant::traits(tensor.type).name);
+    stored += tensor.bytes;
+    needed += ops.weight_bytes(tensor);
+  }
+  if (types.empty()) return {};
+  std::string names;
+  for (const auto name : types) names += (names.empty() ? "" : ", ") + std::string(name);
+  return "The kernel pack has no kernels for some of the weights (" + names +
+         "). They are converted to other types while loading, and take " + std::to_string(needed >> 20) +
+         " MiB of memory; in the file they take " + std::to_string(stored >> 20) + " MiB.";
+}
+
 ModelInfo describe(const formats::Checkpoint& file, const std::filesystem::path& path, const models::ModelSpec& spec,
                    std::span<const formats::Tensor> parts, const Plan& plan, const ops::Ops& ops) {
   const auto& metadata = file.metadata();
@@ -115,17 +134,9 @@ ModelInfo describe(const formats::Checkpoint& file, const std::filesystem::path&
   info.name = metadata.string("general.name").value_or("");
   info.quantization = formats::file_type_name(file);
   info.chat_template = metadata.string("tokenizer.chat_template").value_or("");
-  std::uint64_t converted = 0;
+  info.warning = conversions(parts, ops);
   for (const auto& tensor : file.tensors()) info.parameters += tensor.elements();
-  for (const auto& tensor : parts) {
-    info.weight_bytes += ops.weight_bytes(tensor);
-    if (const auto type = ops.converted_type(tensor)) {
-      converted += ops.weight_bytes(tensor);
-      info.warning = "The kernel pack has no kernel for the type " + std::string(quant::traits(tensor.type).name) +
-                     ". Such weights are kept as " + std::string(quant::traits(*type).name) + ", " + std::to_string(converted >> 20) +
-                     " MiB of memory.";
-    }
-  }
+  for (const auto& tensor : parts) info.weight_bytes += ops.weight_bytes(tensor);
   info.file_bytes = file.file_size();
   info.kv_bytes = plan.bytes;
   info.kv_bytes_saved = plan.bytes_saved;

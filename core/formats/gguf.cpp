@@ -138,8 +138,10 @@ class GgufParser {
     if (!reader_.read(number) || !reader_.read(entry.offset)) return truncated();
     const auto type = quant::from_number(number);
     if (!type) {
-      return unsupported("cannot be run: tensor " + printable(name) + " has the type " + quant::name_of_number(number) +
-                         ". MLXR runs F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0 and Q2_K to Q6_K; choose such a variant of the model.");
+      return unsupported(
+          "cannot be run: tensor " + printable(name) + " has the type " + quant::name_of_number(number) +
+          ". MLXR runs F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K to Q6_K, IQ1 to IQ4, Q1_0, TQ1_0, TQ2_0, MXFP4 and "
+          "NVFP4; choose such a variant of the model.");
     }
     entry.tensor.type = *type;
     const quant::Traits& block = quant::traits(*type);

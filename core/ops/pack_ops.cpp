@@ -4,6 +4,7 @@
 #include <mlx/allocator.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <new>
@@ -14,8 +15,7 @@
 #include "core/ops/memory.h"
 #include "core/ops/ops.h"
 #include "core/ops/pack.h"
-#include "core/quant/dequantize.h"
-#include "core/quant/quantize.h"
+#include "core/quant/convert.h"
 
 namespace mlxr::ops {
 namespace {
@@ -293,17 +293,11 @@ class PackOps final : public Ops {
   }
 
   bool computes_at_once() const override { return true; }
-  void for_each(int count, const std::function<void(int)>& work) const override {
-    const auto call = [](void* context, std::int64_t i, int) {
-      (*static_cast<const std::function<void(int)>*>(context))(static_cast<int>(i));
-    };
-    kernels_.run(pool_, count, call, const_cast<std::function<void(int)>*>(&work));
-  }
+  void for_each(int count, const std::function<void(int)>& work) const override { run(pool_, count, work); }
 
  private:
-  // The type of a matrix's panels. A type without a kernel (Q2_K, Q3_K) becomes Q8_0, whose rounding error, 1/254 of the largest of 32
-  // values, is far below that of a type with fewer bits.
-  quant::Type panel_type(quant::Type type) const { return kernels_.supports(number(type)) ? type : quant::Type::kQ8_0; }
+  // The type of a matrix's panels.
+  quant::Type panel_type(quant::Type type) const { return kernels_.supports(number(type)) ? type : quant::stand_in(type); }
   static std::uint32_t number(quant::Type type) { return static_cast<std::uint32_t>(type); }
 
   std::uint64_t key_page_bytes(const CacheShape& s) const {
@@ -331,21 +325,32 @@ class PackOps final : public Ops {
     }
   }
 
-  // Reads some rows of a tensor, in the type of its panels.
-  static Result<void> read_rows(const formats::Tensor& tensor, quant::Type type, std::int64_t first, std::int64_t count,
-                                std::vector<std::byte>& rows) {
-    const auto k = static_cast<std::size_t>(tensor.shape[1]), values = static_cast<std::size_t>(count) * k;
-    rows.resize(quant::row_bytes(tensor.type, values));
-    if (auto ok = tensor.read(static_cast<std::uint64_t>(first) * quant::row_bytes(tensor.type, k), rows); !ok) return ok;
+  void run(mlxr_pool* pool, std::int64_t count, const std::function<void(int)>& work) const {
+    const auto call = [](void* context, std::int64_t i, int) {
+      (*static_cast<const std::function<void(int)>*>(context))(static_cast<int>(i));
+    };
+    kernels_.run(pool, count, call, const_cast<std::function<void(int)>*>(&work));
+  }
+
+  // Reads some rows of a tensor, and converts them to the type of its panels if that is another.
+  Result<void> read_rows(const formats::Tensor& tensor, std::int64_t first, std::int64_t count, std::vector<std::byte>& rows) const {
+    const auto k = static_cast<std::size_t>(tensor.shape[1]), row_bytes = quant::row_bytes(tensor.type, k);
+    rows.resize(static_cast<std::size_t>(count) * row_bytes);
+    if (auto ok = tensor.read(static_cast<std::uint64_t>(first) * row_bytes, rows); !ok) return ok;
+    const auto type = panel_type(tensor.type);
     if (type == tensor.type) return {};
-    std::vector<float> decoded(values);
-    quant::dequantize_row(tensor.type, rows.data(), decoded.data(), values);
-    if (!std::ranges::all_of(decoded, [](float value) { return std::isfinite(value); })) {
+    const auto target_bytes = quant::row_bytes(type, k);
+    std::vector<std::byte> converted(static_cast<std::size_t>(count) * target_bytes);
+    std::atomic<bool> finite = true;
+    run(pack_->loading_pool(), count, [&](int row) {
+      const auto i = static_cast<std::size_t>(row);
+      if (!quant::convert_row(tensor.type, rows.data() + i * row_bytes, converted.data() + i * target_bytes, k)) finite = false;
+    });
+    if (!finite) {
       return fail(ErrorCode::kCorrupt, "The model is damaged: tensor " + formats::printable(tensor.name) +
                                            " holds values that are not numbers. Download or copy it again.");
     }
-    rows.resize(quant::row_bytes(type, values));
-    quant::quantize_row(type, decoded.data(), rows.data(), values);
+    rows = std::move(converted);
     return {};
   }
 
@@ -355,8 +360,7 @@ class PackOps final : public Ops {
     struct alignas(64) Line {
       std::byte bytes[64];
     };
-    const auto panels_type = panel_type(tensor.type);
-    const auto type = number(panels_type);
+    const auto type = number(panel_type(tensor.type));
     const auto n = tensor.shape[0], k = tensor.shape[1];
     const auto rows = std::max<std::int64_t>(1, kPieceBytes / kernels_.panel_bytes(type, MLXR_PANEL_ROWS, k)) * MLXR_PANEL_ROWS;
     const auto scratch =
@@ -364,7 +368,7 @@ class PackOps final : public Ops {
     std::vector<std::byte> packed;
     for (std::int64_t row = 0; row < n; row += rows) {
       const auto count = std::min(rows, n - row);
-      if (auto ok = read_rows(tensor, panels_type, row, count, packed); !ok) return ok;
+      if (auto ok = read_rows(tensor, row, count, packed); !ok) return ok;
       const mlxr_rows piece{type, count, k, packed.data()};
       kernels_.make_panels(pack_->loading_pool(), &piece, scratch.get());
       const std::span made(scratch[0].bytes, static_cast<std::size_t>(kernels_.panel_bytes(type, piece.n, k)));

@@ -24,7 +24,6 @@ inline float load_f16(const std::byte* src) { return f16_to_f32(load<std::uint16
 // Decode one block of 256 values. Blocks of the K types hold 8 or 16 groups, each with a scale (and minimum) of a few bits,
 // relative to one half-precision scale per block.
 void decode_q2_k(const std::byte* src, float* dst);
-void decode_q3_k(const std::byte* src, float* dst);
 void decode_q4_k(const std::byte* src, float* dst);
 void decode_q5_k(const std::byte* src, float* dst);
 void decode_q6_k(const std::byte* src, float* dst);

@@ -1,6 +1,7 @@
 #include "core/quant/dequantize.h"
 
 #include "core/quant/block_codec.h"
+#include "core/quant/scaled_integers.h"
 
 namespace mlxr::quant {
 namespace {
@@ -80,18 +81,26 @@ BlockDecoder decoder(Type type) {
     case Type::kQ5_1: return decode_q5_1;
     case Type::kQ8_0: return decode_q8_0;
     case Type::kQ2_K: return decode_q2_k;
-    case Type::kQ3_K: return decode_q3_k;
     case Type::kQ4_K: return decode_q4_k;
     case Type::kQ5_K: return decode_q5_k;
     case Type::kQ6_K: return decode_q6_k;
+    default: return decode_f32;  // not reached: the others have the form of scaled integers
   }
-  return decode_f32;  // not reached: a Type is one of the above
+}
+
+void decode_integers(IntegersDecoder decode, const Traits& type, const std::byte* src, float* dst, std::size_t n) {
+  ScaledIntegers block;
+  for (std::size_t i = 0; i < n; i += type.block_size, src += type.block_bytes) {
+    decode(src, block);
+    for (std::size_t j = 0; j < type.block_size; ++j) dst[i + j] = block.value(j);
+  }
 }
 
 }  // namespace
 
 void dequantize_row(Type type, const std::byte* src, float* dst, std::size_t n) {
   const Traits& block = traits(type);
+  if (const auto integers = integers_decoder(type)) return decode_integers(integers, block, src, dst, n);
   const BlockDecoder decode = decoder(type);
   for (std::size_t i = 0; i < n; i += block.block_size, src += block.block_bytes) decode(src, dst + i);
 }

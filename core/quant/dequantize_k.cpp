@@ -35,22 +35,6 @@ void decode_q2_k(const std::byte* src, float* dst) {
   }
 }
 
-// 32 bytes of third bits, 64 bytes of 2-bit values, 12 bytes of 6-bit scales, d (f16). Groups of 16.
-void decode_q3_k(const std::byte* src, float* dst) {
-  const std::byte* third = src;
-  const std::byte* qs = src + 32;
-  const std::byte* scales = src + 96;
-  const float d = load_f16(src + 108);
-  for (int i = 0; i < kBlock; ++i) {
-    const int group = i / 16;
-    const int packed = bits(scales, group % 8, group / 8 * 4, 15) | bits(scales, 8 + group % 4, group / 4 * 2, 3) << 4;
-    const float scale = d * static_cast<float>(packed - 32);
-    const int q = bits(qs, i / 128 * 32 + i % 32, i % 128 / 32 * 2, 3);
-    const int offset = bits(third, i % 32, i / 32, 1) ? 0 : 4;
-    dst[i] = scale * static_cast<float>(q - offset);
-  }
-}
-
 // d, dmin (f16), 12 bytes of scales and minima, 128 bytes of nibbles. Groups of 32.
 void decode_q4_k(const std::byte* src, float* dst) {
   const float d = load_f16(src);

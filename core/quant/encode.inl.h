@@ -1,21 +1,10 @@
-// Encoders of blocks, for the instruction set of the includer (see lanes.inl.h). Layouts are those that dequantize.cpp and dequantize_k.cpp
-// read.
+// Encoders of blocks, for the instruction set of the includer (see lanes.inl.h).
+#include "core/quant/block_layout.h"
 #include "core/quant/encode.h"
 #include "core/quant/encode_k.inl.h"
 #include "core/quant/fit.inl.h"
 
 namespace mlxr::quant::MLXR_ISA {
-
-// Blocks of 32: the nibbles of value i and i + 16 share a byte, the fifth bits make one 32-bit word before them.
-inline void pack_32(const std::uint8_t* q, std::byte* dst, bool with_fifth_bits) {
-  if (with_fifth_bits) {
-    std::uint32_t fifth = 0;
-    for (int i = 0; i < 32; ++i) fifth |= static_cast<std::uint32_t>(q[i] >> 4) << i;
-    std::memcpy(dst, &fifth, sizeof fifth);
-    dst += sizeof fifth;
-  }
-  for (int i = 0; i < 16; ++i) dst[i] = static_cast<std::byte>((q[i] & 15) | (q[i + 16] & 15) << 4);
-}
 
 // Q4_0, Q5_0: d, values from -2^(bits-1) on.
 template <int kBits>
@@ -32,7 +21,7 @@ void encode_symmetric(const float* src, std::byte* dst, int n_blocks) {
   quantize_groups(stage, -kOffset, kOffset - 1, [&](int first) { return Affine{scale.load(first), F{}}; }, q);
   for (int g = 0; g < n_blocks; ++g, dst += kBytes) {
     put_half(dst, scale.of[g]);
-    pack_32(q[g], dst + 2, kBits == 5);
+    write_32(q[g], kBits == 5, dst + 2);
   }
 }
 
@@ -56,7 +45,7 @@ void encode_affine(const float* src, std::byte* dst, int n_blocks) {
   for (int g = 0; g < n_blocks; ++g, dst += kBytes) {
     put_half(dst, scale.of[g]);
     put_half(dst + 2, min.of[g]);
-    pack_32(q[g], dst + 4, kBits == 5);
+    write_32(q[g], kBits == 5, dst + 4);
   }
 }
 
@@ -74,10 +63,12 @@ inline void encode_q8_0(const float* src, std::byte* dst) {
     d = f16_to_f32(static_cast<std::uint16_t>(f32_to_f16(d) + 1));  // a subnormal that was rounded far down
   put_half(dst, d);
   const F inverse = reciprocal(set1(d));
+  std::int32_t q[32];
   for (int v = 0; v < kVectors; ++v) {
-    const I q = __builtin_convertvector(round_within(x[v] * inverse, -127, 127), I);
-    for (int l = 0; l < kLanes; ++l) dst[2 + v * kLanes + l] = static_cast<std::byte>(q[l]);
+    const I whole = __builtin_convertvector(round_within(x[v] * inverse, -127, 127), I);
+    std::memcpy(q + v * kLanes, &whole, sizeof whole);
   }
+  for (int i = 0; i < 32; ++i) dst[2 + i] = static_cast<std::byte>(q[i]);
 }
 
 // Calls `encode` with at most `kAtOnce` blocks at a time.

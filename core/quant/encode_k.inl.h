@@ -4,6 +4,7 @@
 //   solve   the block's numbers follow by least squares from all groups; kept only if the error falls
 #pragma once
 
+#include "core/quant/block_layout.h"
 #include "core/quant/fit.inl.h"
 
 namespace mlxr::quant::MLXR_ISA {
@@ -162,37 +163,13 @@ class AffineK {
     }
   }
 
-  // d, dmin, 12 bytes of scales and minima, fifth bits, nibbles.
   void write(int b, const std::uint8_t (*q)[32], std::byte* dst) const {
-    put_half(dst, d_.of[b * 8]);
-    put_half(dst + 2, dmin_.of[b * 8]);
-    std::uint8_t packed[12] = {};
+    AffineKBlock block{f32_to_f16(d_.of[b * 8]), f32_to_f16(dmin_.of[b * 8]), {}, {}, q};
     for (int j = 0; j < 8; ++j) {
-      const int g = b * 8 + j;
-      const auto s = static_cast<unsigned>(scale_.of[g]);
-      const auto m = static_cast<unsigned>(min_.of[g]);
-      if (j < 4) {
-        packed[j] |= static_cast<std::uint8_t>(s);
-        packed[j + 4] |= static_cast<std::uint8_t>(m);
-      } else {  // low nibbles in bytes of their own, upper two bits on top of those of group j - 4
-        packed[j + 4] = static_cast<std::uint8_t>((s & 15) | (m & 15) << 4);
-        packed[j - 4] |= static_cast<std::uint8_t>(s >> 4 << 6);
-        packed[j] |= static_cast<std::uint8_t>(m >> 4 << 6);
-      }
+      block.scale[j] = static_cast<std::uint8_t>(scale_.of[b * 8 + j]);
+      block.min[j] = static_cast<std::uint8_t>(min_.of[b * 8 + j]);
     }
-    std::memcpy(dst + 4, packed, sizeof packed);
-    std::byte* qs = dst + 16;
-    if constexpr (kBits == 5) {
-      for (int l = 0; l < 32; ++l) {
-        unsigned fifth = 0;
-        for (int j = 0; j < 8; ++j) fifth |= static_cast<unsigned>(q[j][l] >> 4) << j;
-        qs[l] = static_cast<std::byte>(fifth);
-      }
-      qs += 32;
-    }
-    for (int j = 0; j < 8; j += 2) {
-      for (int l = 0; l < 32; ++l) qs[j / 2 * 32 + l] = static_cast<std::byte>((q[j][l] & 15) | (q[j + 1][l] & 15) << 4);
-    }
+    write_affine_k(block, kBits, dst);
   }
 
   Stage<32> stage_;
@@ -302,20 +279,12 @@ class SymmetricK {
     if (!(total_error() < sum_of(error_, 0, kGroups))) d_ = old;
   }
 
-  // 128 bytes of low nibbles, 64 bytes of upper 2 bits, 16 signed scales, d. Of each half of 128 values, four lines of 32 share a byte.
   void write(std::byte* dst) const {
     std::uint8_t q[kGroups][16];
     quantize_groups(stage_, -32, 31, [&](int first) { return Affine{group_scale(first), F{}}; }, q);
-    for (int half = 0; half < 2; ++half) {
-      const std::uint8_t* line = q[half * 8];
-      for (int l = 0; l < 64; ++l) dst[half * 64 + l] = static_cast<std::byte>((line[l] & 15) | (line[l + 64] & 15) << 4);
-      for (int l = 0; l < 32; ++l) {
-        dst[128 + half * 32 + l] =
-            static_cast<std::byte>(line[l] >> 4 | line[l + 32] >> 4 << 2 | line[l + 64] >> 4 << 4 | line[l + 96] >> 4 << 6);
-      }
-    }
-    for (int g = 0; g < kGroups; ++g) dst[192 + g] = static_cast<std::byte>(static_cast<std::int8_t>(scale_.of[g]));
-    put_half(dst + 208, d_);
+    SymmetricKBlock block{f32_to_f16(d_), {}, q[0]};
+    for (int g = 0; g < kGroups; ++g) block.scale[g] = static_cast<std::int8_t>(scale_.of[g]);
+    write_q6_k(block, dst);
   }
 
   Stage<16> stage_;

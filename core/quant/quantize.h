@@ -18,8 +18,8 @@ namespace mlxr::quant {
 inline constexpr float kMaxMagnitude = 65504.0f;
 
 // Encodes `n` finite values (a multiple of the type's block size) into packed blocks at `dst`, of any alignment, row_bytes(type, n) of
-// them. There is an encoder for every type but Q2_K and Q3_K. A value outside the range of a format is stored as the nearest value in its
-// range, never as an infinity.
+// them. There are encoders for the floats, Q4_0 to Q8_0 and Q4_K to Q6_K. A value outside the range of a format is stored as the nearest
+// value in its range, never as an infinity.
 void quantize_row(Type type, const float* src, std::byte* dst, std::size_t n);
 
 }  // namespace mlxr::quant

@@ -1,4 +1,4 @@
-// The element types of weights: plain floats, and block formats that pack 32 or 256 values with their scales.
+// The element types of weights: plain floats, and block formats that pack 32 to 256 values with their scales.
 // Numbers and names are those of GGUF (ggml_type), so that a file's type field can be read directly.
 #pragma once
 
@@ -23,7 +23,21 @@ enum class Type : std::uint32_t {
   kQ4_K = 12,
   kQ5_K = 13,
   kQ6_K = 14,
+  kIQ2_XXS = 16,
+  kIQ2_XS = 17,
+  kIQ3_XXS = 18,
+  kIQ1_S = 19,
+  kIQ4_NL = 20,
+  kIQ3_S = 21,
+  kIQ2_S = 22,
+  kIQ4_XS = 23,
+  kIQ1_M = 29,
   kBF16 = 30,
+  kTQ1_0 = 34,
+  kTQ2_0 = 35,
+  kMXFP4 = 39,
+  kNVFP4 = 40,
+  kQ1_0 = 41,
 };
 
 struct Traits {
@@ -35,7 +49,7 @@ struct Traits {
 // Traits of a type that MLXR can decode.
 const Traits& traits(Type type);
 
-// Name of any GGUF type number, decodable or not ("IQ2_XXS"), or "99" for a number that GGUF does not define.
+// Name of any GGUF type number, decodable or not ("Q8_1"), or "99" for a number that GGUF does not define.
 std::string name_of_number(std::uint32_t number);
 
 // The type with this GGUF number, if MLXR can decode it.

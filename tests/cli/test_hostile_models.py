@@ -13,7 +13,7 @@ FOUND_WHEN_RUN = ("weights_", "template_", "rope_factors_of_zero")  # the descri
 EXIT_CODES = {"corrupt": 7, "unsupported": 13}
 # Of the reader's refusals one of each kind; all of them are in tests/core/formats/hostile_test.py.
 DAMAGED = ["empty", "zip", "version_99", "big_endian", "tensors_2_64", "keys_2_63", "string_2_63", "array_2_64", "arrays_100000_deep", "name_with_escapes",
-           "alignment_0", "five_dimensions", "product_2_64", "type_iq2_xxs", "offset_2_64", "one_byte_too_few", "overlap", "tensor_twice"]  # fmt: skip
+           "alignment_0", "five_dimensions", "product_2_64", "type_q4_0_4_4", "offset_2_64", "one_byte_too_few", "overlap", "tensor_twice"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -189,7 +189,7 @@ def test_refusals_leave_nothing(mlx, small, tmp_path):
     twin = tmp_path / "twin.gguf"
     twin.symlink_to(small)
     here = set(tmp_path.iterdir())
-    for words, code, said in [((small, out, "Q9"), 2, "Q4_K_M"), ((cut, out, "Q4_0"), 7, "damaged"), ((text, out, "Q4_0"), 13, "not a GGUF file"),
+    for words, code, said in [((small, out, "Q9"), 2, "Q4_K_M"), ((small, out, "IQ2_XS"), 2, "cannot write the type IQ2_XS. Choose one of F16, "), ((cut, out, "Q4_0"), 7, "damaged"), ((text, out, "Q4_0"), 13, "not a GGUF file"),
                               ((tmp_path / "none.gguf", out, "Q4_0"), 3, "none.gguf"), ((small, twin, "Q4_0"), 2, "same file"),
                               ((small, tmp_path, "Q4_0"), 2, "folder"), ((small, tmp_path / "no" / "out.gguf", "Q4_0"), 3, "out.gguf"),
                               ((small, cut, "Q4_0"), 1, "--force"), ((small, out, "Q4_0", "--threads", "0"), 2, "threads")]:  # fmt: skip

@@ -15,7 +15,8 @@ import enum
 from dataclasses import dataclass
 
 import numpy as np
-from gguf import GGMLQuantizationType, GGUFReader, quants
+from blocks import dequantize
+from gguf import GGMLQuantizationType, GGUFReader
 
 FLOAT_TYPES = {GGMLQuantizationType.F32, GGMLQuantizationType.F16, GGMLQuantizationType.BF16}
 
@@ -141,7 +142,7 @@ class Model:
     def _weight(self, name):
         if name not in self._decoded:
             t = self._tensors[name]
-            self._decoded[name] = quants.dequantize(t.data, t.tensor_type).astype(np.float32).reshape(t.shape[::-1])
+            self._decoded[name] = dequantize(t.data, t.tensor_type).reshape(t.shape[::-1])
         return self._decoded[name]
 
     def _norm(self, x, name):

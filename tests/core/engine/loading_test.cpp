@@ -160,6 +160,21 @@ TEST_F(LoadingTest, AWindowCostsAWindow) {
   EXPECT_EQ(wide.kv_bytes - narrow.kv_bytes, engine::kMostSessions * (8 - 5) * kBlockOfALayer) << "each of a full batch of short texts";
 }
 
+TEST_F(LoadingTest, OneSentenceSaysWhichWeightsAreConvertedAndWhatTheyTake) {
+  using quant::Type;
+  const TinyShape shape{.dim = 256, .hidden = 8192, .type = Type::kTQ2_0, .table_type = Type::kQ1_0};
+  write_tiny_model(file_, shape);
+  const auto model = engine_->load(file_).value();
+  // 2 layers of 6.5 million values: 66/256 bytes each in the file, 18/32 in memory
+  EXPECT_EQ(
+      model->info().warning,
+      "The kernel pack has no kernels for some of the weights (Q1_0, TQ2_0). They are converted to other types while loading, and take "
+      "6 MiB of memory; in the file they take 3 MiB.");
+  EXPECT_EQ(model->info().quantization, "TQ2_0");
+  write_tiny_model(file_, {.dim = 256, .hidden = 256, .type = Type::kQ6_K, .table_type = Type::kQ8_0});
+  EXPECT_EQ(engine_->load(file_).value()->info().warning, "");
+}
+
 TEST_F(LoadingTest, ALimitBelowZeroIsRefusedByName) {
   const auto refused = engine_->load(file_, {.max_context = -1});
   ASSERT_FALSE(refused);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "core/formats/gguf_writer.h"
 #include "core/quant/quantize.h"
 #include "tests/core/formats/gguf_builder.h"
+#include "tests/core/quant/random_blocks.h"
 
 namespace mlxr {
 
@@ -17,8 +19,9 @@ struct TinyShape {
   std::string architecture = "llama";
   std::uint32_t layers = 2, dim = 32, heads = 2, kv_heads = 1, hidden = 64, context = 256;
   std::uint32_t seed = 1;
-  std::uint32_t window = 0;              // of every other layer: for gemma3, which has such layers
-  quant::Type type = quant::Type::kF32;  // of matrices
+  std::uint32_t window = 0;                    // of every other layer: for gemma3, which has such layers
+  quant::Type type = quant::Type::kF32;        // of matrices
+  std::optional<quant::Type> table_type = {};  // of the embeddings, if it is another
 };
 
 // A model in which every other layer keeps only the last `window` tokens.
@@ -103,13 +106,21 @@ inline void write_tiny_model(const std::filesystem::path& file, const TinyShape&
     add("post_ffw_norm", {dim});
   }
   std::vector<TensorPlan> plans;
-  for (std::size_t i = 0; i < names.size(); ++i) plans.push_back({names[i], shapes[i].size() == 2 ? s.type : quant::Type::kF32, shapes[i]});
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const auto type = i == 0 && s.table_type ? *s.table_type : shapes[i].size() == 2 ? s.type : quant::Type::kF32;
+    plans.push_back({names[i], type, shapes[i]});
+  }
   auto writer = GgufWriter::create(file, gguf_pairs(std::as_bytes(std::span(description))), plans, 32).value();
   std::mt19937 random(s.seed);
   std::uniform_real_distribution<float> real(-1, 1);
   for (const auto& plan : plans) {
     std::size_t count = 1;
     for (const auto n : plan.shape) count *= static_cast<std::size_t>(n);
+    if (!quant::has_encoder(plan.type)) {
+      const auto blocks = count / quant::traits(plan.type).block_size;
+      writer.append(quant::random_blocks(plan.type, blocks, static_cast<unsigned>(random()))).value();
+      continue;
+    }
     std::vector<float> values(count);
     for (float& value : values) value = plan.shape.size() == 1 ? 1.0f : real(random) * 0.5f;
     std::vector<std::byte> packed(quant::row_bytes(plan.type, count));

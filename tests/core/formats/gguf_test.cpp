@@ -16,7 +16,7 @@ using ::testing::SizeIs;
 
 constexpr std::uint32_t kTypeF32 = 0;
 constexpr std::uint32_t kTypeQ4_0 = 2;
-constexpr std::uint32_t kTypeIQ2_XXS = 16;
+constexpr std::uint32_t kTypeQ4_0_4_4 = 31;
 
 // Keeps the bytes that the tensors are read from.
 struct Parsed {
@@ -114,8 +114,8 @@ TEST(Gguf, RefusesWhatIsNotALittleEndianGgufOfVersion2Or3) {
 }
 
 TEST(Gguf, NamesTheFirstTensorThatCannotBeRunAndItsType) {
-  const auto file = GgufBuilder().tensor("a", {4}, kTypeF32, 0).tensor("blk.0.up", {256}, kTypeIQ2_XXS, 32).data(128);
-  expect_error(file.bytes(), ErrorCode::kUnsupported, "tensor 'blk.0.up' has the type IQ2_XXS");
+  const auto file = GgufBuilder().tensor("a", {4}, kTypeF32, 0).tensor("blk.0.up", {256}, kTypeQ4_0_4_4, 32).data(128);
+  expect_error(file.bytes(), ErrorCode::kUnsupported, "tensor 'blk.0.up' has the type Q4_0_4_4");
   expect_error(GgufBuilder().tensor("a", {4}, 77, 0).data(16).bytes(), ErrorCode::kUnsupported, "'a' has the type 77.");
 }
 

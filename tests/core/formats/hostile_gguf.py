@@ -13,7 +13,7 @@ import sys
 
 U8, I8, U16, I16, U32, I32, F32, BOOL, STRING, ARRAY, U64, I64, F64 = range(13)
 FORMATS = dict(zip(range(13), "B b H h I i f B - - Q q d".split(), strict=True))
-TYPE_F32, TYPE_Q4_0, TYPE_Q8_0, TYPE_IQ2_XXS = 0, 2, 8, 16
+TYPE_F32, TYPE_Q4_0, TYPE_Q8_0, TYPE_IQ2_XXS, TYPE_IQ4_NL, TYPE_Q4_0_4_4 = 0, 2, 8, 16, 20, 31
 NAN_BLOCK, ONES_BLOCK = struct.pack("<H", 0x7E00) + b"\1" * 32, struct.pack("<H", 0x3C00) + b"\1" * 32  # of Q8_0
 
 CORRUPT, UNSUPPORTED = "corrupt", "unsupported"  # names of ErrorCode
@@ -144,7 +144,8 @@ def damaged():
         Case("broken_block", one(("a", [33], TYPE_Q4_0, 0)), CORRUPT, "'a' has rows of 33 values; Q4_0 needs a multiple of 32"),
         Case("type_99", one(("a", [4], 99, 0)), UNSUPPORTED, "tensor 'a' has the type 99."),
         Case("type_2_32", one(("a", [4], 2**32 - 1, 0)), UNSUPPORTED, "tensor 'a' has the type 4294967295."),
-        Case("type_iq2_xxs", one(("a", [256], TYPE_IQ2_XXS, 0)), UNSUPPORTED, "tensor 'a' has the type IQ2_XXS"),
+        Case("type_q4_0_4_4", one(("a", [256], TYPE_Q4_0_4_4, 0)), UNSUPPORTED, "tensor 'a' has the type Q4_0_4_4"),
+        Case("broken_superblock", one(("a", [128], TYPE_IQ2_XXS, 0)), CORRUPT, "'a' has rows of 128 values; IQ2_XXS needs a multiple of 256"),
         Case("offset_misaligned", one(f32("a", [4], 4)), CORRUPT, "'a' starts at offset 4, which is not a multiple of 32"),
         Case("offset_past_the_end", one(f32("a", [4], 1 << 40)), CORRUPT, "'a' starts 1099511627776 bytes after byte"),
         Case("offset_2_64", one(f32("a", [4], 2**64 - 32)), CORRUPT, "'a' starts 18446744073709551584 bytes after byte"),
@@ -386,6 +387,8 @@ def impossible():
         Case("weights_some_nan", model(tensors={"blk.0.ffn_up.weight": ([DIM, HIDDEN], [nan, *[0.5] * (DIM * HIDDEN - 1)])}), CORRUPT, "are not numbers"),
         # packed weights multiply activations of 8 bits, in which there is no NaN
         Case("weights_nan_packed", model(tensors={"blk.0.ffn_up.weight": ([DIM, HIDDEN], TYPE_Q8_0, NAN_BLOCK * HIDDEN), "blk.0.ffn_down.weight": ([HIDDEN, DIM], TYPE_Q8_0, ONES_BLOCK * DIM)}), CORRUPT, "are not numbers"),
+        # these are converted when they are loaded
+        Case("weights_nan_converted", model(tensors={"blk.0.ffn_up.weight": ([DIM, HIDDEN], TYPE_IQ4_NL, NAN_BLOCK[:18] * HIDDEN)}), CORRUPT, "tensor 'blk.0.ffn_up.weight' holds values that are not numbers"),
         Case("weights_infinite", model(tensors={"output_norm.weight": ([DIM], [float("inf")] * DIM)}), CORRUPT, "are not numbers"),
     ]
 

@@ -4,56 +4,68 @@
 #include <mlx/ops.h>
 
 #include <cstdlib>
-#include <cstring>
 #include <random>
 
 #include "core/ops/ops.h"
 #include "core/ops/pack.h"
+#include "core/quant/convert.h"
 #include "core/quant/quantize.h"
+#include "kernels/cpu/types.h"
 #include "tests/core/ops/arrays.h"
+#include "tests/core/quant/random_blocks.h"
 
 namespace mlxr::ops {
 namespace {
 
 using quant::Type;
 
-constexpr Type kTypes[] = {Type::kF32,  Type::kF16,  Type::kBF16, Type::kQ4_0, Type::kQ4_1, Type::kQ5_0, Type::kQ5_1,
-                           Type::kQ8_0, Type::kQ2_K, Type::kQ3_K, Type::kQ4_K, Type::kQ5_K, Type::kQ6_K};
+constexpr Type kTypes[] = {Type::kF32,    Type::kF16,     Type::kBF16,   Type::kQ4_0,  Type::kQ4_1,    Type::kQ5_0,  Type::kQ5_1,
+                           Type::kQ8_0,   Type::kQ2_K,    Type::kQ3_K,   Type::kQ4_K,  Type::kQ5_K,    Type::kQ6_K,  Type::kIQ1_S,
+                           Type::kIQ1_M,  Type::kIQ2_XXS, Type::kIQ2_XS, Type::kIQ2_S, Type::kIQ3_XXS, Type::kIQ3_S, Type::kIQ4_NL,
+                           Type::kIQ4_XS, Type::kTQ1_0,   Type::kTQ2_0,  Type::kMXFP4, Type::kNVFP4,   Type::kQ1_0};
+
+bool in_the_pack(Type type) { return kernels::layout(static_cast<std::uint32_t>(type)).block_values != 0; }
 
 // Rows of a type, as a file has them.
 std::vector<std::byte> packed(Type type, int n, int k, unsigned seed) {
-  std::vector<std::byte> rows(quant::row_bytes(type, static_cast<std::size_t>(n) * static_cast<std::size_t>(k)));
-  if (type != Type::kQ2_K && type != Type::kQ3_K) {
-    const auto floats = values(random({n, k}, seed));
-    quant::quantize_row(type, floats.data(), rows.data(), floats.size());
-    return rows;
-  }
-  // There is no encoder for these: any bytes are weights, but for the float16 scales.
-  std::mt19937 generator(seed);
-  for (auto& byte : rows) byte = static_cast<std::byte>(generator());
-  const auto block = quant::traits(type).block_bytes;
-  constexpr std::uint16_t kSixteenth = 0x2c00;
-  for (std::size_t at = 0; at < rows.size(); at += block) {
-    for (const std::size_t half : type == Type::kQ2_K ? std::vector<std::size_t>{80, 82} : std::vector<std::size_t>{108})
-      std::memcpy(&rows[at + half], &kSixteenth, sizeof kSixteenth);
-  }
+  const auto count = static_cast<std::size_t>(n) * static_cast<std::size_t>(k);
+  if (!quant::has_encoder(type)) return quant::random_blocks(type, count / quant::traits(type).block_size, seed);
+  const auto floats = values(random({n, k}, seed));
+  std::vector<std::byte> rows(quant::row_bytes(type, count));
+  quant::quantize_row(type, floats.data(), rows.data(), count);
   return rows;
 }
 
 const Step kNoStep{Batch()};  // what products compute does not depend on the step
 
 struct Matrix {
-  Matrix(Type type, int n, int k, unsigned seed) : rows(packed(type, n, k, seed)), tensor{"w", type, {n, k}, 0, rows.size(), &source} {}
+  Matrix(Type type, int n, int k, unsigned seed) : file(type, {n, k}, packed(type, n, k, seed)), converted(stand_in(file)) {}
+
+  // The expressions get the weights as the pack has them: what a conversion loses is in tests/core/quant/convert_test.cpp.
   WeightPtr prepare(const Ops& ops, bool with_bias) const {
+    const auto& tensor = (ops.converted_type(file.tensor) ? file : converted).tensor;
     std::vector<float> bias;
     if (with_bias)
       bias = values(mx::multiply(random({static_cast<int>(tensor.shape[0])}, 77), mx::array(20.0f)));  // as large as the products
     const auto panels = Panels::open({&tensor, 1}, ops, {}).value();
     return ops.prepare(tensor, bias, *panels).value();
   }
-  std::vector<std::byte> rows;
-  formats::MemorySource source{rows};
-  formats::Tensor tensor;
+
+  struct Stored {
+    Stored(Type type, std::vector<std::int64_t> shape, std::vector<std::byte> its_rows)
+        : rows(std::move(its_rows)), tensor{"w", type, std::move(shape), 0, rows.size(), &source} {}
+    std::vector<std::byte> rows;
+    formats::MemorySource source{rows};
+    formats::Tensor tensor;
+  };
+  static Stored stand_in(const Stored& file) {
+    if (in_the_pack(file.tensor.type)) return {file.tensor.type, file.tensor.shape, file.rows};
+    const auto type = quant::stand_in(file.tensor.type);
+    std::vector<std::byte> rows(quant::row_bytes(type, file.tensor.elements()));
+    EXPECT_TRUE(quant::convert_row(file.tensor.type, file.rows.data(), rows.data(), file.tensor.elements()));
+    return {type, file.tensor.shape, std::move(rows)};
+  }
+  const Stored file, converted;
 };
 
 // Activations that the pack's rounding (8 bits in blocks of 32, or bfloat16) leaves as they are: multiples of 1/128, and a largest of
@@ -75,8 +87,7 @@ class PackedTypes : public ::testing::TestWithParam<std::tuple<const char*, Type
     pack_ = make_pack_ops(*pack);
   }
   Type type() const { return std::get<1>(GetParam()); }
-  // Weights that the pack has in another type are rounded to it, by 1/254 of the largest of 32.
-  double tolerance() const { return type() == Type::kQ2_K || type() == Type::kQ3_K ? 1e-2 : 2e-5; }
+  static constexpr double kTolerance = 2e-5;
 
   std::unique_ptr<const Ops> mlx_ = make_mlx_ops(), pack_;
 };
@@ -88,9 +99,9 @@ TEST_P(PackedTypes, ProductsWithAndWithoutBiasAndResidual) {
       const auto wanted = matrix.prepare(*mlx_, bias), got = matrix.prepare(*pack_, bias);
       for (const int tokens : {1, 5, 17, 40}) {
         const auto x = exact_activations(tokens, k), residual = random({tokens, n}, 9);
-        EXPECT_LT(error(pack_->q_gemm(kNoStep, x, *got), mlx_->q_gemm(kNoStep, x, *wanted)), tolerance())
+        EXPECT_LT(error(pack_->q_gemm(kNoStep, x, *got), mlx_->q_gemm(kNoStep, x, *wanted)), kTolerance)
             << n << " " << tokens << " " << bias;
-        EXPECT_LT(error(pack_->q_gemm(kNoStep, x, *got, residual), mlx_->q_gemm(kNoStep, x, *wanted, residual)), tolerance())
+        EXPECT_LT(error(pack_->q_gemm(kNoStep, x, *got, residual), mlx_->q_gemm(kNoStep, x, *wanted, residual)), kTolerance)
             << n << " " << tokens << " " << bias;
       }
     }
@@ -105,7 +116,7 @@ TEST_P(PackedTypes, SeveralMatricesThatShareTheirInput) {
       return ops.q_gemm(kNoStep, exact_activations(tokens, 256), {wa.get(), wb.get()});
     };
     const auto got = run(*pack_), want = run(*mlx_);
-    for (int i = 0; i < 2; ++i) EXPECT_LT(error(got[static_cast<std::size_t>(i)], want[static_cast<std::size_t>(i)]), tolerance());
+    for (int i = 0; i < 2; ++i) EXPECT_LT(error(got[static_cast<std::size_t>(i)], want[static_cast<std::size_t>(i)]), kTolerance);
   }
 }
 
@@ -119,7 +130,7 @@ TEST_P(PackedTypes, GatedMlpWithAndWithoutBiases) {
             return ops.gated_mlp(kNoStep, exact_activations(tokens, 256), *gate.prepare(ops, gate_bias), *up.prepare(ops, up_bias),
                                  activation);
           };
-          EXPECT_LT(error(run(*pack_), run(*mlx_)), 2 * tolerance()) << gate_bias << up_bias << " " << tokens;
+          EXPECT_LT(error(run(*pack_), run(*mlx_)), 2 * kTolerance) << gate_bias << up_bias << " " << tokens;
         }
       }
     }
@@ -131,16 +142,15 @@ TEST_P(PackedTypes, RowsOfATable) {
   const auto rows = [&](const Ops& ops) {
     return ops.embed(*ops.begin({.tokens = {39, 0, 17, 17}}, {}), *table.prepare(ops, false), 2.5f);
   };
-  EXPECT_LT(error(rows(*pack_), rows(*mlx_)), tolerance());
+  EXPECT_LT(error(rows(*pack_), rows(*mlx_)), kTolerance);
 }
 
 TEST_P(PackedTypes, MemoryIsKnownBeforehand) {
   const Matrix matrix(type(), 64, 512, 4);
-  EXPECT_EQ(mlx_->weight_bytes(matrix.tensor), 4u * 64 * 512);
-  EXPECT_EQ(pack_->weight_bytes(matrix.tensor), pack_->panel_bytes(matrix.tensor));
-  EXPECT_GE(pack_->weight_bytes(matrix.tensor), matrix.rows.size());
-  const bool converted = type() == Type::kQ2_K || type() == Type::kQ3_K;
-  EXPECT_EQ(pack_->converted_type(matrix.tensor), converted ? std::optional(Type::kQ8_0) : std::nullopt);
+  EXPECT_EQ(mlx_->weight_bytes(matrix.file.tensor), 4u * 64 * 512);
+  EXPECT_EQ(pack_->weight_bytes(matrix.file.tensor), pack_->panel_bytes(matrix.file.tensor));
+  EXPECT_GE(pack_->weight_bytes(matrix.file.tensor), matrix.file.rows.size());
+  EXPECT_EQ(pack_->converted_type(matrix.file.tensor), in_the_pack(type()) ? std::nullopt : std::optional(quant::stand_in(type())));
 }
 
 INSTANTIATE_TEST_SUITE_P(All, PackedTypes,

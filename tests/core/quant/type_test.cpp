@@ -13,15 +13,17 @@ namespace {
 
 TEST(Type, NamesEveryNumberOfGguf) {
   EXPECT_EQ(name_of_number(12), "Q4_K");
-  EXPECT_EQ(name_of_number(16), "IQ2_XXS");
   EXPECT_EQ(name_of_number(39), "MXFP4");
+  EXPECT_EQ(name_of_number(9), "Q8_1");  // of activations, never of weights
   EXPECT_EQ(name_of_number(99), "99");
 }
 
 TEST(Type, IsFoundByNumberOnlyWhenItCanBeDecoded) {
   EXPECT_EQ(from_number(14), Type::kQ6_K);
   EXPECT_EQ(from_number(30), Type::kBF16);
-  EXPECT_EQ(from_number(16), std::nullopt);
+  EXPECT_EQ(from_number(16), Type::kIQ2_XXS);
+  EXPECT_EQ(from_number(41), Type::kQ1_0);
+  for (const std::uint32_t number : {4u, 9u, 15u, 24u, 26u, 28u, 31u, 36u, 42u}) EXPECT_EQ(from_number(number), std::nullopt) << number;
   EXPECT_EQ(from_number(4294967295u), std::nullopt);
 }
 
@@ -29,6 +31,7 @@ TEST(Type, KnowsTheBytesOfARow) {
   EXPECT_EQ(row_bytes(Type::kF32, 3), 12u);
   EXPECT_EQ(row_bytes(Type::kQ4_1, 576), 360u);
   EXPECT_EQ(row_bytes(Type::kQ6_K, 512), 420u);
+  EXPECT_EQ(row_bytes(Type::kNVFP4, 64), 36u);
 }
 
 // The CPU pack has a table of its own, because it is versioned apart from the engine.

@@ -142,6 +142,7 @@ constexpr std::string_view kHarmless[] = {
     "mm_tokens_per_image",
     "model_max_length",
     "model_type",
+    "original_max_position_embeddings",  // of Phi-3 without RoPE scaling
     "pad_token_id",
     "pretraining_tp",
     "qk_layernorm",

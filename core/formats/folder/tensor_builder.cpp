@@ -128,7 +128,7 @@ Result<void> TensorBuilder::build_stacks() {
   for (auto& [name, parts] : stacks_) {
     std::vector<Tensor> stacked;
     for (auto& [number, part] : parts) {
-      if (std::cmp_not_equal(number, stacked.size()) || part.shape != parts.begin()->second.shape)
+      if (std::cmp_not_equal(number, stacked.size()) || (!stacked.empty() && part.shape != stacked[0].shape))
         return damaged(folder_, "the tensors that make " + name + " are not all there, or not of one shape");
       stacked.push_back(std::move(part));
     }

@@ -8,7 +8,7 @@
 // has needed; the operations that use it return 1, or 0 when memory is exhausted, and then they have written nothing. One pool runs one
 // operation at a time (the caller serialises). Sizes are checked by the caller; a pack may assert them in debug builds.
 //
-// A row of the result of q_gemm, gated_mlp, rms_norm, rotations, rope, get_rows or attention depends, bit for bit, only on that token's own
+// A row of the result of an operation depends, bit for bit, only on that token's own
 // data: not on how many other tokens are in the call, at which row it stands, how the tokens of its sequence were cut into calls, or how
 // many threads there are. (Finite data: a NaN or an infinity among the values of a cache may spoil other tokens of the same sequence. The
 // results of two variants differ.)
@@ -23,7 +23,7 @@ extern "C" {
 #endif
 
 // Grows with every change of a struct or of a meaning below.
-#define MLXR_KERNEL_ABI 7
+#define MLXR_KERNEL_ABI 8
 
 typedef struct mlxr_pool mlxr_pool;  // threads and their scratch memory
 
@@ -88,6 +88,34 @@ typedef struct mlxr_rms_norm_args {
   int64_t rows, d;
   float* y;  // (rows, d); may be x
 } mlxr_rms_norm_args;
+
+// y = (x - mean) / sqrt(variance + eps) * weight + bias + residual, mean and variance of each row (Ba et al. 2016).
+typedef struct mlxr_layer_norm_args {
+  const float* x;         // (rows, d)
+  const float* weight;    // (n_weights, d): row i is multiplied by weight i mod n_weights
+  const float* bias;      // (n_weights, d) or null
+  const float* residual;  // (rows, d) or null; may be y
+  float eps;
+  int64_t rows, d, n_weights;
+  float* y;  // (rows, d); may be x
+} mlxr_layer_norm_args;
+
+// y = act(x) * times
+typedef struct mlxr_activate_args {
+  const float* x;      // (rows, n)
+  const float* times;  // (rows, n) or null
+  int64_t rows, n;
+  mlxr_activation activation;
+  float* y;  // (rows, n); may be x or times
+} mlxr_activate_args;
+
+// y = cap * tanh(x / cap)
+typedef struct mlxr_softcap_args {
+  const float* x;  // (rows, n)
+  int64_t rows, n;
+  float cap;
+  float* y;  // (rows, n); may be x
+} mlxr_softcap_args;
 
 // The cosines and sines of a step's angles, position * frequencies[i], times magnitude. Made once for all layers that share them.
 typedef struct mlxr_rotations_args {
@@ -187,6 +215,9 @@ typedef struct mlxr_kernel_pack {
   int32_t (*q_gemm)(mlxr_pool*, const mlxr_gemm_args*);
   int32_t (*gated_mlp)(mlxr_pool*, const mlxr_gated_args*);
   void (*rms_norm)(mlxr_pool*, const mlxr_rms_norm_args*);
+  void (*layer_norm)(mlxr_pool*, const mlxr_layer_norm_args*);
+  void (*activate)(mlxr_pool*, const mlxr_activate_args*);
+  void (*softcap)(mlxr_pool*, const mlxr_softcap_args*);
   void (*rotations)(mlxr_pool*, const mlxr_rotations_args*);
   void (*rope)(mlxr_pool*, const mlxr_rope_args*);
   const char* cache;  // the name of the layout of pages, "avx512-1"

@@ -63,11 +63,11 @@ Result<void> run(const char* model_path, const char* text_path, int threads) {
   const std::shared_ptr<const ops::Ops> ops = ops::make_pack_ops(*pack);
   auto file = formats::Checkpoint::open(model_path);
   if (!file) return fail(file.error());
-  const auto panels = ops::Panels::open((*file)->tensors(), *ops, {});
-  if (!panels) return fail(panels.error());
   const auto description = models::describe((*file)->metadata(), (*file)->tensors());
   if (!description) return fail(description.error());
-  auto model = models::Transformer::load(*description, **file, ops, **panels, kv::kBlockTokens);
+  const auto panels = ops::Panels::open(description->bindings.parts(**file), *ops, {});
+  if (!panels) return fail(panels.error());
+  auto model = models::Transformer::load(*description, **file, ops, **panels, {.block_tokens = kv::kBlockTokens});
   if (!model) return fail(model.error());
   auto tokenizer = text::Tokenizer::from_metadata((*file)->metadata());
   if (!tokenizer) return fail(tokenizer.error());

@@ -106,8 +106,8 @@ void add_warning(ModelInfo& info, const std::string& sentence) {
   info.warning += sentence;
 }
 
-ModelInfo describe(const formats::Checkpoint& file, const std::filesystem::path& path, const models::ModelSpec& spec, const Plan& plan,
-                   const ops::Ops& ops) {
+ModelInfo describe(const formats::Checkpoint& file, const std::filesystem::path& path, const models::ModelSpec& spec,
+                   std::span<const formats::Tensor> parts, const Plan& plan, const ops::Ops& ops) {
   const auto& metadata = file.metadata();
   ModelInfo info;
   info.file = path;
@@ -116,8 +116,8 @@ ModelInfo describe(const formats::Checkpoint& file, const std::filesystem::path&
   info.quantization = formats::file_type_name(file);
   info.chat_template = metadata.string("tokenizer.chat_template").value_or("");
   std::uint64_t converted = 0;
-  for (const auto& tensor : file.tensors()) {
-    info.parameters += tensor.elements();
+  for (const auto& tensor : file.tensors()) info.parameters += tensor.elements();
+  for (const auto& tensor : parts) {
     info.weight_bytes += ops.weight_bytes(tensor);
     if (const auto type = ops.converted_type(tensor)) {
       converted += ops.weight_bytes(tensor);
@@ -156,19 +156,21 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(platform::OpenFile opened
   if (!plan) return fail(plan.error());
   std::unique_ptr<LoadedModel> model(new LoadedModel);
   auto& info = model->info_;
-  info = describe(**file, path, spec, *plan, *ops);
+  const auto parts = description->bindings.parts(**file);
+  info = describe(**file, path, spec, parts, *plan, *ops);
   if (auto admitted = options.admit ? options.admit(info) : check_memory(info); !admitted) return fail(admitted.error());
   if (auto go = check_cancelled(options); !go) return fail(go.error());
 
   const ops::PanelOptions kept{
       .folder = options.panel_folder, .digest = options.digest, .limit = options.panel_limit, .cancelled = options.cancelled};
-  auto panels = ops::Panels::open((*file)->tensors(), *ops, kept);
+  auto panels = ops::Panels::open(parts, *ops, kept);
   if (!panels) return fail(panels.error());
-  const auto load = [&] { return models::Transformer::load(*description, **file, ops, **panels, kv::kBlockTokens, options.cancelled); };
+  const models::TransformerOptions served{kv::kBlockTokens, plan->context, options.cancelled};
+  const auto load = [&] { return models::Transformer::load(*description, **file, ops, **panels, served); };
   auto transformer = load();
   if (!transformer && (*panels)->write_failed()) {  // a disk that cannot keep them does not keep the model from running
     add_warning(info, transformer.error().message + " The repacked weights are kept in memory.");
-    panels = ops::Panels::open((*file)->tensors(), *ops, {.cancelled = options.cancelled});
+    panels = ops::Panels::open(parts, *ops, {.cancelled = options.cancelled});
     if (!panels) return fail(panels.error());
     transformer = load();
   }

@@ -40,6 +40,15 @@ std::uint64_t Tensor::elements() const {
   return n;
 }
 
+Tensor Tensor::rows(std::int64_t first, std::int64_t count) const {
+  const auto row_bytes = bytes / static_cast<std::uint64_t>(shape[0]);
+  auto part = *this;
+  part.shape[0] = count;
+  part.offset += static_cast<std::uint64_t>(first) * row_bytes;
+  part.bytes = static_cast<std::uint64_t>(count) * row_bytes;
+  return part;
+}
+
 Result<std::vector<float>> Tensor::values() const {
   std::vector<std::byte> packed(static_cast<std::size_t>(bytes));
   if (auto done = read(0, packed); !done) return fail(std::move(done.error()));

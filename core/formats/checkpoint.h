@@ -33,6 +33,8 @@ struct Tensor {
   const Source* source = nullptr;   // null where only the beginning of a file is known
 
   std::uint64_t elements() const;
+  // Rows [first, first + count) of a matrix, as a tensor.
+  Tensor rows(std::int64_t first, std::int64_t count) const;
   // Fills `to` with the tensor's bytes from `first` on, which must lie within it. Errors: those of Source::read.
   Result<void> read(std::uint64_t first, std::span<std::byte> to) const { return source->read(offset + first, to); }
   // All of its values, decoded. Errors: those of Source::read.

@@ -15,6 +15,8 @@ constexpr std::pair<Role, std::string_view> kGgufNames[] = {
     {Role::kHead, "output"},
     {Role::kFinalNorm, "output_norm"},
     {Role::kRopeFactors, "rope_freqs"},
+    {Role::kRopeFactorsLong, "rope_factors_long"},
+    {Role::kRopeFactorsShort, "rope_factors_short"},
     {Role::kMixerNorm, "blk.{}.attn_norm"},
     {Role::kQuery, "blk.{}.attn_q"},
     {Role::kKey, "blk.{}.attn_k"},
@@ -41,25 +43,69 @@ std::string text(const std::vector<std::int64_t>& shape) {
 // Makes the bindings of one layer, or of the whole model.
 class Binder {
  public:
-  Binder(Bindings& bindings, int layer) : bindings_(bindings), layer_(layer) {}
+  Binder(Bindings& bindings, const ModelSpec& spec, const TensorNames& present, int layer)
+      : bindings_(bindings), spec_(spec), present_(present), layer_(layer) {}
 
-  void vector(Role role, int n, bool required = true) { bindings_.add(role, layer_, {name_of(role) + ".weight", {}, {n}, 0, n, required}); }
-  void table(Role role, int n, int k) { bindings_.add(role, layer_, {name_of(role) + ".weight", {}, {n, k}, 0, n}); }
-  void matrix(Role role, int n, int k, bool required = true) { rows(role, name_of(role), n, k, 0, n, required); }
+  void vector(Role role, int n, bool required = true) { add(role, name_of(role), false, {n}, 0, n, required); }
+  void norm(Role role, std::vector<std::int64_t> shape) {
+    const int rows = static_cast<int>(shape[0]);
+    const bool with_bias = spec_.norm == NormKind::kLayer && shape.size() == 1;
+    add(role, name_of(role), with_bias, std::move(shape), 0, rows, true);
+  }
+  void table(Role role, int n, int k) { add(role, name_of(role), false, {n, k}, 0, n, true); }
+  void matrix(Role role, int n, int k, bool required = true) { add(role, name_of(role), true, {n, k}, 0, n, required); }
   // Matrices of k columns that lie one after the other in one tensor.
   void fused(std::string_view stem, int k, std::initializer_list<std::pair<Role, int>> parts) {
     int n = 0;
     for (const auto& part : parts) n += part.second;
     int first = 0;
     for (const auto& [role, count] : parts) {
-      rows(role, numbered(stem), n, k, first, count, true);
+      add(role, numbered(stem), true, {n, k}, first, count, true);
       first += count;
     }
   }
+  bool has(std::string_view stem) const { return present_.contains(numbered(stem) + ".weight"); }
+
+  void mixer(const Attention& a) {
+    const int q = a.heads * a.key_dim, k = a.kv_heads * a.key_dim, v = a.kv_heads * a.value_dim;
+    if (has(kFusedQkv)) {
+      fused(kFusedQkv, spec_.dim, {{Role::kQuery, q}, {Role::kKey, k}, {Role::kValue, v}});
+    } else {
+      matrix(Role::kQuery, q, spec_.dim);
+      matrix(Role::kKey, k, spec_.dim);
+      matrix(Role::kValue, v, spec_.dim);
+    }
+    matrix(Role::kMixerOutput, spec_.dim, a.heads * a.value_dim);
+    const auto of_heads = [&](int heads) -> std::vector<std::int64_t> {
+      if (a.qk_norm == QkNorm::kEachHead) return {heads, a.key_dim};
+      return {a.qk_norm == QkNorm::kWhole ? heads * a.key_dim : a.key_dim};
+    };
+    if (a.qk_norm != QkNorm::kNone) {
+      norm(Role::kQueryNorm, of_heads(a.heads));
+      norm(Role::kKeyNorm, of_heads(a.kv_heads));
+    }
+    if (a.sinks) vector(Role::kSinks, a.heads);
+  }
+
+  void feed_forward(const GatedMlp& mlp) {
+    if (has(kFusedGateUp) && !has("blk.{}.ffn_gate")) {
+      fused(kFusedGateUp, spec_.dim, {{Role::kGate, mlp.hidden}, {Role::kUp, mlp.hidden}});
+    } else {
+      matrix(Role::kGate, mlp.hidden, spec_.dim);
+      matrix(Role::kUp, mlp.hidden, spec_.dim);
+    }
+    matrix(Role::kDown, spec_.dim, mlp.hidden);
+  }
+
+  void feed_forward(const PlainMlp& mlp) {
+    matrix(Role::kUp, mlp.hidden, spec_.dim);
+    matrix(Role::kDown, spec_.dim, mlp.hidden);
+  }
 
  private:
-  void rows(Role role, const std::string& stem, int n, int k, int first, int count, bool required) {
-    bindings_.add(role, layer_, {stem + ".weight", stem + ".bias", {n, k}, first, count, required});
+  void add(Role role, const std::string& stem, bool with_bias, std::vector<std::int64_t> shape, int first, int count, bool required) {
+    const std::string bias = with_bias ? stem + ".bias" : "";
+    bindings_.add(role, layer_, {stem + ".weight", bias, std::move(shape), first, count, required});
   }
   std::string name_of(Role role) const {
     return numbered(std::ranges::find(kGgufNames, role, &std::pair<Role, std::string_view>::first)->second);
@@ -71,35 +117,10 @@ class Binder {
   }
 
   Bindings& bindings_;
+  const ModelSpec& spec_;
+  const TensorNames& present_;
   const int layer_;
 };
-
-void bind(Binder& binder, const Attention& a, int dim, bool fused) {
-  const int q = a.heads * a.key_dim, k = a.kv_heads * a.key_dim, v = a.kv_heads * a.value_dim;
-  if (fused) {
-    binder.fused(kFusedQkv, dim, {{Role::kQuery, q}, {Role::kKey, k}, {Role::kValue, v}});
-  } else {
-    binder.matrix(Role::kQuery, q, dim);
-    binder.matrix(Role::kKey, k, dim);
-    binder.matrix(Role::kValue, v, dim);
-  }
-  binder.matrix(Role::kMixerOutput, dim, a.heads * a.value_dim);
-  if (a.head_norms) {
-    binder.vector(Role::kQueryNorm, a.key_dim);
-    binder.vector(Role::kKeyNorm, a.key_dim);
-  }
-  if (a.sinks) binder.vector(Role::kSinks, a.heads);
-}
-
-void bind(Binder& binder, const GatedMlp& mlp, int dim, bool fused) {
-  if (fused) {
-    binder.fused(kFusedGateUp, dim, {{Role::kGate, mlp.hidden}, {Role::kUp, mlp.hidden}});
-  } else {
-    binder.matrix(Role::kGate, mlp.hidden, dim);
-    binder.matrix(Role::kUp, mlp.hidden, dim);
-  }
-  binder.matrix(Role::kDown, dim, mlp.hidden);
-}
 
 }  // namespace
 
@@ -108,24 +129,36 @@ const Binding* Bindings::find(Role role, int layer) const {
   return found == all_.end() ? nullptr : &found->second;
 }
 
-Bindings bind_gguf(const ModelSpec& spec, const Family& family) {
+std::vector<formats::Tensor> Bindings::parts(const formats::Checkpoint& file) const {
+  std::vector<formats::Tensor> parts;
+  for (const auto& [role, binding] : all_) {
+    if (const auto* tensor = file.find(binding.tensor)) parts.push_back(tensor->rows(binding.first_row, binding.rows));
+    if (const auto* bias = file.find(binding.bias)) parts.push_back(bias->rows(binding.first_row, binding.rows));
+  }
+  return parts;
+}
+
+Bindings bind_gguf(const ModelSpec& spec, const TensorNames& present) {
   Bindings bindings;
-  Binder whole(bindings, kWholeModel);
+  Binder whole(bindings, spec, present, kWholeModel);
   whole.table(Role::kEmbeddings, spec.vocabulary, spec.dim);
   whole.matrix(Role::kHead, spec.vocabulary, spec.dim, false);
-  whole.vector(Role::kFinalNorm, spec.dim);
-  if (spec.rope_factors) whole.vector(Role::kRopeFactors, static_cast<int>(spec.ropes[0].frequencies.size()), false);
+  whole.norm(Role::kFinalNorm, {spec.dim});
+  if (spec.rope_factors) {
+    for (const auto role : {Role::kRopeFactors, Role::kRopeFactorsLong, Role::kRopeFactorsShort})
+      whole.vector(role, static_cast<int>(spec.ropes[0].frequencies.size()), false);
+  }
   for (int i = 0; i < static_cast<int>(spec.layers.size()); ++i) {
     const auto& layer = spec.layers[static_cast<std::size_t>(i)];
-    Binder of_layer(bindings, i);
-    of_layer.vector(Role::kMixerNorm, spec.dim);
-    of_layer.vector(Role::kMlpNorm, spec.dim);
+    Binder of_layer(bindings, spec, present, i);
+    if (layer.norms_before) of_layer.norm(Role::kMixerNorm, {spec.dim});
+    if (layer.norms_before && !layer.parallel) of_layer.norm(Role::kMlpNorm, {spec.dim});
     if (layer.norms_after) {
-      of_layer.vector(Role::kNormAfterMixer, spec.dim);
-      of_layer.vector(Role::kNormAfterMlp, spec.dim);
+      of_layer.norm(Role::kNormAfterMixer, {spec.dim});
+      of_layer.norm(Role::kNormAfterMlp, {spec.dim});
     }
-    std::visit([&](const auto& mixer) { bind(of_layer, mixer, spec.dim, family.fused); }, layer.mixer);
-    std::visit([&](const auto& feed_forward) { bind(of_layer, feed_forward, spec.dim, family.fused); }, layer.feed_forward);
+    std::visit([&](const auto& mixer) { of_layer.mixer(mixer); }, layer.mixer);
+    std::visit([&](const auto& feed_forward) { of_layer.feed_forward(feed_forward); }, layer.feed_forward);
   }
   return bindings;
 }

@@ -9,13 +9,13 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
 #include <mlxrunner/result.h>
 
 #include "core/formats/checkpoint.h"
-#include "core/models/family.h"
 #include "core/models/spec.h"
 
 namespace mlxr::models {
@@ -26,6 +26,8 @@ enum class Role {
   kHead,  // absent: the embeddings are the head
   kFinalNorm,
   kRopeFactors,
+  kRopeFactorsLong,
+  kRopeFactorsShort,
   // of a layer
   kMixerNorm,
   kQuery,
@@ -47,7 +49,7 @@ inline constexpr int kWholeModel = -1;  // in place of a layer
 
 struct Binding {
   std::string tensor;               // its name in the file
-  std::string bias;                 // of a matrix: the name of its bias, which a file need not have; empty: it has none
+  std::string bias;                 // the name of its bias, which a file need not have; empty: it has none
   std::vector<std::int64_t> shape;  // the tensor's
   int first_row = 0, rows = 0;      // the part of it that plays the role
   bool required = true;
@@ -56,6 +58,8 @@ struct Binding {
 class Bindings {
  public:
   void add(Role role, int layer, Binding binding) { all_.emplace(std::pair(layer, role), std::move(binding)); }
+  // The tensors of a file that play roles, as prepare() gets them: matrices without the rows that play another role, and vectors.
+  std::vector<formats::Tensor> parts(const formats::Checkpoint& file) const;
   // Null if the model has no such role.
   const Binding* find(Role role, int layer) const;
   const std::map<std::pair<int, Role>, Binding>& all() const { return all_; }
@@ -64,8 +68,11 @@ class Bindings {
   std::map<std::pair<int, Role>, Binding> all_;
 };
 
-// The tensors of a GGUF file: every one that Transformer::load reads, or could read.
-Bindings bind_gguf(const ModelSpec& spec, const Family& family);
+using TensorNames = std::unordered_set<std::string_view>;
+
+// The tensors of a GGUF file: every one that Transformer::load reads, or could read. `present` are those that the file has: they say which
+// matrices it keeps fused.
+Bindings bind_gguf(const ModelSpec& spec, const TensorNames& present);
 
 // True for a tensor that need not be read: old converters also stored what `rope.freq_base` says as a tensor.
 bool is_harmless(std::string_view name);

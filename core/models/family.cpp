@@ -6,19 +6,98 @@
 namespace mlxr::models {
 namespace {
 
+using ops::Activation;
+
 constexpr Family kFamilies[] = {
     // Llama (2023) and all that share its shape: Mistral, SmolLM2, Llama 3.
     {.name = "llama", .rope_interleaved = true, .rope_factors = true},
+    // Ministral 3 model card (2025): Llama, with a temperature of attention that grows with the position.
+    {.name = "mistral3", .rope_interleaved = true, .rope_factors = true, .keys = {"attention.temperature_scale"}},
+    // InternLM2 report (2024)
+    {.name = "internlm2", .rope_interleaved = true},
+    // SmolLM3 model card (2025): every fourth layer does not know positions.
+    {.name = "smollm3", .rope_interleaved = true, .rope_factors = true, .no_rope = NoRope::kEveryFourth},
+    // Granite 3.0 report (2024): Llama, scaled by constants at four places.
+    {.name = "granite",
+     .divide_logits = true,
+     .rope_interleaved = true,
+     .rope_factors = true,
+     .keys = {"attention.scale", "embedding_scale", "logit_scale", "residual_scale"}},
+
     // Qwen2 report (2024); its biases are in the file.
     {.name = "qwen2"},
+    // Qwen3 report (2025)
+    {.name = "qwen3", .qk_norm = QkNorm::kHead},
+    // Phi-3 report (2024) and Phi-4: fused matrices, a part of each head is rotated, LongRoPE.
+    {.name = "phi3", .rope_factors = true},
+    // GLM-4-0414 model card (2025)
+    {.name = "glm4", .norms_after = true, .rope_interleaved = true},
+
+    // Gemma report (2024)
+    {.name = "gemma", .activation = Activation::kGeluTanh, .scale_embeddings = true},
+    // Gemma 2 report (2024): a local layer for each global one, soft caps.
+    {.name = "gemma2",
+     .norms_after = true,
+     .activation = Activation::kGeluTanh,
+     .scale_embeddings = true,
+     .layers_scaled_by_share = 46,
+     .global_every = 2,
+     .default_window = 4096,
+     .keys = {"attn_logit_softcapping", "final_logit_softcapping"}},
     // Gemma 3 report (2025): five local layers for each global one; local RoPE base 10,000.
     {.name = "gemma3",
-     .activation = ops::Activation::kGeluTanh,
-     .scale_embeddings = true,
-     .head_norms = true,
      .norms_after = true,
+     .activation = Activation::kGeluTanh,
+     .scale_embeddings = true,
+     .qk_norm = QkNorm::kHead,
+     .layers_scaled_by_share = 62,
      .global_every = 6,
-     .local_rope_base = 10000},
+     .local_rope_unscaled = true,
+     .local_rope_base = 10000,
+     .keys = {"final_logit_softcapping"}},
+
+    // OLMo 2 report (2024), and OLMo 3 (2025), which has three local layers for each global one.
+    {.name = "olmo2",
+     .norms_before = false,
+     .norms_after = true,
+     .qk_norm = QkNorm::kWhole,
+     .global_every = 4,
+     .default_window = 0,
+     .local_rope_unscaled = true},
+    // EXAONE 4.0 report (2025)
+    {.name = "exaone4",
+     .norms_before = false,
+     .norms_after = true,
+     .qk_norm = QkNorm::kHead,
+     .rope_factors = true,
+     .no_rope = NoRope::kWhereWindowsAreAbsent,
+     .global_every = 4,
+     .default_window = 0},
+
+    // StarCoder2 report (2024)
+    {.name = "starcoder2", .norm = NormKind::kLayer, .plain_mlp = true, .activation = Activation::kGeluTanh},
+    // StableLM 2 report (2024); the model of 12B has parallel parts and norms of queries and keys.
+    {.name = "stablelm",
+     .norm = NormKind::kLayer,
+     .qk_norm = QkNorm::kEachHead,
+     .qk_norm_is_optional = true,
+     .keys = {"use_parallel_residual"}},
+    // Command R and R+ model cards (2024)
+    {.name = "command-r",
+     .norm = NormKind::kLayer,
+     .parallel = true,
+     .qk_norm = QkNorm::kEachHead,
+     .qk_norm_is_optional = true,
+     .rope_interleaved = true,
+     .keys = {"logit_scale"}},
+    // Command R7B model card (2024)
+    {.name = "cohere2",
+     .norm = NormKind::kLayer,
+     .parallel = true,
+     .rope_interleaved = true,
+     .no_rope = NoRope::kWhereWindowsAreAbsent,
+     .global_every = 4,
+     .keys = {"logit_scale"}},
 };
 
 }  // namespace

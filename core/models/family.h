@@ -1,23 +1,43 @@
 // What the files of a model family do not say. A family is an architecture by its GGUF name, such as "llama".
 #pragma once
 
+#include <array>
+#include <optional>
 #include <string_view>
 
-#include "core/ops/ops.h"
+#include "core/models/spec.h"
 
 namespace mlxr::models {
 
+// Layers that do not know positions.
+enum class NoRope { kNever, kEveryFourth, kWhereWindowsAreAbsent };
+
 struct Family {
   std::string_view name;
-  bool rope_interleaved = false;
+  NormKind norm = NormKind::kRms;
+  bool norms_before = true;  // LayerSpec says what the three are
+  bool norms_after = false;
+  bool parallel = false;
+  bool plain_mlp = false;
   ops::Activation activation = ops::Activation::kSilu;
   bool scale_embeddings = false;  // by sqrt(dim)
-  bool head_norms = false;        // queries and keys are normalised, head by head
-  bool norms_after = false;       // the outputs of attention and MLP are normalised before they are added
-  bool rope_factors = false;      // a file may have rope_freqs.weight (Llama 3.1 and later)
-  bool fused = false;             // queries, keys and values are one tensor; gate and up another
-  int global_every = 1;           // with a sliding window: every n-th layer is global
-  float local_rope_base = 0;      // of the layers with a window; 0: the same as the global one
+  bool divide_logits = false;     // `logit_scale` divides them; else it multiplies
+  QkNorm qk_norm = QkNorm::kNone;
+  bool qk_norm_is_optional = false;  // only files with its tensors have it
+  // Models with so many layers scale attention by sqrt(heads / dim); all others, and 0, by 1 / sqrt(key_dim).
+  int layers_scaled_by_share = 0;
+
+  bool rope_interleaved = false;
+  bool rope_factors = false;  // a file may have tensors with factors of the rope's frequencies
+  NoRope no_rope = NoRope::kNever;
+
+  // With a sliding window: every n-th layer is global.
+  int global_every = 1;
+  std::optional<int> default_window;  // where the file does not name one; 0: no window. Nothing: the file must name one
+  bool local_rope_unscaled = false;   // the rope scaling is of global layers alone
+  double local_rope_base = 0;         // of the layers with a window; 0: the same as the global one
+
+  std::array<std::string_view, 4> keys = {};  // optional ones that it understands, beside those of every family
 };
 
 // Null when MLXR does not run the architecture.

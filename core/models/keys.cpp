@@ -10,15 +10,30 @@
 namespace mlxr::models {
 namespace {
 
-// read_config() reads these and acts on them.
+// read_spec() reads these and acts on them.
 constexpr std::string_view kRead[] = {
-    "attention.head_count",   "attention.head_count_kv",
-    "attention.key_length",   "attention.layer_norm_rms_epsilon",
-    "attention.value_length", "block_count",
-    "context_length",         "embedding_length",
-    "feed_forward_length",    "rope.dimension_count",
-    "rope.freq_base",         "rope.scale_linear",
-    "rope.scaling.factor",    "rope.scaling.type",
+    "attention.head_count",
+    "attention.head_count_kv",
+    "attention.key_length",
+    "attention.layer_norm_epsilon",
+    "attention.layer_norm_rms_epsilon",
+    "attention.value_length",
+    "block_count",
+    "context_length",
+    "embedding_length",
+    "feed_forward_length",
+    "rope.dimension_count",
+    "rope.freq_base",
+    "rope.scale_linear",
+    "rope.scaling.attn_factor",
+    "rope.scaling.factor",
+    "rope.scaling.original_context_length",
+    "rope.scaling.type",
+    "rope.scaling.yarn_attn_factor",
+    "rope.scaling.yarn_beta_fast",
+    "rope.scaling.yarn_beta_slow",
+    "rope.scaling.yarn_ext_factor",
+    "rope.scaling.yarn_log_multiplier",
 };
 
 // The same for families with a sliding window.
@@ -28,10 +43,9 @@ constexpr std::string_view kReadForWindows[] = {
     "rope.freq_base_swa",
 };
 
-// These change nothing in a forward pass: notes of the converter, and settings of RoPE scaling types that are refused anyway.
+// These change nothing in a forward pass: notes of the converter.
 constexpr std::string_view kHarmless[] = {
     "rope.scaling.finetuned",
-    "rope.scaling.original_context_length",
     "tensor_data_layout",
     "vocab_size",
 };
@@ -39,7 +53,7 @@ constexpr std::string_view kHarmless[] = {
 // Mistral 7B v0.1 and some Qwen2 files name a window. llama.cpp runs them without one, and so does MLXR.
 constexpr std::string_view kIgnoredWithoutWindows = "attention.sliding_window";
 
-// Features that MLXR does not have, and the value with which a file says that it does not use them. Booleans are 0 and 1.
+// Features that only some families have, or none, and the value with which a file says that it does not use them. Booleans are 0 and 1.
 struct Feature {
   std::string_view key;
   double off;
@@ -49,6 +63,8 @@ constexpr Feature kFeatures[] = {
     {"attention.causal", 1, "attention that is not causal"},
     {"attention.clamp_kqv", 0, "clamped queries, keys and values"},
     {"attention.max_alibi_bias", 0, "ALiBi"},
+    {"attention.scale", 0, "a scale of attention"},
+    {"attention.temperature_scale", 0, "a temperature of attention"},
     {"attn_logit_softcapping", 0, "attention soft-capping"},
     {"embedding_scale", 1, "scaled embeddings"},
     {"expert_count", 0, "a mixture of experts"},
@@ -59,7 +75,6 @@ constexpr Feature kFeatures[] = {
     {"nextn_predict_layers", 0, "layers that predict several tokens"},
     {"pooling_type", 0, "pooled embeddings"},
     {"residual_scale", 1, "scaled residuals"},
-    {"rope.scaling.attn_factor", 1, "a RoPE attention factor"},
     {"use_parallel_residual", 0, "parallel residuals"},
 };
 
@@ -75,6 +90,7 @@ Result<void> check_key(const formats::Metadata& metadata, const Family& family, 
   const bool windows = family.global_every > 1;
   if (contains(kRead, key) || contains(kHarmless, key)) return {};
   if (windows ? contains(kReadForWindows, key) : key == kIgnoredWithoutWindows) return {};
+  if (contains(family.keys, key)) return {};
   const auto* feature = std::ranges::find(kFeatures, key, &Feature::key);
   if (feature == std::end(kFeatures)) {
     return fail(ErrorCode::kUnsupported, "MLXR does not know the key " + formats::printable(full_key) +

@@ -1,7 +1,7 @@
 // Which keys of a model's description MLXR understands.
 //
 // A key that MLXR ignores could change what a model computes, and the answers would be wrong without any notice. So every key under the
-// architecture's name must be one that read_config() reads, or one that is known to change nothing; a model with any other is refused.
+// architecture's name must be one that read_spec() reads, or one that is known to change nothing; a model with any other is refused.
 #pragma once
 
 #include <mlxrunner/result.h>

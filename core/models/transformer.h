@@ -16,15 +16,21 @@ namespace mlxr::models {
 
 class WeightReader;
 
+struct TransformerOptions {
+  int block_tokens = 0;                          // size of a block in the caches
+  int context = 0;                               // tokens of the longest text; 0: the context that the model was trained for
+  const std::atomic<bool>* cancelled = nullptr;  // looked at before each tensor
+};
+
 class Transformer {
  public:
   // Reads the weights from the file, which is not needed afterwards. Repacked weights lie in the memory of `panels`, which they keep alive.
-  // `block_tokens` is the size of a block in the caches.
-  // Errors: kCorrupt (a factor of the first rope is not a positive number); kUnsupported (`ops` cannot run a tensor's type, or a part of a
-  // fused one); those of Panels::append; kCancelled (`cancelled` became true, which is looked at before each tensor).
+  // `panels` are those of description.bindings.parts(file).
+  // Errors: kCorrupt (a factor of the first rope is not a positive number); kUnsupported (`ops` cannot run a tensor's type); those of
+  // Panels::append; kCancelled (`cancelled` became true).
   static Result<std::unique_ptr<const Transformer>> load(const Description& description, const formats::Checkpoint& file,
-                                                         std::shared_ptr<const ops::Ops> ops, ops::Panels& panels, int block_tokens,
-                                                         const std::atomic<bool>* cancelled = nullptr);
+                                                         std::shared_ptr<const ops::Ops> ops, ops::Panels& panels,
+                                                         const TransformerOptions& options);
 
   const ModelSpec& spec() const { return spec_; }
 
@@ -36,32 +42,47 @@ class Transformer {
  private:
   using Array = mlx::core::array;
 
+  struct Norm {
+    Array weight;
+    std::optional<Array> bias;
+  };
   struct AttentionLayer {
     Attention spec;
     ops::WeightPtr q, k, v, output;
-    std::optional<Array> q_norm, k_norm, sinks;
+    std::optional<Norm> q_norm, k_norm;
+    std::optional<Array> sinks;
   };
   struct GatedMlpLayer {
     GatedMlp spec;
     ops::WeightPtr gate, up, down;
   };
+  struct PlainMlpLayer {
+    PlainMlp spec;
+    ops::WeightPtr up, down;
+  };
   struct Layer {
-    Array mixer_norm, mlp_norm;
-    std::optional<Array> norm_after_mixer, norm_after_mlp;
+    bool parallel = false;
+    std::optional<Norm> mixer_norm, mlp_norm, norm_after_mixer, norm_after_mlp;
     std::variant<AttentionLayer> mixer;
-    std::variant<GatedMlpLayer> feed_forward;
+    std::variant<GatedMlpLayer, PlainMlpLayer> feed_forward;
   };
 
   Transformer() = default;
   static AttentionLayer read(WeightReader& reader, const Attention& spec, int layer);
   static GatedMlpLayer read(WeightReader& reader, const GatedMlp& spec, int layer);
+  static PlainMlpLayer read(WeightReader& reader, const PlainMlp& spec, int layer);
+  static std::optional<Norm> read_norm(WeightReader& reader, Role role, int layer, float scale = 1);
+  Result<void> apply_rope_factors(WeightReader& reader, int context);
 
   // What a mixer computes of x, before its output matrix: (T, width). Nothing if no row of it is wanted: then it only stores.
   std::optional<Array> mix(const AttentionLayer& layer, const Array& x, const ops::Step& step, ops::LayerCache& cache, bool wanted) const;
+  // What a feed-forward part computes of x, before its output matrix: (T, hidden).
   Array feed_forward(const GatedMlpLayer& layer, const Array& x, const ops::Step& step) const;
+  Array feed_forward(const PlainMlpLayer& layer, const Array& x, const ops::Step& step) const;
   // x + y · wᵀ, which is normalised before the sum if there is a norm for that.
-  Array add_product(const Array& x, const Array& y, const ops::Weight& w, const std::optional<Array>& norm, const ops::Step& step) const;
-  Array normalised(const Array& x, const Array& norm) const { return ops_->rms_norm(x, norm, spec_.norm_eps); }
+  Array add_product(const Array& x, const Array& y, const ops::Weight& w, const std::optional<Norm>& norm, const ops::Step& step) const;
+  // Each piece of `width` values by itself; 0: the whole row. Without a norm: x.
+  Array normalised(const Array& x, const std::optional<Norm>& norm, int width = 0, const std::optional<Array>& residual = {}) const;
 
   ModelSpec spec_;
   ops::StepShape step_shape_;
@@ -69,7 +90,7 @@ class Transformer {
   std::vector<Layer> layers_;
   ops::WeightPtr embeddings_;
   ops::WeightPtr head_;  // the embeddings, in many models
-  std::optional<Array> final_norm_;
+  std::optional<Norm> final_norm_;
 };
 
 }  // namespace mlxr::models

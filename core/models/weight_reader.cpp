@@ -2,6 +2,8 @@
 
 #include <mlx/ops.h>
 
+#include <span>
+
 #include "core/formats/printable.h"
 
 namespace mlxr::models {
@@ -27,20 +29,16 @@ Result<void> WeightReader::finish() const {
 
 ops::WeightPtr WeightReader::matrix(Role role, int layer) {
   const auto* binding = bindings_.find(role, layer);
-  if (!binding) return nullptr;
-  auto& whole = whole_[binding->tensor];
-  if (!whole) {
-    const auto* tensor = find(binding->tensor);
-    if (!tensor) return nullptr;
-    auto made = ops_.prepare(*tensor, values_of(binding->bias), panels_);
-    if (!made) error_ = made.error();
-    if (error_) return nullptr;
-    whole = *made;
-  }
-  if (binding->rows == whole->n) return whole;
-  auto part = ops_.rows(whole, binding->first_row, binding->rows);
-  if (!part) error_ = part.error();
-  return error_ ? nullptr : *part;
+  const auto* tensor = binding ? find(binding->tensor) : nullptr;
+  if (!tensor) return nullptr;
+  const auto biases = values_of(binding->bias);
+  std::span<const float> bias;
+  if (!biases.empty())
+    bias = std::span(biases).subspan(static_cast<std::size_t>(binding->first_row), static_cast<std::size_t>(binding->rows));
+  if (error_) return nullptr;
+  auto made = ops_.prepare(tensor->rows(binding->first_row, binding->rows), bias, panels_);
+  if (!made) error_ = made.error();
+  return error_ ? nullptr : *made;
 }
 
 std::vector<float> WeightReader::values_of(const std::string& name) {
@@ -56,9 +54,16 @@ std::vector<float> WeightReader::values(Role role, int layer) {
   return binding ? values_of(binding->tensor) : std::vector<float>();
 }
 
-std::optional<mx::array> WeightReader::vector(Role role, int layer) {
-  const auto values = this->values(role, layer);
+std::optional<mx::array> WeightReader::vector(Role role, int layer, float scale) { return array_of(values(role, layer), scale); }
+
+std::optional<mx::array> WeightReader::bias(Role role, int layer, float scale) {
+  const auto* binding = bindings_.find(role, layer);
+  return binding ? array_of(values_of(binding->bias), scale) : std::nullopt;
+}
+
+std::optional<mx::array> WeightReader::array_of(std::vector<float> values, float scale) const {
   if (values.empty()) return std::nullopt;
+  for (auto& value : values) value *= scale;
   return mx::astype(mx::array(values.data(), mx::Shape{static_cast<int>(values.size())}, mx::float32), ops_.activation_type());
 }
 

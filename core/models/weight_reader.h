@@ -4,7 +4,6 @@
 #include <atomic>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
@@ -23,10 +22,15 @@ class WeightReader {
 
   // A matrix with its bias, if the file has one. Null if the model has no such role, or the file does not have its tensor.
   ops::WeightPtr matrix(Role role, int layer);
-  // (n), in the type of activations. Nothing if the model has no such role.
-  std::optional<mlx::core::array> vector(Role role, int layer);
+  // (n), in the type of activations, times `scale`. Nothing if the model has no such role.
+  std::optional<mlx::core::array> vector(Role role, int layer, float scale = 1);
+  // The same of a norm's bias. Nothing if it has none.
+  std::optional<mlx::core::array> bias(Role role, int layer, float scale = 1);
   // The values of a vector. Empty if the model has no such role, or the file does not have its tensor.
   std::vector<float> values(Role role, int layer);
+
+  // Of the tensor that plays a role; the model must have it.
+  const std::string& name_of(Role role, int layer) const { return bindings_.find(role, layer)->tensor; }
 
   // The first error. Everything that was read after it is empty.
   const std::optional<Error>& error() const { return error_; }
@@ -37,13 +41,13 @@ class WeightReader {
   // Null if the file does not have it, or something has failed.
   const formats::Tensor* find(const std::string& name);
   std::vector<float> values_of(const std::string& name);
+  std::optional<mlx::core::array> array_of(std::vector<float> values, float scale) const;
 
   const formats::Checkpoint& file_;
   const Bindings& bindings_;
   const ops::Ops& ops_;
   ops::Panels& panels_;
   const std::atomic<bool>* const cancelled_;
-  std::unordered_map<std::string, ops::WeightPtr> whole_;  // by tensor: a fused one plays several roles
   std::unordered_set<const formats::Tensor*> read_;
   std::optional<Error> error_;
 };

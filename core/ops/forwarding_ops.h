@@ -19,7 +19,6 @@ class ForwardingOps : public Ops {
   Result<WeightPtr> prepare(const formats::Tensor& tensor, std::span<const float> bias, Panels& panels) const override {
     return to_->prepare(tensor, bias, panels);
   }
-  Result<WeightPtr> rows(const WeightPtr& weight, int first, int count) const override { return to_->rows(weight, first, count); }
   std::unique_ptr<const Step> begin(Batch batch, const StepShape& shape) const override { return to_->begin(std::move(batch), shape); }
   mx::array embed(const Step& step, const Weight& table, float scale) const override { return to_->embed(step, table, scale); }
   mx::array output_rows(const Step& step, const mx::array& x) const override { return to_->output_rows(step, x); }
@@ -35,6 +34,12 @@ class ForwardingOps : public Ops {
   mx::array rms_norm(const mx::array& x, const mx::array& weight, float eps, const std::optional<mx::array>& residual) const override {
     return to_->rms_norm(x, weight, eps, residual);
   }
+  mx::array layer_norm(const mx::array& x, int d, const mx::array& weight, const std::optional<mx::array>& bias, float eps,
+                       const std::optional<mx::array>& residual) const override {
+    return to_->layer_norm(x, d, weight, bias, eps, residual);
+  }
+  mx::array activate(const mx::array& x, Activation activation) const override { return to_->activate(x, activation); }
+  mx::array softcap(const mx::array& x, float cap) const override { return to_->softcap(x, cap); }
   mx::array rope(const Step& step, const mx::array& x, int rope, int head_dim) const override { return to_->rope(step, x, rope, head_dim); }
   std::uint64_t cache_bytes(const CacheShape& shape) const override { return to_->cache_bytes(shape); }
   LayerCache make_cache(const CacheShape& shape) const override { return to_->make_cache(shape); }

@@ -36,8 +36,11 @@ struct Rotation {
     const int tokens = static_cast<int>(positions.size()), pairs = static_cast<int>(rope.frequencies.size());
     const auto frequencies = mx::array(rope.frequencies.data(), mx::Shape{1, 1, pairs}, mx::float32);
     const auto angle = mx::multiply(mx::astype(mx::reshape(int_array(positions), {tokens, 1, 1}), mx::float32), frequencies);
-    cosine = mx::multiply(mx::cos(angle), mx::array(rope.magnitude));
-    sine = mx::multiply(mx::sin(angle), mx::array(rope.magnitude));
+    std::vector<float> magnitudes;
+    for (const auto position : positions) magnitudes.push_back(rope.magnitude_at(position));
+    const auto magnitude = mx::array(magnitudes.data(), mx::Shape{tokens, 1, 1}, mx::float32);
+    cosine = mx::multiply(mx::cos(angle), magnitude);
+    sine = mx::multiply(mx::sin(angle), magnitude);
   }
 
   bool interleaved;
@@ -167,13 +170,6 @@ Result<WeightPtr> MlxOps::prepare(const formats::Tensor& tensor, std::span<const
   return std::make_shared<const DecodedWeight>(values, added);
 }
 
-Result<WeightPtr> MlxOps::rows(const WeightPtr& weight, int first, int count) const {
-  const auto& whole = static_cast<const DecodedWeight&>(*weight);
-  auto bias = whole.bias;
-  if (bias) bias = mx::slice(*bias, {first}, {first + count});
-  return std::make_shared<const DecodedWeight>(mx::slice(whole.values, {first, 0}, {first + count, whole.k}), bias);
-}
-
 std::unique_ptr<const Step> MlxOps::begin(Batch batch, const StepShape& shape) const {
   return std::make_unique<MlxStep>(std::move(batch), shape);
 }
@@ -199,13 +195,32 @@ std::vector<mx::array> MlxOps::q_gemm(const Step& step, const mx::array& x, cons
 
 mx::array MlxOps::gated_mlp(const Step& step, const mx::array& x, const Weight& gate, const Weight& up, Activation activation) const {
   const auto g = q_gemm(step, x, gate, std::nullopt);
-  return mx::multiply(activation == Activation::kSilu ? mx::multiply(g, mx::sigmoid(g)) : gelu_tanh(g), q_gemm(step, x, up, std::nullopt));
+  return mx::multiply(activate(g, activation), q_gemm(step, x, up, std::nullopt));
 }
 
 mx::array MlxOps::rms_norm(const mx::array& x, const mx::array& weight, float eps, const std::optional<mx::array>& residual) const {
   const int d = weight.shape(0);
   const auto y = mx::reshape(mx::fast::rms_norm(mx::reshape(x, {-1, d}), weight, eps), x.shape());
   return residual ? mx::add(y, *residual) : y;
+}
+
+mx::array MlxOps::layer_norm(const mx::array& x, int d, const mx::array& weight, const std::optional<mx::array>& bias, float eps,
+                             const std::optional<mx::array>& residual) const {
+  const auto pieces = mx::reshape(x, {x.shape(0), -1, d});
+  const auto from_mean = mx::subtract(pieces, mx::mean(pieces, -1, true));
+  const auto variance = mx::mean(mx::square(from_mean), -1, true);
+  auto y = mx::multiply(mx::multiply(from_mean, mx::rsqrt(mx::add(variance, mx::array(eps)))), mx::reshape(weight, {-1, d}));
+  if (bias) y = mx::add(y, mx::reshape(*bias, {-1, d}));
+  y = mx::reshape(y, x.shape());
+  return residual ? mx::add(y, *residual) : y;
+}
+
+mx::array MlxOps::activate(const mx::array& x, Activation activation) const {
+  return activation == Activation::kSilu ? mx::multiply(x, mx::sigmoid(x)) : gelu_tanh(x);
+}
+
+mx::array MlxOps::softcap(const mx::array& x, float cap) const {
+  return mx::multiply(mx::array(cap), mx::tanh(mx::divide(x, mx::array(cap))));
 }
 
 mx::array MlxOps::rope(const Step& step, const mx::array& x, int rope, int head_dim) const {

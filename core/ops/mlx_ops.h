@@ -14,7 +14,6 @@ class MlxOps final : public Ops {
   std::optional<quant::Type> converted_type(const formats::Tensor&) const override { return std::nullopt; }
   std::string panel_layout() const override { return {}; }
   Result<WeightPtr> prepare(const formats::Tensor& tensor, std::span<const float> bias, Panels& panels) const override;
-  Result<WeightPtr> rows(const WeightPtr& weight, int first, int count) const override;
   std::unique_ptr<const Step> begin(Batch batch, const StepShape& shape) const override;
   mx::array embed(const Step& step, const Weight& table, float scale) const override;
   mx::array output_rows(const Step& step, const mx::array& x) const override;
@@ -22,6 +21,10 @@ class MlxOps final : public Ops {
   std::vector<mx::array> q_gemm(const Step& step, const mx::array& x, const std::vector<const Weight*>& weights) const override;
   mx::array gated_mlp(const Step& step, const mx::array& x, const Weight& gate, const Weight& up, Activation activation) const override;
   mx::array rms_norm(const mx::array& x, const mx::array& weight, float eps, const std::optional<mx::array>& residual) const override;
+  mx::array layer_norm(const mx::array& x, int d, const mx::array& weight, const std::optional<mx::array>& bias, float eps,
+                       const std::optional<mx::array>& residual) const override;
+  mx::array activate(const mx::array& x, Activation activation) const override;
+  mx::array softcap(const mx::array& x, float cap) const override;
   mx::array rope(const Step& step, const mx::array& x, int rope, int head_dim) const override;
   std::uint64_t cache_bytes(const CacheShape& shape) const override;
   LayerCache make_cache(const CacheShape& shape) const override;

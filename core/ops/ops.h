@@ -59,9 +59,6 @@ class Ops {
   // Makes the weight of a matrix with its bias, (n) or empty. The weight keeps its panels alive; they are filled unless they are cached.
   // Errors: kUnsupported (the implementation cannot run this type, by name); those of Panels::append.
   virtual Result<WeightPtr> prepare(const formats::Tensor& tensor, std::span<const float> bias, Panels& panels) const = 0;
-  // Rows [first, first + count) of a weight, with their bias: a part of a matrix that a file keeps fused with others. Shares its memory.
-  // Errors: kUnsupported (the implementation cannot begin at this row).
-  virtual Result<WeightPtr> rows(const WeightPtr& weight, int first, int count) const = 0;
 
   // Begins a step. All pages and slots of the batch are blocks of the caches that the step's operations are given.
   virtual std::unique_ptr<const Step> begin(Batch batch, const StepShape& shape) const = 0;
@@ -84,6 +81,13 @@ class Ops {
   // x (T, H · d), weight (d), residual and y (T, H · d)
   virtual mx::array rms_norm(const mx::array& x, const mx::array& weight, float eps,
                              const std::optional<mx::array>& residual = {}) const = 0;
+  // y = (x - mean) / sqrt(variance + eps) · weight + bias + residual (Ba et al. 2016), mean and variance of each piece of d values.
+  // x (T, P · d), residual and y too; weight and bias (d) for all pieces, or (P · d)
+  virtual mx::array layer_norm(const mx::array& x, int d, const mx::array& weight, const std::optional<mx::array>& bias, float eps,
+                               const std::optional<mx::array>& residual = {}) const = 0;
+  // y = act(x), and y = cap · tanh(x / cap).  (T, n)
+  virtual mx::array activate(const mx::array& x, Activation activation) const = 0;
+  virtual mx::array softcap(const mx::array& x, float cap) const = 0;
   // Rotates the heads of x by a rope of the step.  x (T, H · D) for heads of `head_dim` = D values
   virtual mx::array rope(const Step& step, const mx::array& x, int rope, int head_dim) const = 0;
 

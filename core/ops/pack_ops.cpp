@@ -75,6 +75,8 @@ struct PackStep final : Step {
 
 const PackStep& own(const Step& step) { return static_cast<const PackStep&>(step); }
 
+mlxr_activation of_abi(Activation activation) { return activation == Activation::kSilu ? MLXR_ACT_SILU : MLXR_ACT_GELU_TANH; }
+
 class PackOps final : public Ops {
  public:
   explicit PackOps(std::shared_ptr<const KernelPack> pack) : pack_(std::move(pack)), kernels_(pack_->table()), pool_(pack_->pool()) {}
@@ -103,20 +105,6 @@ class PackOps final : public Ops {
                                                 std::vector(bias.begin(), bias.end()));
   }
 
-  Result<WeightPtr> rows(const WeightPtr& weight, int first, int count) const override {
-    const auto& whole = own(*weight);
-    if (first % MLXR_PANEL_ROWS != 0) {
-      return fail(ErrorCode::kUnsupported, "MLXR cannot run a fused matrix whose parts do not begin at a multiple of " +
-                                               std::to_string(MLXR_PANEL_ROWS) + " rows (one begins at row " + std::to_string(first) +
-                                               ").");
-    }
-    const auto* begin = whole.panels.get() + kernels_.panel_bytes(number(whole.type), first, whole.k);
-    std::vector<float> bias;
-    if (!whole.bias.empty()) bias.assign(whole.bias.begin() + first, whole.bias.begin() + first + count);
-    return std::make_shared<const PackedWeight>(whole.type, count, whole.k, std::shared_ptr<const std::byte>(whole.panels, begin),
-                                                std::move(bias));
-  }
-
   std::unique_ptr<const Step> begin(Batch batch, const StepShape& shape) const override {
     auto step = std::make_unique<PackStep>(std::move(batch));
     const auto& positions = step->batch.positions;
@@ -124,10 +112,12 @@ class PackOps final : public Ops {
       const auto angles = positions.size() * rope.frequencies.size();
       auto& rotation = step->rotations.emplace_back(std::vector<float>(angles), std::vector<float>(angles),
                                                     static_cast<std::int64_t>(rope.frequencies.size()), rope.interleaved);
-      const mlxr_rotations_args args{positions.data(),     rope.frequencies.data(), static_cast<std::int64_t>(positions.size()),
-                                     rotation.pairs,       rope.magnitude,          rotation.cosines.data(),
-                                     rotation.sines.data()};
+      const float magnitude = rope.growth == 0 ? rope.magnitude : 1;
+      const mlxr_rotations_args args{
+          positions.data(),        rope.frequencies.data(), static_cast<std::int64_t>(positions.size()), rotation.pairs, magnitude,
+          rotation.cosines.data(), rotation.sines.data()};
       kernels_.rotations(pool_, &args);
+      if (rope.growth != 0) grow(rotation, rope, positions);
     }
     for (std::size_t kind = 0; kind < shape.windows.size(); ++kind) {
       auto& of_kind = step->kinds.emplace_back(std::vector<mlxr_sequence>(), shape.windows[kind]);
@@ -164,14 +154,8 @@ class PackOps final : public Ops {
 
   mx::array gated_mlp(const Step& step, const mx::array& x, const Weight& gate, const Weight& up, Activation activation) const override {
     auto y = fresh(x.shape(0), gate.n);
-    const mlxr_gated_args args{floats(x),
-                               x.shape(0),
-                               matrix(gate),
-                               matrix(up),
-                               bias_of(gate),
-                               bias_of(up),
-                               activation == Activation::kSilu ? MLXR_ACT_SILU : MLXR_ACT_GELU_TANH,
-                               y.data<float>()};
+    const mlxr_gated_args args{floats(x),     x.shape(0),  matrix(gate),       matrix(up),
+                               bias_of(gate), bias_of(up), of_abi(activation), y.data<float>()};
     check(kernels_.gated_mlp(pool_, &args));
     const auto of_gate = step.changes(gate, x.shape(0)), of_up = step.changes(up, x.shape(0));
     if (of_gate.empty() && of_up.empty()) return y;
@@ -187,6 +171,36 @@ class PackOps final : public Ops {
     const std::int64_t d = weight.shape(0), rows = static_cast<std::int64_t>(x.size()) / d;
     const mlxr_rms_norm_args args{floats(x), floats(weight), residual ? floats(*residual) : nullptr, eps, rows, d, y.data<float>()};
     kernels_.rms_norm(pool_, &args);
+    return y;
+  }
+
+  mx::array layer_norm(const mx::array& x, int d, const mx::array& weight, const std::optional<mx::array>& bias, float eps,
+                       const std::optional<mx::array>& residual) const override {
+    auto y = fresh(x.shape(0), x.shape(1));
+    const mlxr_layer_norm_args args{floats(x),
+                                    floats(weight),
+                                    bias ? floats(*bias) : nullptr,
+                                    residual ? floats(*residual) : nullptr,
+                                    eps,
+                                    static_cast<std::int64_t>(x.size()) / d,
+                                    d,
+                                    weight.shape(0) / d,
+                                    y.data<float>()};
+    kernels_.layer_norm(pool_, &args);
+    return y;
+  }
+
+  mx::array activate(const mx::array& x, Activation activation) const override {
+    auto y = fresh(x.shape(0), x.shape(1));
+    const mlxr_activate_args args{floats(x), nullptr, x.shape(0), x.shape(1), of_abi(activation), y.data<float>()};
+    kernels_.activate(pool_, &args);
+    return y;
+  }
+
+  mx::array softcap(const mx::array& x, float cap) const override {
+    auto y = fresh(x.shape(0), x.shape(1));
+    const mlxr_softcap_args args{floats(x), x.shape(0), x.shape(1), cap, y.data<float>()};
+    kernels_.softcap(pool_, &args);
     return y;
   }
 
@@ -271,6 +285,15 @@ class PackOps final : public Ops {
     }
   }
 
+  static void grow(PackStep::Rotation& rotation, const Rope& rope, const std::vector<std::int32_t>& positions) {
+    const auto pairs = static_cast<std::size_t>(rotation.pairs);
+    for (std::size_t i = 0; i < rotation.cosines.size(); ++i) {
+      const float magnitude = rope.magnitude_at(positions[i / pairs]);
+      rotation.cosines[i] *= magnitude;
+      rotation.sines[i] *= magnitude;
+    }
+  }
+
   // Reads some rows of a tensor, in the type of its panels.
   static Result<void> read_rows(const formats::Tensor& tensor, quant::Type type, std::int64_t first, std::int64_t count,
                                 std::vector<std::byte>& rows) {
@@ -343,14 +366,11 @@ class PackOps final : public Ops {
   }
 
   // y = act(g) * u, for the rows of a change.
-  static void gate_rows(const mx::array& g, const mx::array& u, Activation activation, const Step::Change& change, mx::array& y) {
-    const auto columns = static_cast<std::ptrdiff_t>(y.shape(1)), begin = change.first * columns, end = begin + change.count * columns;
-    const float *const gates = floats(g), *const ups = floats(u);
-    for (std::ptrdiff_t i = begin; i < end; ++i) {
-      const float x = gates[i];
-      const float silu = x / (1 + std::exp(-x)), gelu = 0.5f * x * (1 + std::tanh(0.7978845608f * (x + 0.044715f * x * x * x)));
-      y.data<float>()[i] = (activation == Activation::kSilu ? silu : gelu) * ups[i];
-    }
+  void gate_rows(const mx::array& g, const mx::array& u, Activation activation, const Step::Change& change, mx::array& y) const {
+    const auto begin = static_cast<std::ptrdiff_t>(change.first) * y.shape(1);
+    const mlxr_activate_args args{floats(g) + begin, floats(u) + begin,  change.count,
+                                  y.shape(1),        of_abi(activation), y.data<float>() + begin};
+    kernels_.activate(pool_, &args);
   }
 
   std::shared_ptr<const KernelPack> pack_;

@@ -96,7 +96,7 @@ Result<std::unique_ptr<Panels>> Panels::open(std::span<const formats::Tensor> te
   for (const auto& tensor : tensors) {
     const auto bytes = ops.panel_bytes(tensor);
     if (bytes == 0) continue;
-    panels->index_.emplace(tensor.name, panels->matrices_.size());
+    if (!panels->index_.emplace(std::pair(tensor.source, tensor.offset), panels->matrices_.size()).second) continue;
     panels->matrices_.push_back({.offset = panels->size_, .bytes = bytes});
     panels->size_ += bytes;
   }
@@ -184,13 +184,13 @@ void Panels::not_kept(std::string_view why) {
 }
 
 std::shared_ptr<const std::byte> Panels::find(const formats::Tensor& tensor) const {
-  const auto found = index_.find(std::string(tensor.name));
+  const auto found = index_.find({tensor.source, tensor.offset});
   return found == index_.end() ? nullptr : std::shared_ptr<const std::byte>(memory_, memory_.get() + matrices_[found->second].offset);
 }
 
 Result<void> Panels::append(const formats::Tensor& tensor, std::span<const std::byte> piece) {
   if (auto go = check_cancelled(); !go) return go;
-  Matrix& matrix = matrices_[index_.find(std::string(tensor.name))->second];
+  Matrix& matrix = matrices_[index_.find({tensor.source, tensor.offset})->second];
   const auto at = matrix.offset + matrix.written;
   if (fd_) {
     auto written = ::lseek(fd_.get(), static_cast<off_t>(kHeaderBytes + at), SEEK_SET) < 0

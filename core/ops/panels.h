@@ -1,7 +1,7 @@
 // The memory for a model's matrices in the layout that the kernel pack reads ("panels", kernels/abi.h). It is a mapped file in the cache
 // folder, so that a matrix is repacked once and later loads only map the file. MLX expressions need no panels.
 //
-//   auto panels = ops::Panels::open(file->tensors(), *ops, {.folder = cache, .digest = sha256}).value();
+//   auto panels = ops::Panels::open(tensors, *ops, {.folder = cache, .digest = sha256}).value();
 //   auto weight = ops->prepare(tensor, *panels);   // makes those of a tensor, unless an earlier run did
 //   panels->keep();                                // all are made: puts the file into the cache, in the background
 //
@@ -17,12 +17,13 @@
 #include <atomic>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <thread>
-#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include <mlxrunner/result.h>
@@ -43,7 +44,7 @@ struct PanelOptions {
 
 class Panels {
  public:
-  // Errors: kOverloaded (no memory), kCancelled.
+  // A tensor may be rows of one in the file. Errors: kOverloaded (no memory), kCancelled.
   static Result<std::unique_ptr<Panels>> open(std::span<const formats::Tensor> tensors, const Ops& ops, PanelOptions options);
   ~Panels();  // returns when keep() is done
 
@@ -74,9 +75,9 @@ class Panels {
   void publish() const;
   void trim() const;
 
-  std::vector<Matrix> matrices_;                        // in the order of the file
-  std::unordered_map<std::string, std::size_t> index_;  // of each, by name
-  std::uint64_t size_ = 0;                              // of all panels
+  std::vector<Matrix> matrices_;                                                   // in the order of the tensors
+  std::map<std::pair<const formats::Source*, std::uint64_t>, std::size_t> index_;  // of each, by where its tensor begins
+  std::uint64_t size_ = 0;                                                         // of all panels
   std::shared_ptr<std::byte> memory_;
   bool cached_ = false;
   bool write_failed_ = false;

@@ -1,8 +1,14 @@
 #include "core/ops/step.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace mlxr::ops {
+
+float Rope::magnitude_at(int position) const {
+  if (growth == 0) return magnitude;
+  return magnitude * (1 + growth * std::log(1 + std::floor(static_cast<float>(position) / static_cast<float>(growth_tokens))));
+}
 
 std::vector<Step::Change> Step::changes(const Weight& w, int rows) const {
   std::vector<Change> all;

@@ -14,7 +14,11 @@ struct Rope {
   std::vector<float> frequencies;  // (pairs) radians per position; 2 · pairs may be less than the head's width: the rest is left as it is
   bool interleaved = false;        // pair i is (2i, 2i + 1), else (i, i + pairs)
   float magnitude = 1;             // of the rotated values
+  // The magnitude grows with the position: times 1 + growth · ln(1 + floor(position / growth_tokens)) (Llama 4 model card, 2025).
+  float growth = 0;
+  int growth_tokens = 1;
 
+  float magnitude_at(int position) const;
   bool operator==(const Rope&) const = default;
 };
 

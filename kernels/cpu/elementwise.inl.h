@@ -1,4 +1,4 @@
-// rms_norm, rotations and rope: one pass over memory each; threads only where there are as many rows as a prompt has.
+// Norms, activations, rotations and rope: one or two passes over memory each; threads only where there are as many rows as a prompt has.
 #pragma once
 
 namespace mlxr::kernels::MLXR_ISA {
@@ -41,6 +41,63 @@ inline void rms_norm(mlxr_pool* pool, const mlxr_rms_norm_args* args) {
       for (; i < d; ++i) y[i] = x[i] * factor * args->weight[i];
     }
   });
+}
+
+inline void layer_norm(mlxr_pool* pool, const mlxr_layer_norm_args* args) {
+  for_rows(pool, args->rows, args->rows * args->d, [args](int64_t row) {
+    const int64_t d = args->d, whole = d / kLanes * kLanes, at = row % args->n_weights * d;
+    const float *x = args->x + row * d, *weight = args->weight + at, *bias = args->bias ? args->bias + at : nullptr;
+    const float* residual = args->residual ? args->residual + row * d : nullptr;
+    float* y = args->y + row * d;
+    F sums = {};
+    float rest = 0;
+    for (int64_t i = 0; i < whole; i += kLanes) sums += load<F>(x + i);
+    for (int64_t i = whole; i < d; ++i) rest += x[i];
+    const float mean = (sum(sums) + rest) / float(d);
+    F squares = {};
+    rest = 0;
+    for (int64_t i = 0; i < whole; i += kLanes) {
+      const F from_mean = load<F>(x + i) - mean;
+      squares += from_mean * from_mean;
+    }
+    for (int64_t i = whole; i < d; ++i) rest += (x[i] - mean) * (x[i] - mean);
+    const float factor = 1.0f / __builtin_sqrtf((sum(squares) + rest) / float(d) + args->eps);
+    for (int64_t i = 0; i < d; i += kLanes) {
+      const int count = int(imin(kLanes, d - i));
+      F value = (load_some(x + i, count) - mean) * factor * load_some(weight + i, count);
+      if (bias) value += load_some(bias + i, count);
+      if (residual) value += load_some(residual + i, count);
+      store_some(y + i, value, count);
+    }
+  });
+}
+
+inline F activate(F x, mlxr_activation activation) {
+  if (activation == MLXR_ACT_SILU) return x / (1.0f + vexp(-x));
+  return 0.5f * x * (1.0f + vtanh(0.79788456f * (x + 0.044715f * x * x * x)));  // MLXR_ACT_GELU_TANH
+}
+
+// Calls y = body(x, i) for the vectors of each row; i is the index of its first value. `work` as for for_rows.
+template <class Body>
+inline void for_vectors(mlxr_pool* pool, const float* x, int64_t rows, int64_t n, float* y, const Body& body) {
+  constexpr int64_t kWorkOfAValue = 8;  // an exponential takes as long as so many multiplications
+  for_rows(pool, rows, rows * n * kWorkOfAValue, [&](int64_t row) {
+    for (int64_t i = row * n; i < (row + 1) * n; i += kLanes) {
+      const int count = int(imin(kLanes, (row + 1) * n - i));
+      store_some(y + i, body(load_some(x + i, count), i, count), count);
+    }
+  });
+}
+
+inline void activate(mlxr_pool* pool, const mlxr_activate_args* args) {
+  for_vectors(pool, args->x, args->rows, args->n, args->y, [args](F x, int64_t at, int count) {
+    const F y = activate(x, args->activation);
+    return args->times ? y * load_some(args->times + at, count) : y;
+  });
+}
+
+inline void softcap(mlxr_pool* pool, const mlxr_softcap_args* args) {
+  for_vectors(pool, args->x, args->rows, args->n, args->y, [cap = args->cap](F x, int64_t, int) { return cap * vtanh(x / cap); });
 }
 
 inline void rotations(mlxr_pool* pool, const mlxr_rotations_args* args) {

@@ -23,18 +23,6 @@ struct Chunks {
   }
 };
 
-// The first `count` values at p; all of them nearly always.
-inline F load_some(const float* p, int count) {
-  if (count == kLanes) return load<F>(p);
-  F v{};
-  for (int i = 0; i < count; ++i) v[i] = p[i];
-  return v;
-}
-inline void store_some(float* p, F v, int count) {
-  if (count == kLanes) return store(p, v);
-  for (int i = 0; i < count; ++i) p[i] = v[i];
-}
-
 // x in the forms that the matrices of an operation take, in the pool's shared memory, of which Activations::size bytes are reserved.
 inline Activations convert(mlxr_pool* pool, const float* x, int64_t n_tokens, int64_t k, const ActivationForms& forms) {
   if (!forms.bytes && !forms.bfloats) return Activations();
@@ -110,11 +98,6 @@ inline int32_t q_gemm(mlxr_pool* pool, const mlxr_gemm_args* args) {
     }
   });
   return 1;
-}
-
-inline F activate(F x, mlxr_activation activation) {
-  if (activation == MLXR_ACT_SILU) return x / (1.0f + vexp(-x));
-  return 0.5f * x * (1.0f + vtanh(0.79788456f * (x + 0.044715f * x * x * x)));  // MLXR_ACT_GELU_TANH
 }
 
 inline int32_t gated_mlp(mlxr_pool* pool, const mlxr_gated_args* args) {

@@ -116,6 +116,23 @@ const char* check(const Operations& tested, mlxr_pool* pool) {
         o.rms_norm(pool, &args);
       }))
     return "rms_norm";
+  if (!agree(tested, 3 * 2 * 33, [&](const Operations& o, float* y) {
+        const mlxr_layer_norm_args args{x.data(), x.data() + 300, x.data() + 400, x.data() + 500, 1e-5f, 3 * 2, 33, 2, y};
+        o.layer_norm(pool, &args);
+      }))
+    return "layer_norm";
+  for (const auto activation : {MLXR_ACT_SILU, MLXR_ACT_GELU_TANH}) {
+    if (!agree(tested, 3 * 67, [&](const Operations& o, float* y) {
+          const mlxr_activate_args args{x.data(), x.data() + 300, 3, 67, activation, y};
+          o.activate(pool, &args);
+        }))
+      return "activate";
+  }
+  if (!agree(tested, 3 * 67, [&](const Operations& o, float* y) {
+        const mlxr_softcap_args args{x.data(), 3, 67, 0.7f, y};
+        o.softcap(pool, &args);
+      }))
+    return "softcap";
   const int32_t positions[] = {0, 5, 100};
   if (!agree(tested, 2 * 3 * 8, [&](const Operations& o, float* y) {
         const mlxr_rotations_args args{positions, weight.data(), 3, 8, 1.0f, y, y + 3 * 8};

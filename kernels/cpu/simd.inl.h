@@ -307,6 +307,18 @@ inline Pairs pair_sums(PanelBytes, int32_t) { return Pairs{}; }
 inline I widen_pairs(I acc, Pairs) { return acc; }
 #endif
 
+// The first `count` values at p; all of them nearly always.
+inline F load_some(const float* p, int count) {
+  if (count == kLanes) return load<F>(p);
+  F v{};
+  for (int i = 0; i < count; ++i) v[i] = p[i];
+  return v;
+}
+inline void store_some(float* p, F v, int count) {
+  if (count == kLanes) return store(p, v);
+  for (int i = 0; i < count; ++i) p[i] = v[i];
+}
+
 // ---- exp and tanh
 // e^x within 2 ulp (relative error below 2.4e-7) for x in [-87.3, 88.7]; exactly 0 below, infinity above; NaN stays NaN.
 inline F vexp(F x) {

@@ -11,6 +11,9 @@ struct Operations {
   int32_t (*q_gemm)(mlxr_pool*, const mlxr_gemm_args*);
   int32_t (*gated_mlp)(mlxr_pool*, const mlxr_gated_args*);
   void (*rms_norm)(mlxr_pool*, const mlxr_rms_norm_args*);
+  void (*layer_norm)(mlxr_pool*, const mlxr_layer_norm_args*);
+  void (*activate)(mlxr_pool*, const mlxr_activate_args*);
+  void (*softcap)(mlxr_pool*, const mlxr_softcap_args*);
   void (*rotations)(mlxr_pool*, const mlxr_rotations_args*);
   void (*rope)(mlxr_pool*, const mlxr_rope_args*);
   int64_t (*key_page_bytes)(uint32_t type, int64_t block_tokens, int64_t key_dim);

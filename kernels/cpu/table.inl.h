@@ -22,7 +22,7 @@
 namespace mlxr::kernels::MLXR_ISA {
 
 extern const Operations operations;
-const Operations operations = {panel_bytes, make_panels,    q_gemm,           gated_mlp, rms_norm,  rotations,
-                               rope,        key_page_bytes, value_page_bytes, kv_store,  attention, get_rows};
+const Operations operations = {panel_bytes, make_panels, q_gemm,         gated_mlp,        rms_norm, layer_norm, activate, softcap,
+                               rotations,   rope,        key_page_bytes, value_page_bytes, kv_store, attention,  get_rows};
 
 }  // namespace mlxr::kernels::MLXR_ISA

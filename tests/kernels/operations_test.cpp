@@ -1,7 +1,8 @@
-// rms_norm, rotations, rope, kv_store and attention against their formulas in double.
+// Norms, activations, rotations, rope, kv_store and attention against their formulas in double.
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <numbers>
 #include <numeric>
 
 #include "tests/kernels/pack_library.h"
@@ -38,6 +39,60 @@ TEST_F(Operations, RmsNormWithResidual) {
       }
     }
     pack->pool_destroy(pool);
+  }
+}
+
+TEST_F(Operations, LayerNormWithWeightsOfEachPiece) {
+  for (const auto* pack : available()) {
+    mlxr_pool* pool = pack->pool_create(2);
+    for (int64_t d : {1, 5, 64, 67}) {
+      for (int64_t weights : {1, 3}) {
+        for (bool alone : {false, true}) {  // without bias and residual
+          const int64_t rows = 3 * 70;
+          const auto x = reals(size_t(rows * d), random, 3), weight = reals(size_t(weights * d), random),
+                     bias = reals(weight.size(), random);
+          const auto residual = reals(x.size(), random);
+          std::vector<float> y(x);  // in place
+          const mlxr_layer_norm_args args{
+              y.data(), weight.data(), alone ? nullptr : bias.data(), alone ? nullptr : residual.data(), 1e-3f, rows, d, weights, y.data()};
+          pack->layer_norm(pool, &args);
+          for (int64_t r = 0; r < rows; ++r) {
+            const auto *row = &x[size_t(r * d)], *w = &weight[size_t(r % weights * d)], *b = &bias[size_t(r % weights * d)];
+            const double mean = std::accumulate(row, row + d, 0.0) / double(d);
+            double variance = 0;
+            for (int64_t i = 0; i < d; ++i) variance += (row[i] - mean) * (row[i] - mean) / double(d);
+            for (int64_t i = 0; i < d; ++i) {
+              const auto at = size_t(r * d + i);
+              const double added = alone ? 0 : double(b[i]) + residual[at];
+              ASSERT_NEAR(y[at], (row[i] - mean) / std::sqrt(variance + 1e-3) * w[i] + added, 2e-5) << pack->variant;
+            }
+          }
+        }
+      }
+    }
+    pack->pool_destroy(pool);
+  }
+}
+
+TEST_F(Operations, ActivationsAndSoftCaps) {
+  const int64_t rows = 5, n = 61;
+  const auto x = reals(size_t(rows * n), random, 6), times = reals(x.size(), random);
+  for (const auto* pack : available()) {
+    mlxr_pool* pool = pack->pool_create(2);
+    std::vector<float> silu(x.size()), gelu(x.size()), capped(x);
+    const mlxr_activate_args first{x.data(), times.data(), rows, n, MLXR_ACT_SILU, silu.data()};
+    const mlxr_activate_args second{x.data(), nullptr, rows, n, MLXR_ACT_GELU_TANH, gelu.data()};
+    const mlxr_softcap_args third{capped.data(), rows, n, 2.5f, capped.data()};
+    pack->activate(pool, &first);
+    pack->activate(pool, &second);
+    pack->softcap(pool, &third);
+    pack->pool_destroy(pool);
+    for (size_t i = 0; i < x.size(); ++i) {
+      const double v = x[i];
+      ASSERT_NEAR(silu[i], v / (1 + std::exp(-v)) * times[i], 2e-6) << pack->variant;
+      ASSERT_NEAR(gelu[i], 0.5 * v * (1 + std::tanh(std::sqrt(2 / std::numbers::pi) * (v + 0.044715 * v * v * v))), 3e-6) << pack->variant;
+      ASSERT_NEAR(capped[i], 2.5 * std::tanh(v / 2.5), 2e-6) << pack->variant;
+    }
   }
 }
 

@@ -141,6 +141,34 @@ TEST(Rows, OfRmsNorm) {
   }
 }
 
+TEST(Rows, OfLayerNormActivationsAndSoftCaps) {
+  std::mt19937 random(37);
+  for (const int64_t d : {5, 67, 2560}) {
+    const auto x = reals(size_t(kMost * d), random, 3), weight = reals(size_t(d), random), bias = reals(size_t(d), random);
+    for (const auto* pack : available()) {
+      const auto alone = [&](const char* name, auto compute) {
+        expect_rows_alone(*pack, d, name, [&](mlxr_pool* pool, int64_t first, int64_t count) {
+          std::vector<float> y(size_t(count * d));
+          compute(pool, x.data() + first * d, count, y.data());
+          return y;
+        });
+      };
+      alone("layer_norm", [&](mlxr_pool* pool, const float* from, int64_t count, float* y) {
+        const mlxr_layer_norm_args args{from, weight.data(), bias.data(), nullptr, 1e-5f, count, d, 1, y};
+        pack->layer_norm(pool, &args);
+      });
+      alone("activate", [&](mlxr_pool* pool, const float* from, int64_t count, float* y) {
+        const mlxr_activate_args args{from, nullptr, count, d, MLXR_ACT_GELU_TANH, y};
+        pack->activate(pool, &args);
+      });
+      alone("softcap", [&](mlxr_pool* pool, const float* from, int64_t count, float* y) {
+        const mlxr_softcap_args args{from, count, d, 1.5f, y};
+        pack->softcap(pool, &args);
+      });
+    }
+  }
+}
+
 TEST(Rows, OfRotations) {
   std::mt19937 random(31);
   const int64_t pairs = 84;

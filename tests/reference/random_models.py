@@ -44,7 +44,16 @@ class Shape:
     value_dim: int = 0  # of one head; 0: as wide as its key
     rotated: int = 0  # values of a head that RoPE rotates; 0: all
     layer_heads: tuple = ()  # (heads, KV heads, hidden) of each layer, where they differ
-    window: int = 0  # of local layers; such a family normalises heads, and the outputs of attention and MLP
+    window: int = 0  # of local layers
+    layer_norms: bool = False  # in place of root mean square norms
+    norm_biases: bool = False
+    norms_before: bool = True
+    norms_after: bool = False
+    qk_norm: str = ""  # "head": one for all heads; "each": one for each head; "whole": over all heads together
+    parallel: bool = False  # attention and MLP read the same norm
+    plain_mlp: bool = False  # without a gate
+    fused: bool = False  # queries, keys and values are one tensor, gate and up another
+    extra: tuple = ()  # more tensors: (name, dimensions, standard deviation, mean)
     tied: bool = True  # the embeddings are the output head
     context: int = 8192
     eps: float = 1e-5
@@ -63,33 +72,46 @@ def tensors(shape):
     def matrix(name, n, k):
         return name + ".weight", (n, k), 1 / math.sqrt(k), 0.0
 
-    def norm(name):
-        return name + ".weight", (shape.dim,), 0.1, 1.0
+    def norm(name, dimensions=(shape.dim,)):
+        yield name + ".weight", dimensions, 0.1, 1.0
+        if shape.norm_biases:
+            yield name + ".bias", dimensions, 0.1, 0.0
+
+    def matrices(name, k, *rows, biased=False):
+        """Matrices of k columns, each with its name and rows; fused ones are one matrix."""
+        if shape.fused and len(rows) > 1:
+            rows = [(name, sum(n for _, n in rows))]
+        for stem, n in rows:
+            yield matrix(stem, n, k)
+            if biased or shape.all_biases:
+                yield stem + ".bias", (n,), 0.5, 0.0
 
     yield matrix("token_embd", shape.vocabulary, shape.dim)
     for layer in range(shape.layers):
         block = f"blk.{layer}."
         heads, kv_heads, hidden = shape.layer_heads[layer] if shape.layer_heads else (shape.heads, shape.kv_heads, shape.hidden)
         q, k, value_dim = heads * shape.head_dim, kv_heads * shape.head_dim, shape.value_dim or shape.head_dim
-        yield norm(block + "attn_norm")
-        for name, n in ("attn_q", q), ("attn_k", k), ("attn_v", kv_heads * value_dim):
-            yield matrix(block + name, n, shape.dim)
-            if shape.biases or shape.all_biases:
-                yield block + name + ".bias", (n,), 0.5, 0.0
-        yield matrix(block + "attn_output", shape.dim, heads * value_dim)
-        yield norm(block + "ffn_norm")
-        yield matrix(block + "ffn_gate", hidden, shape.dim)
-        yield matrix(block + "ffn_up", hidden, shape.dim)
-        yield matrix(block + "ffn_down", shape.dim, hidden)
-        if shape.all_biases:
-            for name, n in ("attn_output", shape.dim), ("ffn_gate", hidden), ("ffn_up", hidden), ("ffn_down", shape.dim):
-                yield block + name + ".bias", (n,), 0.5, 0.0
-        if shape.window:
-            for name, n in ("attn_q_norm", shape.head_dim), ("attn_k_norm", shape.head_dim), ("post_attention_norm", shape.dim), ("post_ffw_norm", shape.dim):
-                yield block + name + ".weight", (n,), 0.1, 1.0
-    yield norm("output_norm")
+        if shape.norms_before:
+            yield from norm(block + "attn_norm")
+        of_heads = (block + "attn_q", q), (block + "attn_k", k), (block + "attn_v", kv_heads * value_dim)
+        yield from matrices(block + "attn_qkv", shape.dim, *of_heads, biased=shape.biases)
+        yield from matrices("", heads * value_dim, (block + "attn_output", shape.dim))
+        if shape.norms_before and not shape.parallel:
+            yield from norm(block + "ffn_norm")
+        gates = () if shape.plain_mlp else ((block + "ffn_gate", hidden),)
+        yield from matrices(block + "ffn_up", shape.dim, *gates, (block + "ffn_up", hidden))
+        yield from matrices("", hidden, (block + "ffn_down", shape.dim))
+        if shape.qk_norm:
+            for name, n in ("attn_q_norm", heads), ("attn_k_norm", kv_heads):
+                dimensions = {"head": (shape.head_dim,), "each": (n, shape.head_dim), "whole": (n * shape.head_dim,)}[shape.qk_norm]
+                yield block + name + ".weight", dimensions, 0.1, 1.0
+        if shape.norms_after:
+            yield from norm(block + "post_attention_norm")
+            yield from norm(block + "post_ffw_norm")
+    yield from norm("output_norm")
     if not shape.tied:
         yield matrix("output", shape.vocabulary, shape.dim)
+    yield from shape.extra
 
 
 def rope_factors(shape, factor=32, low=1, high=4, trained=8192):
@@ -137,7 +159,7 @@ def add_description(writer, shape):
         "attention.value_length": ("add_uint32", shape.value_dim or shape.head_dim),
         "rope.dimension_count": ("add_uint32", shape.rotated or shape.head_dim),
         "rope.freq_base": ("add_float32", shape.rope_base),
-        "attention.layer_norm_rms_epsilon": ("add_float32", shape.eps),
+        f"attention.layer_norm_{'' if shape.layer_norms else 'rms_'}epsilon": ("add_float32", shape.eps),
         "vocab_size": ("add_uint32", shape.vocabulary),
     }
     if shape.layer_heads:
@@ -159,7 +181,7 @@ def write(path, shape, dtype, seed=0):
     add_description(writer, shape)
     add_tokenizer(writer, shape)
 
-    plan = [(*tensor, np.dtype(dtype if len(tensor[1]) == 2 else np.float32)) for tensor in tensors(shape)]
+    plan = [(*tensor, np.dtype(np.float32 if "norm" in tensor[0] or len(tensor[1]) == 1 else dtype)) for tensor in tensors(shape)]
     for name, dimensions, _, _, kind in plan:
         writer.add_tensor_info(name, dimensions, kind, math.prod(dimensions) * kind.itemsize)
     if shape.rope_factors:

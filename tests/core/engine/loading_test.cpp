@@ -123,7 +123,8 @@ TEST_F(LoadingTest, ALoadThatIsCancelledInTheMiddleEndsWithItsTensorAndLeavesNoF
       ops::Panels::open(file.tensors(), *ops, {.folder = panels_, .digest = std::string(64, 'a'), .cancelled = &cancelled}).value();
   EXPECT_FALSE(has_nothing(panels_));  // the file that is being made
   const auto description = models::describe(file.metadata(), file.tensors()).value();
-  const auto model = models::Transformer::load(description, file, ops, *panels, kv::kBlockTokens, &cancelled);
+  const auto model =
+      models::Transformer::load(description, file, ops, *panels, {.block_tokens = kv::kBlockTokens, .cancelled = &cancelled});
   ASSERT_FALSE(model);
   EXPECT_EQ(model.error().code, ErrorCode::kCancelled);
   EXPECT_EQ(last, "blk.1.attn_norm.weight");

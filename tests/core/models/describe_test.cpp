@@ -79,7 +79,7 @@ TEST(Describe, RefusesWhatItDoesNotUnderstand) {
   EXPECT_EQ(says("llama.attention.causal", true), "accepted");
   EXPECT_THAT(says("llama.final_logit_softcapping", 30.0), HasSubstr("soft-capping of logits"));
   EXPECT_EQ(says("llama.final_logit_softcapping", 0.0), "accepted");
-  EXPECT_THAT(says("llama.rope.scaling.type", std::string_view("longrope")), HasSubstr("RoPE scaling 'longrope'"));
+  EXPECT_THAT(says("llama.rope.scaling.type", std::string_view("dynamic")), HasSubstr("RoPE scaling 'dynamic'"));
   EXPECT_EQ(says("tokenizer.brand_new", true), "accepted") << "not of the architecture";
   EXPECT_EQ(says("llama.attention.sliding_window", std::int64_t{4096}), "accepted") << "Mistral v0.1, as llama.cpp runs it";
 }

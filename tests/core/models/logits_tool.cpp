@@ -29,10 +29,10 @@ int main(int argc, char** argv) {
   }
   auto file = formats::Checkpoint::open(argv[1]);
   if (!file) return std::fprintf(stderr, "%s\n", file.error().message.c_str()), 1;
-  const auto panels = ops::Panels::open((*file)->tensors(), *ops, {}).value();
   const auto description = models::describe((*file)->metadata(), (*file)->tensors());
   if (!description) return std::fprintf(stderr, "%s\n", description.error().message.c_str()), 1;
-  auto model = models::Transformer::load(*description, **file, ops, *panels, kv::kBlockTokens);
+  const auto panels = ops::Panels::open(description->bindings.parts(**file), *ops, {}).value();
+  auto model = models::Transformer::load(*description, **file, ops, *panels, {.block_tokens = kv::kBlockTokens});
   if (!model) return std::fprintf(stderr, "%s\n", model.error().message.c_str()), 1;
 
   const int total = static_cast<int>(tokens.size());

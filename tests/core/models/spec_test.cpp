@@ -54,12 +54,14 @@ void write(const std::filesystem::path& path, const Bindings& bindings) {
 
 // The logits of every token of a text, which is read in two parts.
 ops::mx::array logits(const ModelSpec& spec, std::shared_ptr<const ops::Ops> ops, bool fused = false) {
-  const Description description{spec, bind_gguf(spec, {.fused = fused})};
+  TensorNames present;
+  if (fused) present = {"blk.0.attn_qkv.weight", "blk.1.attn_qkv.weight", "blk.0.ffn_up.weight", "blk.2.ffn_up.weight"};
+  const Description description{spec, bind_gguf(spec, present)};
   const platform::TemporaryFolder folder;
   write(folder.path / "m.gguf", description.bindings);
   const auto file = formats::Checkpoint::open(folder.path / "m.gguf").value();
-  const auto panels = ops::Panels::open(file->tensors(), *ops, {}).value();
-  const auto model = Transformer::load(description, *file, ops, *panels, kv::kBlockTokens).value();
+  const auto panels = ops::Panels::open(description.bindings.parts(*file), *ops, {}).value();
+  const auto model = Transformer::load(description, *file, ops, *panels, {.block_tokens = kv::kBlockTokens}).value();
   kv::Cache cache(kv::kinds_of(spec, quant::Type::kF16, 3), kTokens, *ops);
   kv::Pages pages;
   std::vector<ops::mx::array> parts;
@@ -84,6 +86,8 @@ struct Change {
 
 Attention& attention(ModelSpec& spec, std::size_t layer) { return std::get<Attention>(spec.layers[layer].mixer); }
 
+void layer_norms(ModelSpec& spec) { spec.norm = NormKind::kLayer; }
+
 const Change kChanges[] = {
     {"Nothing", [](ModelSpec&) {}},
     {"ALayerWithoutPositions", [](ModelSpec& spec) { attention(spec, 1).rope.reset(); }},
@@ -96,10 +100,22 @@ const Change kChanges[] = {
     {"AnotherScale", [](ModelSpec& spec) { attention(spec, 0).scale = 0.5f; }},
     {"ASoftCap", [](ModelSpec& spec) { attention(spec, 0).softcap = 0.8f; }},
     {"Sinks", [](ModelSpec& spec) { attention(spec, 0).sinks = true; }},
-    {"HeadNorms", [](ModelSpec& spec) { attention(spec, 2).head_norms = true; }},
+    {"HeadNorms", [](ModelSpec& spec) { attention(spec, 2).qk_norm = QkNorm::kHead; }},
+    {"NormsOfEachHead", [](ModelSpec& spec) { layer_norms(spec), attention(spec, 2).qk_norm = QkNorm::kEachHead; }},
+    {"NormsOfAllHeads", [](ModelSpec& spec) { attention(spec, 2).qk_norm = QkNorm::kWhole; }},
+    {"LayerNorms", layer_norms},
+    {"ARopeThatGrows",
+     [](ModelSpec& spec) {
+       spec.ropes[1] = spec.ropes[0], spec.ropes[1].growth = 0.3f, spec.ropes[1].growth_tokens = 7, attention(spec, 1).query_rope = 1;
+     }},
     {"AnotherWidth", [](ModelSpec& spec) { std::get<GatedMlp>(spec.layers[1].feed_forward).hidden = 192; }},
     {"Gelu", [](ModelSpec& spec) { std::get<GatedMlp>(spec.layers[2].feed_forward).activation = ops::Activation::kGeluTanh; }},
     {"NormsAfter", [](ModelSpec& spec) { spec.layers[1].norms_after = true; }},
+    {"NormsAfterAlone", [](ModelSpec& spec) { spec.layers[1].norms_after = true, spec.layers[1].norms_before = false; }},
+    {"ParallelParts", [](ModelSpec& spec) { spec.layers[1].parallel = spec.layers[2].parallel = true; }},
+    {"APlainMlp", [](ModelSpec& spec) { spec.layers[1].feed_forward = PlainMlp{96, ops::Activation::kGeluTanh}; }},
+    {"ScaledLogits", [](ModelSpec& spec) { spec.logit_scale = 0.25f; }},
+    {"CappedLogits", [](ModelSpec& spec) { spec.logit_softcap = 2; }},
     {"ScaledEmbeddings", [](ModelSpec& spec) { spec.embed_scale = 8; }},
 };
 

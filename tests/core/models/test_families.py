@@ -1,4 +1,4 @@
-"""Families that no real model here belongs to: small files with random weights, against the NumPy reference and llama.cpp.
+"""Families that no real model here belongs to: small files with random weights, against the NumPy reference or llama.cpp, or both.
 
 Weights are float32, so that only the order of the arithmetic differs, and an entry of the float16 cache now and then (test_logits.py says more).
 """
@@ -16,7 +16,7 @@ QWEN2 = random_models.Shape("qwen2", "qwen2", layers=4, dim=128, heads=4, kv_hea
 LLAMA3 = random_models.Shape("llama", "llama-bpe", layers=4, dim=192, heads=6, kv_heads=2, head_dim=32, hidden=320, vocabulary=512, rope_base=5e5, rope_factors=True)
 LLAMA = dataclasses.replace(LLAMA3, rope_factors=False)
 # A window shorter than the text, and a global layer among the local ones.
-GEMMA3 = random_models.Shape("gemma3", "default", layers=7, dim=128, heads=4, kv_heads=1, head_dim=64, hidden=256, vocabulary=512, rope_base=1e6, window=16, eps=1e-6)
+GEMMA3 = random_models.Shape("gemma3", "default", layers=7, dim=128, heads=4, kv_heads=1, head_dim=64, hidden=256, vocabulary=512, rope_base=1e6, window=16, norms_after=True, qk_norm="head", eps=1e-6)
 
 
 LONG = dataclasses.replace(LLAMA, layers=2, dim=64, heads=2, kv_heads=1, hidden=128)
@@ -57,6 +57,52 @@ FAMILIES = {
 
 # It asserts that heads of these architectures are rotated as a whole and have values as wide as keys, and that their layers are alike.
 NOT_FOR_LLAMA_CPP = {"half-rotated", "narrow-values", "layers-differ"}
+
+# Families that the NumPy reference does not know. Vectors of the models' own shapes where the shape matters.
+YARN = (
+    ("rope.scaling.type", "add_string", "yarn"),
+    ("rope.scaling.factor", "add_float32", 16.0),
+    ("rope.scaling.original_context_length", "add_uint32", 64),
+)
+PLAIN = random_models.Shape("qwen3", "qwen2", layers=4, dim=128, heads=4, kv_heads=2, head_dim=32, hidden=320, vocabulary=512, rope_base=1e4)
+COHERE = dataclasses.replace(PLAIN, architecture="command-r", pretokenizer="command-r", layer_norms=True, parallel=True)
+STABLELM = dataclasses.replace(PLAIN, architecture="stablelm", layer_norms=True, norm_biases=True, rotated=8, tied=False)
+
+
+def of(architecture, **changes):
+    return dataclasses.replace(PLAIN, architecture=architecture, **changes)
+
+
+def factors(name, seed):
+    """A tensor of factors of PLAIN's frequencies."""
+    return f"rope_{name}.weight", (16,), 0.3, 2.0 + seed
+
+
+AGAINST_LLAMA_CPP = {
+    "qwen3": of("qwen3", qk_norm="head"),
+    "qwen2-yarn": of("qwen2", keys=YARN),
+    "mistral3": of("mistral3", keys=(*YARN, ("rope.scaling.yarn_log_multiplier", "add_float32", 1.0), ("attention.temperature_scale", "add_float32", 0.5))),
+    "internlm2": of("internlm2", tied=False),
+    "smollm3": of("smollm3"),
+    "granite": of(
+        "granite",
+        keys=(("attention.scale", "add_float32", 0.1), ("embedding_scale", "add_float32", 6.0), ("logit_scale", "add_float32", 4.0), ("residual_scale", "add_float32", 0.4)),
+    ),
+    "phi3": of("phi3", fused=True, rotated=24, tied=False),
+    "phi3-short": of("phi3", fused=True, keys=(("rope.scaling.original_context_length", "add_uint32", 16384), ("rope.scaling.attn_factor", "add_float32", 1.2)), extra=(factors("factors_long", 1), factors("factors_short", 2))),
+    "phi3-long": of("phi3", fused=True, keys=(("rope.scaling.original_context_length", "add_uint32", 256), ("rope.scaling.attn_factor", "add_float32", 1.2)), extra=(factors("factors_long", 1), factors("factors_short", 2))),
+    "glm4": of("glm4", fused=True, rotated=16, norms_after=True, biases=True, tied=False),
+    "gemma": of("gemma", head_dim=48),
+    "gemma2": of("gemma2", norms_after=True, window=16, keys=(("attn_logit_softcapping", "add_float32", 2.0), ("final_logit_softcapping", "add_float32", 3.0))),
+    "olmo2": of("olmo2", norms_before=False, norms_after=True, qk_norm="whole", tied=False),
+    "olmo3": of("olmo2", norms_before=False, norms_after=True, qk_norm="whole", tied=False, window=16, keys=YARN),
+    "exaone4": of("exaone4", norms_before=False, norms_after=True, qk_norm="head"),
+    "starcoder2": of("starcoder2", layer_norms=True, norm_biases=True, plain_mlp=True, all_biases=True),
+    "stablelm": STABLELM,
+    "stablelm-parallel": dataclasses.replace(STABLELM, parallel=True, qk_norm="each", keys=(("use_parallel_residual", "add_bool", True),)),
+    "command-r": dataclasses.replace(COHERE, keys=(("logit_scale", "add_float32", 0.4),)),
+    "cohere2": dataclasses.replace(COHERE, architecture="cohere2", keys=(("logit_scale", "add_float32", 0.4),), window=16),
+}
 
 TOKENS = [int(token) for token in np.random.default_rng(1).integers(0, 500, 90)]
 ARITHMETIC = 0.003  # of the logits' standard deviation, as for the real models; measured below 0.0006
@@ -124,3 +170,21 @@ def test_llama_cpp_agrees_with_the_reference(family):
     difference = max(abs(logit - expected[i, token]) for i, row in enumerate(best) for token, logit in row) / expected.std()
     print(f"{path.name} llama.cpp: largest difference {difference:.5f}")
     assert difference < ARITHMETIC
+
+
+@pytest.fixture(scope="module", params=AGAINST_LLAMA_CPP)
+def other_family(request, tmp_path_factory):
+    path = tmp_path_factory.mktemp("random") / f"{request.param}.gguf"
+    random_models.write(path, AGAINST_LLAMA_CPP[request.param], np.float32)
+    return path, peer_logits(path, TOKENS, 0)
+
+
+@pytest.mark.parametrize("variant", ["mlx", *VARIANTS])
+def test_logits_agree_with_llama_cpp(other_family, variant):
+    path, best = other_family
+    ours = logits(path, variant, 17, TOKENS)
+    difference = max(abs(logit - ours[i, token]) for i, row in enumerate(best) for token, logit in row) / ours.std()
+    print(f"{path.name} {variant}: largest difference {difference:.5f}")
+    assert difference < ARITHMETIC
+    chosen = [row[0][0] for row in best]
+    assert (ours[range(len(chosen)), chosen] >= ours.max(1) - ARITHMETIC * ours.std()).all()

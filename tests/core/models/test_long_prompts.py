@@ -11,7 +11,7 @@ import random_models  # tests/reference/random_models.py; real_models has put th
 from forward import Model, Rounding
 
 # Its sixth layer sees everything, the others their windows.
-GEMMA3 = random_models.Shape("gemma3", "default", layers=6, dim=64, heads=2, kv_heads=1, head_dim=32, hidden=128, vocabulary=512, rope_base=1e6, window=500, eps=1e-6)
+GEMMA3 = random_models.Shape("gemma3", "default", layers=6, dim=64, heads=2, kv_heads=1, head_dim=32, hidden=128, vocabulary=512, rope_base=1e6, window=500, norms_after=True, qk_norm="head", eps=1e-6)
 # Without windows and with a float16 cache: test_families.py.
 LLAMA = random_models.Shape("llama", "llama-bpe", layers=2, dim=64, heads=2, kv_heads=1, head_dim=32, hidden=128, vocabulary=512, rope_base=5e5, rope_factors=True)
 

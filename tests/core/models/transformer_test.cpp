@@ -43,7 +43,7 @@ class Batches : public ::testing::TestWithParam<Kind> {
     file_ = formats::Checkpoint::open(folder_.path / "m.gguf").value();
     panels_ = ops::Panels::open(file_->tensors(), *ops_, {}).value();
     const auto description = describe(file_->metadata(), file_->tensors()).value();
-    model_ = Transformer::load(description, *file_, ops_, *panels_, kv::kBlockTokens).value();
+    model_ = Transformer::load(description, *file_, ops_, *panels_, {.block_tokens = kv::kBlockTokens}).value();
   }
 
   kv::Cache cache(int blocks) const { return kv::Cache(kv::kinds_of(model_->spec(), std::get<2>(GetParam()), blocks), 512, *ops_); }
@@ -146,7 +146,7 @@ TEST(Transformer, TheLastLayerComputesOnlyTheRowsWhoseLogitsAreWanted) {
   const auto ops = std::make_shared<CountingOps>();
   const auto panels = ops::Panels::open(file->tensors(), *ops, {}).value();
   const auto description = describe(file->metadata(), file->tensors()).value();
-  const auto model = Transformer::load(description, *file, ops, *panels, kv::kBlockTokens).value();
+  const auto model = Transformer::load(description, *file, ops, *panels, {.block_tokens = kv::kBlockTokens}).value();
   for (const auto& [wanted, rows] : {std::pair{0, 2 * 40}, {1, 2 * 40 + 1}, {40, 3 * 40}}) {
     kv::Cache cache(kv::kinds_of(description.spec, quant::Type::kF16, 2), 512, *ops);
     kv::Pages pages;

@@ -86,25 +86,6 @@ TEST_P(OpsAgree, EmbedAndGemm) {
   EXPECT_EQ(want[0].dtype(), mlx_->activation_type());
 }
 
-// Some files keep queries, keys and values in one matrix.
-TEST_P(OpsAgree, ThePartsOfAFusedMatrixAreMatrices) {
-  const Matrix whole(64 + 128 + 9, 64, 1);
-  const auto bias = values(random({64 + 128 + 9}, 2));
-  const auto x = random({3, 64}, 3);
-  for (const Ops* ops : {mlx_.get(), pack_.get()}) {
-    const auto fused = whole.prepare(*ops, bias);
-    const auto all = ops->q_gemm(kNoStep, x, *fused);
-    for (const auto& [first, count] : {std::pair{0, 64}, {64, 128}, {64, 30}, {192, 9}}) {
-      const auto part = ops->rows(fused, first, count).value();
-      EXPECT_EQ(part->n, count);
-      EXPECT_LT(error(ops->q_gemm(kNoStep, x, *part), mx::slice(all, {0, first}, {3, first + count})), 1e-6) << first;
-    }
-  }
-  const auto refused = pack_->rows(whole.prepare(*pack_), 32, 32);
-  ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error().code, ErrorCode::kUnsupported);
-}
-
 // A matrix of a model, and the same with an adapter's product added to it (LoRA, Hu et al. 2021: w + up · down).
 struct Adapted {
   Adapted(int n, int k, std::uint64_t seed) : plain(n, k, seed), down(4, k, seed + 1), up(n, 4, seed + 2), merged(n, k, seed) {
@@ -165,6 +146,22 @@ TEST_P(OpsAgree, Norm) {
   const auto x = random({5, 3 * 48}, 1), weight = random({48}, 2), residual = random({5, 3 * 48}, 3);
   EXPECT_LT(error(pack_->rms_norm(x, weight, 1e-6f), mlx_->rms_norm(x, weight, 1e-6f)), 1e-5);
   EXPECT_LT(error(pack_->rms_norm(x, weight, 1e-6f, residual), mlx_->rms_norm(x, weight, 1e-6f, residual)), 1e-5);
+}
+
+TEST_P(OpsAgree, LayerNorm) {
+  const auto x = random({5, 3 * 40}, 1), residual = random({5, 3 * 40}, 3);
+  for (const int weights : {40, 3 * 40}) {
+    const auto weight = random({weights}, 2), bias = random({weights}, 4);
+    EXPECT_LT(error(pack_->layer_norm(x, 40, weight, {}, 1e-6f), mlx_->layer_norm(x, 40, weight, {}, 1e-6f)), 1e-5);
+    EXPECT_LT(error(pack_->layer_norm(x, 40, weight, bias, 1e-6f, residual), mlx_->layer_norm(x, 40, weight, bias, 1e-6f, residual)), 1e-5);
+  }
+}
+
+TEST_P(OpsAgree, ActivationsAndSoftCaps) {
+  const auto x = mx::multiply(random({5, 77}, 1), mx::array(4.0f));
+  for (const auto activation : {Activation::kSilu, Activation::kGeluTanh})
+    EXPECT_LT(error(pack_->activate(x, activation), mlx_->activate(x, activation)), 1e-5);
+  EXPECT_LT(error(pack_->softcap(x, 1.5f), mlx_->softcap(x, 1.5f)), 1e-5);
 }
 
 // Angles are float32, so that far into a text they are coarse: by half a unit in the last place of `position` radians, which no

@@ -331,6 +331,26 @@ class Translator {
   std::int64_t context_ = 0;
 };
 
+// What mlx-lm writes, or the method of a converter: 8-bit floats, whose tensors show their scales.
+Result<void> read_quantization(const Json& config, const Json& text, ModelConfig& model) {
+  model.quantization = config.find("quantization");  // as mlx-lm writes it, beside the same as quantization_config
+  const auto* other = config.find("quantization_config");
+  if (!other) other = text.find("quantization_config");
+  const auto* method = other ? other->find("quant_method") : nullptr;
+  if (!method) {
+    if (!model.quantization) model.quantization = other;
+    return {};
+  }
+  const auto name = method->text() ? *method->text() : "";
+  if (name != "fp8" && name != "compressed-tensors")
+    return fail(ErrorCode::kUnsupported,
+                "MLXR cannot run models with the quantization " + printable(name) + " yet. Use the model as it was before, or a GGUF file of it.");
+  const auto* block = other->find("weight_block_size");
+  if (block && block->items() && block->items()->size() == 2 && (*block->items())[0].integer() == (*block->items())[1].integer())
+    model.fp8_block = (*block->items())[0].integer().value_or(0);
+  return {};
+}
+
 const ModelType* find_type(std::string_view name) {
   const auto* type = std::ranges::find(kTypes, name, &ModelType::name);
   return type == std::end(kTypes) ? nullptr : type;
@@ -351,14 +371,11 @@ Result<ModelConfig> read_config(const Json& config, const std::string& file_name
                 "MLXR cannot run models of the type " + printable(*inner->text()) + " yet (model_type in " + file_name + ").");
   }
   ConfigReader reader(text, file_name, wrapped ? "text_config." : "");
-  const auto* quantization = config.find("quantization");  // as mlx-lm writes it, beside the same as quantization_config
-  if (!quantization) quantization = config.find("quantization_config");
-  if (!quantization) quantization = text->find("quantization_config");
   for (const auto key : {"quantization", "quantization_config"}) reader.find(key);
   auto model = Translator(*type, reader, metadata).translate();
   if (!model) return fail(std::move(model.error()));
   model->wrapped = wrapped;
-  model->quantization = quantization;
+  if (auto known = read_quantization(config, *text, *model); !known) return fail(known.error());
   model->text = text;
   if (const auto* tied = config.find("tie_word_embeddings"); tied && tied->boolean()) model->tied = *tied->boolean();
   return model;

@@ -37,7 +37,8 @@ struct ModelConfig {
   bool tied = false;            // the embeddings are the head, whatever the folder has
   bool wrapped = false;         // the language model of a model that also sees or hears
   RopeFactors rope_factors;
-  const Json* quantization = nullptr;  // how weights are packed; of `config`; null: they are not
+  const Json* quantization = nullptr;  // how an MLX folder packs its weights; a part of `config`; null: it does not
+  std::int64_t fp8_block = 0;          // 8-bit floats have a scale for each block of so many rows and columns; 0: another number
   const Json* text = nullptr;          // the object that describes the language model: `config`, or a part of it
 };
 

@@ -31,6 +31,12 @@ struct StoredTensor {
   std::uint64_t bytes = 0;
 };
 
+// A tensor, and the file that holds it.
+struct StoredSource {
+  StoredTensor tensor;
+  const Source* file = nullptr;
+};
+
 // The tensors of a file, in the order of their data. `file_name` begins every error message.
 // Errors: kCorrupt (a sentence with the tensor and the offsets), kUnsupported (a dtype that MLXR does not know), those of Source::read.
 Result<std::vector<StoredTensor>> parse_safetensors(const Source& file, std::string_view file_name);

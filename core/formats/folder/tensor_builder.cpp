@@ -4,20 +4,15 @@
 #include <utility>
 
 #include "core/formats/folder/decoded_sources.h"
+#include "core/formats/folder/packed_sources.h"
 #include "core/formats/gguf.h"
 #include "core/formats/printable.h"
 
 namespace mlxr::formats {
 namespace {
 
-std::optional<quant::Type> type_of(Dtype dtype) {
-  switch (dtype) {
-    case Dtype::kF32: return quant::Type::kF32;
-    case Dtype::kF16: return quant::Type::kF16;
-    case Dtype::kBF16: return quant::Type::kBF16;
-    default: return std::nullopt;
-  }
-}
+// Of activations, which are not kept in 8 bits here.
+constexpr std::string_view kScalesOfActivations[] = {"activation_scale", "input_scale"};
 
 }  // namespace
 
@@ -25,10 +20,7 @@ Result<void> TensorBuilder::add(StoredSource stored) {
   const auto& name = stored.tensor.name;
   if (is_left_out(name, model_)) return {};
   const auto dot = name.rfind('.');
-  if (dot == name.npos) {
-    return fail(ErrorCode::kUnsupported, "MLXR does not know the tensor " + printable(name) + " in models of the type " +
-                                             std::string(model_.type->name) + ", so it does not run the model.");
-  }
+  if (dot == name.npos) return unknown(name);
   const auto stem = name.substr(0, dot), part = name.substr(dot + 1);
   if (!modules_[stem].emplace(part, std::move(stored)).second)
     return damaged(folder_, "tensor " + printable(stem + "." + part) + " is in two of its files");
@@ -47,26 +39,55 @@ Result<BuiltTensors> TensorBuilder::finish() {
 }
 
 Result<void> TensorBuilder::build(const std::string& stem, const Parts& parts) {
-  for (const auto& [part, stored] : parts) {
+  std::vector<std::string_view> used = {"weight", "bias"};
+  for (const std::string part : {"weight", "bias"}) {
+    const auto stored = parts.find(part);
+    if (stored == parts.end()) continue;
     const auto name = stem + "." + part;
-    const auto mapped = part == "weight" || part == "bias" ? map_name(stem, "." + part, model_) : std::nullopt;
-    if (!mapped) {
-      return fail(ErrorCode::kUnsupported, "MLXR does not know the tensor " + printable(name) + " in models of the type " +
-                                               std::string(model_.type->name) + ", so it does not run the model.");
-    }
+    const auto mapped = map_name(stem, "." + part, model_);
+    if (!mapped) return unknown(name);
     if (mapped->layer >= model_.layers)
       return damaged(folder_, "tensor " + printable(name) + " is of a layer that its config.json does not have");
-    const auto type = type_of(stored.tensor.dtype);
-    if (!type) {
-      return fail(ErrorCode::kUnsupported, "MLXR cannot run this model yet: its tensor " + printable(name) + " has the dtype " +
-                                               std::string(name_of(stored.tensor.dtype)) + ".");
-    }
-    const auto& shape = stored.tensor.shape;
-    if (shape.empty() || shape.size() > 2) return wrong_shape(name);
-    Tensor plain{.type = *type, .shape = shape, .offset = stored.tensor.offset, .bytes = stored.tensor.bytes, .source = stored.file};
-    if (auto built = build(*mapped, std::move(plain), name); !built) return built;
+    auto plain = decode(stem, part == "weight" ? parts : Parts{{"weight", stored->second}}, used);
+    if (!plain) return fail(std::move(plain.error()));
+    if (plain->shape.empty() || plain->shape.size() > 2) return wrong_shape(name);
+    if (auto built = build(*mapped, *std::move(plain), name); !built) return built;
+  }
+  for (const auto& [part, stored] : parts) {
+    if (std::ranges::find(used, part) == used.end()) return unknown(stem + "." + part);
   }
   return {};
+}
+
+Result<Tensor> TensorBuilder::decode(const std::string& stem, const Parts& parts, std::vector<std::string_view>& used) {
+  const auto& weight = parts.find("weight")->second;
+  const auto name = stem + ".weight";
+  const auto take = [&](std::string_view part) -> const StoredSource* {
+    const auto found = parts.find(part);
+    if (found == parts.end()) return nullptr;
+    used.push_back(found->first);
+    return &found->second;
+  };
+  const auto keep = [&](Result<Decoded> decoded) -> Result<Tensor> {
+    if (!decoded) return fail(std::move(decoded.error()));
+    return from(std::move(decoded->source), decoded->type, std::move(decoded->shape));
+  };
+  const auto dtype = weight.tensor.dtype;
+  if (const auto type = float_type(dtype))
+    return Tensor{
+        .type = *type, .shape = weight.tensor.shape, .offset = weight.tensor.offset, .bytes = weight.tensor.bytes, .source = weight.file};
+  if (dtype == Dtype::kU32) {
+    const auto packing = mlx_packing(model_.quantization, stem);
+    if (!packing) return fail(packing.error());
+    if (*packing) return keep(decode_mlx(**packing, weight, take("scales"), take("biases"), name));
+  }
+  if (dtype == Dtype::kF8E4M3) {
+    for (const auto part : kScalesOfActivations) take(part);
+    const auto *inverse = take("weight_scale_inv"), *scale = take("weight_scale");
+    return keep(decode_fp8(weight, inverse ? inverse : scale, model_.fp8_block, name));
+  }
+  return fail(ErrorCode::kUnsupported, "MLXR cannot run this model yet: its tensor " + printable(name) + " has the dtype " +
+                                           std::string(name_of(dtype)) + ".");
 }
 
 Result<void> TensorBuilder::build(const MappedName& mapped, Tensor plain, const std::string& stored_name) {
@@ -157,6 +178,11 @@ void TensorBuilder::emit(std::string name, Tensor tensor) {
 void TensorBuilder::emit(std::string name, const std::vector<float>& values) {
   if (values.empty()) return;
   emit(std::move(name), from(std::make_unique<ValuesSource>(values), quant::Type::kF32, {static_cast<std::int64_t>(values.size())}));
+}
+
+std::unexpected<Error> TensorBuilder::unknown(const std::string& stored_name) const {
+  return fail(ErrorCode::kUnsupported, "MLXR does not know the tensor " + printable(stored_name) + " in models of the type " +
+                                           std::string(model_.type->name) + ", so it does not run the model.");
 }
 
 std::unexpected<Error> TensorBuilder::wrong_shape(const std::string& stored_name) const {

@@ -25,12 +25,6 @@ struct BuiltTensors {
   std::vector<Tensor> tensors;
 };
 
-// A tensor of a safetensors file, and the file.
-struct StoredSource {
-  StoredTensor tensor;
-  const Source* file = nullptr;
-};
-
 class TensorBuilder {
  public:
   // `folder` begins error messages. `model` must outlive the builder.
@@ -46,6 +40,8 @@ class TensorBuilder {
   using Parts = std::map<std::string, StoredSource, std::less<>>;
 
   Result<void> build(const std::string& stem, const Parts& parts);
+  // The weight of a module, decoded. The other tensors that this takes are added to `used`.
+  Result<Tensor> decode(const std::string& stem, const Parts& parts, std::vector<std::string_view>& used);
   Result<void> build(const MappedName& mapped, Tensor plain, const std::string& stored_name);
   Result<void> split_in_turn(const MappedName& mapped, const Tensor& plain, const std::string& stored_name);
   Result<void> build_stacks();
@@ -55,6 +51,7 @@ class TensorBuilder {
   void emit(std::string name, Tensor tensor);
   void emit(std::string name, const std::vector<float>& values);
   std::unexpected<Error> wrong_shape(const std::string& stored_name) const;
+  std::unexpected<Error> unknown(const std::string& stored_name) const;
 
   const ModelConfig& model_;
   std::string folder_;

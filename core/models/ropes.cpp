@@ -38,9 +38,7 @@ void scale_by_parts(ops::Rope& rope, KeyReader& read, double factor, double base
   const double kept = read.number("rope.scaling.yarn_ext_factor", 1, 0, 1);  // the share of its frequency that a fast pair keeps
   const double rotated = 2.0 * static_cast<double>(rope.frequencies.size());
   // The pair that turns so often.
-  const auto pair = [&](double turns) {
-    return rotated * std::log(original / (turns * 2 * std::numbers::pi)) / (2 * std::log(base));
-  };
+  const auto pair = [&](double turns) { return rotated * std::log(original / (turns * 2 * std::numbers::pi)) / (2 * std::log(base)); };
   const double first = std::max(0.0, std::floor(pair(fast))), last = std::min(rotated - 1, std::ceil(pair(slow)));
   for (std::size_t i = 0; i < rope.frequencies.size(); ++i) {
     const double ramp = std::clamp((static_cast<double>(i) - first) / std::max(0.001, last - first), 0.0, 1.0);

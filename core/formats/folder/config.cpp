@@ -343,8 +343,8 @@ Result<void> read_quantization(const Json& config, const Json& text, ModelConfig
   }
   const auto name = method->text() ? *method->text() : "";
   if (name != "fp8" && name != "compressed-tensors")
-    return fail(ErrorCode::kUnsupported,
-                "MLXR cannot run models with the quantization " + printable(name) + " yet. Use the model as it was before, or a GGUF file of it.");
+    return fail(ErrorCode::kUnsupported, "MLXR cannot run models with the quantization " + printable(name) +
+                                             " yet. Use the model as it was before, or a GGUF file of it.");
   const auto* block = other->find("weight_block_size");
   if (block && block->items() && block->items()->size() == 2 && (*block->items())[0].integer() == (*block->items())[1].integer())
     model.fp8_block = (*block->items())[0].integer().value_or(0);

@@ -78,7 +78,8 @@ void write_block(const std::uint8_t* values, std::uint16_t scale, std::uint16_t 
 
 class MlxSource final : public UnitSource {
  public:
-  MlxSource(const MlxPacking& packing, Type type, std::int64_t columns, Rows weight, Rows scales, std::optional<Rows> biases, std::string name)
+  MlxSource(const MlxPacking& packing, Type type, std::int64_t columns, Rows weight, Rows scales, std::optional<Rows> biases,
+            std::string name)
       : UnitSource(quant::row_bytes(type, static_cast<std::size_t>(columns)), static_cast<std::uint64_t>(weight.stored.tensor.shape[0])),
         packing_(packing),
         type_(type),
@@ -127,8 +128,8 @@ class MlxSource final : public UnitSource {
     if (type_ != Type::kQ4_1 && type_ != Type::kQ5_1) {
       for (std::size_t i = 0; i < values.size(); ++i) {
         const auto group = i / static_cast<std::size_t>(packing_.group);
-        const float value = biases.empty() ? scales[group] * small_float(values[i])
-                                           : scales[group] * static_cast<float>(values[i]) + biases[group];
+        const float value =
+            biases.empty() ? scales[group] * small_float(values[i]) : scales[group] * static_cast<float>(values[i]) + biases[group];
         if (type_ == Type::kF16 && !(std::fabs(value) < 65520)) return too_large();
         put_half(to.data() + 2 * i, type_ == Type::kF16 ? quant::f32_to_f16(value) : quant::f32_to_bf16(value));
       }
@@ -250,7 +251,8 @@ Result<std::optional<MlxPacking>> mlx_packing(const Json* quantization, const st
 Result<Decoded> decode_mlx(const MlxPacking& packing, const StoredSource& weight, const StoredSource* scales, const StoredSource* biases,
                            const std::string& name) {
   const bool affine = packing.mode == MlxMode::kAffine;
-  if (!scales || affine != (biases != nullptr) || weight.tensor.dtype != Dtype::kU32 || weight.tensor.shape.size() != 2) return misfit(name);
+  if (!scales || affine != (biases != nullptr) || weight.tensor.dtype != Dtype::kU32 || weight.tensor.shape.size() != 2)
+    return misfit(name);
   const auto rows = weight.tensor.shape[0];
   const auto columns = weight.tensor.shape[1] * 32 / packing.bits;
   const auto fits = [&](const StoredSource& part) {

@@ -39,7 +39,7 @@ Result<BuiltTensors> TensorBuilder::finish() {
 }
 
 Result<void> TensorBuilder::build(const std::string& stem, const Parts& parts) {
-  std::vector<std::string_view> used = {"weight", "bias"};
+  std::vector<std::string> used = {"weight", "bias"};
   for (const std::string part : {"weight", "bias"}) {
     const auto stored = parts.find(part);
     if (stored == parts.end()) continue;
@@ -48,7 +48,7 @@ Result<void> TensorBuilder::build(const std::string& stem, const Parts& parts) {
     if (!mapped) return unknown(name);
     if (mapped->layer >= model_.layers)
       return damaged(folder_, "tensor " + printable(name) + " is of a layer that its config.json does not have");
-    auto plain = decode(stem, part == "weight" ? parts : Parts{{"weight", stored->second}}, used);
+    auto plain = decode(stem, stored->second, parts, used);
     if (!plain) return fail(std::move(plain.error()));
     if (plain->shape.empty() || plain->shape.size() > 2) return wrong_shape(name);
     if (auto built = build(*mapped, *std::move(plain), name); !built) return built;
@@ -59,12 +59,12 @@ Result<void> TensorBuilder::build(const std::string& stem, const Parts& parts) {
   return {};
 }
 
-Result<Tensor> TensorBuilder::decode(const std::string& stem, const Parts& parts, std::vector<std::string_view>& used) {
-  const auto& weight = parts.find("weight")->second;
-  const auto name = stem + ".weight";
+Result<Tensor> TensorBuilder::decode(const std::string& stem, const StoredSource& stored, const Parts& others,
+                                     std::vector<std::string>& used) {
+  const auto& name = stored.tensor.name;
   const auto take = [&](std::string_view part) -> const StoredSource* {
-    const auto found = parts.find(part);
-    if (found == parts.end()) return nullptr;
+    const auto found = others.find(part);
+    if (found == others.end()) return nullptr;
     used.push_back(found->first);
     return &found->second;
   };
@@ -72,22 +72,22 @@ Result<Tensor> TensorBuilder::decode(const std::string& stem, const Parts& parts
     if (!decoded) return fail(std::move(decoded.error()));
     return from(std::move(decoded->source), decoded->type, std::move(decoded->shape));
   };
-  const auto dtype = weight.tensor.dtype;
+  const auto dtype = stored.tensor.dtype;
   if (const auto type = float_type(dtype))
     return Tensor{
-        .type = *type, .shape = weight.tensor.shape, .offset = weight.tensor.offset, .bytes = weight.tensor.bytes, .source = weight.file};
+        .type = *type, .shape = stored.tensor.shape, .offset = stored.tensor.offset, .bytes = stored.tensor.bytes, .source = stored.file};
   if (dtype == Dtype::kU32) {
     const auto packing = mlx_packing(model_.quantization, stem);
     if (!packing) return fail(packing.error());
-    if (*packing) return keep(decode_mlx(**packing, weight, take("scales"), take("biases"), name));
+    if (*packing) return keep(decode_mlx(**packing, stored, take("scales"), take("biases"), name));
   }
   if (dtype == Dtype::kF8E4M3) {
     for (const auto part : kScalesOfActivations) take(part);
     const auto *inverse = take("weight_scale_inv"), *scale = take("weight_scale");
-    return keep(decode_fp8(weight, inverse ? inverse : scale, model_.fp8_block, name));
+    return keep(decode_fp8(stored, inverse ? inverse : scale, model_.fp8_block, name));
   }
-  return fail(ErrorCode::kUnsupported, "MLXR cannot run this model yet: its tensor " + printable(name) + " has the dtype " +
-                                           std::string(name_of(dtype)) + ".");
+  return fail(ErrorCode::kUnsupported,
+              "MLXR cannot run this model yet: its tensor " + printable(name) + " has the dtype " + std::string(name_of(dtype)) + ".");
 }
 
 Result<void> TensorBuilder::build(const MappedName& mapped, Tensor plain, const std::string& stored_name) {

@@ -40,8 +40,8 @@ class TensorBuilder {
   using Parts = std::map<std::string, StoredSource, std::less<>>;
 
   Result<void> build(const std::string& stem, const Parts& parts);
-  // The weight of a module, decoded. The other tensors that this takes are added to `used`.
-  Result<Tensor> decode(const std::string& stem, const Parts& parts, std::vector<std::string_view>& used);
+  // A tensor, decoded if it is packed: then its scales are among `others`, and the names of those that this takes are added to `used`.
+  Result<Tensor> decode(const std::string& stem, const StoredSource& stored, const Parts& others, std::vector<std::string>& used);
   Result<void> build(const MappedName& mapped, Tensor plain, const std::string& stored_name);
   Result<void> split_in_turn(const MappedName& mapped, const Tensor& plain, const std::string& stored_name);
   Result<void> build_stacks();

@@ -8,6 +8,7 @@ import dataclasses
 import importlib
 import importlib.util
 import json
+import struct
 import sys
 import types
 
@@ -98,12 +99,8 @@ def write_description(folder, family):
     (folder / "tokenizer_config.json").write_text(json.dumps({"eos_token": "<|end|>"}))
 
 
-def write(folder, family, tokens):
-    """Makes the folder, and returns mlx-lm's logits for the tokens, (tokens, vocabulary)."""
-    folder.mkdir()
-    model = build(family)
-    write_description(folder, family)
-    mx.save_safetensors(str(folder / "model.safetensors"), dict(tree_flatten(model.parameters())), {"format": "mlx"})
+def logits_of(model, family, tokens):
+    """(tokens, vocabulary)"""
     exact = nn.gelu
     try:
         if family.gelu_is_tanh:
@@ -113,3 +110,79 @@ def write(folder, family, tokens):
     finally:
         nn.gelu = exact
     return np.array(logits)
+
+
+def parameters(model):
+    return dict(tree_flatten(model.parameters()))
+
+
+def save(folder, family, weights):
+    folder.mkdir()
+    write_description(folder, family)
+    mx.save_safetensors(str(folder / "model.safetensors"), weights, {"format": "mlx"})
+
+
+def write(folder, family, tokens):
+    """Makes the folder, and returns mlx-lm's logits for the tokens."""
+    model = build(family)
+    save(folder, family, parameters(model))
+    return logits_of(model, family, tokens)
+
+
+def write_packed(folder, family, tokens, packing, own=None):
+    """The same as mlx-lm's converter packs it; `own` is {a part of a module's name: its packing, or False}."""
+    model = build(family)
+    said = {}
+
+    def choose(path, module):
+        if not hasattr(module, "to_quantized"):
+            return False
+        for part, its_packing in (own or {}).items():
+            if part in path:
+                said[path] = its_packing
+                return its_packing
+        return True
+
+    nn.quantize(model, **packing, class_predicate=choose)
+    # Published folders have scales in bfloat16. The oracle computes in float32 with the same values.
+    weights = {name: value.astype(mx.bfloat16) if name.endswith((".scales", ".biases")) and value.dtype == mx.float32 else value for name, value in parameters(model).items()}
+    model.update(tree_unflatten([(name, value.astype(mx.float32)) for name, value in weights.items() if value.dtype == mx.bfloat16]))
+    save(folder, family.but(more={"quantization": {**packing, **said}, "quantization_config": {**packing, **said}}), weights)
+    return logits_of(model, family, tokens)
+
+
+DTYPES = {mx.float32: "F32", mx.bfloat16: "BF16", mx.uint8: "F8_E4M3"}
+
+
+def write_fp8(folder, family, tokens, scale_shape):
+    """The same in 8-bit floats, for each of which scale_shape(rows, columns) gives the shape of its scales: blocks of 128, rows, or all."""
+    model = build(family)
+    weights, decoded = {}, []
+    for name, value in parameters(model).items():
+        if not name.endswith("_proj.weight"):
+            weights[name] = value
+            continue
+        rows, columns = value.shape
+        shape = scale_shape(rows, columns)
+        down, across = (shape + (1, 1))[:2]
+        scales = np.random.default_rng(3).uniform(0.01, 0.02, (down, across)).astype(np.float32)
+        each = np.repeat(np.repeat(scales, -(-rows // down) if down > 1 else rows, 0)[:rows], -(-columns // across) if across > 1 else columns, 1)[:, :columns]
+        bits = mx.to_fp8(value / mx.array(each))
+        weights[name] = bits
+        weights[name + ("_scale_inv" if across > 1 else "_scale")] = mx.array(scales.reshape(shape))
+        decoded.append((name, (mx.from_fp8(bits, dtype=mx.float32) * mx.array(each)).astype(mx.bfloat16).astype(mx.float32)))
+    model.update(tree_unflatten(decoded))
+    folder.mkdir()
+    write_description(folder, family.but(more={"quantization_config": {"quant_method": "fp8", "weight_block_size": [128, 128]}}))
+    write_safetensors(folder / "model.safetensors", {name: (DTYPES[value.dtype], value.shape, bytes(memoryview(np.array(value)).cast("B"))) for name, value in weights.items()})
+    return logits_of(model, family, tokens)
+
+
+def write_safetensors(path, tensors):
+    """Of {name: (dtype, shape, bytes)}."""
+    header, data = {}, b""
+    for name, (dtype, shape, content) in tensors.items():
+        header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [len(data), len(data) + len(content)]}
+        data += content
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + data)

@@ -18,7 +18,7 @@
 namespace mlxr::formats {
 
 inline constexpr std::size_t kMaxJsonDepth = 32;
-inline constexpr std::size_t kMaxJsonValues = std::size_t{1} << 23;  // a vocabulary of 262,000 tokens and its merges have 2 million
+inline constexpr std::size_t kMaxJsonValues = std::size_t{1} << 22;  // a vocabulary of 262,000 tokens and its merges have 2 million
 
 class Json {
  public:

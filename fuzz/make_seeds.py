@@ -1,10 +1,11 @@
-"""Writes the inputs that the fuzzers start from: `python make_seeds.py FOLDER` makes FOLDER/{gguf,chat_template,tokenizer,stop_matcher}."""
+"""Writes the inputs that the fuzzers start from: `python make_seeds.py FOLDER` makes FOLDER/{gguf,safetensors,folder,chat_template,tokenizer,stop_matcher}."""
 
 import pathlib
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "core" / "formats"))
+import hostile_folder  # noqa: E402
 import hostile_gguf  # noqa: E402
 
 TEMPLATES = ROOT / "tests" / "core" / "text" / "template"
@@ -35,6 +36,7 @@ def write(folder, seeds):
 if __name__ == "__main__":
     folder = pathlib.Path(sys.argv[1])
     hostile_gguf.main(folder / "gguf")
+    hostile_folder.main(folder)
     write(folder / "chat_template", templates())
     write(folder / "tokenizer", texts())
     write(folder / "stop_matcher", (b"one ## two ### three <|im_end|> \\\\ \\ abcdef\\ cd\\" * n for n in range(1, 5)))

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/formats/folder/folder.h"
 #include "core/formats/gguf.h"
 #include "core/quant/dequantize.h"
 
@@ -63,6 +64,8 @@ Result<std::vector<float>> Tensor::values() const {
 }
 
 Result<std::shared_ptr<const Checkpoint>> Checkpoint::open(const std::filesystem::path& path) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) return open_folder(path);
   auto file = platform::OpenFile::open(path);
   if (!file) return fail(std::move(file.error()));
   return open(*std::move(file));

@@ -47,7 +47,7 @@ class Checkpoint {
  public:
   virtual ~Checkpoint() = default;
 
-  // Opens a GGUF file (version 2 or 3).
+  // Opens a GGUF file (version 2 or 3), or a model folder (folder/folder.h).
   // Errors: kNotFound, kIo, kCorrupt (a sentence with the tensor or key and the offsets), kUnsupported (not GGUF; a version or tensor
   // type that cannot be run, by name).
   static Result<std::shared_ptr<const Checkpoint>> open(const std::filesystem::path& file);

@@ -1,5 +1,5 @@
-// Opens GGUF files and reads a byte of every page of every tensor: `gguf_dump FILE...`. One line a file, "ok ..." or "CODE: sentence".
-// Exits 0 when all could be opened, 1 when one was refused; hostile_test.py knows that anything else is a crash.
+// Opens GGUF files and model folders and reads a byte of every page of every tensor: `gguf_dump FILE...`. One line a file, "ok ..." or
+// "CODE: sentence". Exits 0 when all could be opened, 1 when one was refused; hostile_test.py knows that anything else is a crash.
 #include <chrono>
 #include <iostream>
 

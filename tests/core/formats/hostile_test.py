@@ -1,35 +1,10 @@
 """No file makes the reader crash, take much memory or say nothing; each is refused by the check that it is meant for. MLXR_GGUF_DUMP names the program."""
 
-import os
 import re
-import shlex
-import subprocess
-import tempfile
 
 import hostile_gguf
 import pytest
-
-MEMORY_KIB = 48 << 10  # above what the reader takes for a good file
-
-
-def dump(files):
-    """What gguf_dump says of each of {name: bytes}, and its memory in KiB."""
-    with tempfile.TemporaryDirectory(prefix="mlxr-hostile-") as folder:
-        for name, data in files.items():
-            with open(os.path.join(folder, name), "wb") as out:
-                out.write(data)
-        with open(os.path.join(folder, "output"), "w+") as output:
-            process = subprocess.Popen([*shlex.split(os.environ["MLXR_GGUF_DUMP"]), *(os.path.join(folder, name) for name in files)], stdout=output)
-            _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-            output.seek(0)
-            lines = output.read().splitlines()
-    if process.returncode not in (0, 1) or len(lines) != len(files):
-        assert len(files) > 1, f"{next(iter(files))} ended gguf_dump with {process.returncode}"
-        for name, data in files.items():  # which one was it?
-            dump({name: data})
-    assert process.returncode == any(not line.startswith("ok ") for line in lines)
-    return dict(zip(files, lines, strict=True)), usage.ru_maxrss
+from dump_tool import MEMORY_KIB, dump
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,69 @@
+#include "core/formats/folder/decoded_sources.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace mlxr::formats {
+
+Result<void> UnitSource::read(std::uint64_t offset, std::span<std::byte> to) const {
+  if (offset > size() || to.size() > size() - offset) return fail(ErrorCode::kCorrupt, "The bytes end too early.");
+  std::vector<std::byte> unit;
+  while (!to.empty()) {
+    const auto skipped = offset % unit_bytes_;
+    auto count = to.size() / unit_bytes_ * unit_bytes_;
+    if (skipped == 0 && count > 0) {
+      if (auto made = make(offset / unit_bytes_, to.first(count)); !made) return made;
+    } else {
+      unit.resize(unit_bytes_);
+      if (auto made = make(offset / unit_bytes_, unit); !made) return made;
+      count = std::min<std::uint64_t>(to.size(), unit_bytes_ - skipped);
+      std::ranges::copy(std::span(unit).subspan(skipped, count), to.begin());
+    }
+    to = to.subspan(count);
+    offset += count;
+  }
+  return {};
+}
+
+HeadRowsSource::HeadRowsSource(Tensor base, HeadRows rows)
+    : UnitSource(base.bytes / static_cast<std::uint64_t>(base.shape[0]) * static_cast<std::uint64_t>(rows.head_rows),
+                 static_cast<std::uint64_t>(rows.heads)),
+      base_(std::move(base)),
+      rows_(rows),
+      row_bytes_(base_.bytes / static_cast<std::uint64_t>(base_.shape[0])) {
+  if (rows_.in_turn == 0) rows_.in_turn = rows_.heads;
+}
+
+Result<void> HeadRowsSource::make(std::uint64_t first, std::span<std::byte> to) const {
+  std::vector<std::byte> head(rows_.pairs_apart ? unit_bytes() : 0);
+  for (auto number = static_cast<std::int64_t>(first); !to.empty(); ++number) {
+    const auto row = number / rows_.in_turn * rows_.every + rows_.before + number % rows_.in_turn * rows_.head_rows;
+    const auto made = to.first(unit_bytes());
+    to = to.subspan(unit_bytes());
+    const auto bytes = rows_.pairs_apart ? std::span(head) : made;
+    if (auto done = base_.read(static_cast<std::uint64_t>(row) * row_bytes_, bytes); !done) return done;
+    if (!rows_.pairs_apart) continue;
+    const auto half = static_cast<std::size_t>(rows_.head_rows / 2);
+    for (std::size_t i = 0; i < 2 * half; ++i)
+      std::memcpy(made.data() + i * row_bytes_, head.data() + (i % 2 * half + i / 2) * row_bytes_, row_bytes_);
+  }
+  return {};
+}
+
+Result<void> FloatSource::make(std::uint64_t, std::span<std::byte> to) const {
+  auto values = base_.values();
+  if (!values) return fail(std::move(values.error()));
+  for (float& value : *values) value += added_;
+  std::ranges::copy(std::as_bytes(std::span(*values)), to.begin());
+  return {};
+}
+
+Result<void> StackedSource::make(std::uint64_t first, std::span<std::byte> to) const {
+  for (auto part = static_cast<std::size_t>(first); !to.empty(); ++part) {
+    if (auto done = parts_[part].read(0, to.first(unit_bytes())); !done) return done;
+    to = to.subspan(unit_bytes());
+  }
+  return {};
+}
+
+}  // namespace mlxr::formats

@@ -1,0 +1,88 @@
+// Sources that make the bytes of a tensor from those of others while they are read, so that nothing is kept: rows in another order, vectors
+// as float32, several tensors as one.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "core/formats/checkpoint.h"
+#include "core/formats/source.h"
+
+namespace mlxr::formats {
+
+// Makes its bytes in units of equal size. A read of any range makes the units that it touches.
+class UnitSource : public Source {
+ public:
+  std::uint64_t size() const final { return unit_bytes_ * units_; }
+  Result<void> read(std::uint64_t offset, std::span<std::byte> to) const final;
+
+ protected:
+  UnitSource(std::uint64_t unit_bytes, std::uint64_t units) : unit_bytes_(unit_bytes), units_(units) {}
+  std::uint64_t unit_bytes() const { return unit_bytes_; }
+
+ private:
+  // Fills `to` with units from `first` on; it is a whole number of them.
+  virtual Result<void> make(std::uint64_t first, std::span<std::byte> to) const = 0;
+
+  std::uint64_t unit_bytes_, units_;
+};
+
+// Which rows of a matrix, or values of a vector, are those of a smaller one, and in which order: heads of `head_rows` rows.
+struct HeadRows {
+  std::int64_t heads = 0, head_rows = 0;
+  bool pairs_apart = false;  // rows i and head_rows / 2 + i of a head come one after the other: what is rotated together
+  // Where the matrix keeps those of several kinds in turn (InternLM 2): `in_turn` heads of this kind, after `before` rows, in every `every`
+  // rows. By default they are the whole matrix.
+  std::int64_t in_turn = 0, before = 0, every = 0;
+};
+
+// The same tensor, with these rows. `base` must have them.
+class HeadRowsSource final : public UnitSource {
+ public:
+  HeadRowsSource(Tensor base, HeadRows rows);
+
+ private:
+  Result<void> make(std::uint64_t first, std::span<std::byte> to) const override;
+
+  Tensor base_;
+  HeadRows rows_;
+  std::uint64_t row_bytes_;
+};
+
+// The values of a small tensor as float32, each plus `added`.
+class FloatSource final : public UnitSource {
+ public:
+  FloatSource(Tensor base, float added) : UnitSource(sizeof(float) * base.elements(), 1), base_(std::move(base)), added_(added) {}
+
+ private:
+  Result<void> make(std::uint64_t first, std::span<std::byte> to) const override;
+
+  Tensor base_;
+  float added_;
+};
+
+// Tensors of the same type and shape, one after the other.
+class StackedSource final : public UnitSource {
+ public:
+  explicit StackedSource(std::vector<Tensor> parts) : UnitSource(parts[0].bytes, parts.size()), parts_(std::move(parts)) {}
+
+ private:
+  Result<void> make(std::uint64_t first, std::span<std::byte> to) const override;
+
+  std::vector<Tensor> parts_;
+};
+
+// Values that were computed.
+class ValuesSource final : public Source {
+ public:
+  explicit ValuesSource(std::vector<float> values) : values_(std::move(values)), memory_(std::as_bytes(std::span(values_))) {}
+
+  std::uint64_t size() const override { return memory_.size(); }
+  Result<void> read(std::uint64_t offset, std::span<std::byte> to) const override { return memory_.read(offset, to); }
+
+ private:
+  std::vector<float> values_;
+  MemorySource memory_;
+};
+
+}  // namespace mlxr::formats

@@ -1,0 +1,109 @@
+#include "core/formats/folder/names.h"
+
+#include <algorithm>
+#include <charconv>
+#include <iterator>
+
+namespace mlxr::formats {
+namespace {
+
+struct Row {
+  std::string_view folder, gguf;  // "{}" is a number: the first is the layer, the second the part of a stacked tensor
+  Layout layout = Layout::kAsItIs;
+};
+
+constexpr std::string_view kAttentionNorm = "layers.{}.post_attention_layernorm";
+
+constexpr Row kRows[] = {
+    {"embed_tokens", "token_embd"},
+    {"norm", "output_norm", Layout::kNorm},
+    {"lm_head", "output"},
+    {"layers.{}.input_layernorm", "blk.{}.attn_norm", Layout::kNorm},
+    {"layers.{}.self_attn.q_proj", "blk.{}.attn_q", Layout::kQuery},
+    {"layers.{}.self_attn.k_proj", "blk.{}.attn_k", Layout::kKey},
+    {"layers.{}.self_attn.v_proj", "blk.{}.attn_v"},
+    {"layers.{}.self_attn.qkv_proj", "blk.{}.attn_qkv"},
+    {"layers.{}.self_attn.o_proj", "blk.{}.attn_output"},
+    {"layers.{}.self_attn.q_norm", "blk.{}.attn_q_norm", Layout::kNorm},
+    {"layers.{}.self_attn.k_norm", "blk.{}.attn_k_norm", Layout::kNorm},
+    {"layers.{}.self_attn.q_layernorm.norms.{}", "blk.{}.attn_q_norm", Layout::kStacked},
+    {"layers.{}.self_attn.k_layernorm.norms.{}", "blk.{}.attn_k_norm", Layout::kStacked},
+    {"layers.{}.pre_feedforward_layernorm", "blk.{}.ffn_norm", Layout::kNorm},
+    {"layers.{}.mlp.gate_proj", "blk.{}.ffn_gate"},
+    {"layers.{}.mlp.up_proj", "blk.{}.ffn_up"},
+    {"layers.{}.mlp.gate_up_proj", "blk.{}.ffn_up"},
+    {"layers.{}.mlp.down_proj", "blk.{}.ffn_down"},
+    {"layers.{}.post_feedforward_layernorm", "blk.{}.post_ffw_norm", Layout::kNorm},
+    // GLM 4
+    {"layers.{}.post_self_attn_layernorm", "blk.{}.post_attention_norm", Layout::kNorm},
+    {"layers.{}.post_mlp_layernorm", "blk.{}.post_ffw_norm", Layout::kNorm},
+    // StarCoder2
+    {"layers.{}.mlp.c_fc", "blk.{}.ffn_up"},
+    {"layers.{}.mlp.c_proj", "blk.{}.ffn_down"},
+    // InternLM 2
+    {"tok_embeddings", "token_embd"},
+    {"output", "output"},
+    {"layers.{}.attention_norm", "blk.{}.attn_norm", Layout::kNorm},
+    {"layers.{}.attention.wqkv", "blk.{}.attn_qkv", Layout::kFusedInTurn},
+    {"layers.{}.attention.wo", "blk.{}.attn_output"},
+    {"layers.{}.ffn_norm", "blk.{}.ffn_norm", Layout::kNorm},
+    {"layers.{}.feed_forward.w1", "blk.{}.ffn_gate"},
+    {"layers.{}.feed_forward.w3", "blk.{}.ffn_up"},
+    {"layers.{}.feed_forward.w2", "blk.{}.ffn_down"},
+};
+
+// The numbers at the places of "{}" in a pattern. False when the text does not match.
+bool match(std::string_view text, std::string_view pattern, std::array<std::int64_t, 2>& numbers) {
+  std::size_t next = 0;
+  while (true) {
+    const auto hole = pattern.find("{}");
+    if (hole == pattern.npos) return text == pattern;
+    if (!text.starts_with(pattern.substr(0, hole)) || next == numbers.size()) return false;
+    text.remove_prefix(hole);
+    pattern.remove_prefix(hole + 2);
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), numbers[next]);
+    const auto length = static_cast<std::size_t>(end - text.data());
+    if (error != std::errc() || numbers[next] < 0 || std::to_string(numbers[next]).size() != length) return false;  // no "007"
+    text.remove_prefix(length);
+    ++next;
+  }
+}
+
+std::string_view without_prefixes(std::string_view name, bool wrapped) {
+  const auto strip = [&](std::string_view prefix) {
+    if (name.starts_with(prefix)) name.remove_prefix(prefix.size());
+  };
+  if (wrapped) {
+    strip("model.language_model.");
+    strip("language_model.");
+  }
+  strip("model.");
+  return name;
+}
+
+}  // namespace
+
+std::optional<MappedName> map_name(std::string_view stem, std::string_view suffix, const ModelConfig& model) {
+  const auto name = without_prefixes(stem, model.wrapped);
+  std::array<std::int64_t, 2> numbers = {-1, 0};
+  const auto named = [&](std::string_view gguf, Layout layout) {
+    std::string full(gguf);
+    if (const auto hole = full.find("{}"); hole != full.npos) full.replace(hole, 2, std::to_string(numbers[0]));
+    return MappedName{full + std::string(suffix), layout, numbers[0], numbers[1]};
+  };
+  if (match(name, kAttentionNorm, numbers))
+    return named(model.type->post_attention_norm_is_own ? "blk.{}.post_attention_norm" : "blk.{}.ffn_norm", Layout::kNorm);
+  for (const auto& row : kRows) {
+    if (match(name, row.folder, numbers)) return named(row.gguf, row.layout);
+  }
+  return std::nullopt;
+}
+
+bool is_left_out(std::string_view name, const ModelConfig& model) {
+  if (name.ends_with(".rotary_emb.inv_freq") || name.ends_with(".rope.inv_freq")) return true;
+  const auto plain = without_prefixes(name, model.wrapped);
+  if (model.tied && (plain.starts_with("lm_head.") || plain.starts_with("output."))) return true;
+  return model.wrapped && (plain.starts_with("vision_tower.") || plain.starts_with("multi_modal_projector."));
+}
+
+}  // namespace mlxr::formats

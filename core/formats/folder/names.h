@@ -1,0 +1,35 @@
+// Tensors of a folder under the names of GGUF, and what happens to their data on the way.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "core/formats/folder/config.h"
+
+namespace mlxr::formats {
+
+enum class Layout {
+  kAsItIs,
+  kQuery,        // heads of rows, which GGUF may order in another way
+  kKey,          // likewise
+  kNorm,         // float32, and 1 more in some families
+  kStacked,      // one of several tensors that GGUF keeps as one: each is a row of a norm
+  kFusedInTurn,  // queries, keys and values of each group of heads in turn, which GGUF keeps in three tensors
+};
+
+struct MappedName {
+  std::string name;  // in GGUF, with its ".weight" or ".bias"
+  Layout layout = Layout::kAsItIs;
+  std::int64_t layer = -1;
+  std::int64_t part = 0;  // of a stacked tensor
+};
+
+// Nothing for a name that no family has. `stem` is a tensor's name without its last part, ".weight" or ".bias", which `suffix` is.
+std::optional<MappedName> map_name(std::string_view stem, std::string_view suffix, const ModelConfig& model);
+
+// True for tensors of the folder that a text model does not need: tables that are computed, a head that is the embeddings, parts that see.
+bool is_left_out(std::string_view name, const ModelConfig& model);
+
+}  // namespace mlxr::formats

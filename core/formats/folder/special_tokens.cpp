@@ -1,0 +1,118 @@
+// The tokens with a part to play: which begin a text, end it, end an answer.
+#include <algorithm>
+
+#include "core/formats/folder/vocabulary.h"
+#include "core/formats/gguf.h"
+#include "core/formats/printable.h"
+
+namespace mlxr::formats {
+namespace {
+
+using Id = std::int64_t;
+
+class SpecialTokensReader {
+ public:
+  SpecialTokensReader(const TokenFiles& files, const std::string& folder, std::span<const std::string_view> tokens, OwnedMetadata& metadata)
+      : files_(files), folder_(folder), tokens_(tokens), metadata_(metadata) {}
+
+  Result<void> read() {
+    const auto bos = token("bos"), eos = token("eos");
+    for (const auto& [name, id] : {std::pair("bos", bos), {"eos", eos}, {"padding", token("pad")}, {"unknown", token("unk")}}) {
+      if (id) metadata_.add(std::string("tokenizer.ggml.") + name + "_token_id", *id);
+    }
+    add_ends(bos, eos);
+    return read_more_ends(eos);
+  }
+
+ private:
+  // By its text in tokenizer_config.json, or by its id in config.json.
+  std::optional<Id> token(const std::string& part) const {
+    const auto* text = files_.settings ? files_.settings->find(part + "_token") : nullptr;
+    if (text && text->members()) text = text->find("content");
+    if (text && text->text()) {
+      const auto found = std::ranges::find(tokens_, *text->text());
+      if (found != tokens_.end()) return found - tokens_.begin();
+    }
+    const auto ids = ids_of(files_.config, part + "_token_id");
+    return ids.empty() ? std::nullopt : std::optional(ids[0]);
+  }
+
+  // One id, or a list of them. Ids that no token has mean "none".
+  std::vector<Id> ids_of(const Json* object, const std::string& name) const {
+    std::vector<Id> ids;
+    const auto* value = object ? object->find(name) : nullptr;
+    if (!value) return ids;
+    const auto add = [&](const Json& item) {
+      if (item.integer() && *item.integer() >= 0 && std::cmp_less(*item.integer(), tokens_.size())) ids.push_back(*item.integer());
+    };
+    if (value->items()) {
+      for (const auto& item : *value->items()) add(item);
+    } else {
+      add(*value);
+    }
+    return ids;
+  }
+
+  // What the post-processor puts before and after a text; tokenizer_config.json may say otherwise.
+  void add_ends(std::optional<Id> bos, std::optional<Id> eos) {
+    const auto* processor = files_.tokenizer->find("post_processor");
+    const auto* list = processor ? processor->find("processors") : nullptr;
+    bool first = false, last = false;
+    const auto look = [&](const Json& one) {
+      const auto* single = one.find("single");
+      if (!single || !single->items() || single->items()->empty()) return;
+      first |= bos && names(single->items()->front(), *bos);
+      last |= eos && names(single->items()->back(), *eos);
+    };
+    if (list && list->items()) {
+      for (const auto& one : *list->items()) look(one);
+    } else if (processor) {
+      look(*processor);
+    }
+    metadata_.add("tokenizer.ggml.add_bos_token", said("add_bos_token").value_or(first));
+    metadata_.add("tokenizer.ggml.add_eos_token", said("add_eos_token").value_or(last));
+  }
+
+  std::optional<bool> said(std::string_view name) const {
+    const auto* value = files_.settings ? files_.settings->find(name) : nullptr;
+    return value ? value->boolean() : std::nullopt;
+  }
+
+  // Whether a part of a template is this token.
+  bool names(const Json& part, Id id) const {
+    const auto* special = part.find("SpecialToken");
+    const auto* text = special ? special->find("id") : nullptr;
+    return text && text->text() && *text->text() == tokens_[static_cast<std::size_t>(id)];
+  }
+
+  // Tokens that end an answer beside EOS. GGUF has a key for each of two.
+  Result<void> read_more_ends(std::optional<Id> eos) {
+    std::vector<Id> ends = ids_of(files_.generation, "eos_token_id");
+    for (const auto id : ids_of(files_.config, "eos_token_id")) ends.push_back(id);
+    std::ranges::sort(ends);
+    ends.erase(std::unique(ends.begin(), ends.end()), ends.end());
+    if (eos) std::erase(ends, *eos);
+    constexpr std::string_view kKeys[] = {"tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"};
+    if (ends.size() > std::size(kKeys)) {
+      return fail(ErrorCode::kUnsupported, "MLXR cannot run this model yet: " + std::to_string(ends.size() + 1) +
+                                               " tokens end an answer in " + folder_ + ", and GGUF has room for " +
+                                               std::to_string(std::size(kKeys) + 1) + ".");
+    }
+    for (std::size_t i = 0; i < ends.size(); ++i) metadata_.add(std::string(kKeys[i]), ends[i]);
+    return {};
+  }
+
+  const TokenFiles& files_;
+  const std::string& folder_;
+  std::span<const std::string_view> tokens_;
+  OwnedMetadata& metadata_;
+};
+
+}  // namespace
+
+Result<void> read_special_tokens(const TokenFiles& files, const std::string& folder, std::span<const std::string_view> tokens,
+                                 OwnedMetadata& metadata) {
+  return SpecialTokensReader(files, folder, tokens, metadata).read();
+}
+
+}  // namespace mlxr::formats

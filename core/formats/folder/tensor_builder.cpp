@@ -1,0 +1,192 @@
+#include "core/formats/folder/tensor_builder.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/formats/folder/decoded_sources.h"
+#include "core/formats/folder/packed_sources.h"
+#include "core/formats/gguf.h"
+#include "core/formats/printable.h"
+
+namespace mlxr::formats {
+namespace {
+
+// Of activations, which are not kept in 8 bits here.
+constexpr std::string_view kScalesOfActivations[] = {"activation_scale", "input_scale"};
+
+}  // namespace
+
+Result<void> TensorBuilder::add(StoredSource stored) {
+  const auto& name = stored.tensor.name;
+  if (is_left_out(name, model_)) return {};
+  const auto dot = name.rfind('.');
+  if (dot == name.npos) return unknown(name);
+  const auto stem = name.substr(0, dot), part = name.substr(dot + 1);
+  if (!modules_[stem].emplace(part, std::move(stored)).second)
+    return damaged(folder_, "tensor " + printable(stem + "." + part) + " is in two of its files");
+  return {};
+}
+
+Result<BuiltTensors> TensorBuilder::finish() {
+  for (const auto& [stem, parts] : modules_) {
+    if (auto built = build(stem, parts); !built) return fail(built.error());
+  }
+  if (auto built = build_stacks(); !built) return fail(built.error());
+  emit("rope_freqs.weight", model_.rope_factors.all);
+  emit("rope_factors_long.weight", model_.rope_factors.of_long_texts);
+  emit("rope_factors_short.weight", model_.rope_factors.of_short_texts);
+  return std::move(built_);
+}
+
+Result<void> TensorBuilder::build(const std::string& stem, const Parts& parts) {
+  std::vector<std::string> used = {"weight", "bias"};
+  for (const std::string part : {"weight", "bias"}) {
+    const auto stored = parts.find(part);
+    if (stored == parts.end()) continue;
+    const auto name = stem + "." + part;
+    const auto mapped = map_name(stem, "." + part, model_);
+    if (!mapped) return unknown(name);
+    if (mapped->layer >= model_.layers)
+      return damaged(folder_, "tensor " + printable(name) + " is of a layer that its config.json does not have");
+    auto plain = decode(stem, stored->second, parts, used);
+    if (!plain) return fail(std::move(plain.error()));
+    if (plain->shape.empty() || plain->shape.size() > 2) return wrong_shape(name);
+    if (auto built = build(*mapped, *std::move(plain), name); !built) return built;
+  }
+  for (const auto& [part, stored] : parts) {
+    if (std::ranges::find(used, part) == used.end()) return unknown(stem + "." + part);
+  }
+  return {};
+}
+
+Result<Tensor> TensorBuilder::decode(const std::string& stem, const StoredSource& stored, const Parts& others,
+                                     std::vector<std::string>& used) {
+  const auto& name = stored.tensor.name;
+  const auto take = [&](std::string_view part) -> const StoredSource* {
+    const auto found = others.find(part);
+    if (found == others.end()) return nullptr;
+    used.push_back(found->first);
+    return &found->second;
+  };
+  const auto keep = [&](Result<Decoded> decoded) -> Result<Tensor> {
+    if (!decoded) return fail(std::move(decoded.error()));
+    return from(std::move(decoded->source), decoded->type, std::move(decoded->shape));
+  };
+  const auto dtype = stored.tensor.dtype;
+  if (const auto type = float_type(dtype))
+    return Tensor{
+        .type = *type, .shape = stored.tensor.shape, .offset = stored.tensor.offset, .bytes = stored.tensor.bytes, .source = stored.file};
+  if (dtype == Dtype::kU32) {
+    const auto packing = mlx_packing(model_.quantization, stem);
+    if (!packing) return fail(packing.error());
+    if (*packing) return keep(decode_mlx(**packing, stored, take("scales"), take("biases"), name));
+  }
+  if (dtype == Dtype::kF8E4M3) {
+    for (const auto part : kScalesOfActivations) take(part);
+    const auto *inverse = take("weight_scale_inv"), *scale = take("weight_scale");
+    return keep(decode_fp8(stored, inverse ? inverse : scale, model_.fp8_block, name));
+  }
+  return fail(ErrorCode::kUnsupported,
+              "MLXR cannot run this model yet: its tensor " + printable(name) + " has the dtype " + std::string(name_of(dtype)) + ".");
+}
+
+Result<void> TensorBuilder::build(const MappedName& mapped, Tensor plain, const std::string& stored_name) {
+  const float added = model_.type->norms_plus_one ? 1 : 0;
+  switch (mapped.layout) {
+    case Layout::kFusedInTurn: return split_in_turn(mapped, plain, stored_name);
+    case Layout::kStacked:
+      if (plain.shape.size() != 1) return wrong_shape(stored_name);
+      stacks_[mapped.name].emplace(mapped.part, as_floats(std::move(plain), added));
+      return {};
+    case Layout::kNorm: emit(mapped.name, as_floats(std::move(plain), added)); return {};
+    case Layout::kQuery:
+    case Layout::kKey:
+      if (model_.type->pairs_together) {
+        auto ordered = heads_of(std::move(plain), mapped.layout == Layout::kQuery ? model_.heads : model_.kv_heads, stored_name);
+        if (!ordered) return fail(ordered.error());
+        plain = *std::move(ordered);
+      }
+      break;
+    case Layout::kAsItIs: break;
+  }
+  emit(mapped.name, plain.shape.size() == 1 ? as_floats(std::move(plain), 0) : std::move(plain));
+  return {};
+}
+
+Result<Tensor> TensorBuilder::heads_of(Tensor plain, std::int64_t heads, const std::string& stored_name) {
+  const auto head_rows = model_.head_dim;
+  if (head_rows % 2 != 0 || plain.shape[0] / head_rows != heads || plain.shape[0] % head_rows != 0) return wrong_shape(stored_name);
+  auto type = plain.type;
+  auto shape = plain.shape;
+  return from(std::make_unique<HeadRowsSource>(std::move(plain), HeadRows{.heads = heads, .head_rows = head_rows, .pairs_apart = true}),
+              type, std::move(shape));
+}
+
+// InternLM 2: for each head of keys, the heads of queries that see it, its keys, its values.
+Result<void> TensorBuilder::split_in_turn(const MappedName& mapped, const Tensor& plain, const std::string& stored_name) {
+  const auto d = model_.head_dim, groups = model_.kv_heads;
+  const auto of_group = model_.heads / groups;
+  const auto every = (of_group + 2) * d;
+  if (model_.heads % groups != 0 || d % 2 != 0 || plain.shape[0] / every != groups || plain.shape[0] % every != 0)
+    return wrong_shape(stored_name);
+  const bool together = model_.type->pairs_together;
+  const std::pair<std::string_view, HeadRows> parts[] = {
+      {"attn_q", {.heads = model_.heads, .head_rows = d, .pairs_apart = together, .in_turn = of_group, .before = 0, .every = every}},
+      {"attn_k", {.heads = groups, .head_rows = d, .pairs_apart = together, .in_turn = 1, .before = of_group * d, .every = every}},
+      {"attn_v", {.heads = groups, .head_rows = d, .in_turn = 1, .before = (of_group + 1) * d, .every = every}}};
+  for (const auto& [name, rows] : parts) {
+    auto full = mapped.name;
+    full.replace(full.find("attn_qkv"), std::string_view("attn_qkv").size(), name);
+    auto shape = plain.shape;
+    shape[0] = rows.heads * d;
+    auto part = from(std::make_unique<HeadRowsSource>(plain, rows), plain.type, std::move(shape));
+    emit(full, part.shape.size() == 1 ? as_floats(std::move(part), 0) : std::move(part));
+  }
+  return {};
+}
+
+Result<void> TensorBuilder::build_stacks() {
+  for (auto& [name, parts] : stacks_) {
+    std::vector<Tensor> stacked;
+    for (auto& [number, part] : parts) {
+      if (std::cmp_not_equal(number, stacked.size()) || (!stacked.empty() && part.shape != stacked[0].shape))
+        return damaged(folder_, "the tensors that make " + name + " are not all there, or not of one shape");
+      stacked.push_back(std::move(part));
+    }
+    std::vector<std::int64_t> shape = stacked[0].shape;
+    shape.insert(shape.begin(), static_cast<std::int64_t>(stacked.size()));
+    emit(name, from(std::make_unique<StackedSource>(std::move(stacked)), quant::Type::kF32, std::move(shape)));
+  }
+  return {};
+}
+
+Tensor TensorBuilder::as_floats(Tensor base, float added) {
+  auto shape = base.shape;
+  return from(std::make_unique<FloatSource>(std::move(base), added), quant::Type::kF32, std::move(shape));
+}
+
+Tensor TensorBuilder::from(std::unique_ptr<const Source> source, quant::Type type, std::vector<std::int64_t> shape) {
+  const auto& kept = built_.sources.emplace_back(std::move(source));
+  return {.type = type, .shape = std::move(shape), .bytes = kept->size(), .source = kept.get()};
+}
+
+void TensorBuilder::emit(std::string name, Tensor tensor) {
+  tensor.name = built_.names.emplace_back(std::move(name));
+  built_.tensors.push_back(std::move(tensor));
+}
+
+void TensorBuilder::emit(std::string name, const std::vector<float>& values) {
+  if (values.empty()) return;
+  emit(std::move(name), from(std::make_unique<ValuesSource>(values), quant::Type::kF32, {static_cast<std::int64_t>(values.size())}));
+}
+
+std::unexpected<Error> TensorBuilder::unknown(const std::string& stored_name) const {
+  return fail(ErrorCode::kUnsupported, "MLXR does not know the tensor " + printable(stored_name) + " in models of the type " +
+                                           std::string(model_.type->name) + ", so it does not run the model.");
+}
+
+std::unexpected<Error> TensorBuilder::wrong_shape(const std::string& stored_name) const {
+  return damaged(folder_, "the shape of tensor " + printable(stored_name) + " is not that which its config.json describes");
+}
+
+}  // namespace mlxr::formats

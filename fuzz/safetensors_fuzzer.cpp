@@ -1,0 +1,34 @@
+// Any bytes as a safetensors file: refused with a sentence, or the tensors cover its data.
+#include <cstdint>
+#include <cstdlib>
+#include <set>
+
+#include "core/formats/folder/safetensors.h"
+
+using namespace mlxr::formats;
+
+namespace {
+
+void require(bool condition) {
+  if (!condition) std::abort();
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const MemorySource source(std::as_bytes(std::span(data, size)));
+  const auto tensors = parse_safetensors(source, "fuzzed.safetensors");
+  if (!tensors) {
+    require(tensors.error().message.starts_with("fuzzed.safetensors ") && tensors.error().message.ends_with("."));
+    return 0;
+  }
+  std::set<std::string_view> names;
+  std::uint64_t end = tensors->empty() ? size : tensors->front().offset;
+  for (const auto& tensor : *tensors) {
+    require(names.insert(tensor.name).second);
+    require(tensor.offset == end && tensor.bytes > 0);
+    end += tensor.bytes;
+  }
+  require(end == size);
+  return 0;
+}

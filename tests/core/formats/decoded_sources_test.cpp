@@ -1,0 +1,92 @@
+#include "core/formats/folder/decoded_sources.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace mlxr::formats {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::ElementsAreArray;
+
+// A matrix of floats whose row r is r, r + 0.5.
+struct Matrix {
+  std::vector<float> values;
+  MemorySource source;
+  Tensor tensor;
+
+  explicit Matrix(std::int64_t rows) : values(made(rows)), source(std::as_bytes(std::span(values))) {
+    tensor = {.type = quant::Type::kF32, .shape = {rows, 2}, .bytes = source.size(), .source = &source};
+  }
+  static std::vector<float> made(std::int64_t rows) {
+    std::vector<float> values;
+    for (std::int64_t r = 0; r < rows; ++r) values.insert(values.end(), {static_cast<float>(r), static_cast<float>(r) + 0.5f});
+    return values;
+  }
+};
+
+std::vector<float> all_of(const Source& source) {
+  std::vector<float> values(source.size() / sizeof(float));
+  EXPECT_TRUE(source.read(0, std::as_writable_bytes(std::span(values))));
+  return values;
+}
+
+// The first value of each row.
+std::vector<float> rows_of(const Source& source) {
+  std::vector<float> rows;
+  const auto values = all_of(source);
+  for (std::size_t i = 0; i < values.size(); i += 2) rows.push_back(values[i]);
+  return rows;
+}
+
+TEST(HeadRows, PutsWhatIsRotatedTogetherSideBySide) {
+  const Matrix matrix(8);
+  const HeadRowsSource source(matrix.tensor, {.heads = 2, .head_rows = 4, .pairs_apart = true});
+  EXPECT_THAT(rows_of(source), ElementsAre(0, 2, 1, 3, 4, 6, 5, 7));
+}
+
+// Two groups of two heads of queries, one of keys, one of values, each of two rows.
+TEST(HeadRows, TakesAKindOfHeadsFromAmongOthers) {
+  const Matrix matrix(16);
+  const HeadRowsSource queries(matrix.tensor, {.heads = 4, .head_rows = 2, .in_turn = 2, .before = 0, .every = 8});
+  const HeadRowsSource values(matrix.tensor, {.heads = 2, .head_rows = 2, .in_turn = 1, .before = 6, .every = 8});
+  EXPECT_THAT(rows_of(queries), ElementsAre(0, 1, 2, 3, 8, 9, 10, 11));
+  EXPECT_THAT(rows_of(values), ElementsAre(6, 7, 14, 15));
+}
+
+TEST(UnitSource, ReadsEveryRangeAsOneReadOfAllDoes) {
+  const Matrix matrix(12);
+  const HeadRowsSource source(matrix.tensor, {.heads = 3, .head_rows = 4, .pairs_apart = true});
+  const auto whole = all_of(source);
+  const auto expected = std::as_bytes(std::span(whole));
+  for (std::size_t first = 0; first <= expected.size(); first += 3) {
+    for (std::size_t length = 0; length <= expected.size() - first; length += 5) {
+      std::vector<std::byte> part(length);
+      ASSERT_TRUE(source.read(first, part));
+      ASSERT_THAT(part, ElementsAreArray(expected.subspan(first, length))) << first << ", " << length;
+    }
+  }
+}
+
+TEST(UnitSource, RefusesWhatLiesBeyondItsEnd) {
+  const Matrix matrix(2);
+  const FloatSource source(matrix.tensor, 0);
+  std::byte byte{};
+  EXPECT_EQ(source.read(source.size(), {&byte, 1}).error().code, ErrorCode::kCorrupt);
+  EXPECT_EQ(source.read(~std::uint64_t{0}, {&byte, 1}).error().code, ErrorCode::kCorrupt);
+}
+
+TEST(FloatSource, DecodesAndAdds) {
+  const std::vector<std::uint16_t> halves = {0x3f80, 0xc000};  // 1 and -2 as bfloat16
+  const MemorySource bytes(std::as_bytes(std::span(halves)));
+  const FloatSource source({.type = quant::Type::kBF16, .shape = {2}, .bytes = 4, .source = &bytes}, 1);
+  EXPECT_THAT(all_of(source), ElementsAre(2, -1));
+}
+
+TEST(StackedSource, PutsTensorsOneBehindTheOther) {
+  const Matrix first(1), second(1);
+  EXPECT_THAT(all_of(StackedSource({first.tensor, second.tensor})), ElementsAre(0, 0.5f, 0, 0.5f));
+}
+
+}  // namespace
+}  // namespace mlxr::formats

@@ -87,6 +87,7 @@ FAMILIES = {
     "gemma3": GEMMA3,
     "gemma3-linear": GEMMA3.but(rope_scaling={"rope_type": "linear", "factor": 8.0}),
     "gemma3-layer-types": GEMMA3.but(more={"sliding_window_pattern": None, "layer_types": ["sliding_attention", "sliding_attention", "full_attention"] * 2 + ["sliding_attention"]}),
+    "gemma3-with-vision": Family("gemma3", {"model_type": "gemma3", "vocab_size": VOCABULARY, "tie_word_embeddings": True, "text_config": {**GEMMA3.config, **GEMMA3.more}}, {"vision_config": {"hidden_size": 4}, "image_token_index": 1}),
     "smollm3": Family("smollm3", {**RMS, "model_type": "smollm3", "rope_theta": 10000.0, "num_hidden_layers": 5}, {"no_rope_layers": [1, 1, 1, 0, 1], "no_rope_layer_interval": 4, "hidden_act": "silu"}),
     "granite": GRANITE,
     "ministral3": MINISTRAL3,

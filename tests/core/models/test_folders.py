@@ -64,6 +64,7 @@ COHERE2 = Family("cohere2", {**BASE, "model_type": "cohere2", "head_dim": 24, "l
 EXAONE4 = Family(
     "exaone4",
     {**RMS, "model_type": "exaone4", "head_dim": 32, "rope_theta": 10000.0, "rope_scaling": LLAMA3_SCALING, "sliding_window": 16, "sliding_window_pattern": "LLLG"},
+    {"layer_types": ["sliding_attention"] * 3 + ["full_attention"]},
 )
 INTERNLM2 = Family("internlm2", {**RMS, "model_type": "internlm2", "rope_theta": 10000.0, "tie_word_embeddings": False, "bias": False}, {"rope_scaling": {"type": "dynamic", "factor": 2.0}})
 QWEN3 = Family("qwen3", {**RMS, "model_type": "qwen3", "rope_theta": 1e6, "head_dim": 32})
@@ -86,7 +87,7 @@ FAMILIES = {
     "gemma2": GEMMA2,
     "gemma3": GEMMA3,
     "gemma3-linear": GEMMA3.but(rope_scaling={"rope_type": "linear", "factor": 8.0}),
-    "gemma3-layer-types": GEMMA3.but(more={"sliding_window_pattern": None, "layer_types": ["sliding_attention", "sliding_attention", "full_attention"] * 2 + ["sliding_attention"]}),
+    "gemma3-layer-types": GEMMA3.but(more={"sliding_window_pattern": None, "_sliding_window_pattern": 3, "layer_types": ["sliding_attention", "sliding_attention", "full_attention"] * 2 + ["sliding_attention"]}),
     "gemma3-with-vision": Family("gemma3", {"model_type": "gemma3", "vocab_size": VOCABULARY, "tie_word_embeddings": True, "text_config": {**GEMMA3.config, **GEMMA3.more}}, {"vision_config": {"hidden_size": 4}, "image_token_index": 1}),
     "smollm3": Family("smollm3", {**RMS, "model_type": "smollm3", "rope_theta": 10000.0, "num_hidden_layers": 5}, {"no_rope_layers": [1, 1, 1, 0, 1], "no_rope_layer_interval": 4, "hidden_act": "silu"}),
     "granite": GRANITE,
@@ -104,7 +105,7 @@ FAMILIES = {
     "command-r-plus": COHERE.but(use_qk_norm=True),
     "cohere2": COHERE2,
     "exaone4": EXAONE4,
-    "exaone4-1.2b": EXAONE4.but(sliding_window=None, sliding_window_pattern=None),
+    "exaone4-1.2b": EXAONE4.but(more={"layer_types": ["full_attention"] * 4}, sliding_window=None, sliding_window_pattern=None),
     "internlm2": INTERNLM2,
     "internlm2-biases": INTERNLM2.but(more={"bias": True}, bias=True),
 }

@@ -12,11 +12,12 @@
 
 #include <mlxrunner/can_run.h>
 
-#include "core/formats/gguf.h"
 #include "core/formats/gguf_writer.h"
+#include "core/formats/printable.h"
 #include "core/quant/dequantize.h"
 #include "core/quant/quantize.h"
 #include "platform/files.h"
+#include "store/quantize_input.h"
 #include "store/quantize_recipe.h"
 
 namespace mlxr::store {
@@ -80,27 +81,25 @@ std::string count_of(std::uint64_t bytes) { return std::to_string(bytes) + " byt
 
 class Quantizer {
  public:
-  Quantizer(const fs::path& input, const fs::path& output, const Recipe& recipe, const QuantizeOptions& options)
+  // Without a recipe each tensor stays as it is.
+  Quantizer(const fs::path& input, const fs::path& output, const Recipe* recipe, const QuantizeOptions& options)
       : input_(input), output_(output), recipe_(recipe), options_(options) {}
 
   Result<QuantizeSummary> run() {
     if (auto ready = check_paths(); !ready) return fail(ready.error());
     if (auto runs = can_run(input_); !runs) return fail(std::move(runs.error()));
-    auto file = platform::OpenFile::open(input_);
-    if (!file) return fail(std::move(file.error()));
-    const formats::FileSource bytes(*std::move(file));
-    auto source = formats::parse_gguf(bytes, input_.string());
+    auto source = QuantizeInput::open(input_);
     if (!source) return fail(std::move(source.error()));
-    const auto types = choose_types(recipe_, source->tensors, source->metadata);
+    const auto types = recipe_ != nullptr ? choose_types(*recipe_, source->tensors, *source->metadata) : types_of(source->tensors);
     if (auto allowed = check_requantizing(*source, types); !allowed) return fail(allowed.error());
 
     std::vector<formats::TensorPlan> plans;
     for (std::size_t i = 0; i < types.size(); ++i) plans.push_back({source->tensors[i].name, types[i], source->tensors[i].shape});
-    const auto alignment = static_cast<std::uint64_t>(source->metadata.integer("general.alignment").value_or(32));
-    const std::string file_type = formats::u32_pair("general.file_type", recipe_.file_type);
+    const auto alignment = static_cast<std::uint64_t>(source->metadata->integer("general.alignment").value_or(32));
+    const std::string file_type = recipe_ != nullptr ? formats::u32_pair("general.file_type", recipe_->file_type) : "";
     const std::string version = formats::u32_pair("general.quantization_version", kQuantizationVersion);
-    const auto pairs =
-        with(with(formats::gguf_pairs(source->head), "general.file_type", file_type), "general.quantization_version", version);
+    auto pairs = with(source->pairs, "general.quantization_version", version);
+    if (recipe_ != nullptr) pairs = with(std::move(pairs), "general.file_type", file_type);
 
     const std::uint64_t size = formats::gguf_file_size(pairs, plans, alignment);
     if (auto enough = check_space(size); !enough) return fail(enough.error());
@@ -111,7 +110,7 @@ class Quantizer {
       if (auto done = copy(source->tensors[i], types[i], *writer); !done) return fail(done.error());
     }
     if (auto done = writer->finish(); !done) return fail(done.error());
-    return summary(bytes.size(), *source, plans, size);
+    return summary(*source, plans, size);
   }
 
  private:
@@ -128,7 +127,7 @@ class Quantizer {
     return {};
   }
 
-  Result<void> check_requantizing(const formats::GgufContents& source, const std::vector<Type>& types) const {
+  Result<void> check_requantizing(const QuantizeInput& source, const std::vector<Type>& types) const {
     for (std::size_t i = 0; i < types.size(); ++i) {
       const Tensor& tensor = source.tensors[i];
       if (tensor.type == types[i] || quant::traits(tensor.type).block_size == 1 || options_.allow_requantize) continue;
@@ -145,6 +144,12 @@ class Quantizer {
       return fail(ErrorCode::kNoSpace, output_.string() + " needs " + count_of(size) + "; " + count_of(*free) + " are free there.");
     }
     return {};
+  }
+
+  static std::vector<Type> types_of(std::span<const Tensor> tensors) {
+    std::vector<Type> types;
+    for (const Tensor& tensor : tensors) types.push_back(tensor.type);
+    return types;
   }
 
   // The pairs with this one added, or replacing the pair with the same key.
@@ -184,8 +189,7 @@ class Quantizer {
                                              ". Nothing was written.");
   }
 
-  QuantizeSummary summary(std::uint64_t input_size, const formats::GgufContents& source, const std::vector<formats::TensorPlan>& plans,
-                          std::uint64_t size) const {
+  QuantizeSummary summary(const QuantizeInput& source, const std::vector<formats::TensorPlan>& plans, std::uint64_t size) const {
     std::uint64_t bits = 0;
     std::uint64_t n_values = 0;
     std::uint64_t n_other = 0;
@@ -193,15 +197,15 @@ class Quantizer {
       const auto& plan = plans[i];
       bits += plan.bytes() * 8;
       n_values += plan.bytes() / quant::traits(plan.type).block_bytes * quant::traits(plan.type).block_size;
-      const auto block = static_cast<std::int64_t>(quant::traits(recipe_.type).block_size);
+      const auto block = static_cast<std::int64_t>(quant::traits(recipe_ != nullptr ? recipe_->type : plan.type).block_size);
       n_other += plan.type != source.tensors[i].type && plan.shape.back() % block != 0;
     }
-    return {input_size, size, n_values == 0 ? 0 : static_cast<double>(bits) / static_cast<double>(n_values), n_other};
+    return {source.size, size, n_values == 0 ? 0 : static_cast<double>(bits) / static_cast<double>(n_values), n_other};
   }
 
   const fs::path& input_;
   const fs::path& output_;
-  const Recipe& recipe_;
+  const Recipe* recipe_;
   const QuantizeOptions& options_;
   std::vector<std::byte> source_;  // a slab of the input
   std::vector<std::byte> buffer_;  // the same, encoded
@@ -217,7 +221,11 @@ Result<QuantizeSummary> quantize(const fs::path& input, const fs::path& output, 
     return fail(ErrorCode::kInvalidArgument,
                 "mlx quantize cannot write the type " + std::string(type) + ". Choose one of " + quantize_types() + ".");
   }
-  return Quantizer(input, output, *recipe, options).run();
+  return Quantizer(input, output, recipe, options).run();
+}
+
+Result<QuantizeSummary> convert(const fs::path& folder, const fs::path& output, const QuantizeOptions& options) {
+  return Quantizer(folder, output, nullptr, options).run();
 }
 
 std::string quantize_types() {

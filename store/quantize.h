@@ -1,4 +1,5 @@
-// Makes a smaller copy of a model: each tensor in the type that the recipe chooses (quantize_recipe.h), with the same metadata.
+// Makes a smaller copy of a model, which is a GGUF file or a model folder: each tensor in the type that the recipe chooses
+// (quantize_recipe.h), with the same metadata.
 //
 //   store::quantize("model-f16.gguf", "model-q4_k_m.gguf", "Q4_K_M", {.threads = 2});
 //
@@ -39,6 +40,9 @@ struct QuantizeSummary {
 // kNoSpace, kPermission, kIo, kCancelled.
 Result<QuantizeSummary> quantize(const std::filesystem::path& input, const std::filesystem::path& output, std::string_view type,
                                  const QuantizeOptions& options);
+
+// Makes a GGUF file of a model folder: the same values, in the same types where GGUF has them. Errors: those of quantize().
+Result<QuantizeSummary> convert(const std::filesystem::path& folder, const std::filesystem::path& output, const QuantizeOptions& options);
 
 // The names of all recipes: "F16, BF16, …"
 std::string quantize_types();

@@ -16,6 +16,7 @@
 #include "store/names.h"
 #include "store/offers.h"
 #include "store/pull.h"
+#include "store/quantize.h"
 #include "store/registry.h"
 #include "store/weight_cache.h"
 
@@ -127,9 +128,11 @@ class SqliteStore final : public Store {
   }
 
   Result<ModelRecord> import(const fs::path& path, std::string_view name, const CheckOptions& options) override {
-    const auto file = find_model_file(path);
+    const auto folder = find_model_folder(path);
+    const auto file = folder ? Result<fs::path>(*folder) : find_model_file(path);
     if (!file) return fail(file.error());
-    const std::string chosen = name.empty() ? file->stem().string() : std::string(name);
+    const std::string own_name = (folder ? file->filename() : file->stem()).string();
+    const std::string chosen = name.empty() ? own_name : std::string(name);
     if (auto ok = check_model_name(chosen); !ok) {
       if (name.empty()) ok.error().message += " Choose a name with --name.";
       return fail(ok.error());
@@ -144,7 +147,9 @@ class SqliteStore final : public Store {
     }
     if (*existing && !(*existing)->in_place) return **existing;
     const bool is_copied = platform::has_sandboxed_daemon(paths_) && !is_below(*file, paths_.support);
-    auto described = is_copied ? describe_copy(*file, chosen, options) : describe(*file, options);
+    auto described = folder      ? describe_converted(*folder, chosen, options)
+                     : is_copied ? describe_copy(*file, chosen, options)
+                                 : describe(*file, options);
     if (!described) return fail(described.error());
     auto* const record = &described->record;
     record->name = chosen;
@@ -296,6 +301,24 @@ class SqliteStore final : public Store {
     }
     described->record.in_place = false;
     described->record.source = file.string();
+    return described;
+  }
+
+  // A folder becomes one file of the store's own: what is loaded has one hash, and can be handed over as one open file.
+  Result<OpenModel> describe_converted(const fs::path& folder, const std::string& name, const CheckOptions& options) {
+    const fs::path file = paths_.models / "imported" / folder_name(name) / (folder_name(name) + ".gguf");
+    if (auto made = platform::make_folders(file.parent_path()); !made) return fail(made.error());
+    // Overwrites what an import left that was interrupted: no model has this name.
+    const auto converted = convert(folder, file, {.overwrite = true, .progress = {}, .cancelled = options.cancelled});
+    auto described = converted ? describe(file, options) : Result<OpenModel>(fail(converted.error()));
+    if (!described) {
+      std::error_code ignored;
+      fs::remove(file, ignored);
+      remove_empty_folders(file.parent_path(), paths_.models);
+      return described;
+    }
+    described->record.in_place = false;
+    described->record.source = folder.string();
     return described;
   }
 

@@ -136,6 +136,7 @@ class Store {
   // Both of the above, for text that names anything but a path.
   virtual Result<ModelRecord> pull(std::string_view text, const PullOptions& options = {}) = 0;
   // Registers a file, or a folder with one model, where it is. A <file>.sha256 beside it is compared. The name is by default the file's.
+  // A model folder as Hugging Face publishes it is converted into a GGUF file in models/, which belongs to the store.
   // Where the daemon is sandboxed (platform/mac_paths.h) the file is copied into models/ and belongs to the store.
   // Errors: kNotFound, kInvalidArgument (the name), kAlreadyExists (another model has it, or is being pulled under it), kCorrupt,
   // kCancelled.

@@ -15,10 +15,12 @@ void add_import(CLI::App& app, Action& action) {
     std::string name;
   };
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("import", "Registers a GGUF file as a model.");
+  CLI::App* command = app.add_subcommand("import", "Registers a GGUF file or a model folder as a model.");
   command->footer("Example: mlx import ~/models/model.gguf --name my-model");
-  command->add_option("PATH", options->path, "A GGUF file, or a folder that contains one")->required()->type_name(kCompletesFile);
-  command->add_option("--name", options->name, "The model's name; by default, the file's name")->type_name("NAME");
+  command->add_option("PATH", options->path, "A GGUF file, a folder that contains one, or a model folder as Hugging Face publishes it")
+      ->required()
+      ->type_name(kCompletesFile);
+  command->add_option("--name", options->name, "The model's name; by default, that of the file or folder")->type_name("NAME");
   command->callback([&action, options] {
     action = [options]() -> Status {
       auto store = open_store();

@@ -58,9 +58,11 @@ Status quantize(const Options& options) {
 
 void add_quantize(CLI::App& app, Action& action) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("quantize", "Makes a smaller copy of a GGUF file.");
+  CLI::App* command = app.add_subcommand("quantize", "Makes a smaller GGUF file of a GGUF file or a model folder.");
   command->footer("Example: mlx quantize model-f16.gguf model.gguf Q4_K_M");
-  command->add_option("INPUT", options->input, "A GGUF file in F16, BF16 or F32")->required()->type_name(kCompletesFile);
+  command->add_option("INPUT", options->input, "A GGUF file in F16, BF16 or F32, or a model folder as Hugging Face publishes it")
+      ->required()
+      ->type_name(kCompletesFile);
   command->add_option("OUTPUT", options->output, "The file to write")->required();
   command->add_option("TYPE", options->type, store::quantize_types())->required();
   command->add_option("--threads", options->threads, "Number of threads; by default, one per core")

@@ -1,5 +1,6 @@
 #include "core/formats/gguf_writer.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -15,11 +16,12 @@ namespace mlxr::formats {
 namespace {
 
 constexpr std::uint32_t kVersion = 3;
-constexpr std::uint32_t kU32 = 4;  // GGUF's number for the type of a value
+// GGUF's numbers for the types of values.
+enum : std::uint32_t { kU32 = 4, kI32 = 5, kF32 = 6, kBool = 7, kString = 8, kArray = 9, kI64 = 11 };
 
 template <typename T>
 void put(std::string& out, T value) {
-  static_assert(std::is_integral_v<T>);
+  static_assert(std::is_arithmetic_v<T>);
   out.append(reinterpret_cast<const char*>(&value), sizeof value);
 }
 
@@ -29,6 +31,44 @@ void put_text(std::string& out, std::string_view text) {
 }
 
 std::uint64_t aligned(std::uint64_t size, std::uint64_t alignment) { return (size + alignment - 1) / alignment * alignment; }
+
+// Appends the type and the value.
+class ValueWriter {
+ public:
+  explicit ValueWriter(std::string& out) : out_(out) {}
+
+  void operator()(std::monostate) { (*this)(std::vector<std::int64_t>()); }
+  void operator()(bool value) { type(kBool), put(out_, static_cast<std::uint8_t>(value)); }
+  void operator()(std::int64_t value) {
+    if (std::in_range<std::uint32_t>(value)) return type(kU32), put(out_, static_cast<std::uint32_t>(value));
+    type(kI64), put(out_, value);
+  }
+  void operator()(double value) { type(kF32), put(out_, static_cast<float>(value)); }
+  void operator()(std::string_view value) { type(kString), put_text(out_, value); }
+  void operator()(const std::vector<bool>& values) {
+    array(kBool, values.size());
+    for (const bool value : values) put(out_, static_cast<std::uint8_t>(value));
+  }
+  void operator()(const std::vector<std::int64_t>& values) {
+    const bool small = std::ranges::all_of(values, [](std::int64_t value) { return std::in_range<std::int32_t>(value); });
+    array(small ? kI32 : kI64, values.size());
+    for (const auto value : values) small ? put(out_, static_cast<std::int32_t>(value)) : put(out_, value);
+  }
+  void operator()(const std::vector<float>& values) {
+    array(kF32, values.size());
+    for (const float value : values) put(out_, value);
+  }
+  void operator()(const std::vector<std::string_view>& values) {
+    array(kString, values.size());
+    for (const auto value : values) put_text(out_, value);
+  }
+
+ private:
+  void type(std::uint32_t number) { put(out_, number); }
+  void array(std::uint32_t element, std::uint64_t count) { type(kArray), type(element), put(out_, count); }
+
+  std::string& out_;
+};
 
 // Everything before the data.
 std::string header(std::span<const RawPair> pairs, std::span<const TensorPlan> tensors, std::uint64_t alignment) {
@@ -70,10 +110,17 @@ std::vector<RawPair> gguf_pairs(std::span<const std::byte> file) {
   return pairs;
 }
 
+std::string encode_pair(std::string_view key, const Value& value) {
+  std::string out;
+  put_text(out, key);
+  std::visit(ValueWriter(out), value);
+  return out;
+}
+
 std::string u32_pair(std::string_view key, std::uint32_t value) {
   std::string out;
   put_text(out, key);
-  put(out, kU32);
+  put<std::uint32_t>(out, kU32);
   put(out, value);
   return out;
 }

@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/formats/metadata.h"
 #include "core/quant/type.h"
 #include "platform/files.h"
 
@@ -28,6 +29,10 @@ struct RawPair {
 
 // The pairs of a file that parse_gguf has accepted, in its order. Views into `file`.
 std::vector<RawPair> gguf_pairs(std::span<const std::byte> file);
+
+// A pair of a value that no GGUF file holds, in the types that readers of GGUF expect: integers have 32 bits where they fit, numbers are
+// float32. Lists of lists cannot be written: their value is an empty list.
+std::string encode_pair(std::string_view key, const Value& value);
 
 // A pair that holds an unsigned 32-bit number.
 std::string u32_pair(std::string_view key, std::uint32_t value);

@@ -73,12 +73,9 @@ Result<Description> describe_runnable(const formats::Metadata& metadata, std::sp
 namespace mlxr {
 
 Result<void> can_run(const std::filesystem::path& file) {
-  auto opened = platform::OpenFile::open(file);
-  if (!opened) return fail(std::move(opened.error()));
-  const formats::FileSource source(*std::move(opened));
-  const auto contents = formats::parse_gguf(source, file.string());
-  if (!contents) return fail(contents.error());
-  return models::check_runnable(contents->metadata, contents->tensors, file.string());
+  const auto opened = formats::Checkpoint::open(file);
+  if (!opened) return fail(opened.error());
+  return models::check_runnable((*opened)->metadata(), (*opened)->tensors(), file.string());
 }
 
 std::optional<Result<void>> can_run(std::span<const std::byte> head, std::uint64_t file_size, const std::string& name) {

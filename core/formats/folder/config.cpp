@@ -151,6 +151,7 @@ constexpr std::string_view kHarmless[] = {
     "return_dict",
     "scale_attention_softmax_in_fp32",
     "tie_word_embeddings",
+    "tokenizer_class",
     "torch_dtype",
     "transformers.js_config",
     "transformers_version",
@@ -274,7 +275,7 @@ class Translator {
     auto local = read_layer_types(model);
     const bool any = std::ranges::find(local, true) != local.end();
     if (window && *window > 0 && used != false) add("attention.sliding_window", *window);
-    if (type_.windows ? !local.empty() : any) return add("attention.sliding_window_pattern", std::move(local));
+    if (type_.windows ? !local.empty() : any) add("attention.sliding_window_pattern", std::move(local));
     read_pattern(model);
   }
 
@@ -295,7 +296,7 @@ class Translator {
     return local;
   }
 
-  // An older way to say the same: a period, or a pattern such as "LLLG".
+  // An older way to say the same, which adds nothing where the list of layers is there: a period, or a pattern such as "LLLG".
   void read_pattern(const ModelConfig& model) {
     for (const std::string_view name : {"sliding_window_pattern", "_sliding_window_pattern"}) {
       const auto* pattern = config_.find(name);

@@ -55,8 +55,9 @@ def build(family):
     """The model, with random weights: norms near 1, biases that matter, matrices that keep the size of what they multiply."""
     module = mlx_lm(family.module)
     model = module.Model(module.ModelArgs.from_dict(family.config))
-    if family.config.get("tie_word_embeddings") and hasattr(model, "sanitize"):
-        model.sanitize({})  # Gemma 3 has a head until it sees weights without one
+    inner = model.language_model if "text_config" in family.config else model
+    if family.config.get("tie_word_embeddings") and hasattr(inner, "sanitize"):
+        inner.sanitize({})  # Gemma 3 has a head until it sees weights without one
     adds_one = family.config["model_type"].startswith("gemma")
     random = np.random.default_rng(len(family.module))
 
@@ -125,7 +126,11 @@ def save(folder, family, weights):
 def write(folder, family, tokens):
     """Makes the folder, and returns mlx-lm's logits for the tokens."""
     model = build(family)
-    save(folder, family, parameters(model))
+    weights = parameters(model)
+    if "text_config" in family.config:  # as newer folders name them, beside the part that sees
+        weights = {name.replace("language_model.model.", "model.language_model."): value for name, value in weights.items()}
+        weights["model.vision_tower.patch_embedding.weight"] = mx.zeros((4, 4))
+    save(folder, family, weights)
     return logits_of(model, family, tokens)
 
 

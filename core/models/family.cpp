@@ -61,7 +61,7 @@ constexpr Family kFamilies[] = {
      .layers_scaled_by_share = 46,
      .global_every = 2,
      .default_window = 4096,
-     .keys = {"attn_logit_softcapping", "final_logit_softcapping"}},
+     .keys = {"attention.scale", "attn_logit_softcapping", "final_logit_softcapping"}},
     // Gemma 3 report (2025): five local layers for each global one; local RoPE base 10,000.
     {.name = "gemma3",
      .norms_after = true,
@@ -72,7 +72,7 @@ constexpr Family kFamilies[] = {
      .global_every = 6,
      .local_rope_unscaled = true,
      .local_rope_base = 10000,
-     .keys = {"final_logit_softcapping"}},
+     .keys = {"attention.scale", "final_logit_softcapping"}},
 
     // OLMo 2 report (2024), and OLMo 3 (2025), which has three local layers for each global one.
     {.name = "olmo2",

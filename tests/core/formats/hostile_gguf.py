@@ -322,7 +322,10 @@ def impossible():
         key("llama.rope.scale_linear", F32, -4.0, "the key llama.rope.scale_linear is -4"),
         key("llama.attention.layer_norm_rms_epsilon", F32, nan, "the key llama.attention.layer_norm_rms_epsilon is nan"),
         # keys and tensors that change the results and that MLXR does not know
-        key("llama.expert_count", U32, 8, "a mixture of experts", UNSUPPORTED),
+        key("llama.expert_count", U32, 8, "the key llama.expert_used_count is missing"),
+        Case("more_experts_used", model(keys={"llama.expert_count": (U32, 2), "llama.expert_used_count": (U32, 3)}), CORRUPT, "the key llama.expert_used_count is 3"),
+        Case("experts_without_tensors", model(keys={"llama.expert_count": (U32, 2), "llama.expert_used_count": (U32, 1)}), UNSUPPORTED, "does not know the tensor 'blk.0.ffn_gate.weight'"),
+        key("llama.expert_group_count", U32, 8, "groups of experts", UNSUPPORTED),
         key("llama.attention.causal", BOOL, 0, "attention that is not causal", UNSUPPORTED),
         key("llama.attn_logit_softcapping", F32, 50.0, "attention soft-capping", UNSUPPORTED),
         key("llama.final_logit_softcapping", F32, 30.0, "soft-capping of logits", UNSUPPORTED),

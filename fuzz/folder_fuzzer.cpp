@@ -1,32 +1,15 @@
 // Two texts with a zero byte between them as config.json and tokenizer.json: refused with a sentence, or metadata whose views can be read.
 #include <cstdint>
-#include <cstdlib>
 
 #include "core/formats/folder/config.h"
 #include "core/formats/folder/names.h"
 #include "core/formats/folder/vocabulary.h"
+#include "fuzz/checks.h"
 
 using namespace mlxr::formats;
+using namespace mlxr::fuzz;
 
 namespace {
-
-void require(bool condition) {
-  if (!condition) std::abort();
-}
-
-// Readable to its last byte? AddressSanitizer knows.
-unsigned touch(std::string_view text) {
-  return text.empty() ? 0u : static_cast<unsigned char>(text.front()) + static_cast<unsigned char>(text.back());
-}
-
-void check(const Metadata& metadata) {
-  volatile unsigned sum = 0;
-  for (const auto& [key, value] : metadata.all()) {
-    if (const auto* text = std::get_if<std::string_view>(&value)) sum = sum + touch(*text);
-    if (const auto* texts = std::get_if<std::vector<std::string_view>>(&value))
-      for (const auto text : *texts) sum = sum + touch(text);
-  }
-}
 
 template <typename T>
 bool is_read(const mlxr::Result<T>& result) {
@@ -57,6 +40,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       is_read(read_special_tokens(files, "folder", *tokens, metadata));
     }
   }
-  check(metadata.metadata());
+  touch_all(metadata.metadata());
   return 0;
 }

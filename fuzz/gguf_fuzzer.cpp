@@ -1,35 +1,17 @@
 // Any bytes as a GGUF file: refused with a sentence, or every view into it can be read.
 #include <cstdint>
-#include <cstdlib>
 #include <set>
 
 #include "core/formats/gguf.h"
+#include "fuzz/checks.h"
 
 using namespace mlxr::formats;
+using namespace mlxr::fuzz;
 
 namespace {
 
-void require(bool condition) {
-  if (!condition) std::abort();
-}
-
-// Readable to its last byte? AddressSanitizer knows.
-unsigned touch(std::string_view text) {
-  return text.empty() ? 0u : static_cast<unsigned char>(text.front()) + static_cast<unsigned char>(text.back());
-}
-
-unsigned touch(const Value& value) {
-  unsigned sum = 0;
-  if (const auto* text = std::get_if<std::string_view>(&value)) sum += touch(*text);
-  if (const auto* texts = std::get_if<std::vector<std::string_view>>(&value)) {
-    for (const auto text : *texts) sum += touch(text);
-  }
-  return sum;
-}
-
 void check(const GgufContents& contents, std::span<const std::byte> file) {
-  volatile unsigned sum = 0;
-  for (const auto& [key, value] : contents.metadata.all()) sum = sum + touch(value);
+  touch_all(contents.metadata);
   std::set<std::string_view> names;
   for (const Tensor& tensor : contents.tensors) {
     require(names.insert(tensor.name).second);

@@ -1,19 +1,12 @@
 // Any bytes as a safetensors file: refused with a sentence, or the tensors cover its data.
 #include <cstdint>
-#include <cstdlib>
 #include <set>
 
 #include "core/formats/folder/safetensors.h"
+#include "fuzz/checks.h"
 
 using namespace mlxr::formats;
-
-namespace {
-
-void require(bool condition) {
-  if (!condition) std::abort();
-}
-
-}  // namespace
+using namespace mlxr::fuzz;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const MemorySource source(std::as_bytes(std::span(data, size)));

@@ -8,9 +8,13 @@ namespace mlxr::models {
 
 namespace mx = mlx::core;
 
-const formats::Tensor* WeightReader::find(const std::string& name) {
+bool WeightReader::has_ended() {
   if (!error_ && cancelled_ != nullptr && *cancelled_) error_ = Error{ErrorCode::kCancelled, "The load was cancelled."};
-  if (error_) return nullptr;
+  return error_.has_value();
+}
+
+const formats::Tensor* WeightReader::find(const std::string& name) {
+  if (has_ended()) return nullptr;
   const auto* tensor = file_.find(name);
   if (tensor) read_.insert(tensor);
   return tensor;
@@ -51,8 +55,7 @@ std::vector<ops::WeightPtr> WeightReader::matrices(Role role, int layer) {
 }
 
 ops::WeightPtr WeightReader::prepare(const formats::Tensor& matrix, std::span<const float> bias) {
-  if (!error_ && cancelled_ != nullptr && *cancelled_) error_ = Error{ErrorCode::kCancelled, "The load was cancelled."};
-  if (error_) return nullptr;
+  if (has_ended()) return nullptr;
   auto made = ops_.prepare(matrix, bias, panels_);
   if (!made) error_ = made.error();
   return error_ ? nullptr : *made;

@@ -41,6 +41,8 @@ class WeightReader {
   Result<void> finish(const ModelSpec& spec) const;
 
  private:
+  // True once something has failed, or the load was cancelled.
+  bool has_ended();
   // Null if the file does not have it, or something has failed.
   const formats::Tensor* find(const std::string& name);
   std::vector<float> values_of(const std::string& name);

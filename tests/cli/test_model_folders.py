@@ -5,18 +5,10 @@ import sys
 
 import pytest
 from gguf import GGUFReader
-from programs import Mlx
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "core" / "formats"))
 import hostile_folder  # noqa: E402
 from dump_tool import Link, write  # noqa: E402
-
-
-@pytest.fixture
-def mlx(home):
-    one = Mlx(home)
-    yield one
-    one.stop()
 
 
 @pytest.fixture
@@ -27,36 +19,36 @@ def folder(tmp_path):
     return path
 
 
-def test_an_imported_folder_is_a_model_of_its_own(mlx, home, folder):
-    run = mlx("import", folder)
+def test_an_imported_folder_is_a_model_of_its_own(empty, home, folder):
+    run = empty("import", folder)
     assert run.returncode == 0, run.stderr
     assert run.stdout.startswith("Imported Tiny-Model from ") and "(llama, " in run.stdout
     for file in folder.iterdir():  # the model does not need the folder any more
         file.unlink()
-    details = mlx.json("show", "Tiny-Model")
+    details = empty.json("show", "Tiny-Model")
     assert details["architecture"] == "llama"
-    assert mlx("run", "Tiny-Model", "abc", "--max-tokens", "3").returncode == 0
-    mlx("rm", "Tiny-Model").check_returncode()
+    assert empty("run", "Tiny-Model", "abc", "--max-tokens", "3").returncode == 0
+    empty("rm", "Tiny-Model").check_returncode()
     assert not list((home / "models").rglob("*.gguf"))
 
 
-def test_a_folder_is_imported_before_it_is_run(mlx, folder):
-    run = mlx("run", folder, "abc")
+def test_a_folder_is_imported_before_it_is_run(empty, folder):
+    run = empty("run", folder, "abc")
     assert run.returncode != 0
     assert f"Import it first: mlx import {folder}" in run.stderr
 
 
-def test_a_folder_that_cannot_be_run_leaves_nothing(mlx, home, folder):
+def test_a_folder_that_cannot_be_run_leaves_nothing(empty, home, folder):
     (folder / "model.safetensors").unlink()
     write(folder / "model.safetensors", Link("/etc/passwd"))
-    run = mlx("import", folder, "--name", "bad")
+    run = empty("import", folder, "--name", "bad")
     assert run.returncode != 0 and "leads out of the folder" in run.stderr
-    assert mlx.json("list")["models"] == []
+    assert empty.json("list")["models"] == []
     assert not list((home / "models").rglob("bad*"))
 
 
-def test_a_smaller_file_is_made_of_a_folder(mlx, folder, tmp_path):
-    mlx("quantize", folder, tmp_path / "half.gguf", "F16").check_returncode()
+def test_a_smaller_file_is_made_of_a_folder(empty, folder, tmp_path):
+    empty("quantize", folder, tmp_path / "half.gguf", "F16").check_returncode()
     reader = GGUFReader(tmp_path / "half.gguf")
     assert {tensor.name: tensor.tensor_type.name for tensor in reader.tensors if "attn_" in tensor.name} == {
         "blk.0.attn_norm.weight": "F32",

@@ -13,7 +13,7 @@ constexpr Family kFamilies[] = {
     // Mixtral (2024) is the same with experts.
     {.name = "llama", .experts = ExpertDefaults{}, .rope_interleaved = true, .rope_factors = true},
     // Ministral 3 model card (2025): Llama, with a temperature of attention that grows with the position.
-    {.name = "mistral3", .rope_interleaved = true, .rope_factors = true, .keys = {"attention.temperature_scale"}},
+    {.name = "mistral3", .rope_interleaved = true, .keys = {"attention.temperature_scale"}},
     // InternLM2 report (2024)
     {.name = "internlm2", .rope_interleaved = true},
     // SmolLM3 model card (2025): every fourth layer does not know positions.

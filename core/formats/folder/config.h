@@ -11,7 +11,7 @@
 
 #include <mlxrunner/result.h>
 
-#include "core/formats/folder/json.h"
+#include "core/formats/folder/json_value.h"
 #include "core/formats/folder/owned_metadata.h"
 #include "core/formats/folder/rope_config.h"
 

@@ -10,7 +10,7 @@
 
 #include <mlxrunner/result.h>
 
-#include "core/formats/folder/json.h"
+#include "core/formats/folder/json_value.h"
 
 namespace mlxr::formats {
 

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "core/formats/folder/config.h"
-#include "core/formats/folder/files.h"
+#include "core/formats/folder/folder_files.h"
 #include "core/formats/folder/safetensors.h"
 #include "core/formats/folder/tensor_builder.h"
 #include "core/formats/folder/vocabulary.h"

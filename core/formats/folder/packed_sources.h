@@ -9,7 +9,7 @@
 #include <mlxrunner/result.h>
 
 #include "core/formats/checkpoint.h"
-#include "core/formats/folder/json.h"
+#include "core/formats/folder/json_value.h"
 #include "core/formats/folder/safetensors.h"
 
 namespace mlxr::formats {

@@ -6,7 +6,7 @@
 #include <cstring>
 #include <optional>
 
-#include "core/formats/folder/json.h"
+#include "core/formats/folder/json_value.h"
 #include "core/formats/gguf.h"
 #include "core/formats/printable.h"
 

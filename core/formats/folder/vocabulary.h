@@ -12,8 +12,8 @@
 #include <mlxrunner/result.h>
 
 #include "core/formats/folder/config.h"
-#include "core/formats/folder/files.h"
-#include "core/formats/folder/json.h"
+#include "core/formats/folder/folder_files.h"
+#include "core/formats/folder/json_value.h"
 #include "core/formats/folder/owned_metadata.h"
 
 namespace mlxr::formats {

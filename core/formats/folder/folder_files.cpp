@@ -1,4 +1,4 @@
-#include "core/formats/folder/files.h"
+#include "core/formats/folder/folder_files.h"
 
 #include <algorithm>
 #include <span>

@@ -14,7 +14,7 @@
 
 #include <mlxrunner/result.h>
 
-#include "core/formats/folder/json.h"
+#include "core/formats/folder/json_value.h"
 #include "platform/open_file.h"
 
 namespace mlxr::formats {

@@ -1,4 +1,4 @@
-#include "core/formats/folder/json.h"
+#include "core/formats/folder/json_value.h"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>

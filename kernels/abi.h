@@ -23,7 +23,7 @@ extern "C" {
 #endif
 
 // Grows with every change of a struct or of a meaning below.
-#define MLXR_KERNEL_ABI 8
+#define MLXR_KERNEL_ABI 9
 
 typedef struct mlxr_pool mlxr_pool;  // threads and their scratch memory
 
@@ -50,6 +50,9 @@ typedef enum mlxr_activation {
   MLXR_ACT_GELU_TANH = 2,  // 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))
   // x' / (1 + exp(-1.702 x')) with x' = min(x, 7). What it multiplies, u, becomes max(-7, min(u, 7)) + 1.
   MLXR_ACT_CLAMPED_SWIGLU = 3,
+  MLXR_ACT_SIGMOID = 4,       // 1 / (1 + exp(-x))
+  MLXR_ACT_NONE = 5,          // x
+  MLXR_ACT_SQUARED_RELU = 6,  // max(x, 0)^2
 } mlxr_activation;
 
 // y = x · wᵀ + bias + residual, for several matrices that share x (Q, K and V; activations are converted once).
@@ -185,6 +188,49 @@ typedef struct mlxr_attention_args {
   float* y;            // (n_tokens, n_heads, value_dim)
 } mlxr_attention_args;
 
+// The states of a recurrent layer. The state behind a block's last token, or behind a sequence's last new token, is stored in the block of
+// that token, except where its number is negative. A sequence goes on with the state of the block of the token before its first new token.
+typedef struct mlxr_states {
+  float* data;           // (n_blocks, size)
+  int64_t size;          // floats of one state
+  int64_t block_tokens;  // tokens of a block of a sequence's pages
+} mlxr_states;
+
+// y[t] = sum over j of weight[j] * x[t - taps + 1 + j], plus bias: each column by itself, along the tokens of a sequence.
+#define MLXR_MAX_TAPS 16
+typedef struct mlxr_convolve_args {
+  const float* x;       // (n_tokens, columns)
+  const float* weight;  // (taps, columns)
+  const float* bias;    // (columns) or null
+  int64_t columns;
+  int64_t taps;  // 2 to MLXR_MAX_TAPS
+  const mlxr_sequence* sequences;
+  int32_t n_sequences;
+  mlxr_states inputs;  // (taps - 1, columns) each: the last inputs
+  float* y;            // (n_tokens, columns)
+} mlxr_convolve_args;
+
+// Linear attention. Each head has a matrix S. At each token, with step = log(1 + exp(steps + biases)) and decay = exp(rates * step):
+//   S = decay * S;  S = S + k (strength * (v - c))ᵀ;  y = Sᵀ q + skip * v
+// Without strengths: strength = step, c = 0 (Mamba 2). With strengths: the gated delta rule, strength = 1 / (1 + exp(-strengths)),
+// c = Sᵀ k, and k and q are divided by their lengths, q by sqrt(key_dim) too.
+#define MLXR_MAX_KEY_DIM 256
+typedef struct mlxr_scan_args {
+  const float* x;                         // (n_tokens, columns)
+  int64_t columns;                        // of x, in which the queries, keys and values of all heads begin at:
+  int64_t query_at, key_at, value_at;     // (n_key_heads, key_dim), the same, (n_heads, value_dim)
+  const float* steps;                     // (n_tokens, n_heads)
+  const float* strengths;                 // (n_tokens, n_heads) or null
+  const float *rates, *biases, *skip;     // (n_heads), skip may be null
+  int64_t n_heads, n_key_heads, key_dim;  // key_dim at most MLXR_MAX_KEY_DIM
+  int64_t value_dim;
+  int32_t tiled;  // 1: head h reads key head h % n_key_heads; 0: h / (n_heads / n_key_heads)
+  const mlxr_sequence* sequences;
+  int32_t n_sequences;
+  mlxr_states matrices;  // (n_heads, key_dim, value_dim) each
+  float* y;              // (n_tokens, n_heads, value_dim)
+} mlxr_scan_args;
+
 // y[i] = row ids[i] of w, decoded, times scale.
 typedef struct mlxr_get_rows_args {
   mlxr_matrix w;
@@ -230,6 +276,8 @@ typedef struct mlxr_kernel_pack {
   void (*kv_store)(mlxr_pool*, const mlxr_kv_store_args*);
   int32_t (*attention)(mlxr_pool*, const mlxr_attention_args*);
   void (*get_rows)(mlxr_pool*, const mlxr_get_rows_args*);
+  void (*convolve)(mlxr_pool*, const mlxr_convolve_args*);
+  void (*scan)(mlxr_pool*, const mlxr_scan_args*);
 
   // Runs every operation on fixed data against the scalar variant. Null when all agree, else the name of the first operation that does
   // not. Takes a few milliseconds at most.

@@ -22,15 +22,28 @@ struct Plan {
   std::uint64_t bytes_saved = 0;  // by windows, of one whole context
 };
 
+// States take memory as soon as they are written, unlike keys and values of contexts that are seldom full: so they get at most so many
+// bytes, but those of as many sessions as fit in them, and of this many at least.
+constexpr std::uint64_t kStateBytes = 1 << 30;
+constexpr int kLeastSessions = 4;
+
 // How many blocks of a kind there should be for a context.
-int most_blocks(const kv::Kind& kind, int context, int step_tokens) {
+int most_blocks(const kv::Kind& kind, int context, int step_tokens, const ops::Ops& ops) {
+  if (kind.has_states()) {
+    const auto affordable = static_cast<int>(std::min<std::uint64_t>(kStateBytes / kind.block_bytes(ops), 1 << 20));
+    const int of_text = kind.blocks_of_text(context, step_tokens);
+    return std::clamp(affordable, kLeastSessions * of_text, kMostSessions * of_text);
+  }
   return std::max(kContextsInCache * kind.blocks_of_text(context, step_tokens),
                   kMostSessions * kind.blocks_of_text(std::min(context, kShortText), step_tokens));
 }
 
-std::uint64_t bytes_without_windows(const Plan& plan, const ops::Ops& ops) {
+std::uint64_t bytes_without_windows(const Plan& plan, int step_tokens, const ops::Ops& ops) {
   std::uint64_t bytes = 0;
-  for (const auto& kind : plan.kinds) bytes += kind.block_bytes(ops) * static_cast<std::uint64_t>(kv::blocks_for(plan.context));
+  for (auto kind : plan.kinds) {
+    if (!kind.has_states()) kind.window = 0;
+    bytes += kind.block_bytes(ops) * static_cast<std::uint64_t>(kind.blocks_of_text(plan.context, step_tokens));
+  }
   return bytes;
 }
 
@@ -39,15 +52,15 @@ void share_out(Plan& plan, const KvLimit& limit, const ops::Ops& ops) {
   std::vector<std::uint64_t> more;
   std::uint64_t beyond = 0;
   for (auto& kind : plan.kinds) {
-    kind.shape.blocks = kind.blocks_of_text(plan.context, limit.step_tokens);
-    plan.bytes += kind.block_bytes(ops) * static_cast<std::uint64_t>(kind.shape.blocks);
-    more.push_back(static_cast<std::uint64_t>(most_blocks(kind, plan.context, limit.step_tokens) - kind.shape.blocks));
+    kind.set_blocks(kind.blocks_of_text(plan.context, limit.step_tokens));
+    plan.bytes += kind.block_bytes(ops) * static_cast<std::uint64_t>(kind.blocks());
+    more.push_back(static_cast<std::uint64_t>(most_blocks(kind, plan.context, limit.step_tokens, ops) - kind.blocks()));
     beyond += kind.block_bytes(ops) * more.back();
   }
   const auto left = std::min(beyond, limit.bytes - plan.bytes);
   for (std::size_t i = 0; i < more.size(); ++i) {
     const auto extra = beyond == 0 ? 0 : more[i] * left / beyond;
-    plan.kinds[i].shape.blocks += static_cast<int>(extra);
+    plan.kinds[i].set_blocks(plan.kinds[i].blocks() + static_cast<int>(extra));
     plan.bytes += plan.kinds[i].block_bytes(ops) * extra;
   }
 }
@@ -65,7 +78,7 @@ Result<Plan> plan_cache(const models::ModelSpec& spec, const LoadOptions& option
     if (kind.block_bytes(ops) != 0) continue;
     return fail(ErrorCode::kUnsupported, "This model cannot have a KV cache of type " + std::string(quant::traits(limit.type).name) +
                                              ": that needs a kernel pack, and heads of a multiple of 32 values (the model's have " +
-                                             std::to_string(kind.shape.key_dim) + "). Set kv_type: f16.");
+                                             std::to_string(std::get<ops::CacheShape>(kind.shape).key_dim) + "). Set kv_type: f16.");
   }
   const auto bytes_of_text = [&](int tokens) {
     std::uint64_t bytes = 0;
@@ -84,7 +97,7 @@ Result<Plan> plan_cache(const models::ModelSpec& spec, const LoadOptions& option
   }
   plan.context = wanted != 0 ? wanted : std::min(most, affordable);
 
-  plan.bytes_saved = bytes_without_windows(plan, ops) - bytes_of_text(plan.context);
+  plan.bytes_saved = bytes_without_windows(plan, limit.step_tokens, ops) - bytes_of_text(plan.context);
   share_out(plan, limit, ops);
   return plan;
 }

@@ -49,10 +49,29 @@ Tensor Tensor::rows(std::int64_t first, std::int64_t count) const {
   return part;
 }
 
+Tensor Tensor::rows_of_each(std::int64_t first, std::int64_t run_rows, std::int64_t period, std::int64_t count) const {
+  auto part = rows(first, count);
+  const auto row_bytes = part.bytes / static_cast<std::uint64_t>(count);
+  part.run = static_cast<std::uint64_t>(run_rows) * row_bytes;
+  part.gap = static_cast<std::uint64_t>(period - run_rows) * row_bytes;
+  return part;
+}
+
 Tensor Tensor::at(std::int64_t i) const {
   auto part = rows(i, 1);
   part.shape.erase(part.shape.begin());
   return part;
+}
+
+Result<void> Tensor::read(std::uint64_t first, std::span<std::byte> to) const {
+  if (gap == 0) return source->read(offset + first, to);
+  while (!to.empty()) {
+    const auto piece = to.first(static_cast<std::size_t>(std::min<std::uint64_t>(to.size(), run - first % run)));
+    if (auto done = source->read(offset + first + first / run * gap, piece); !done) return done;
+    first += piece.size();
+    to = to.subspan(piece.size());
+  }
+  return {};
 }
 
 Result<std::vector<float>> Tensor::values() const {

@@ -31,14 +31,17 @@ struct Tensor {
   std::uint64_t offset = 0;         // of its packed rows in `source`, one after the other
   std::uint64_t bytes = 0;          // of all rows
   const Source* source = nullptr;   // null where only the beginning of a file is known
+  std::uint64_t run = 0, gap = 0;   // after each `run` bytes of its rows lie `gap` bytes that are not its own; 0: all is its own
 
   std::uint64_t elements() const;
   // Rows [first, first + count) of a matrix, as a tensor.
   Tensor rows(std::int64_t first, std::int64_t count) const;
+  // Of rows [first, …), the first `run` of every `period`, `count` in all.
+  Tensor rows_of_each(std::int64_t first, std::int64_t run, std::int64_t period, std::int64_t count) const;
   // Matrix i of a stack of matrices, or row i of a matrix as a vector.
   Tensor at(std::int64_t i) const;
   // Fills `to` with the tensor's bytes from `first` on, which must lie within it. Errors: those of Source::read.
-  Result<void> read(std::uint64_t first, std::span<std::byte> to) const { return source->read(offset + first, to); }
+  Result<void> read(std::uint64_t first, std::span<std::byte> to) const;
   // All of its values, decoded. Errors: those of Source::read.
   Result<std::vector<float>> values() const;
 };

@@ -1,6 +1,9 @@
-// The cache of keys and values of a model. Layers whose caches have the same shape and the same window are of one kind, and each kind has
-// an arena of blocks: a sequence takes blocks of each kind as it grows. Of a kind with a window it gives back those that it has left
-// behind, so that a window costs a window and not the context.
+// What the layers of a model remember: keys and values of each token, or a state of all of them. Layers that remember the same are of one
+// kind, and each kind has an arena of blocks: a sequence takes blocks of each kind as it grows. Of a kind with a window it gives back those
+// that it has left behind, so that a window costs a window and not the context.
+//
+// Of a kind with states, a block holds the state behind the last token of its block of the text. A sequence needs the last one only, and
+// keeps a few more from which another sequence may go on: all others of its pages are -1.
 //
 //   kv::Cache cache(kinds, step_tokens, ops);
 //   kv::Pages pages;
@@ -16,6 +19,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "core/kv/arena.h"
@@ -36,24 +40,29 @@ using ops::Pages;
 // Of pages whose blocks are all full, as share() and Prefixes::find() give them: how many tokens they hold.
 inline int tokens_in(const Pages& pages) { return pages.empty() ? 0 : static_cast<int>(pages[0].size()) * kBlockTokens; }
 
+// The same for states, which are larger.
+inline constexpr int kTokensBehindState = kBlockTokens + 8;
+
 struct Kind {
-  ops::CacheShape shape;  // of each layer, with all blocks
-  int window = 0;         // a token sees itself and the window - 1 before it; 0: all before it
+  std::variant<ops::CacheShape, ops::StateShape> shape;  // of each layer, with all blocks
+  int window = 0;                                        // a token sees itself and the window - 1 before it; 0: all before it
   std::vector<int> layers;
 
+  bool has_states() const { return std::holds_alternative<ops::StateShape>(shape); }
+  int blocks() const {
+    return std::visit([](const auto& of_kind) { return of_kind.blocks; }, shape);
+  }
+  void set_blocks(int count) {
+    std::visit([&](auto& of_kind) { of_kind.blocks = count; }, shape);
+  }
   // The first block that a token at this position sees.
   int first_seen(int position) const { return window > 0 && position >= window ? (position - window + 1) / kBlockTokens : 0; }
+  // The first block that a sequence of so many tokens keeps.
+  int first_kept(int tokens) const { return first_seen(std::max(0, tokens - (has_states() ? kTokensBehindState : kTokensBehindWindow))); }
   // The most blocks that one text of so many tokens needs at a time, where a step computes at most `step_tokens` of them.
-  int blocks_of_text(int tokens, int step_tokens) const {
-    if (window == 0) return blocks_for(tokens);
-    return std::min(blocks_for(tokens), blocks_for(kTokensBehindWindow + window + step_tokens) + 1);  // it may begin in mid-block
-  }
+  int blocks_of_text(int tokens, int step_tokens) const;
   // Bytes of one block in all layers of the kind together; 0 if `ops` has no cache of this type or for heads of this size.
-  std::uint64_t block_bytes(const ops::Ops& ops) const {
-    auto one = shape;
-    one.blocks = 1;
-    return ops.cache_bytes(one) * layers.size();
-  }
+  std::uint64_t block_bytes(const ops::Ops& ops) const;
 };
 
 // The kinds of a model's layers, with keys and values of this type, and this many blocks each.
@@ -68,8 +77,9 @@ class Cache {
   const Arena& arena(std::size_t kind) const { return arenas_[kind]; }
   bool has_windows() const;
 
-  // For a sequence of which the first `stored` tokens are stored: takes the blocks for all of its tokens, in kinds with a window only for
-  // those of the next step, and gives back blocks that the windows have left behind. Returns false and takes nothing when too few are free.
+  // For a sequence of which the first `stored` tokens are stored: takes the blocks for all of its tokens, in kinds with a window or with
+  // states only for those of the next step, and gives back blocks that are left behind. Returns false and takes nothing when too few are
+  // free.
   bool extend(Pages& pages, int stored, int tokens);
   // How many blocks of each kind extend() takes.
   std::vector<int> missing(const Pages& pages, int stored, int tokens) const;
@@ -86,7 +96,7 @@ class Cache {
   // Makes new caches after a failure that may have destroyed the old ones. Their contents are lost; blocks keep their owners.
   void make_layers();
   // The cache of each layer, with all blocks.
-  std::span<ops::LayerCache> layers() { return layers_; }
+  std::span<ops::LayerMemory> layers() { return layers_; }
   // The arrays of every layer, for one eval at the end of a step.
   std::vector<mlx::core::array> arrays() const;
 
@@ -99,12 +109,14 @@ class Cache {
 
  private:
   void leave_behind(Pages& pages, int position);
+  // The blocks of a kind that extend() takes: places in the pages.
+  std::vector<int> wanted(std::size_t kind, const Pages& pages, int stored, int tokens) const;
 
   const std::vector<Kind> kinds_;
   const int step_tokens_;
   const ops::Ops& ops_;
   std::vector<Arena> arenas_;  // of each kind
-  std::vector<ops::LayerCache> layers_;
+  std::vector<ops::LayerMemory> layers_;
 };
 
 }  // namespace mlxr::kv

@@ -25,6 +25,7 @@ constexpr std::pair<Role, std::string_view> kGgufNames[] = {
     {Role::kQueryNorm, "blk.{}.attn_q_norm"},
     {Role::kKeyNorm, "blk.{}.attn_k_norm"},
     {Role::kSinks, "blk.{}.attn_sinks"},
+    {Role::kScanNorm, "blk.{}.ssm_norm"},
     {Role::kNormAfterMixer, "blk.{}.post_attention_norm"},
     {Role::kMlpNorm, "blk.{}.ffn_norm"},
     {Role::kGate, "blk.{}.ffn_gate"},
@@ -42,6 +43,7 @@ constexpr std::pair<Role, std::string_view> kGgufNames[] = {
 };
 constexpr std::string_view kRouterBias = "blk.{}.exp_probs_b.bias", kMlpNormOfSome = "blk.{}.post_attention_norm";
 constexpr std::string_view kFusedQkv = "blk.{}.attn_qkv", kFusedGateUp = "blk.{}.ffn_up";
+constexpr std::string_view kStrengthsAndSteps = "blk.{}.ssm_ba", kConvolution = "blk.{}.ssm_conv1d", kScanOutput = "blk.{}.ssm_out";
 
 std::string text(const std::vector<std::int64_t>& shape) {
   std::string s = "(";
@@ -57,12 +59,17 @@ class Binder {
 
   void vector(Role role, int n, bool required = true) { add(role, name_of(role), false, {n}, 0, n, required); }
   void norm(Role role, std::vector<std::int64_t> shape) {
-    const int rows = static_cast<int>(shape[0]);
     const bool with_bias = spec_.norm == NormKind::kLayer && shape.size() == 1;
-    add(role, name_of(role), with_bias, std::move(shape), 0, rows, true);
+    values(role, name_of(role) + ".weight", std::move(shape), with_bias ? name_of(role) + ".bias" : "");
   }
   void table(Role role, int n, int k) { add(role, name_of(role), false, {n, k}, 0, n, true); }
   void matrix(Role role, int n, int k, bool required = true) { add(role, name_of(role), true, {n, k}, 0, n, required); }
+  // A tensor whose values are read as one vector.
+  void values(Role role, std::string tensor, std::vector<std::int64_t> shape, std::string bias = "") {
+    const int rows = static_cast<int>(shape[0]);
+    bindings_.add(role, layer_,
+                  {.tensor = std::move(tensor), .bias = std::move(bias), .shape = std::move(shape), .rows = rows, .is_vector = true});
+  }
   void stack(Role role, int experts, int n, int k) {
     const auto stem = name_of(role);
     bindings_.add(role, layer_,
@@ -72,6 +79,12 @@ class Binder {
   void mlp_norm() {
     if (has("blk.{}.ffn_norm") || !has(kMlpNormOfSome)) return norm(Role::kMlpNorm, {spec_.dim});
     add(Role::kMlpNorm, numbered(kMlpNormOfSome), false, {spec_.dim}, 0, spec_.dim, true);
+  }
+  // LFM2's has the name that others give to a norm of the embeddings.
+  void final_norm() {
+    constexpr std::string_view kOtherName = "token_embd_norm";
+    if (!has(kOtherName)) return norm(Role::kFinalNorm, {spec_.dim});
+    values(Role::kFinalNorm, std::string(kOtherName) + ".weight", {spec_.dim});
   }
   // Matrices of k columns that lie one after the other in one tensor.
   void fused(std::string_view stem, int k, std::initializer_list<std::pair<Role, int>> parts) {
@@ -87,7 +100,11 @@ class Binder {
 
   void mixer(const Attention& a) {
     const int q = a.heads * a.key_dim, k = a.kv_heads * a.key_dim, v = a.kv_heads * a.value_dim;
-    if (has(kFusedQkv)) {
+    if (a.gated) {  // the rows of each head's query and of its gate lie in turns
+      in_turns(name_of(Role::kQuery), spec_.dim, q, a.key_dim, Role::kQuery, Role::kAttentionGate);
+      matrix(Role::kKey, k, spec_.dim);
+      matrix(Role::kValue, v, spec_.dim);
+    } else if (has(kFusedQkv)) {
       fused(kFusedQkv, spec_.dim, {{Role::kQuery, q}, {Role::kKey, k}, {Role::kValue, v}});
     } else {
       matrix(Role::kQuery, q, spec_.dim);
@@ -104,6 +121,36 @@ class Binder {
       norm(Role::kKeyNorm, of_heads(a.kv_heads));
     }
     if (a.sinks) vector(Role::kSinks, a.heads);
+  }
+
+  void mixer(const ShortConvolution& c) {
+    const int n = spec_.dim;
+    fused("blk.{}.shortconv.in_proj", n, {{Role::kInputGate, n}, {Role::kOutputGate, n}, {Role::kRecurrentInput, n}});
+    values(Role::kConvolution, numbered("blk.{}.shortconv.conv") + ".weight", {n, c.taps});
+    add(Role::kMixerOutput, numbered("blk.{}.shortconv.out_proj"), false, {n, n}, 0, n, true);
+  }
+
+  void mixer(const LinearAttention& a) {
+    const int heads = a.scan.heads, inner = heads * a.scan.value_dim, columns = a.columns();
+    if (a.delta) {
+      add(Role::kRecurrentInput, numbered(kFusedQkv), false, {columns, spec_.dim}, 0, columns, true);
+      add(Role::kOutputGate, numbered("blk.{}.attn_gate"), false, {inner, spec_.dim}, 0, inner, true);
+      if (has(kStrengthsAndSteps)) {  // of the heads of each key head
+        in_turns(numbered(kStrengthsAndSteps), spec_.dim, heads, heads / a.scan.key_heads, Role::kStrengths, Role::kSteps);
+      } else {
+        add(Role::kStrengths, numbered("blk.{}.ssm_beta"), false, {heads, spec_.dim}, 0, heads, true);
+        add(Role::kSteps, numbered("blk.{}.ssm_alpha"), false, {heads, spec_.dim}, 0, heads, true);
+      }
+      norm(Role::kScanNorm, {a.scan.value_dim});
+    } else {
+      fused("blk.{}.ssm_in", spec_.dim, {{Role::kOutputGate, inner}, {Role::kRecurrentInput, columns}, {Role::kSteps, heads}});
+      values(Role::kSkip, numbered("blk.{}.ssm_d"), {heads, 1});
+      values(Role::kScanNorm, name_of(Role::kScanNorm) + ".weight", {a.norm_groups, inner / a.norm_groups});
+    }
+    values(Role::kConvolution, numbered(kConvolution) + ".weight", {columns, a.taps}, a.delta ? "" : numbered(kConvolution) + ".bias");
+    values(Role::kStepBias, numbered("blk.{}.ssm_dt.bias"), {heads});
+    values(Role::kRates, numbered("blk.{}.ssm_a"), a.delta ? std::vector<std::int64_t>{heads} : std::vector<std::int64_t>{heads, 1});
+    add(Role::kMixerOutput, numbered(kScanOutput), false, {spec_.dim, inner}, 0, spec_.dim, true);
   }
 
   void feed_forward(const GatedMlp& mlp) {
@@ -136,6 +183,21 @@ class Binder {
   }
 
  private:
+  // Two matrices of n rows, of which `run` rows lie in turns in one tensor.
+  void in_turns(const std::string& stem, int k, int n, int run, Role first, Role second) {
+    int row = 0;
+    for (const auto role : {first, second}) {
+      bindings_.add(role, layer_,
+                    {.tensor = stem + ".weight",
+                     .bias = stem + ".bias",
+                     .shape = {2 * n, k},
+                     .first_row = row,
+                     .rows = n,
+                     .run = run,
+                     .period = 2 * run});
+      row += run;
+    }
+  }
   void add(Role role, const std::string& stem, bool with_bias, std::vector<std::int64_t> shape, int first, int count, bool required) {
     const std::string bias = with_bias ? stem + ".bias" : "";
     bindings_.add(
@@ -159,6 +221,18 @@ class Binder {
 
 }  // namespace
 
+formats::Tensor Binding::part_of(const formats::Tensor& whole) const {
+  auto part = run == 0 ? whole.rows(first_row, rows) : whole.rows_of_each(first_row, run, period, rows);
+  if (is_vector) part.shape = {static_cast<std::int64_t>(part.elements())};
+  return part;
+}
+
+std::vector<std::size_t> Binding::rows_of_part() const {
+  std::vector<std::size_t> numbers;
+  for (int i = 0; i < rows; ++i) numbers.push_back(static_cast<std::size_t>(first_row + (run == 0 ? i : i / run * period + i % run)));
+  return numbers;
+}
+
 const Binding* Bindings::find(Role role, int layer) const {
   const auto found = all_.find({layer, role});
   return found == all_.end() ? nullptr : &found->second;
@@ -169,8 +243,8 @@ std::vector<formats::Tensor> Bindings::parts(const formats::Checkpoint& file) co
   for (const auto& [role, binding] : all_) {
     const auto* tensor = file.find(binding.tensor);
     const auto* bias = file.find(binding.bias);
-    if (tensor && binding.experts == 0) parts.push_back(tensor->rows(binding.first_row, binding.rows));
-    if (bias && binding.experts == 0) parts.push_back(bias->rows(binding.first_row, binding.rows));
+    if (tensor && binding.experts == 0) parts.push_back(binding.part_of(*tensor));
+    if (bias && binding.experts == 0) parts.push_back(binding.part_of(*bias));
     for (int i = 0; i < binding.experts; ++i) {
       if (tensor) parts.push_back(tensor->at(i));
       if (bias) parts.push_back(bias->at(i));
@@ -184,7 +258,7 @@ Bindings bind_gguf(const ModelSpec& spec, const TensorNames& present) {
   Binder whole(bindings, spec, present, kWholeModel);
   whole.table(Role::kEmbeddings, spec.vocabulary, spec.dim);
   whole.matrix(Role::kHead, spec.vocabulary, spec.dim, false);
-  whole.norm(Role::kFinalNorm, {spec.dim});
+  whole.final_norm();
   if (spec.rope_factors) {
     for (const auto role : {Role::kRopeFactors, Role::kRopeFactorsLong, Role::kRopeFactorsShort})
       whole.vector(role, static_cast<int>(spec.ropes[0].frequencies.size()), false);

@@ -34,6 +34,17 @@ enum class Role {
   kKey,
   kValue,
   kMixerOutput,
+  kAttentionGate,
+  kConvolution,
+  kRecurrentInput,
+  kInputGate,
+  kOutputGate,
+  kSteps,
+  kStrengths,
+  kStepBias,
+  kRates,
+  kSkip,
+  kScanNorm,
   kQueryNorm,
   kKeyNorm,
   kSinks,
@@ -61,8 +72,15 @@ struct Binding {
   std::string bias;                 // the name of its bias, which a file need not have; empty: it has none
   std::vector<std::int64_t> shape;  // the tensor's
   int first_row = 0, rows = 0;      // the part of it that plays the role
+  int run = 0, period = 0;          // which has only the first `run` of every `period` rows; 0: all of them
   int experts = 0;                  // so many matrices that are stacked in the tensor, each with all its rows; 0: it is one matrix
   bool required = true;
+  bool is_vector = false;  // its values are read as one vector, whatever its shape
+
+  // The tensor, which plays the role as a whole or in part, as the model reads it.
+  formats::Tensor part_of(const formats::Tensor& whole) const;
+  // The numbers of the tensor's rows that are its own, in ascending order.
+  std::vector<std::size_t> rows_of_part() const;
 };
 
 class Bindings {

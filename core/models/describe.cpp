@@ -7,6 +7,7 @@
 #include "core/models/family.h"
 #include "core/models/key_reader.h"
 #include "core/models/keys.h"
+#include "core/models/recurrent_layers.h"
 #include "core/models/ropes.h"
 
 namespace mlxr::models {
@@ -57,7 +58,7 @@ std::vector<bool> with_rope(const Family& family, const std::vector<int>& window
 }
 
 Result<void> check_heads(const Attention& a) {
-  if (a.heads % a.kv_heads == 0) return {};
+  if (a.kv_heads > 0 && a.heads % a.kv_heads == 0) return {};
   return fail(ErrorCode::kUnsupported,
               "MLXR cannot run this shape: " + std::to_string(a.heads) + " heads and " + std::to_string(a.kv_heads) + " KV heads.");
 }
@@ -122,7 +123,9 @@ Result<void> read_layers(KeyReader& read, const Family& family, const TensorName
   if (read.problem()) return fail(*read.problem());
   spec.further_layers = further;
   const auto heads = read.integers("attention.head_count", layers, {}, 1, 4096);
-  const auto kv_heads = read.find("attention.head_count_kv") ? read.integers("attention.head_count_kv", layers, {}, 1, 4096) : heads;
+  const int least = family.recurrence == Recurrence::kNone ? 1 : 0;
+  const auto kv_heads = read.find("attention.head_count_kv") ? read.integers("attention.head_count_kv", layers, {}, least, 4096) : heads;
+  const auto recurrent = read_recurrent_layers(read, family, kv_heads);
   const auto hidden = read.integers("feed_forward_length", layers, {}, 1, 1 << 20);
   const auto even_share = spec.dim % heads[0] == 0 ? std::optional(spec.dim / heads[0]) : std::nullopt;
   const int key_dim = read.integer("attention.key_length", even_share, 2, 1024);
@@ -134,10 +137,12 @@ Result<void> read_layers(KeyReader& read, const Family& family, const TensorName
   const int local_rope = static_cast<int>(spec.ropes.size()) - 1;
   const auto query_rope = read_temperature(read, spec.ropes, key_dim);
   auto [layer, attention] = read_common(read, family, tensors);
+  const auto recurrent_mixer = std::ranges::find(recurrent, true) != recurrent.end() ? read_recurrent_mixer(read, family) : Mixer();
   const int dense = read.integer("leading_dense_block_count", 0, 0, layers);
   auto experts = read_experts(read, family, hidden[0]);
   if (read.problem()) return fail(*read.problem());
   attention.sinks = family.sinks;
+  attention.gated = family.gated_attention;
   attention.key_dim = key_dim;
   attention.value_dim = value_dim;
   for (std::size_t i = 0; i < static_cast<std::size_t>(layers); ++i) {
@@ -148,8 +153,13 @@ Result<void> read_layers(KeyReader& read, const Family& family, const TensorName
     attention.query_rope = roped[i] ? query_rope : std::nullopt;
     const int width = layers == family.layers_scaled_by_share ? spec.dim / heads[i] : key_dim;
     attention.scale = own_scale > 0 ? static_cast<float>(own_scale) : 1 / std::sqrt(static_cast<float>(width));
-    if (auto ok = check_heads(attention); !ok) return ok;
-    layer.mixer = attention;
+    if (recurrent[i]) {
+      layer.mixer = recurrent_mixer;
+    } else if (auto ok = check_heads(attention); !ok) {
+      return ok;
+    } else {
+      layer.mixer = attention;
+    }
     if (experts && std::cmp_greater_equal(i, dense)) {
       experts->selection_bias = tensors.contains("blk." + std::to_string(i) + ".exp_probs_b.bias");
       layer.feed_forward = *experts;
@@ -169,6 +179,7 @@ void read_scales(KeyReader& read, const Family& family, ModelSpec& spec) {
   const double residual = read.number("residual_scale", 1, 1e-6, 1e6), logits = read.number("logit_scale", 1, 1e-6, 1e6);
   double embeddings = read.number("embedding_scale", 1, 1e-6, 1e6);
   if (family.scale_embeddings) embeddings *= std::sqrt(static_cast<double>(spec.dim));
+  spec.inner_eps = spec.norm_eps;
   spec.embed_scale = static_cast<float>(embeddings / residual);
   spec.norm_eps = static_cast<float>(spec.norm_eps / (residual * residual));
   spec.logit_scale = static_cast<float>(family.divide_logits ? 1 / logits : logits);

@@ -38,6 +38,40 @@ constexpr Family kFamilies[] = {
     // Qwen3 report (2025)
     {.name = "qwen3", .qk_norm = QkNorm::kHead},
     {.name = "qwen3moe", .qk_norm = QkNorm::kHead, .experts = ExpertDefaults{}},
+    // Qwen3-Next and Qwen3.5 model cards (2025, 2026): three layers by the gated delta rule for each with attention, which is gated.
+    {.name = "qwen3next",
+     .qk_norm = QkNorm::kHead,
+     .gated_attention = true,
+     .experts = ExpertDefaults{.shared_router = true},
+     .recurrence = Recurrence::kDeltaRule,
+     .attention_every = 4},
+    {.name = "qwen35",
+     .qk_norm = QkNorm::kHead,
+     .gated_attention = true,
+     .recurrence = Recurrence::kDeltaRule,
+     .attention_every = 4,
+     .tiled_heads = true,
+     .keys = {"nextn_predict_layers", "rope.dimension_sections"}},
+    {.name = "qwen35moe",
+     .qk_norm = QkNorm::kHead,
+     .gated_attention = true,
+     .experts = ExpertDefaults{.shared_router = true},
+     .recurrence = Recurrence::kDeltaRule,
+     .attention_every = 4,
+     .tiled_heads = true,
+     .keys = {"nextn_predict_layers", "rope.dimension_sections"}},
+
+    // LFM2 report (2025): short convolutions, and attention in some layers.
+    {.name = "lfm2", .qk_norm = QkNorm::kHead, .recurrence = Recurrence::kShortConvolution},
+    {.name = "lfm2moe", .qk_norm = QkNorm::kHead, .experts = ExpertDefaults{.sigmoid = true}, .recurrence = Recurrence::kShortConvolution},
+    // Granite 4.0 model card (2025): Mamba 2, and attention in some layers.
+    {.name = "granitehybrid",
+     .divide_logits = true,
+     .experts = ExpertDefaults{},
+     .recurrence = Recurrence::kMamba2,
+     .rope_interleaved = true,
+     .keys = {"attention.scale", "embedding_scale", "logit_scale", "residual_scale"}},
+
     // gpt-oss model card (2025): local and global layers in turns, sinks, a clamped activation.
     {.name = "gpt-oss", .activation = Activation::kClampedSwiglu, .sinks = true, .experts = ExpertDefaults{}, .global_every = 2},
     // Phi-3 report (2024) and Phi-4: fused matrices, a part of each head is rotated, LongRoPE.

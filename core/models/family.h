@@ -19,6 +19,9 @@ struct ExpertDefaults {
   bool shared_router = false;
 };
 
+// What stands in place of attention in some layers.
+enum class Recurrence { kNone, kShortConvolution, kDeltaRule, kMamba2 };
+
 struct Family {
   std::string_view name;
   NormKind norm = NormKind::kRms;
@@ -34,7 +37,12 @@ struct Family {
   // Models with so many layers scale attention by sqrt(heads / dim); all others, and 0, by 1 / sqrt(key_dim).
   int layers_scaled_by_share = 0;
   bool sinks = false;
+  bool gated_attention = false;
   std::optional<ExpertDefaults> experts;  // none: it has none
+
+  Recurrence recurrence = Recurrence::kNone;
+  int attention_every = 0;   // where the file does not say which layers have attention: every n-th; 0: those with KV heads
+  bool tiled_heads = false;  // ops::ScanShape says what that is
 
   bool rope_interleaved = false;
   bool rope_factors = false;  // a file may have tensors with factors of the rope's frequencies

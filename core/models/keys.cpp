@@ -56,6 +56,18 @@ constexpr std::string_view kReadForExperts[] = {
     "leading_dense_block_count",
 };
 
+// The same for families with recurrent layers.
+constexpr std::string_view kReadForRecurrence[] = {
+    "attention.recurrent_layers",
+    "full_attention_interval",
+    "shortconv.l_cache",
+    "ssm.conv_kernel",
+    "ssm.group_count",
+    "ssm.inner_size",
+    "ssm.state_size",
+    "ssm.time_step_rank",
+};
+
 // These change nothing in a forward pass: notes of the converter.
 constexpr std::string_view kHarmless[] = {
     "rope.scaling.finetuned",
@@ -106,6 +118,7 @@ Result<void> check_key(const formats::Metadata& metadata, const Family& family, 
   if (contains(kRead, key) || contains(kHarmless, key)) return {};
   if (windows ? contains(kReadForWindows, key) : key == kIgnoredWithoutWindows) return {};
   if (contains(family.keys, key) || (family.experts && contains(kReadForExperts, key))) return {};
+  if (family.recurrence != Recurrence::kNone && contains(kReadForRecurrence, key)) return {};
   const auto* feature = std::ranges::find(kFeatures, key, &Feature::key);
   if (feature == std::end(kFeatures)) {
     return fail(ErrorCode::kUnsupported, "MLXR does not know the key " + formats::printable(full_key) +

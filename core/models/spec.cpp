@@ -3,16 +3,27 @@
 #include <algorithm>
 
 namespace mlxr::models {
+namespace {
+
+using Content = decltype(CacheKind::content);
+
+Content content_of(const ModelSpec&, const Attention& a) { return KeysAndValues{a.kv_heads, a.key_dim, a.value_dim, a.window}; }
+
+Content content_of(const ModelSpec& spec, const ShortConvolution& c) { return State{.columns = spec.dim, .taps = c.taps}; }
+
+Content content_of(const ModelSpec&, const LinearAttention& a) {
+  return State{.columns = a.columns(), .taps = a.taps, .heads = a.scan.heads, .key_dim = a.scan.key_dim, .value_dim = a.scan.value_dim};
+}
+
+}  // namespace
 
 std::vector<CacheKind> caches_of(const ModelSpec& spec) {
   std::vector<CacheKind> kinds;
   for (int layer = 0; layer < static_cast<int>(spec.layers.size()); ++layer) {
-    const auto& a = std::get<Attention>(spec.layers[static_cast<std::size_t>(layer)].mixer);
-    const auto same = [&](const CacheKind& kind) {
-      return kind.kv_heads == a.kv_heads && kind.key_dim == a.key_dim && kind.value_dim == a.value_dim && kind.window == a.window;
-    };
-    auto kind = std::ranges::find_if(kinds, same);
-    if (kind == kinds.end()) kind = kinds.insert(kinds.end(), {a.kv_heads, a.key_dim, a.value_dim, a.window, {}});
+    const auto& mixer = spec.layers[static_cast<std::size_t>(layer)].mixer;
+    const auto content = std::visit([&](const auto& of_layer) { return content_of(spec, of_layer); }, mixer);
+    auto kind = std::ranges::find(kinds, content, &CacheKind::content);
+    if (kind == kinds.end()) kind = kinds.insert(kinds.end(), {content, {}});
     kind->layers.push_back(layer);
   }
   return kinds;

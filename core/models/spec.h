@@ -32,6 +32,23 @@ struct Attention {
   float softcap = 0;              // of the scores; 0: none
   QkNorm qk_norm = QkNorm::kNone;
   bool sinks = false;  // each head has one more score, without a value
+  bool gated = false;  // what a head gives is multiplied by sigmoid(gate(x))
+};
+
+// A short convolution between two gates (LFM2 report, 2025): b, c and v are products of x, y = c · conv(b · v).
+struct ShortConvolution {
+  int taps = 0;  // it sees a token and the taps - 1 before it
+};
+
+// Linear attention, which remembers a matrix for each head: the scan of silu(conv(in(x))), which is gated by silu(gate(x)) and normalised.
+struct LinearAttention {
+  ops::ScanShape scan;
+  int taps = 0;
+  // The gated delta rule, where each head is normalised, then gated; else Mamba 2, where all is gated, and normalised in `norm_groups`
+  // parts.
+  bool delta = false;
+  int norm_groups = 1;
+  int columns() const { return 2 * scan.key_heads * scan.key_dim + scan.heads * scan.value_dim; }
 };
 
 // down(act(gate(x)) · up(x))
@@ -58,7 +75,7 @@ struct Experts {
 };
 
 // A new kind of mixer or of feed-forward part is one more alternative here, and one more function in transformer.cpp.
-using Mixer = std::variant<Attention>;
+using Mixer = std::variant<Attention, ShortConvolution, LinearAttention>;
 using FeedForward = std::variant<GatedMlp, PlainMlp, Experts>;
 
 // x += mixer(norm(x)), then x += feed_forward(norm(x)).
@@ -81,6 +98,7 @@ struct ModelSpec {
   int context = 0;  // tokens it was trained for
   NormKind norm = NormKind::kRms;
   float norm_eps = 0;
+  float inner_eps = 0;      // of norms within a part, of what is not on the scale of the residual stream
   float embed_scale = 1;    // embeddings are multiplied by it
   float logit_scale = 1;    // logits are multiplied by it
   float logit_softcap = 0;  // logits become softcap · tanh(logit / softcap); 0: they do not
@@ -91,10 +109,21 @@ struct ModelSpec {
   int further_layers = 0;  // that the file has after these, which are not part of the model
 };
 
-// Layers whose caches have the same shape and the same window, so that a token has one place in all of them.
-struct CacheKind {
+// What a layer remembers of each token,
+struct KeysAndValues {
   int kv_heads = 0, key_dim = 0, value_dim = 0;
   int window = 0;
+  bool operator==(const KeysAndValues&) const = default;
+};
+// or of all of them together: the last inputs of a convolution, and a matrix for each head.
+struct State {
+  int columns = 0, taps = 0;
+  int heads = 0, key_dim = 0, value_dim = 0;
+  bool operator==(const State&) const = default;
+};
+// Layers that remember the same, so that a token has one place in all of them.
+struct CacheKind {
+  std::variant<KeysAndValues, State> content;
   std::vector<int> layers;  // in ascending order
 };
 // Every layer is in one of the kinds.

@@ -34,10 +34,10 @@ class Transformer {
 
   const ModelSpec& spec() const { return spec_; }
 
-  // Runs the model on the tokens of the batch and stores their keys and values in `caches`, one for each layer, whose kinds are those of
-  // caches_of(spec()). What it returns and stores may be lazy: the caller evaluates. Returns the logits of batch.outputs, (outputs,
-  // vocabulary) float32, or nothing if there are none. The last layer computes only those rows.
-  std::optional<mlx::core::array> forward(ops::Batch batch, std::span<ops::LayerCache> caches) const;
+  // Runs the model on the tokens of the batch and stores what its layers remember of them in `memory`, one for each layer, whose kinds are
+  // those of caches_of(spec()). What it returns and stores may be lazy: the caller evaluates. Returns the logits of batch.outputs,
+  // (outputs, vocabulary) float32, or nothing if there are none. The last layer computes only those rows.
+  std::optional<mlx::core::array> forward(ops::Batch batch, std::span<ops::LayerMemory> memory) const;
 
  private:
   using Array = mlx::core::array;
@@ -49,8 +49,21 @@ class Transformer {
   struct AttentionLayer {
     Attention spec;
     ops::WeightPtr q, k, v, output;
+    ops::WeightPtr gate;
     std::optional<Norm> q_norm, k_norm;
     std::optional<Array> sinks;
+  };
+  struct ShortConvolutionLayer {
+    ops::WeightPtr input_gate, output_gate, input, output;
+    Array convolution;  // (taps, dim)
+  };
+  struct LinearAttentionLayer {
+    LinearAttention spec;
+    ops::WeightPtr input, gate, steps, strengths, output;
+    Array convolution;  // (taps, columns)
+    std::optional<Array> convolution_bias;
+    ops::ScanWeights scan;
+    std::optional<Norm> norm;
   };
   struct GatedMlpLayer {
     GatedMlp spec;
@@ -68,12 +81,14 @@ class Transformer {
   struct Layer {
     bool parallel = false;
     std::optional<Norm> mixer_norm, mlp_norm, norm_after_mixer, norm_after_mlp;
-    std::variant<AttentionLayer> mixer;
+    std::variant<AttentionLayer, ShortConvolutionLayer, LinearAttentionLayer> mixer;
     std::variant<GatedMlpLayer, PlainMlpLayer, ExpertsLayer> feed_forward;
   };
 
   Transformer() = default;
   static AttentionLayer read(WeightReader& reader, const Attention& spec, int layer);
+  static ShortConvolutionLayer read(WeightReader& reader, const ShortConvolution& spec, int layer);
+  static LinearAttentionLayer read(WeightReader& reader, const LinearAttention& spec, int layer);
   static GatedMlpLayer read(WeightReader& reader, const GatedMlp& spec, int layer);
   static PlainMlpLayer read(WeightReader& reader, const PlainMlp& spec, int layer);
   static ExpertsLayer read(WeightReader& reader, const Experts& spec, int layer);
@@ -81,15 +96,21 @@ class Transformer {
   Result<void> apply_rope_factors(WeightReader& reader, int context);
 
   // What a mixer computes of x, before its output matrix: (T, width). Nothing if no row of it is wanted: then it only stores.
-  std::optional<Array> mix(const AttentionLayer& layer, const Array& x, const ops::Step& step, ops::LayerCache& cache, bool wanted) const;
+  std::optional<Array> mix(const AttentionLayer& layer, const Array& x, const ops::Step& step, ops::LayerMemory& memory, bool wanted) const;
+  std::optional<Array> mix(const ShortConvolutionLayer& layer, const Array& x, const ops::Step& step, ops::LayerMemory& memory,
+                           bool wanted) const;
+  std::optional<Array> mix(const LinearAttentionLayer& layer, const Array& x, const ops::Step& step, ops::LayerMemory& memory,
+                           bool wanted) const;
   // x and what a feed-forward part adds to it, which is computed of g and normalised before the sum if there is a norm for that.
   Array add(const GatedMlpLayer& layer, const Array& x, const Array& g, const std::optional<Norm>& norm, const ops::Step& step) const;
   Array add(const PlainMlpLayer& layer, const Array& x, const Array& g, const std::optional<Norm>& norm, const ops::Step& step) const;
   Array add(const ExpertsLayer& layer, const Array& x, const Array& g, const std::optional<Norm>& norm, const ops::Step& step) const;
   // x + y · wᵀ, which is normalised before the sum if there is a norm for that.
   Array add_product(const Array& x, const Array& y, const ops::Weight& w, const std::optional<Norm>& norm, const ops::Step& step) const;
-  // Each piece of `width` values by itself; 0: the whole row. Without a norm: x.
-  Array normalised(const Array& x, const std::optional<Norm>& norm, int width = 0, const std::optional<Array>& residual = {}) const;
+  // Without a norm: x.
+  Array normalised(const Array& x, const std::optional<Norm>& norm, const std::optional<Array>& residual = {}) const;
+  // The same within a part of a layer, where each piece of `width` values is normalised by itself; 0: the whole row.
+  Array normalised_within(const Array& x, const std::optional<Norm>& norm, int width) const;
 
   ModelSpec spec_;
   ops::StepShape step_shape_;

@@ -34,10 +34,10 @@ ops::WeightPtr WeightReader::matrix(Role role, int layer) {
   const auto* tensor = binding ? find(binding->tensor) : nullptr;
   if (!tensor) return nullptr;
   const auto biases = values_of(binding->bias);
-  std::span<const float> bias;
+  std::vector<float> bias;
   if (!biases.empty())
-    bias = std::span(biases).subspan(static_cast<std::size_t>(binding->first_row), static_cast<std::size_t>(binding->rows));
-  return prepare(tensor->rows(binding->first_row, binding->rows), bias);
+    for (const auto row : binding->rows_of_part()) bias.push_back(biases[row]);
+  return prepare(binding->part_of(*tensor), bias);
 }
 
 std::vector<ops::WeightPtr> WeightReader::matrices(Role role, int layer) {

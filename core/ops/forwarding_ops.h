@@ -42,7 +42,9 @@ class ForwardingOps : public Ops {
                        const std::optional<mx::array>& residual) const override {
     return to_->layer_norm(x, d, weight, bias, eps, residual);
   }
-  mx::array activate(const mx::array& x, Activation activation) const override { return to_->activate(x, activation); }
+  mx::array activate(const mx::array& x, Activation activation, const std::optional<mx::array>& times) const override {
+    return to_->activate(x, activation, times);
+  }
   mx::array softcap(const mx::array& x, float cap) const override { return to_->softcap(x, cap); }
   mx::array rope(const Step& step, const mx::array& x, int rope, int head_dim) const override { return to_->rope(step, x, rope, head_dim); }
   std::uint64_t cache_bytes(const CacheShape& shape) const override { return to_->cache_bytes(shape); }
@@ -52,6 +54,14 @@ class ForwardingOps : public Ops {
   }
   mx::array attention(const Step& step, const mx::array& q, const LayerCache& cache, const AttentionOptions& options) const override {
     return to_->attention(step, q, cache, options);
+  }
+  mx::array convolve(const Step& step, LayerState& state, const mx::array& x, const mx::array& weight,
+                     const std::optional<mx::array>& bias) const override {
+    return to_->convolve(step, state, x, weight, bias);
+  }
+  mx::array scan(const Step& step, LayerState& state, const mx::array& x, const mx::array& steps, const std::optional<mx::array>& strengths,
+                 const ScanShape& shape, const ScanWeights& weights) const override {
+    return to_->scan(step, state, x, steps, strengths, shape, weights);
   }
   std::string cache_layout() const override { return to_->cache_layout(); }
   void export_block(const LayerCache& cache, int block, std::span<std::byte> bytes) const override {

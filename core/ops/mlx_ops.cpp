@@ -107,6 +107,9 @@ mx::array gated(const mx::array& g, const mx::array& u, Activation activation) {
   switch (activation) {
     case Activation::kSilu: return mx::multiply(mx::multiply(g, mx::sigmoid(g)), u);
     case Activation::kGeluTanh: return mx::multiply(gelu_tanh(g), u);
+    case Activation::kSigmoid: return mx::multiply(mx::sigmoid(g), u);
+    case Activation::kNone: return mx::multiply(g, u);
+    case Activation::kSquaredRelu: return mx::multiply(mx::square(mx::maximum(g, mx::array(0.0f))), u);
     case Activation::kClampedSwiglu: break;
   }
   const mx::array limit(7.0f), least(-7.0f), sharpness(1.702f);
@@ -259,7 +262,9 @@ mx::array MlxOps::layer_norm(const mx::array& x, int d, const mx::array& weight,
   return residual ? mx::add(y, *residual) : y;
 }
 
-mx::array MlxOps::activate(const mx::array& x, Activation activation) const { return gated(x, mx::array(1.0f), activation); }
+mx::array MlxOps::activate(const mx::array& x, Activation activation, const std::optional<mx::array>& times) const {
+  return gated(x, times.value_or(mx::array(1.0f)), activation);
+}
 
 mx::array MlxOps::softcap(const mx::array& x, float cap) const {
   return mx::multiply(mx::array(cap), mx::tanh(mx::divide(x, mx::array(cap))));

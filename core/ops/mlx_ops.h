@@ -25,13 +25,17 @@ class MlxOps final : public Ops {
   mx::array rms_norm(const mx::array& x, const mx::array& weight, float eps, const std::optional<mx::array>& residual) const override;
   mx::array layer_norm(const mx::array& x, int d, const mx::array& weight, const std::optional<mx::array>& bias, float eps,
                        const std::optional<mx::array>& residual) const override;
-  mx::array activate(const mx::array& x, Activation activation) const override;
+  mx::array activate(const mx::array& x, Activation activation, const std::optional<mx::array>& times) const override;
   mx::array softcap(const mx::array& x, float cap) const override;
   mx::array rope(const Step& step, const mx::array& x, int rope, int head_dim) const override;
   std::uint64_t cache_bytes(const CacheShape& shape) const override;
   LayerCache make_cache(const CacheShape& shape) const override;
   void kv_store(const Step& step, LayerCache& cache, const mx::array& k, const mx::array& v) const override;
   mx::array attention(const Step& step, const mx::array& q, const LayerCache& cache, const AttentionOptions& options) const override;
+  mx::array convolve(const Step& step, LayerState& state, const mx::array& x, const mx::array& weight,
+                     const std::optional<mx::array>& bias) const override;
+  mx::array scan(const Step& step, LayerState& state, const mx::array& x, const mx::array& steps, const std::optional<mx::array>& strengths,
+                 const ScanShape& shape, const ScanWeights& weights) const override;
   std::string cache_layout() const override { return "mlx"; }
   void export_block(const LayerCache& cache, int block, std::span<std::byte> bytes) const override;
   void import_block(LayerCache& cache, int block, std::span<const std::byte> bytes) const override;

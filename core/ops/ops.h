@@ -25,6 +25,8 @@
 #include "core/ops/cache.h"
 #include "core/ops/panels.h"
 #include "core/ops/routing.h"
+#include "core/ops/scan.h"
+#include "core/ops/state.h"
 #include "core/ops/step.h"
 #include "core/ops/weight.h"
 
@@ -37,6 +39,9 @@ class KernelPack;
 enum class Activation {
   kSilu,
   kGeluTanh,
+  kSigmoid,
+  kNone,           // of x: x
+  kSquaredRelu,    // of x: max(x, 0)² (So et al. 2021)
   kClampedSwiglu,  // of a gate g and what it multiplies, u: min(g, 7) · sigmoid(1.702 · min(g, 7)) · (clamp(u, -7, 7) + 1) (gpt-oss, 2025)
 };
 
@@ -95,8 +100,8 @@ class Ops {
   // x (T, P · d), residual and y too; weight and bias (d) for all pieces, or (P · d)
   virtual mx::array layer_norm(const mx::array& x, int d, const mx::array& weight, const std::optional<mx::array>& bias, float eps,
                                const std::optional<mx::array>& residual = {}) const = 0;
-  // y = act(x), where the activation needs no second factor, and y = cap · tanh(x / cap).  (T, n)
-  virtual mx::array activate(const mx::array& x, Activation activation) const = 0;
+  // y = act(x) · times, and y = cap · tanh(x / cap).  (T, n)
+  virtual mx::array activate(const mx::array& x, Activation activation, const std::optional<mx::array>& times = {}) const = 0;
   virtual mx::array softcap(const mx::array& x, float cap) const = 0;
   // Rotates the heads of x by a rope of the step.  x (T, H · D) for heads of `head_dim` = D values
   virtual mx::array rope(const Step& step, const mx::array& x, int rope, int head_dim) const = 0;
@@ -109,6 +114,16 @@ class Ops {
   virtual void kv_store(const Step& step, LayerCache& cache, const mx::array& k, const mx::array& v) const = 0;
   // Causal grouped-query attention of each sequence over its pages, in the window of the cache's kind.  q (T, H · D), y (T, H · E)
   virtual mx::array attention(const Step& step, const mx::array& q, const LayerCache& cache, const AttentionOptions& options) const = 0;
+
+  // Causal convolution of each column, along the tokens of a sequence: y[t] = Σ weight[·, j] · x[t - taps + 1 + j] + bias.
+  // Goes on with the inputs of the sequence's state, and stores its last ones.  x and y (T, C), weight (taps, C), bias (C)
+  virtual mx::array convolve(const Step& step, LayerState& state, const mx::array& x, const mx::array& weight,
+                             const std::optional<mx::array>& bias) const = 0;
+  // The recurrence of scan.h, over the tokens of each sequence. Goes on with the matrices of the sequence's state, and stores what becomes
+  // of them. With strengths it is the gated delta rule, else that of Mamba 2. x (T, ·) holds q (key heads · D), k (key heads · D) and v (H
+  // · E); steps and strengths (T, H); y (T, H · E)
+  virtual mx::array scan(const Step& step, LayerState& state, const mx::array& x, const mx::array& steps,
+                         const std::optional<mx::array>& strengths, const ScanShape& shape, const ScanWeights& weights) const = 0;
 
   // Name of the layout of keys and values in a block. A block's bytes may be imported only under the name they were exported under.
   virtual std::string cache_layout() const = 0;

@@ -58,6 +58,13 @@ mlxr_kv arena(const LayerCache& cache) {
       static_cast<std::uint32_t>(s.type), memory(cache.k), memory(cache.v), s.blocks, s.kv_heads, s.block_tokens, s.key_dim, s.value_dim};
 }
 
+static_assert(kMostTaps == MLXR_MAX_TAPS && kMostKeyDim == MLXR_MAX_KEY_DIM);
+
+mlxr_states states(const mx::array& blocks, const StateShape& shape) {
+  const auto size = shape.blocks == 0 ? 0 : static_cast<std::int64_t>(blocks.size()) / shape.blocks;
+  return {const_cast<mx::array&>(blocks).data<float>(), size, shape.block_tokens};
+}
+
 struct PackStep final : Step {
   using Step::Step;
 
@@ -80,6 +87,9 @@ mlxr_activation of_abi(Activation activation) {
   switch (activation) {
     case Activation::kSilu: return MLXR_ACT_SILU;
     case Activation::kGeluTanh: return MLXR_ACT_GELU_TANH;
+    case Activation::kSigmoid: return MLXR_ACT_SIGMOID;
+    case Activation::kNone: return MLXR_ACT_NONE;
+    case Activation::kSquaredRelu: return MLXR_ACT_SQUARED_RELU;
     case Activation::kClampedSwiglu: break;
   }
   return MLXR_ACT_CLAMPED_SWIGLU;
@@ -227,9 +237,9 @@ class PackOps final : public Ops {
     return y;
   }
 
-  mx::array activate(const mx::array& x, Activation activation) const override {
+  mx::array activate(const mx::array& x, Activation activation, const std::optional<mx::array>& times) const override {
     auto y = fresh(x.shape(0), x.shape(1));
-    const mlxr_activate_args args{floats(x), nullptr, x.shape(0), x.shape(1), of_abi(activation), y.data<float>()};
+    const mlxr_activate_args args{floats(x), times ? floats(*times) : nullptr, x.shape(0), x.shape(1), of_abi(activation), y.data<float>()};
     kernels_.activate(pool_, &args);
     return y;
   }
@@ -276,6 +286,50 @@ class PackOps final : public Ops {
         floats(q),     arena(cache), sequences.data(), static_cast<std::int32_t>(sequences.size()),      heads,
         options.scale, window,       options.softcap,  options.sinks ? floats(*options.sinks) : nullptr, y.data<float>()};
     check(kernels_.attention(pool_, &args));
+    return y;
+  }
+
+  mx::array convolve(const Step& step, LayerState& state, const mx::array& x, const mx::array& weight,
+                     const std::optional<mx::array>& bias) const override {
+    const auto& sequences = own(step).kinds[static_cast<std::size_t>(state.kind)].sequences;
+    auto y = fresh(x.shape(0), x.shape(1));
+    const mlxr_convolve_args args{.x = floats(x),
+                                  .weight = floats(weight),
+                                  .bias = bias ? floats(*bias) : nullptr,
+                                  .columns = x.shape(1),
+                                  .taps = state.shape.taps,
+                                  .sequences = sequences.data(),
+                                  .n_sequences = static_cast<std::int32_t>(sequences.size()),
+                                  .inputs = states(state.inputs, state.shape),
+                                  .y = y.data<float>()};
+    kernels_.convolve(pool_, &args);
+    return y;
+  }
+
+  mx::array scan(const Step& step, LayerState& state, const mx::array& x, const mx::array& steps, const std::optional<mx::array>& strengths,
+                 const ScanShape& shape, const ScanWeights& weights) const override {
+    const auto& sequences = own(step).kinds[static_cast<std::size_t>(state.kind)].sequences;
+    auto y = fresh(x.shape(0), shape.heads * shape.value_dim);
+    const mlxr_scan_args args{.x = floats(x),
+                              .columns = x.shape(1),
+                              .query_at = shape.query_at,
+                              .key_at = shape.key_at,
+                              .value_at = shape.value_at,
+                              .steps = floats(steps),
+                              .strengths = strengths ? floats(*strengths) : nullptr,
+                              .rates = floats(weights.rates),
+                              .biases = floats(weights.biases),
+                              .skip = weights.skip ? floats(*weights.skip) : nullptr,
+                              .n_heads = shape.heads,
+                              .n_key_heads = shape.key_heads,
+                              .key_dim = shape.key_dim,
+                              .value_dim = shape.value_dim,
+                              .tiled = shape.tiled,
+                              .sequences = sequences.data(),
+                              .n_sequences = static_cast<std::int32_t>(sequences.size()),
+                              .matrices = states(state.matrices, state.shape),
+                              .y = y.data<float>()};
+    kernels_.scan(pool_, &args);
     return y;
   }
 

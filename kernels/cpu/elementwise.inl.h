@@ -80,6 +80,9 @@ inline F activate(F x, mlxr_activation activation) {
     const F low = least(x, set1(7.0f));
     return low / (1.0f + vexp(-1.702f * low));
   }
+  if (activation == MLXR_ACT_SIGMOID) return 1.0f / (1.0f + vexp(-x));
+  if (activation == MLXR_ACT_NONE) return x;
+  if (activation == MLXR_ACT_SQUARED_RELU) return vmax(x, F{}) * vmax(x, F{});
   return 0.5f * x * (1.0f + vtanh(0.79788456f * (x + 0.044715f * x * x * x)));  // MLXR_ACT_GELU_TANH
 }
 

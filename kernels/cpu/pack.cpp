@@ -53,6 +53,8 @@ mlxr_kernel_pack table(const char* variant, const char* panels, const char* cach
           o.kv_store,
           o.attention,
           o.get_rows,
+          o.convolve,
+          o.scan,
           check<kOperations>};
 }
 

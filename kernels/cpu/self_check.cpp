@@ -121,7 +121,8 @@ const char* check(const Operations& tested, mlxr_pool* pool) {
         o.layer_norm(pool, &args);
       }))
     return "layer_norm";
-  for (const auto activation : {MLXR_ACT_SILU, MLXR_ACT_GELU_TANH, MLXR_ACT_CLAMPED_SWIGLU}) {
+  for (const auto activation :
+       {MLXR_ACT_SILU, MLXR_ACT_GELU_TANH, MLXR_ACT_CLAMPED_SWIGLU, MLXR_ACT_SIGMOID, MLXR_ACT_NONE, MLXR_ACT_SQUARED_RELU}) {
     if (!agree(tested, 3 * 67, [&](const Operations& o, float* y) {
           const mlxr_activate_args args{x.data(), x.data() + 300, 3, 67, activation, y};
           o.activate(pool, &args);
@@ -164,6 +165,45 @@ const char* check(const Operations& tested, mlxr_pool* pool) {
           }))
         return "attention";
     }
+  }
+
+  // Two steps: the second goes on with the state of the first.
+  for (const bool delta : {false, true}) {
+    const int64_t columns = 2 * 20 + 2 * 37, size = 3 * columns;
+    if (!agree(tested, size_t(tokens * columns), [&](const Operations& o, float* y) {
+          std::vector<float> inputs(size_t(2 * size));
+          for (const mlxr_sequence& s : {mlxr_sequence{0, 18, 18, pages}, mlxr_sequence{18, 3, tokens, pages}}) {
+            const mlxr_convolve_args args{x.data(), x.data() + 900, x.data() + 100, columns, 4, &s, 1, {inputs.data(), size, 16}, y};
+            o.convolve(pool, &args);
+          }
+        }))
+      return "convolve";
+    if (!agree(tested, size_t(tokens * 2 * 37), [&](const Operations& o, float* y) {
+          std::vector<float> matrices(size_t(2 * 2 * 20 * 37));
+          for (const mlxr_sequence& s : {mlxr_sequence{0, 18, 18, pages}, mlxr_sequence{18, 3, tokens, pages}}) {
+            const mlxr_scan_args args{x.data(),
+                                      columns,
+                                      0,
+                                      20,
+                                      40,
+                                      x.data() + 50,
+                                      delta ? x.data() + 150 : nullptr,
+                                      x.data() + 300,
+                                      x.data() + 310,
+                                      x.data() + 320,
+                                      2,
+                                      1,
+                                      20,
+                                      37,
+                                      0,
+                                      &s,
+                                      1,
+                                      {matrices.data(), 2 * 20 * 37, 16},
+                                      y};
+            o.scan(pool, &args);
+          }
+        }))
+      return "scan";
   }
   return nullptr;
 }

@@ -21,6 +21,8 @@ struct Operations {
   void (*kv_store)(mlxr_pool*, const mlxr_kv_store_args*);
   int32_t (*attention)(mlxr_pool*, const mlxr_attention_args*);
   void (*get_rows)(mlxr_pool*, const mlxr_get_rows_args*);
+  void (*convolve)(mlxr_pool*, const mlxr_convolve_args*);
+  void (*scan)(mlxr_pool*, const mlxr_scan_args*);
 };
 
 namespace scalar {

@@ -18,11 +18,13 @@
 #include "kernels/cpu/gemm.inl.h"
 #include "kernels/cpu/cache.inl.h"
 #include "kernels/cpu/attention.inl.h"
+#include "kernels/cpu/recurrence.inl.h"
 
 namespace mlxr::kernels::MLXR_ISA {
 
 extern const Operations operations;
-const Operations operations = {panel_bytes, make_panels, q_gemm,         gated_mlp,        rms_norm, layer_norm, activate, softcap,
-                               rotations,   rope,        key_page_bytes, value_page_bytes, kv_store, attention,  get_rows};
+const Operations operations = {panel_bytes, make_panels, q_gemm, gated_mlp,      rms_norm,         layer_norm, activate,
+                               softcap,     rotations,   rope,   key_page_bytes, value_page_bytes, kv_store,   attention,
+                               get_rows,    convolve,    scan};
 
 }  // namespace mlxr::kernels::MLXR_ISA

@@ -37,6 +37,23 @@ class Experts:
 
 
 @dataclasses.dataclass(frozen=True)
+class Recurrence:
+    kind: str  # "shortconv", "delta" (the gated delta rule) or "mamba2"
+    attention: tuple  # the layers that have attention
+    taps: int
+    heads: int = 0
+    key_heads: int = 0
+    key_dim: int = 0
+    value_dim: int = 0
+
+    def keys(self):
+        if self.kind == "shortconv":
+            return {"shortconv.l_cache": ("add_uint32", self.taps)}
+        numbers = {"conv_kernel": self.taps, "inner_size": self.heads * self.value_dim, "state_size": self.key_dim, "time_step_rank": self.heads, "group_count": self.key_heads}
+        return {f"ssm.{name}": ("add_uint32", number) for name, number in numbers.items()}
+
+
+@dataclasses.dataclass(frozen=True)
 class Shape:
     architecture: str
     pretokenizer: str
@@ -65,8 +82,11 @@ class Shape:
     parallel: bool = False  # attention and MLP read the same norm
     plain_mlp: bool = False  # without a gate
     experts: Experts | None = None
+    recurrence: Recurrence | None = None
+    gated: bool = False  # attention has a gate
     sinks: bool = False
     mlp_norm: str = "ffn_norm"
+    final_norm: str = "output_norm"
     fused: bool = False  # queries, keys and values are one tensor, gate and up another
     extra: tuple = ()  # more tensors: (name, dimensions, standard deviation, mean)
     tied: bool = True  # the embeddings are the output head
@@ -108,14 +128,18 @@ def tensors(shape):
         q, k, value_dim = heads * shape.head_dim, kv_heads * shape.head_dim, shape.value_dim or shape.head_dim
         if shape.norms_before:
             yield from norm(block + "attn_norm")
-        of_heads = (block + "attn_q", q), (block + "attn_k", k), (block + "attn_v", kv_heads * value_dim)
-        yield from matrices(block + "attn_qkv", shape.dim, *of_heads, biased=shape.biases)
-        yield from matrices("", heads * value_dim, (block + "attn_output", shape.dim))
+        recurrent = shape.recurrence and layer not in shape.recurrence.attention
+        if recurrent:
+            yield from recurrence(shape, block)
+        else:
+            of_heads = (block + "attn_q", q * (2 if shape.gated else 1)), (block + "attn_k", k), (block + "attn_v", kv_heads * value_dim)
+            yield from matrices(block + "attn_qkv", shape.dim, *of_heads, biased=shape.biases)
+            yield from matrices("", heads * value_dim, (block + "attn_output", shape.dim))
         if shape.norms_before and not shape.parallel:
             yield from norm(block + shape.mlp_norm)
         if shape.sinks:
             yield block + "attn_sinks.weight", (heads,), 1.0, 0.0
-        if shape.qk_norm:
+        if shape.qk_norm and not recurrent:
             for name, n in ("attn_q_norm", heads), ("attn_k_norm", kv_heads):
                 dimensions = {"head": (shape.head_dim,), "each": (n, shape.head_dim), "whole": (n * shape.head_dim,)}[shape.qk_norm]
                 yield block + name + ".weight", dimensions, 0.1, 1.0
@@ -128,10 +152,35 @@ def tensors(shape):
         gates = () if shape.plain_mlp else ((block + "ffn_gate", hidden),)
         yield from matrices(block + "ffn_up", shape.dim, *gates, (block + "ffn_up", hidden))
         yield from matrices("", hidden, (block + "ffn_down", shape.dim))
-    yield from norm("output_norm")
+    yield from norm(shape.final_norm)
     if not shape.tied:
         yield matrix("output", shape.vocabulary, shape.dim)
     yield from shape.extra
+
+
+def recurrence(shape, block):
+    it, dim = shape.recurrence, shape.dim
+    if it.kind == "shortconv":
+        for name, n in ("in_proj", 3 * dim), ("out_proj", dim):
+            yield f"{block}shortconv.{name}.weight", (n, dim), 1 / math.sqrt(dim), 0.0
+        yield block + "shortconv.conv.weight", (dim, it.taps), 0.6, 0.0
+        return
+    inner, columns = it.heads * it.value_dim, it.heads * it.value_dim + 2 * it.key_heads * it.key_dim
+    inputs = {"delta": {"attn_qkv": columns, "attn_gate": inner, "ssm_beta": it.heads, "ssm_alpha": it.heads}, "mamba2": {"ssm_in": inner + columns + it.heads}}[it.kind]
+    if shape.architecture == "qwen3next":
+        del inputs["ssm_beta"], inputs["ssm_alpha"]
+        inputs["ssm_ba"] = 2 * it.heads
+    for name, n in inputs.items():
+        yield block + name + ".weight", (n, dim), 1 / math.sqrt(dim), 0.0
+    yield block + "ssm_conv1d.weight", (columns, it.taps), 0.5, 0.0
+    column = (it.heads,) if it.kind == "delta" else (it.heads, 1)
+    if it.kind == "mamba2":
+        yield block + "ssm_conv1d.bias", (columns,), 0.1, 0.0
+        yield block + "ssm_d", column, 0.3, 1.0
+    yield block + "ssm_dt.bias", (it.heads,), 0.5, 0.0
+    yield block + "ssm_a", column, 0.2, -1.0
+    yield block + "ssm_norm.weight", (it.value_dim,) if it.kind == "delta" else (it.key_heads, inner // it.key_heads), 0.1, 1.0
+    yield block + "ssm_out.weight", (dim, inner), 1 / math.sqrt(inner), 0.0
 
 
 def experts(shape, block):
@@ -208,6 +257,10 @@ def add_description(writer, shape):
     if shape.experts:
         keys["expert_count"] = ("add_uint32", shape.experts.count)
         keys["expert_used_count"] = ("add_uint32", shape.experts.used)
+    if shape.recurrence:
+        keys |= shape.recurrence.keys()
+        if shape.recurrence.kind != "delta":
+            keys["attention.head_count_kv"] = ("add_array", [shape.kv_heads if i in shape.recurrence.attention else 0 for i in range(shape.layers)])
     keys |= {name: (method, value) for name, method, value in shape.keys}
     for name, (method, value) in keys.items():
         if name not in shape.without:
@@ -222,7 +275,7 @@ def write(path, shape, dtype, seed=0):
     add_description(writer, shape)
     add_tokenizer(writer, shape)
 
-    plan = [(*tensor, np.dtype(np.float32 if "norm" in tensor[0] or "bias" in tensor[0] or len(tensor[1]) == 1 else dtype)) for tensor in tensors(shape)]
+    plan = [(*tensor, np.dtype(np.float32 if len(tensor[1]) == 1 or any(part in tensor[0] for part in ("norm", "bias", "conv", "ssm_a", "ssm_d")) else dtype)) for tensor in tensors(shape)]
     for name, dimensions, _, _, kind in plan:
         writer.add_tensor_info(name, dimensions, kind, math.prod(dimensions) * kind.itemsize)
     if shape.rope_factors:

@@ -81,8 +81,8 @@ TEST(Cache, FirstSeenIsTheBlockOfTheOldestTokenInTheWindow) {
 
 TEST(Cache, HasOneCacheForEachLayerOfItsKind) {
   const auto ops = ops::make_mlx_ops();
-  const Cache cache({{.shape = {quant::Type::kF16, 4, 3, kBlockTokens, 64, 32}, .layers = {0, 2}},
-                     {.shape = {quant::Type::kF16, 2, 1, kBlockTokens, 64, 64}, .window = 64, .layers = {1}}},
+  const Cache cache({{.shape = ops::CacheShape{quant::Type::kF16, 4, 3, kBlockTokens, 64, 32}, .layers = {0, 2}},
+                     {.shape = ops::CacheShape{quant::Type::kF16, 2, 1, kBlockTokens, 64, 64}, .window = 64, .layers = {1}}},
                     64, *ops);
   const auto arrays = cache.arrays();
   ASSERT_EQ(arrays.size(), 6u);

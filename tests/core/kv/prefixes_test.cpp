@@ -159,7 +159,7 @@ TEST_P(RandomSessions, NoBlockIsLostLentTwiceOrSharedForAnotherText) {
   Prefixes prefixes(cache);
   std::vector<Session> sessions;
   std::vector<std::vector<Tokens>> content;  // of each block of each kind, as it was written last
-  for (const auto& kind : cache.kinds()) content.emplace_back(static_cast<std::size_t>(kind.shape.blocks));
+  for (const auto& kind : cache.kinds()) content.emplace_back(static_cast<std::size_t>(kind.blocks()));
   // Stores the tokens that are not stored yet, a step at a time. Returns false when there is no room.
   const auto store = [&](Session& session) {
     while (session.stored < session.tokens.size()) {

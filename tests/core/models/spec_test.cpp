@@ -162,7 +162,7 @@ TEST(CacheKinds, LayersWithTheSameCacheAreOfOneKind) {
   ASSERT_EQ(kinds.size(), 2u);
   EXPECT_EQ(kinds[0].layers, (std::vector{0, 2}));
   EXPECT_EQ(kinds[1].layers, (std::vector{1}));
-  EXPECT_EQ(kinds[1].window, 9);
+  EXPECT_EQ(std::get<KeysAndValues>(kinds[1].content).window, 9);
 }
 
 }  // namespace

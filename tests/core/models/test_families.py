@@ -78,6 +78,17 @@ def factors(name, seed):
     return f"rope_{name}.weight", (16,), 0.3, 2.0 + seed
 
 
+QWEN35 = of(
+    "qwen35",
+    recurrence=random_models.Recurrence("delta", attention=(3,), taps=4, heads=6, key_heads=2, key_dim=32, value_dim=32),
+    qk_norm="head",
+    gated=True,
+    mlp_norm="post_attention_norm",
+    rotated=16,
+    keys=(("rope.dimension_sections", "add_array", [3, 3, 2, 0]),),
+)
+LFM2 = of("lfm2", final_norm="token_embd_norm", recurrence=random_models.Recurrence("shortconv", attention=(2,), taps=3), qk_norm="head")
+
 AGAINST_LLAMA_CPP = {
     "qwen3": of("qwen3", qk_norm="head"),
     "qwen2-yarn": of("qwen2", keys=YARN),
@@ -136,6 +147,43 @@ AGAINST_LLAMA_CPP = {
         qk_norm="head",
         mlp_norm="post_attention_norm",
         biases=True,
+    ),
+    "qwen3next": of(
+        "qwen3next",
+        recurrence=random_models.Recurrence("delta", attention=(3,), taps=4, heads=6, key_heads=2, key_dim=32, value_dim=32),
+        qk_norm="head",
+        gated=True,
+        mlp_norm="post_attention_norm",
+        rotated=16,
+        experts=random_models.Experts(6, 3, 96, shared=96, shared_router=True),
+        keys=(("expert_feed_forward_length", "add_uint32", 96), ("expert_shared_feed_forward_length", "add_uint32", 96)),
+        tied=False,
+    ),
+    "qwen35": QWEN35,
+    "qwen35moe": dataclasses.replace(
+        QWEN35,
+        architecture="qwen35moe",
+        experts=random_models.Experts(6, 3, 96, shared=96, shared_router=True),
+        keys=(*QWEN35.keys, ("expert_feed_forward_length", "add_uint32", 96), ("expert_shared_feed_forward_length", "add_uint32", 96)),
+    ),
+    "lfm2": LFM2,
+    "lfm2moe": dataclasses.replace(
+        LFM2,
+        architecture="lfm2moe",
+        experts=random_models.Experts(6, 3, 96, selection_bias=True, dense=1),
+        keys=(("expert_feed_forward_length", "add_uint32", 96), ("leading_dense_block_count", "add_uint32", 1), ("expert_gating_func", "add_uint32", 2)),
+    ),
+    "granitehybrid": of(
+        "granitehybrid",
+        recurrence=random_models.Recurrence("mamba2", attention=(2,), taps=4, heads=8, key_heads=1, key_dim=64, value_dim=32),
+        experts=random_models.Experts(4, 2, 320, shared=64),
+        keys=(
+            ("attention.scale", "add_float32", 0.1),
+            ("embedding_scale", "add_float32", 6.0),
+            ("logit_scale", "add_float32", 4.0),
+            ("residual_scale", "add_float32", 0.4),
+            ("expert_shared_feed_forward_length", "add_uint32", 64),
+        ),
     ),
     "starcoder2": of("starcoder2", layer_norms=True, norm_biases=True, plain_mlp=True, all_biases=True),
     "stablelm": STABLELM,

@@ -145,7 +145,7 @@ void Runner::compute(const Parts& parts) {
     return run(parts);
   } catch (...) {
     const auto error = error_of_step();
-    if (!model_->ops().computes_at_once()) start_over();
+    if (!model_->ops().computes_at_once() || model_->cache().has_states()) start_over();
     one_by_one_ = parts.size() > 1;
     if (!one_by_one_) parts[0].session->finish(FinishReason::kError, error);
   }

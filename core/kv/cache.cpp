@@ -90,6 +90,8 @@ bool Cache::has_windows() const {
   return std::ranges::any_of(kinds_, [](const Kind& kind) { return kind.window > 0; });
 }
 
+bool Cache::has_states() const { return std::ranges::any_of(kinds_, &Kind::has_states); }
+
 std::vector<int> Cache::wanted(std::size_t kind, const Pages& pages, int stored, int tokens) const {
   const auto& it = kinds_[kind];
   const int last = it.window > 0 ? std::min(tokens, stored + step_tokens_) : tokens;

@@ -76,6 +76,8 @@ class Cache {
   const std::vector<Kind>& kinds() const { return kinds_; }
   const Arena& arena(std::size_t kind) const { return arenas_[kind]; }
   bool has_windows() const;
+  // A step that has failed cannot be computed once more where there are states: it may have changed some of them.
+  bool has_states() const;
 
   // For a sequence of which the first `stored` tokens are stored: takes the blocks for all of its tokens, in kinds with a window or with
   // states only for those of the next step, and gives back blocks that are left behind. Returns false and takes nothing when too few are

@@ -26,9 +26,7 @@ mx::array store(mx::array blocks, int block, const mx::array& state) {
 }
 
 // Divided by their lengths. The number is that of the models' own code.
-mx::array unit(const mx::array& x) {
-  return mx::multiply(x, mx::rsqrt(mx::add(mx::sum(mx::square(x), -1, true), mx::array(1e-6f))));
-}
+mx::array unit(const mx::array& x) { return mx::multiply(x, mx::rsqrt(mx::add(mx::sum(mx::square(x), -1, true), mx::array(1e-6f)))); }
 
 mx::array softplus(const mx::array& x) { return mx::logaddexp(x, mx::array(0.0f)); }
 
@@ -70,9 +68,7 @@ mx::array MlxOps::scan(const Step& step, LayerState& state, const mx::array& x, 
   }
   const auto dt = softplus(mx::add(steps, weights.biases));
   const auto decay = mx::exp(mx::multiply(dt, weights.rates)), strength = strengths ? mx::sigmoid(*strengths) : dt;
-  const auto of = [](const mx::array& a, int token, const mx::Shape& as) {
-    return mx::reshape(mx::take(a, mx::array(token), 0), as);
-  };
+  const auto of = [](const mx::array& a, int token, const mx::Shape& as) { return mx::reshape(mx::take(a, mx::array(token), 0), as); };
   std::vector<mx::array> rows;
   for (const auto& s : step.batch.sequences) {
     const auto path = path_of(s, state);

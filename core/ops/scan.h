@@ -17,10 +17,10 @@ inline constexpr int kMostTaps = 16;  // of a convolution
 inline constexpr int kMostKeyDim = 256;
 
 struct ScanShape {
-  int heads = 0, key_dim = 0, value_dim = 0;        // H, D, E
-  int key_heads = 0;                                // keys and queries are fewer
-  bool tiled = false;                               // head h reads key head h % key_heads; else h / (heads / key_heads)
-  int query_at = 0, key_at = 0, value_at = 0;       // the columns of the input where they begin
+  int heads = 0, key_dim = 0, value_dim = 0;   // H, D, E
+  int key_heads = 0;                           // keys and queries are fewer
+  bool tiled = false;                          // head h reads key head h % key_heads; else h / (heads / key_heads)
+  int query_at = 0, key_at = 0, value_at = 0;  // the columns of the input where they begin
   bool operator==(const ScanShape&) const = default;
 };
 

@@ -9,9 +9,12 @@ namespace {
 
 namespace mx = mlx::core;
 
-std::uint64_t input_bytes(const StateShape& s) { return sizeof(float) * static_cast<std::uint64_t>(s.taps - 1) * static_cast<std::uint64_t>(s.columns); }
+std::uint64_t input_bytes(const StateShape& s) {
+  return sizeof(float) * static_cast<std::uint64_t>(s.taps - 1) * static_cast<std::uint64_t>(s.columns);
+}
 std::uint64_t matrix_bytes(const StateShape& s) {
-  return sizeof(float) * static_cast<std::uint64_t>(s.heads) * static_cast<std::uint64_t>(s.key_dim) * static_cast<std::uint64_t>(s.value_dim);
+  return sizeof(float) * static_cast<std::uint64_t>(s.heads) * static_cast<std::uint64_t>(s.key_dim) *
+         static_cast<std::uint64_t>(s.value_dim);
 }
 
 // The bytes of a block in an array that has `size` of them for each.

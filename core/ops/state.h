@@ -27,9 +27,9 @@ struct StateShape {
 
 struct LayerState {
   StateShape shape;
-  int kind = 0;                 // the batch's pages of this kind are those of this state
-  mlx::core::array inputs;      // (blocks, taps - 1, columns)
-  mlx::core::array matrices;    // (blocks, heads, key_dim, value_dim)
+  int kind = 0;               // the batch's pages of this kind are those of this state
+  mlx::core::array inputs;    // (blocks, taps - 1, columns)
+  mlx::core::array matrices;  // (blocks, heads, key_dim, value_dim)
 };
 
 // What a layer remembers.

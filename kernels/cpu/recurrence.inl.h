@@ -91,8 +91,7 @@ inline void scan_columns(const mlxr_scan_args& args, const mlxr_sequence& s, int
     copy_vector(x + args.key_at + key_head * keys, keys, delta, 1.0f, k);
     copy_vector(x + args.query_at + key_head * keys, keys, delta, query_scale, q);
     F value[kVectors], change[kVectors], y[kVectors] = {};
-    for (int v = 0; v < kVectors; ++v)
-      value[v] = change[v] = load_some(x + args.value_at + head * values + column + v * kLanes, valid(v));
+    for (int v = 0; v < kVectors; ++v) value[v] = change[v] = load_some(x + args.value_at + head * values + column + v * kLanes, valid(v));
     if (delta) {
       F known[kVectors] = {};
       for (int64_t d = 0; d < keys; ++d)

@@ -1,4 +1,4 @@
-"""A model whose local layers see windows only, served to chats that are longer than a window: prompts that take what earlier ones have stored,
+"""Models that do not keep all of a text, for their local layers see windows only, or their recurrent layers keep a state: served to chats that are longer than a window: prompts that take what earlier ones have stored,
 go back to an earlier place, wait for room, or come together. Every answer is the one of a daemon that has computed nothing else.
 
 With random weights: answers mean nothing, and any token that an answer should not see changes it.
@@ -18,11 +18,28 @@ import random_models  # noqa: E402
 
 GEMMA3 = random_models.Shape("gemma3", "default", layers=7, dim=64, heads=2, kv_heads=1, head_dim=32, hidden=128, vocabulary=512, rope_base=1e6, window=50, norms_after=True, qk_norm="head", eps=1e-6)
 
+QWEN35 = random_models.Shape(
+    "qwen35",
+    "qwen2",
+    layers=4,
+    dim=64,
+    heads=2,
+    kv_heads=1,
+    head_dim=32,
+    hidden=128,
+    vocabulary=512,
+    recurrence=random_models.Recurrence("delta", attention=(3,), taps=4, heads=4, key_heads=2, key_dim=16, value_dim=16),
+    qk_norm="head",
+    gated=True,
+    mlp_norm="post_attention_norm",
+    keys=(("rope.dimension_sections", "add_array", [3, 3, 2, 0]),),
+)
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    path = tmp_path_factory.mktemp("windows") / "gemma3.gguf"
-    random_models.write(path, GEMMA3, np.float32)
+
+@pytest.fixture(scope="module", params=[GEMMA3, QWEN35], ids=lambda shape: shape.architecture)
+def model(request, tmp_path_factory):
+    path = tmp_path_factory.mktemp("windows") / "model.gguf"
+    random_models.write(path, request.param, np.float32)
     return path
 
 

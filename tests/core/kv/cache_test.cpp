@@ -61,6 +61,39 @@ TEST(Cache, AWindowCostsAWindow) {
   }
 }
 
+// Of states, the newest is there, and the one behind the last full block, from which another sequence may go on.
+TEST(Cache, AStateCostsAFewBlocks) {
+  constexpr int kStep = 64, kText = 5000;
+  const auto all_blocks = [](int step) {
+    return cache_of({{0, blocks_for(kText)}, {kStates, 0}}, step).kinds()[1].blocks_of_text(kText, step);
+  };
+  const int enough = all_blocks(kStep);
+  EXPECT_LE(enough, 6);
+  auto cache = cache_of({{0, blocks_for(kText)}, {kStates, enough}}, kStep);
+  Pages pages;
+  int stored = 0;
+  for (int step : {kStep, 1, 7, kStep, 33, 31}) {
+    for (int i = 0; i < 15; ++i) {
+      ASSERT_TRUE(cache.extend(pages, stored, stored + step)) << stored;
+      stored += step;
+      const int last_full = stored / kBlockTokens - 1;
+      EXPECT_GE(pages[1][static_cast<std::size_t>((stored - 1) / kBlockTokens)], 0) << stored;
+      EXPECT_TRUE(last_full < 0 || cache.usable(pages, last_full + 1) > 0) << stored;
+    }
+  }
+  cache.release(pages);
+  EXPECT_EQ(cache.arena(1).free_blocks(), enough);
+}
+
+// A step may be shorter than it was expected to be.
+TEST(Cache, AStateIsStoredWhereAStepEnds) {
+  auto cache = cache_of({{0, 40}, {kStates, 6}}, 512);
+  Pages pages;
+  ASSERT_TRUE(cache.extend(pages, 0, 1000));
+  ASSERT_TRUE(cache.extend(pages, 0, 48));
+  EXPECT_GE(pages[1][1], 0);
+}
+
 // All blocks of a long prompt are taken at once, so that it is sure to fit; where there is a window, only those of the next step.
 TEST(Cache, OfAKindWithAWindowAPromptTakesWhatAStepNeeds) {
   auto cache = cache_of({{0, 40}, {100, 8}}, 64);

@@ -123,6 +123,28 @@ TEST(PrefixesWithAWindow, ASequenceIsContinuedWhereItsWindowIsStillThere) {
   EXPECT_EQ(found(text(2000, 1000)), 20u) << "in the middle of the answer: from the end of the question on";
 }
 
+// States are few: a sequence is continued where it ended, a little before that, and where its question ended.
+TEST(PrefixesWithStates, ASequenceIsContinuedWhereItsStateIsStillThere) {
+  auto cache = cache_of({{0, 60}, {kStates, 12}});
+  Prefixes prefixes(cache);
+  const auto found = [&](const Tokens& tokens) {
+    auto pages = prefixes.find(tokens);
+    const auto blocks = pages.empty() ? 0 : pages[0].size();
+    cache.release(pages);
+    return blocks;
+  };
+  Pages pages;
+  ASSERT_TRUE(cache.extend(pages, 0, 64));
+  for (int stored = 64; stored < 640; stored += 64) ASSERT_TRUE(cache.extend(pages, stored, stored + 64));
+  prefixes.keep(text(640), cache.share(pages, 20));
+  for (int stored = 640; stored < 700; ++stored) ASSERT_TRUE(cache.extend(pages, stored, stored + 1));
+  prefixes.keep(text(700), pages);
+  EXPECT_EQ(found(text(2000, 700)), 21u);
+  EXPECT_EQ(found(text(2000, 671)), 20u) << "the end of the answer is another: from the end of the question on";
+  EXPECT_EQ(found(text(2000, 640)), 20u) << "the question, answered once more";
+  EXPECT_EQ(found(text(2000, 400)), 0u) << "in the middle of the question";
+}
+
 TEST(PrefixesWithAWindow, OfAChatTheLastTwoBeginningsAreKept) {
   auto cache = cache_of({{0, 60}, {40, 60}});
   Prefixes prefixes(cache);
@@ -168,7 +190,9 @@ TEST_P(RandomSessions, NoBlockIsLostLentTwiceOrSharedForAnotherText) {
         if (!prefixes.give_up_block()) return false;
       for (; session.stored < end; ++session.stored) {
         for (std::size_t kind = 0; kind < content.size(); ++kind) {
-          auto& block = content[kind][static_cast<std::size_t>(session.pages[kind][session.stored / kBlockTokens])];
+          const auto number = session.pages[kind][session.stored / kBlockTokens];
+          if (number < 0) continue;  // a state that is not kept
+          auto& block = content[kind][static_cast<std::size_t>(number)];
           block.resize(session.stored % kBlockTokens);
           block.push_back(session.tokens[session.stored]);
         }
@@ -229,7 +253,8 @@ TEST_P(RandomSessions, NoBlockIsLostLentTwiceOrSharedForAnotherText) {
 
 INSTANTIATE_TEST_SUITE_P(Kinds, RandomSessions,
                          ::testing::Values(std::vector<SmallKind>{{0, 8}}, std::vector<SmallKind>{{0, 30}, {40, 12}},
-                                           std::vector<SmallKind>{{40, 14}}, std::vector<SmallKind>{{0, 30}, {70, 14}, {20, 10}}));
+                                           std::vector<SmallKind>{{40, 14}}, std::vector<SmallKind>{{0, 30}, {70, 14}, {20, 10}},
+                                           std::vector<SmallKind>{{0, 30}, {kStates, 14}}, std::vector<SmallKind>{{kStates, 16}}));
 
 }  // namespace
 }  // namespace mlxr::kv

@@ -7,13 +7,11 @@
 #include <mlx/transforms.h>
 
 #include <cstdlib>
-#include <random>
 
-#include "core/formats/gguf_writer.h"
 #include "core/kv/cache.h"
 #include "core/models/transformer.h"
 #include "core/ops/pack.h"
-#include "tests/core/formats/gguf_builder.h"
+#include "tests/core/models/made_up_model.h"
 #include "tests/core/ops/arrays.h"
 #include "tests/platform/temporary_folder.h"
 
@@ -23,34 +21,11 @@ namespace {
 constexpr int kTokens = 50, kVocabulary = 70;
 
 ModelSpec plain() {
-  ModelSpec spec{.architecture = "made up", .dim = 64, .vocabulary = kVocabulary, .context = 64, .norm_eps = 1e-5f};
+  ModelSpec spec{.architecture = "made up", .dim = 64, .vocabulary = kVocabulary, .context = 64, .norm_eps = 1e-5f, .inner_eps = 1e-5f};
   spec.ropes = {{.frequencies = std::vector<float>(16, 0.3f)}, {.frequencies = std::vector<float>(6, 0.7f), .interleaved = true}};
   const Attention attention{.heads = 4, .kv_heads = 2, .key_dim = 32, .value_dim = 32, .rope = 0, .scale = 0.2f};
   spec.layers.assign(3, {attention, GatedMlp{64, ops::Activation::kSilu}});
   return spec;
-}
-
-// Writes a file with random weights, which depend on their role and layer alone.
-void write(const std::filesystem::path& path, const Bindings& bindings) {
-  std::map<std::string, std::pair<std::vector<std::int64_t>, std::vector<float>>> tensors;
-  for (const auto& [key, binding] : bindings.all()) {
-    auto& [shape, values] = tensors[binding.tensor];
-    shape = binding.shape;
-    const auto columns = static_cast<std::size_t>(shape.size() > 1 ? shape.back() : 1);
-    const auto stacked = static_cast<std::size_t>(std::max(1, binding.experts));
-    values.resize(static_cast<std::size_t>(binding.experts > 0 ? shape[0] * shape[1] : shape[0]) * columns);
-    std::mt19937 random(static_cast<unsigned>(100 * key.first + static_cast<int>(key.second)));
-    std::uniform_real_distribution<float> real(-0.5, 0.5);
-    const auto first = static_cast<std::size_t>(binding.first_row) * columns;
-    for (std::size_t i = 0; i < stacked * static_cast<std::size_t>(binding.rows) * columns; ++i)
-      values[first + i] = real(random) + (columns == 1 ? 1.0f : 0.0f);
-  }
-  std::vector<formats::TensorPlan> plans;
-  for (const auto& [name, tensor] : tensors) plans.push_back({name, quant::Type::kF32, tensor.first});
-  const auto keys = formats::GgufBuilder().key("general.architecture", std::string("made up")).bytes();
-  auto writer = formats::GgufWriter::create(path, formats::gguf_pairs(std::as_bytes(std::span(keys))), plans, 32).value();
-  for (const auto& [name, tensor] : tensors) writer.append(std::as_bytes(std::span(tensor.second))).value();
-  writer.finish().value();
 }
 
 // The logits of every token of a text, which is read in two parts.
@@ -59,7 +34,7 @@ ops::mx::array logits(const ModelSpec& spec, std::shared_ptr<const ops::Ops> ops
   if (fused) present = {"blk.0.attn_qkv.weight", "blk.1.attn_qkv.weight", "blk.0.ffn_up.weight", "blk.2.ffn_up.weight"};
   const Description description{spec, bind_gguf(spec, present)};
   const platform::TemporaryFolder folder;
-  write(folder.path / "m.gguf", description.bindings);
+  write_made_up_model(folder.path / "m.gguf", description.bindings);
   const auto file = formats::Checkpoint::open(folder.path / "m.gguf").value();
   const auto panels = ops::Panels::open(description.bindings.parts(*file), *ops, {}).value();
   const auto model = Transformer::load(description, *file, ops, *panels, {.block_tokens = kv::kBlockTokens}).value();
@@ -90,6 +65,14 @@ Attention& attention(ModelSpec& spec, std::size_t layer) { return std::get<Atten
 void layer_norms(ModelSpec& spec) { spec.norm = NormKind::kLayer; }
 
 Experts mixture() { return {.count = 5, .hidden = 64, .routing = {.used = 2}}; }
+
+LinearAttention linear_attention(bool delta) {
+  LinearAttention a{.scan = {.heads = 4, .key_dim = 24, .value_dim = 20, .key_heads = 2}, .taps = 4, .delta = delta};
+  a.scan.key_at = delta ? 48 : 80;
+  a.scan.query_at = delta ? 0 : 128;
+  a.scan.value_at = delta ? 96 : 0;
+  return a;
+}
 
 const Change kChanges[] = {
     {"Nothing", [](ModelSpec&) {}},
@@ -133,6 +116,23 @@ const Change kChanges[] = {
        experts.activation = ops::Activation::kClampedSwiglu;
        spec.layers[2].feed_forward = experts;
      }},
+    {"AGateOfAttention", [](ModelSpec& spec) { attention(spec, 1).gated = true; }},
+    {"AShortConvolution", [](ModelSpec& spec) { spec.layers[1].mixer = ShortConvolution{3}; }},
+    {"TheDeltaRule", [](ModelSpec& spec) { spec.layers[1].mixer = linear_attention(true); }},
+    {"TheDeltaRuleInLastPlace", [](ModelSpec& spec) { spec.layers[2].mixer = linear_attention(true); }},
+    {"TiledHeads",
+     [](ModelSpec& spec) {
+       auto a = linear_attention(true);
+       a.scan.tiled = true;
+       spec.layers[1].mixer = a;
+     }},
+    {"Mamba2", [](ModelSpec& spec) { spec.layers[1].mixer = linear_attention(false); }},
+    {"Mamba2WithNormsOfGroups",
+     [](ModelSpec& spec) {
+       auto a = linear_attention(false);
+       a.norm_groups = 2;
+       spec.layers[1].mixer = spec.layers[2].mixer = a;
+     }},
     {"ScaledLogits", [](ModelSpec& spec) { spec.logit_scale = 0.25f; }},
     {"CappedLogits", [](ModelSpec& spec) { spec.logit_softcap = 2; }},
     {"ScaledEmbeddings", [](ModelSpec& spec) { spec.embed_scale = 8; }},
@@ -163,6 +163,8 @@ TEST(CacheKinds, LayersWithTheSameCacheAreOfOneKind) {
   EXPECT_EQ(kinds[0].layers, (std::vector{0, 2}));
   EXPECT_EQ(kinds[1].layers, (std::vector{1}));
   EXPECT_EQ(std::get<KeysAndValues>(kinds[1].content).window, 9);
+  spec.layers[0].mixer = spec.layers[2].mixer = ShortConvolution{3};
+  EXPECT_EQ(std::get<State>(caches_of(spec)[0].content), (State{.columns = 64, .taps = 3}));
 }
 
 }  // namespace

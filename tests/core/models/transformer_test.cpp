@@ -11,6 +11,7 @@
 #include "core/ops/forwarding_ops.h"
 #include "core/ops/pack.h"
 #include "tests/core/engine/tiny_model.h"
+#include "tests/core/models/made_up_model.h"
 #include "tests/core/ops/arrays.h"
 #include "tests/platform/temporary_folder.h"
 
@@ -22,8 +23,24 @@ constexpr quant::Type kTypes[] = {quant::Type::kF32,  quant::Type::kF16,  quant:
                                   quant::Type::kQ4_1, quant::Type::kQ5_0, quant::Type::kQ5_1, quant::Type::kQ8_0,
                                   quant::Type::kQ4_K, quant::Type::kQ5_K, quant::Type::kQ6_K};
 
+// In place of a window: the layers are recurrent but for one.
+constexpr std::uint32_t kRecurrent = 1;
+
 // A variant of the pack or "mlx", the type of weights, that of the cache, and the window of every other layer.
 using Kind = std::tuple<const char*, quant::Type, quant::Type, std::uint32_t>;
+
+ModelSpec recurrent() {
+  ModelSpec spec{
+      .architecture = "made up", .dim = 64, .vocabulary = kTinyVocabulary, .context = 256, .norm_eps = 1e-5f, .inner_eps = 1e-5f};
+  spec.ropes = {{.frequencies = std::vector<float>(16, 0.3f)}};
+  const Attention attention{.heads = 4, .kv_heads = 2, .key_dim = 32, .value_dim = 32, .rope = 0, .scale = 0.2f, .gated = true};
+  LinearAttention delta{
+      .scan = {.heads = 4, .key_dim = 24, .value_dim = 40, .key_heads = 2, .key_at = 48, .value_at = 96}, .taps = 4, .delta = true};
+  LinearAttention mamba{.scan = {.heads = 4, .key_dim = 24, .value_dim = 40, .key_heads = 1, .query_at = 184, .key_at = 160}, .taps = 4};
+  for (const Mixer& mixer : {Mixer(delta), Mixer(attention), Mixer(mamba), Mixer(ShortConvolution{3})})
+    spec.layers.push_back({mixer, GatedMlp{96, ops::Activation::kSilu}});
+  return spec;
+}
 
 // A model, and sequences that are at different places in their text.
 class Batches : public ::testing::TestWithParam<Kind> {
@@ -36,13 +53,20 @@ class Batches : public ::testing::TestWithParam<Kind> {
       if (!pack && pack.error().code == ErrorCode::kUnsupported) GTEST_SKIP() << "this processor cannot run " << variant;
       ops_ = ops::make_pack_ops(pack.value());
     }
-    auto shape = window == 0 ? TinyShape{} : tiny_with_windows(window);
-    shape.dim = shape.hidden = 256;
-    shape.type = type;
-    write_tiny_model(folder_.path / "m.gguf", shape);
-    file_ = formats::Checkpoint::open(folder_.path / "m.gguf").value();
-    panels_ = ops::Panels::open(file_->tensors(), *ops_, {}).value();
-    const auto description = describe(file_->metadata(), file_->tensors()).value();
+    const auto path = folder_.path / "m.gguf";
+    Description description;
+    if (window == kRecurrent) {
+      description = {recurrent(), bind_gguf(recurrent(), {})};
+      write_made_up_model(path, description.bindings);
+    } else {
+      auto shape = window == 0 ? TinyShape{} : tiny_with_windows(window);
+      shape.dim = shape.hidden = 256;
+      shape.type = type;
+      write_tiny_model(path, shape);
+    }
+    file_ = formats::Checkpoint::open(path).value();
+    if (window != kRecurrent) description = describe(file_->metadata(), file_->tensors()).value();
+    panels_ = ops::Panels::open(description.bindings.parts(*file_), *ops_, {}).value();
     model_ = Transformer::load(description, *file_, ops_, *panels_, {.block_tokens = kv::kBlockTokens}).value();
   }
 
@@ -85,16 +109,15 @@ TEST_P(Batches, EachSequenceHasTheLogitsThatItHasAlone) {
     add(all, s, 0, after(s), pages_for(own, after(s)));
     alone.push_back(run(all, own));
   }
-  auto shared = cache(2 * kMost);
-  ops::Batch history;
-  std::vector<kv::Pages> pages;
-  for (int s = 0; s < kMost; ++s) {
-    pages.push_back(pages_for(shared, after(s)));
-    add(history, s, 0, before(s), pages.back());
-  }
-  run(history, shared);
-  for (int sequences = 1; sequences <= kMost; ++sequences) {  // each step stores the same tokens once more
-    ops::Batch step;
+  for (int sequences = 1; sequences <= kMost; ++sequences) {
+    auto shared = cache(2 * sequences);
+    ops::Batch history, step;
+    std::vector<kv::Pages> pages;
+    for (int s = 0; s < sequences; ++s) {
+      pages.push_back(pages_for(shared, after(s)));
+      add(history, s, 0, before(s), pages.back());
+    }
+    run(history, shared);
     for (int s = 0; s < sequences; ++s) add(step, s, before(s), after(s), pages[static_cast<std::size_t>(s)]);
     const auto together = run(step, shared);
     ASSERT_EQ(together.shape(), (ops::mx::Shape{sequences, kTinyVocabulary}));
@@ -162,7 +185,9 @@ TEST(Transformer, TheLastLayerComputesOnlyTheRowsWhoseLogitsAreWanted) {
 std::string name_of(const ::testing::TestParamInfo<Kind>& test) {
   const auto& [variant, type, cache_type, window] = test.param;
   return std::string(variant) + "_" + std::string(quant::traits(type).name) + "_cache_" + std::string(quant::traits(cache_type).name) +
-         (window == 0 ? "" : "_windows");
+         (window == 0            ? ""
+          : window == kRecurrent ? "_recurrent"
+                                 : "_windows");
 }
 
 using ::testing::Combine;
@@ -175,6 +200,11 @@ INSTANTIATE_TEST_SUITE_P(Expressions, Batches,
 INSTANTIATE_TEST_SUITE_P(Pack, Batches,
                          Combine(Values("scalar", "avx2", "avx512", "amx", "neon"), ValuesIn(kTypes),
                                  Values(quant::Type::kF16, quant::Type::kQ8_0), Values(0u, 16u)),
+                         name_of);
+
+INSTANTIATE_TEST_SUITE_P(Recurrent, Batches,
+                         Combine(Values("mlx", "scalar", "avx2", "avx512", "amx", "neon"), Values(quant::Type::kF32),
+                                 Values(quant::Type::kF16), Values(kRecurrent)),
                          name_of);
 
 }  // namespace

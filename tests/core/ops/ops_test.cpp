@@ -213,8 +213,13 @@ TEST_P(OpsAgree, LayerNorm) {
 
 TEST_P(OpsAgree, ActivationsAndSoftCaps) {
   const auto x = mx::multiply(random({5, 77}, 1), mx::array(4.0f));
-  for (const auto activation : {Activation::kSilu, Activation::kGeluTanh})
+  const auto times = random({5, 77}, 2);
+  for (const auto activation : {Activation::kSilu, Activation::kGeluTanh, Activation::kSigmoid, Activation::kNone, Activation::kSquaredRelu,
+                                Activation::kClampedSwiglu}) {
+    EXPECT_LT(error(pack_->activate(x, activation, times), mlx_->activate(x, activation, times)), 1e-5);
+    if (activation == Activation::kClampedSwiglu) continue;  // it changes what it multiplies
     EXPECT_LT(error(pack_->activate(x, activation), mlx_->activate(x, activation)), 1e-5);
+  }
   EXPECT_LT(error(pack_->softcap(x, 1.5f), mlx_->softcap(x, 1.5f)), 1e-5);
 }
 
@@ -404,6 +409,77 @@ TEST_P(OpsAgree, TheBytesOfABlockGoFromCacheToCache) {
     };
     EXPECT_EQ(error(attend(to, 1), attend(from, 4)), 0) << ops->cache_layout();
   }
+}
+
+// Two sequences of 9 and 4 tokens, which go on with 3 and 1 more; the states behind their last tokens and full blocks are stored.
+struct InTwoSteps {
+  explicit InTwoSteps(const Ops& ops) : ops_(ops) {
+    first.append(std::vector<std::int32_t>(9, 0), 0, {{5, 2, 1}}, 4);
+    first.append(std::vector<std::int32_t>(4, 0), 0, {{3}}, 4);
+    second.append(std::vector<std::int32_t>(3, 0), 9, {{5, -1, 1}}, 4);
+    second.append(std::vector<std::int32_t>(1, 0), 4, {{3, 4}}, 4);
+  }
+  std::unique_ptr<const Step> begin(const Batch& batch) const { return ops_.begin(batch, window_of(0, 4)); }
+
+  Batch first, second;
+
+ private:
+  const Ops& ops_;
+};
+
+// The states in blocks 1 to 5: block 0 belongs to nobody.
+mx::array kept(const mx::array& states) { return mx::take(states, mx::arange(1, 6), 0); }
+
+TEST_P(OpsAgree, Convolution) {
+  const auto x = random({13, 70}, 1), more = random({4, 70}, 2), weight = random({3, 70}, 3), bias = random({70}, 4);
+  for (const auto& with_bias : {std::optional(bias), std::optional<mx::array>()}) {
+    const auto both = [&](const Ops& ops) {
+      const InTwoSteps steps(ops);
+      auto state = make_state({.blocks = 6, .block_tokens = 4, .columns = 70, .taps = 3});
+      const auto y = ops.convolve(*steps.begin(steps.first), state, x, weight, with_bias);
+      const auto z = ops.convolve(*steps.begin(steps.second), state, more, weight, with_bias);
+      return std::vector{y, z, kept(state.inputs)};
+    };
+    const auto want = both(*mlx_), got = both(*pack_);
+    for (std::size_t i = 0; i < 3; ++i) EXPECT_LT(error(got[i], want[i]), 1e-6) << i;
+  }
+}
+
+TEST_P(OpsAgree, Scan) {
+  // 4 heads, 2 key heads of 10, values of 37; the steps are around 1.
+  const ScanShape shape{.heads = 4, .key_dim = 10, .value_dim = 37, .key_heads = 2, .query_at = 0, .key_at = 20, .value_at = 40};
+  const int columns = 40 + 4 * 37;
+  const auto x = random({13, columns}, 1), more = random({4, columns}, 2), steps = random({17, 4}, 3), strengths = random({17, 4}, 4);
+  const ScanWeights weights{mx::negative(mx::abs(random({4}, 5))), random({4}, 6), random({4}, 7)};
+  for (const bool delta : {false, true}) {
+    for (const bool tiled : {false, true}) {
+      const auto both = [&](const Ops& ops) {
+        const InTwoSteps in(ops);
+        auto its_shape = shape;
+        its_shape.tiled = tiled;
+        auto state = make_state({.blocks = 6, .block_tokens = 4, .columns = 1, .taps = 2, .heads = 4, .key_dim = 10, .value_dim = 37});
+        const auto part = [](const mx::array& all, int from, int to) { return mx::contiguous(mx::slice(all, {from, 0}, {to, 4})); };
+        const auto strength = [&](int from, int to) { return delta ? std::optional(part(strengths, from, to)) : std::nullopt; };
+        const auto y = ops.scan(*in.begin(in.first), state, x, part(steps, 0, 13), strength(0, 13), its_shape, weights);
+        const auto z = ops.scan(*in.begin(in.second), state, more, part(steps, 13, 17), strength(13, 17), its_shape, weights);
+        return std::vector{y, z, kept(state.matrices)};
+      };
+      const auto want = both(*mlx_), got = both(*pack_);
+      for (std::size_t i = 0; i < 3; ++i) EXPECT_LT(error(got[i], want[i]), 1e-5) << i << delta << tiled;
+    }
+  }
+}
+
+TEST(States, TheBytesOfABlockGoFromStateToState) {
+  const StateShape shape{.blocks = 3, .block_tokens = 4, .columns = 5, .taps = 3, .heads = 2, .key_dim = 4, .value_dim = 6};
+  auto from = make_state(shape), to = make_state(shape);
+  std::vector<std::byte> bytes(state_bytes(shape) / 3), back(bytes.size());
+  for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::byte>(i * 7);
+  import_state(from, 2, bytes);
+  export_state(from, 2, back);
+  EXPECT_EQ(back, bytes);
+  import_state(to, 0, back);
+  EXPECT_EQ(error(mx::take(to.matrices, mx::array(0), 0), mx::take(from.matrices, mx::array(2), 0)), 0);
 }
 
 TEST_P(OpsAgree, WhichCachesThereAre) {

@@ -75,9 +75,9 @@ Cache::Cache(std::vector<Kind> kinds, int step_tokens, const ops::Ops& ops)
 }
 
 void Cache::make_layers() {
-  std::size_t count = 0;
-  for (const auto& kind : kinds_) count += kind.layers.size();
-  layers_.assign(count, ops::LayerCache{.k = mlx::core::array(0), .v = mlx::core::array(0)});
+  int last = -1;  // the last layer that remembers anything
+  for (const auto& kind : kinds_) last = std::max(last, kind.layers.back());
+  layers_.assign(static_cast<std::size_t>(last + 1), ops::LayerCache{.k = mlx::core::array(0), .v = mlx::core::array(0)});
   for (std::size_t kind = 0; kind < kinds_.size(); ++kind) {
     for (const int layer : kinds_[kind].layers) {
       layers_[static_cast<std::size_t>(layer)] =

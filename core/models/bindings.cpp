@@ -70,13 +70,14 @@ class Binder {
     bindings_.add(role, layer_,
                   {.tensor = std::move(tensor), .bias = std::move(bias), .shape = std::move(shape), .rows = rows, .is_vector = true});
   }
-  void stack(Role role, int experts, int n, int k) {
-    const auto stem = name_of(role);
+  void stack(Role role, int experts, int n, int k) { stack(role, name_of(role), experts, n, k); }
+  void stack(Role role, const std::string& stem, int experts, int n, int k) {
     bindings_.add(role, layer_,
                   {.tensor = stem + ".weight", .bias = stem + ".bias", .shape = {experts, n, k}, .rows = n, .experts = experts});
   }
-  // The norm before the feed-forward part, which some converters call after what comes before it.
-  void mlp_norm() {
+  // The norm before the feed-forward part, which some converters call after what comes before it. The only norm of a layer is its first.
+  void mlp_norm(bool after_mixer) {
+    if (!after_mixer) return values(Role::kMlpNorm, name_of(Role::kMixerNorm) + ".weight", {spec_.dim});
     if (has("blk.{}.ffn_norm") || !has(kMlpNormOfSome)) return norm(Role::kMlpNorm, {spec_.dim});
     add(Role::kMlpNorm, numbered(kMlpNormOfSome), false, {spec_.dim}, 0, spec_.dim, true);
   }
@@ -122,6 +123,31 @@ class Binder {
     }
     if (a.sinks) vector(Role::kSinks, a.heads);
   }
+
+  void mixer(const LatentAttention& a) {
+    const int q = a.heads * (a.key_dim + a.rotated);
+    if (a.query_latent > 0) {
+      add(Role::kQueryLatent, numbered("blk.{}.attn_q_a"), true, {a.query_latent, spec_.dim}, 0, a.query_latent, true);
+      add(Role::kQuery, numbered("blk.{}.attn_q_b"), false, {q, a.query_latent}, 0, q, true);
+      values(Role::kQueryNorm, numbered("blk.{}.attn_q_a_norm") + ".weight", {a.query_latent});
+    } else {
+      matrix(Role::kQuery, q, spec_.dim);
+    }
+    add(Role::kLatent, numbered("blk.{}.attn_kv_a_mqa"), true, {a.latent + a.rotated, spec_.dim}, 0, a.latent + a.rotated, true);
+    values(Role::kLatentNorm, numbered("blk.{}.attn_kv_a_norm") + ".weight", {a.latent});
+    if (a.absorbed) {
+      stack(Role::kAbsorbedKey, numbered("blk.{}.attn_k_b"), a.heads, a.latent, a.key_dim);
+      stack(Role::kAbsorbedValue, numbered("blk.{}.attn_v_b"), a.heads, a.value_dim, a.latent);
+    } else {
+      const int period = a.key_dim + a.value_dim;
+      pattern(Role::kKey, numbered("blk.{}.attn_kv_b"), {a.heads * period, a.latent}, 0, a.key_dim, period);
+      pattern(Role::kValue, numbered("blk.{}.attn_kv_b"), {a.heads * period, a.latent}, a.key_dim, a.value_dim, period);
+    }
+    matrix(Role::kMixerOutput, spec_.dim, a.heads * a.value_dim);
+  }
+
+  void mixer(const Absent&) {}
+  void feed_forward(const Absent&) {}
 
   void mixer(const ShortConvolution& c) {
     const int n = spec_.dim;
@@ -185,18 +211,20 @@ class Binder {
  private:
   // Two matrices of n rows, of which `run` rows lie in turns in one tensor.
   void in_turns(const std::string& stem, int k, int n, int run, Role first, Role second) {
-    int row = 0;
-    for (const auto role : {first, second}) {
-      bindings_.add(role, layer_,
-                    {.tensor = stem + ".weight",
-                     .bias = stem + ".bias",
-                     .shape = {2 * n, k},
-                     .first_row = row,
-                     .rows = n,
-                     .run = run,
-                     .period = 2 * run});
-      row += run;
-    }
+    pattern(first, stem, {2 * n, k}, 0, run, 2 * run);
+    pattern(second, stem, {2 * n, k}, run, run, 2 * run);
+  }
+  // Of each `period` rows of a tensor, `run` from `first` on.
+  void pattern(Role role, const std::string& stem, std::vector<std::int64_t> shape, int first, int run, int period) {
+    const int rows = static_cast<int>(shape[0]) / period * run;
+    bindings_.add(role, layer_,
+                  {.tensor = stem + ".weight",
+                   .bias = stem + ".bias",
+                   .shape = std::move(shape),
+                   .first_row = first,
+                   .rows = rows,
+                   .run = run,
+                   .period = period});
   }
   void add(Role role, const std::string& stem, bool with_bias, std::vector<std::int64_t> shape, int first, int count, bool required) {
     const std::string bias = with_bias ? stem + ".bias" : "";
@@ -266,8 +294,9 @@ Bindings bind_gguf(const ModelSpec& spec, const TensorNames& present) {
   for (int i = 0; i < static_cast<int>(spec.layers.size()); ++i) {
     const auto& layer = spec.layers[static_cast<std::size_t>(i)];
     Binder of_layer(bindings, spec, present, i);
-    if (layer.norms_before) of_layer.norm(Role::kMixerNorm, {spec.dim});
-    if (layer.norms_before && !layer.parallel) of_layer.mlp_norm();
+    const bool mixes = !std::holds_alternative<Absent>(layer.mixer), feeds = !std::holds_alternative<Absent>(layer.feed_forward);
+    if (layer.norms_before && mixes) of_layer.norm(Role::kMixerNorm, {spec.dim});
+    if (layer.norms_before && feeds && !layer.parallel) of_layer.mlp_norm(mixes);
     if (layer.norms_after) {
       of_layer.norm(Role::kNormAfterMixer, {spec.dim});
       of_layer.norm(Role::kNormAfterMlp, {spec.dim});

@@ -7,6 +7,7 @@
 #include "core/models/family.h"
 #include "core/models/key_reader.h"
 #include "core/models/keys.h"
+#include "core/models/latent_layers.h"
 #include "core/models/recurrent_layers.h"
 #include "core/models/ropes.h"
 
@@ -51,6 +52,7 @@ std::vector<bool> with_rope(const Family& family, const std::vector<int>& window
   std::vector<bool> with(windows.size(), true);
   const bool any_window = std::ranges::any_of(windows, [](int window) { return window > 0; });
   for (std::size_t i = 0; i < with.size(); ++i) {
+    if (family.no_rope == NoRope::kAlways) with[i] = false;
     if (family.no_rope == NoRope::kEveryFourth) with[i] = (i + 1) % 4 != 0;
     if (family.no_rope == NoRope::kWhereWindowsAreAbsent && any_window) with[i] = windows[i] > 0;
   }
@@ -58,7 +60,7 @@ std::vector<bool> with_rope(const Family& family, const std::vector<int>& window
 }
 
 Result<void> check_heads(const Attention& a) {
-  if (a.kv_heads > 0 && a.heads % a.kv_heads == 0) return {};
+  if (a.heads > 0 && a.kv_heads > 0 && a.heads % a.kv_heads == 0) return {};
   return fail(ErrorCode::kUnsupported,
               "MLXR cannot run this shape: " + std::to_string(a.heads) + " heads and " + std::to_string(a.kv_heads) + " KV heads.");
 }
@@ -92,6 +94,11 @@ std::optional<Experts> read_experts(KeyReader& read, const Family& family, int h
   const int gating = read.integer("expert_gating_func", family.experts->sigmoid ? kSigmoid : kSoftmax, 0, kSoftmaxOfChosen);
   routing.sigmoid = gating == kSigmoid || (gating == 0 && family.experts->sigmoid);
   if (gating == kSoftmaxOfChosen) routing.normalised = true;
+  routing.groups = std::max(1, read.integer("expert_group_count", 1, 0, experts.count));
+  routing.groups_used = read.integer("expert_group_used_count", routing.groups, 0, routing.groups);
+  if (routing.groups_used == 0) routing.groups_used = routing.groups;
+  if (experts.count % routing.groups != 0 || experts.count / routing.groups * routing.groups_used < routing.used)
+    read.note(ErrorCode::kUnsupported, "expert_group_count", std::to_string(routing.groups));
   const int shared = read.integer("expert_shared_count", 0, 0, 64) * experts.hidden;
   experts.shared_hidden = read.integer("expert_shared_feed_forward_length", family.experts->shared_router ? hidden : shared, 0, 1 << 20);
   experts.shared_router = family.experts->shared_router;
@@ -122,12 +129,12 @@ Result<void> read_layers(KeyReader& read, const Family& family, const TensorName
   if (layers < 1) read.note(ErrorCode::kCorrupt, "nextn_predict_layers", std::to_string(further));
   if (read.problem()) return fail(*read.problem());
   spec.further_layers = further;
-  const auto heads = read.integers("attention.head_count", layers, {}, 1, 4096);
   const int least = family.recurrence == Recurrence::kNone ? 1 : 0;
+  const auto heads = read.integers("attention.head_count", layers, {}, least, 4096);
   const auto kv_heads = read.find("attention.head_count_kv") ? read.integers("attention.head_count_kv", layers, {}, least, 4096) : heads;
   const auto recurrent = read_recurrent_layers(read, family, kv_heads);
-  const auto hidden = read.integers("feed_forward_length", layers, {}, 1, 1 << 20);
-  const auto even_share = spec.dim % heads[0] == 0 ? std::optional(spec.dim / heads[0]) : std::nullopt;
+  const auto hidden = read.integers("feed_forward_length", layers, {}, family.single_parts ? 0 : 1, 1 << 20);
+  const auto even_share = heads[0] > 0 && spec.dim % heads[0] == 0 ? std::optional(spec.dim / heads[0]) : std::nullopt;
   const int key_dim = read.integer("attention.key_length", even_share, 2, 1024);
   const int value_dim = read.integer("attention.value_length", key_dim, 1, 1024);
   const double own_scale = read.number("attention.scale", 0, 0, 1e6);
@@ -138,6 +145,7 @@ Result<void> read_layers(KeyReader& read, const Family& family, const TensorName
   const auto query_rope = read_temperature(read, spec.ropes, key_dim);
   auto [layer, attention] = read_common(read, family, tensors);
   const auto recurrent_mixer = std::ranges::find(recurrent, true) != recurrent.end() ? read_recurrent_mixer(read, family) : Mixer();
+  const auto latent = family.latent ? read_latent_attention(read, tensors, heads[0], spec.ropes[0]) : LatentAttention();
   const int dense = read.integer("leading_dense_block_count", 0, 0, layers);
   auto experts = read_experts(read, family, hidden[0]);
   if (read.problem()) return fail(*read.problem());
@@ -151,16 +159,22 @@ Result<void> read_layers(KeyReader& read, const Family& family, const TensorName
     attention.window = windows[i];
     attention.rope = roped[i] ? std::optional(windows[i] > 0 ? local_rope : 0) : std::nullopt;
     attention.query_rope = roped[i] ? query_rope : std::nullopt;
-    const int width = layers == family.layers_scaled_by_share ? spec.dim / heads[i] : key_dim;
+    const int width = layers == family.layers_scaled_by_share ? spec.dim / std::max(1, heads[i]) : key_dim;
     attention.scale = own_scale > 0 ? static_cast<float>(own_scale) : 1 / std::sqrt(static_cast<float>(width));
-    if (recurrent[i]) {
+    if (family.single_parts && hidden[i] > 0) {
+      layer.mixer = Absent();
+    } else if (recurrent[i]) {
       layer.mixer = recurrent_mixer;
+    } else if (family.latent) {
+      layer.mixer = latent;
     } else if (auto ok = check_heads(attention); !ok) {
       return ok;
     } else {
       layer.mixer = attention;
     }
-    if (experts && std::cmp_greater_equal(i, dense)) {
+    if (family.single_parts && hidden[i] == 0) {
+      layer.feed_forward = Absent();
+    } else if (experts && std::cmp_greater_equal(i, dense)) {
       experts->selection_bias = tensors.contains("blk." + std::to_string(i) + ".exp_probs_b.bias");
       layer.feed_forward = *experts;
     } else if (family.plain_mlp) {

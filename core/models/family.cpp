@@ -72,6 +72,21 @@ constexpr Family kFamilies[] = {
      .rope_interleaved = true,
      .keys = {"attention.scale", "embedding_scale", "logit_scale", "residual_scale"}},
 
+    // Nemotron-H report (2025): Mamba 2, attention without positions, or a plain feed-forward part in each layer.
+    {.name = "nemotron_h",
+     .plain_mlp = true,
+     .activation = Activation::kSquaredRelu,
+     .single_parts = true,
+     .recurrence = Recurrence::kMamba2,
+     .no_rope = NoRope::kAlways},
+
+    // DeepSeek-V2 and V3 reports (2024)
+    {.name = "deepseek2",
+     .latent = true,
+     .experts = ExpertDefaults{.normalised = false},
+     .rope_interleaved = true,
+     .keys = {"attention.kv_lora_rank", "attention.q_lora_rank", "attention.key_length_mla", "attention.value_length_mla"}},
+
     // gpt-oss model card (2025): local and global layers in turns, sinks, a clamped activation.
     {.name = "gpt-oss", .activation = Activation::kClampedSwiglu, .sinks = true, .experts = ExpertDefaults{}, .global_every = 2},
     // Phi-3 report (2024) and Phi-4: fused matrices, a part of each head is rotated, LongRoPE.

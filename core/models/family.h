@@ -10,7 +10,7 @@
 namespace mlxr::models {
 
 // Layers that do not know positions.
-enum class NoRope { kNever, kEveryFourth, kWhereWindowsAreAbsent };
+enum class NoRope { kNever, kAlways, kEveryFourth, kWhereWindowsAreAbsent };
 
 // How a mixture of experts works where the file does not say.
 struct ExpertDefaults {
@@ -38,6 +38,8 @@ struct Family {
   int layers_scaled_by_share = 0;
   bool sinks = false;
   bool gated_attention = false;
+  bool latent = false;                    // attention is over latent rows
+  bool single_parts = false;              // a layer has a mixer or, where it has a width for that, a feed-forward part
   std::optional<ExpertDefaults> experts;  // none: it has none
 
   Recurrence recurrence = Recurrence::kNone;

@@ -48,6 +48,8 @@ constexpr std::string_view kReadForExperts[] = {
     "expert_count",
     "expert_feed_forward_length",
     "expert_gating_func",
+    "expert_group_count",
+    "expert_group_used_count",
     "expert_shared_count",
     "expert_shared_feed_forward_length",
     "expert_used_count",

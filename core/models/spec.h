@@ -35,6 +35,22 @@ struct Attention {
   bool gated = false;  // what a head gives is multiplied by sigmoid(gate(x))
 };
 
+// Attention over latent rows (DeepSeek-V2 report, 2024): a token keeps c, from which each head's key and value would be made, and one
+// rotated part of the key for all heads. The products that would make them are absorbed into the query and the output instead: q' = kᵀ q
+// for the head's matrix k, y = v (softmax(…) c). Files of old converters have these matrices in another form; then keys and values are
+// made.
+struct LatentAttention {
+  int heads = 0;
+  int latent = 0;        // values of c
+  int query_latent = 0;  // queries are made from so many values, which are normalised; 0: from x
+  int key_dim = 0;       // of one head's query, without the rotated part
+  int rotated = 0;       // values of the rotated part
+  int value_dim = 0;     // of one head
+  int rope = 0;          // index into ModelSpec::ropes
+  float scale = 1;       // of the scores
+  bool absorbed = true;
+};
+
 // A short convolution between two gates (LFM2 report, 2025): b, c and v are products of x, y = c · conv(b · v).
 struct ShortConvolution {
   int taps = 0;  // it sees a token and the taps - 1 before it
@@ -74,9 +90,12 @@ struct Experts {
   ops::Activation activation = ops::Activation::kSilu;
 };
 
-// A new kind of mixer or of feed-forward part is one more alternative here, and one more function in transformer.cpp.
-using Mixer = std::variant<Attention, ShortConvolution, LinearAttention>;
-using FeedForward = std::variant<GatedMlp, PlainMlp, Experts>;
+// A part that a layer does not have.
+struct Absent {};
+
+// A new kind of mixer or of feed-forward part is one more alternative here, and one more function in mixers.cpp or transformer.cpp.
+using Mixer = std::variant<Attention, LatentAttention, ShortConvolution, LinearAttention, Absent>;
+using FeedForward = std::variant<GatedMlp, PlainMlp, Experts, Absent>;
 
 // x += mixer(norm(x)), then x += feed_forward(norm(x)).
 struct LayerSpec {
@@ -121,12 +140,12 @@ struct State {
   int heads = 0, key_dim = 0, value_dim = 0;
   bool operator==(const State&) const = default;
 };
-// Layers that remember the same, so that a token has one place in all of them.
+// Layers that remember the same are of one kind, so that a token has one place in all of them.
 struct CacheKind {
   std::variant<KeysAndValues, State> content;
   std::vector<int> layers;  // in ascending order
 };
-// Every layer is in one of the kinds.
+// Every layer that remembers anything is in one of the kinds.
 std::vector<CacheKind> caches_of(const ModelSpec& spec);
 
 }  // namespace mlxr::models

@@ -53,6 +53,12 @@ class Transformer {
     std::optional<Norm> q_norm, k_norm;
     std::optional<Array> sinks;
   };
+  struct LatentAttentionLayer {
+    LatentAttention spec;
+    ops::WeightPtr q, q_latent, kv_latent, k, v, output;
+    std::vector<ops::WeightPtr> absorbed_k, absorbed_v;  // of each head
+    std::optional<Norm> q_norm, norm;
+  };
   struct ShortConvolutionLayer {
     ops::WeightPtr input_gate, output_gate, input, output;
     Array convolution;  // (taps, dim)
@@ -78,17 +84,21 @@ class Transformer {
     ops::WeightPtr router;
     ops::ExpertWeights weights;
   };
+  using Mix = std::variant<AttentionLayer, LatentAttentionLayer, ShortConvolutionLayer, LinearAttentionLayer, Absent>;
+  using Part = std::variant<GatedMlpLayer, PlainMlpLayer, ExpertsLayer, Absent>;
   struct Layer {
     bool parallel = false;
     std::optional<Norm> mixer_norm, mlp_norm, norm_after_mixer, norm_after_mlp;
-    std::variant<AttentionLayer, ShortConvolutionLayer, LinearAttentionLayer> mixer;
-    std::variant<GatedMlpLayer, PlainMlpLayer, ExpertsLayer> feed_forward;
+    Mix mixer;
+    Part feed_forward;
   };
 
   Transformer() = default;
   static AttentionLayer read(WeightReader& reader, const Attention& spec, int layer);
+  static LatentAttentionLayer read(WeightReader& reader, const LatentAttention& spec, int layer);
   static ShortConvolutionLayer read(WeightReader& reader, const ShortConvolution& spec, int layer);
   static LinearAttentionLayer read(WeightReader& reader, const LinearAttention& spec, int layer);
+  static Absent read(WeightReader&, const Absent&, int) { return {}; }
   static GatedMlpLayer read(WeightReader& reader, const GatedMlp& spec, int layer);
   static PlainMlpLayer read(WeightReader& reader, const PlainMlp& spec, int layer);
   static ExpertsLayer read(WeightReader& reader, const Experts& spec, int layer);
@@ -96,15 +106,21 @@ class Transformer {
   Result<void> apply_rope_factors(WeightReader& reader, int context);
 
   // What a mixer computes of x, before its output matrix: (T, width). Nothing if no row of it is wanted: then it only stores.
-  std::optional<Array> mix(const AttentionLayer& layer, const Array& x, const ops::Step& step, ops::LayerMemory& memory, bool wanted) const;
-  std::optional<Array> mix(const ShortConvolutionLayer& layer, const Array& x, const ops::Step& step, ops::LayerMemory& memory,
+  std::optional<Array> mix(const AttentionLayer& layer, const Array& x, const ops::Step& step, ops::LayerMemory* memory, bool wanted) const;
+  std::optional<Array> mix(const LatentAttentionLayer& layer, const Array& x, const ops::Step& step, ops::LayerMemory* memory,
                            bool wanted) const;
-  std::optional<Array> mix(const LinearAttentionLayer& layer, const Array& x, const ops::Step& step, ops::LayerMemory& memory,
+  std::optional<Array> mix(const Absent&, const Array& x, const ops::Step& step, ops::LayerMemory* memory, bool wanted) const;
+  std::optional<Array> mix(const ShortConvolutionLayer& layer, const Array& x, const ops::Step& step, ops::LayerMemory* memory,
+                           bool wanted) const;
+  std::optional<Array> mix(const LinearAttentionLayer& layer, const Array& x, const ops::Step& step, ops::LayerMemory* memory,
                            bool wanted) const;
   // x and what a feed-forward part adds to it, which is computed of g and normalised before the sum if there is a norm for that.
   Array add(const GatedMlpLayer& layer, const Array& x, const Array& g, const std::optional<Norm>& norm, const ops::Step& step) const;
   Array add(const PlainMlpLayer& layer, const Array& x, const Array& g, const std::optional<Norm>& norm, const ops::Step& step) const;
   Array add(const ExpertsLayer& layer, const Array& x, const Array& g, const std::optional<Norm>& norm, const ops::Step& step) const;
+  Array add(const Absent&, const Array& x, const Array& g, const std::optional<Norm>& norm, const ops::Step& step) const;
+  // The matrix through which what a mixer computes is added to x. Null if there is no mixer.
+  static const ops::WeightPtr& output_of(const Mix& mixer);
   // x + y · wᵀ, which is normalised before the sum if there is a norm for that.
   Array add_product(const Array& x, const Array& y, const ops::Weight& w, const std::optional<Norm>& norm, const ops::Step& step) const;
   // Without a norm: x.

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 
 #include "core/ops/memory.h"
 #include "core/quant/dequantize.h"
@@ -128,6 +129,18 @@ mx::array expert(const mx::array& x, const Weight& gate, const Weight& up, const
   return plain_product(gated(plain_product(x, gate), plain_product(x, up), activation), down);
 }
 
+// The ranks of experts, or minus infinity in groups that a token does not use.  (T, experts)
+mx::array in_used_groups(const mx::array& ranks, const Routing& routing) {
+  if (routing.groups == 1) return ranks;
+  const int tokens = ranks.shape(0), groups = routing.groups, size = ranks.shape(1) / groups, best = std::min(2, size);
+  const auto grouped = mx::reshape(ranks, {tokens, groups, size});
+  const auto sums = mx::sum(mx::slice(mx::sort(grouped, -1), {0, 0, size - best}, {tokens, groups, size}), -1);  // (T, groups)
+  const int unused = groups - routing.groups_used;
+  const auto least = mx::slice(mx::sort(sums, -1), {0, unused}, {tokens, unused + 1});
+  const auto used = mx::expand_dims(mx::greater_equal(sums, least), -1);
+  return mx::reshape(mx::where(used, grouped, mx::array(-std::numeric_limits<float>::infinity())), {tokens, groups * size});
+}
+
 mx::array rotate(const mx::array& a, const mx::array& ca, const mx::array& b, const mx::array& cb, bool plus) {
   return plus ? mx::add(mx::multiply(a, ca), mx::multiply(b, cb)) : mx::subtract(mx::multiply(a, ca), mx::multiply(b, cb));
 }
@@ -228,7 +241,7 @@ mx::array MlxOps::experts(const mx::array& x, const mx::array& scores, const Exp
                           Activation activation, const std::optional<mx::array>& residual) const {
   const int count = scores.shape(1);
   const auto p = routing.sigmoid ? mx::sigmoid(scores) : mx::softmax(scores, -1, true);
-  const auto ranks = weights.bias ? mx::add(p, *weights.bias) : p;
+  const auto ranks = in_used_groups(weights.bias ? mx::add(p, *weights.bias) : p, routing);
   const auto least = mx::slice(mx::sort(ranks, -1), {0, count - routing.used}, {x.shape(0), count - routing.used + 1});
   auto shares = mx::where(mx::greater_equal(ranks, least), p, mx::array(0.0f));  // (T, experts)
   if (routing.normalised) shares = mx::divide(shares, mx::sum(shares, -1, true));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <numeric>
 
 namespace mlxr::ops {
@@ -20,6 +21,24 @@ std::vector<float> probabilities(std::span<const float> scores, bool sigmoid) {
   return p;
 }
 
+// The experts of the groups that a token uses. `rank` says how good an expert is.
+std::vector<int> in_used_groups(int experts, const Routing& routing, const std::function<float(int)>& rank) {
+  const int size = experts / routing.groups;
+  std::vector<std::pair<float, int>> groups;  // how good each is, and its number
+  for (int group = 0; group < routing.groups; ++group) {
+    std::vector<float> ranks;
+    for (int i = 0; i < size; ++i) ranks.push_back(rank(group * size + i));
+    std::ranges::sort(ranks, std::ranges::greater());
+    groups.emplace_back(ranks[0] + (size > 1 ? ranks[1] : 0), group);
+  }
+  std::ranges::stable_sort(groups, std::ranges::greater(), &std::pair<float, int>::first);
+  std::vector<int> chosen;
+  for (int i = 0; i < routing.groups_used; ++i)
+    for (int expert = 0; expert < size; ++expert) chosen.push_back(groups[static_cast<std::size_t>(i)].second * size + expert);
+  std::ranges::sort(chosen);
+  return chosen;
+}
+
 }  // namespace
 
 std::vector<Choice> route(std::span<const float> scores, std::span<const float> bias, const Routing& routing) {
@@ -28,8 +47,7 @@ std::vector<Choice> route(std::span<const float> scores, std::span<const float> 
     const auto i = static_cast<std::size_t>(expert);
     return bias.empty() ? p[i] : p[i] + bias[i];
   };
-  std::vector<int> chosen(p.size());
-  std::iota(chosen.begin(), chosen.end(), 0);
+  auto chosen = in_used_groups(static_cast<int>(p.size()), routing, rank);
   const auto before = [&](int a, int b) { return rank(a) != rank(b) ? rank(a) > rank(b) : a < b; };
   std::ranges::partial_sort(chosen, chosen.begin() + routing.used, before);
   chosen.resize(static_cast<std::size_t>(routing.used));

@@ -16,6 +16,8 @@ struct Routing {
   bool sigmoid = false;     // probabilities are sigmoid(score); else softmax(scores)
   bool normalised = false;  // the weights of the experts of a token are divided by their sum
   float scale = 1;          // of the weights
+  // Experts are in so many groups of equal size, of which a token uses these: the ones with the highest sum of their two best experts.
+  int groups = 1, groups_used = 1;
   bool operator==(const Routing&) const = default;
 };
 

@@ -54,6 +54,24 @@ class Recurrence:
 
 
 @dataclasses.dataclass(frozen=True)
+class Latent:
+    """Attention over latent rows. `key_dim` is without the rotated part."""
+
+    width: int
+    key_dim: int
+    rotated: int
+    value_dim: int
+    query: int = 0  # queries are made from so many values; 0: from all
+    absorbed: bool = True
+
+    def keys(self):
+        own = {"key_length": self.key_dim + self.rotated, "value_length": self.value_dim}
+        absorbed = {"key_length": self.width + self.rotated, "value_length": self.width} | {f"{name}_mla": value for name, value in own.items()}
+        sizes = {"kv_lora_rank": self.width} | ({"q_lora_rank": self.query} if self.query else {}) | (absorbed if self.absorbed else own)
+        return {f"attention.{name}": ("add_uint32", value) for name, value in sizes.items()} | {"rope.dimension_count": ("add_uint32", self.rotated)}
+
+
+@dataclasses.dataclass(frozen=True)
 class Shape:
     architecture: str
     pretokenizer: str
@@ -83,6 +101,8 @@ class Shape:
     plain_mlp: bool = False  # without a gate
     experts: Experts | None = None
     recurrence: Recurrence | None = None
+    latent: Latent | None = None
+    single_parts: bool = False  # a layer without hidden values (layer_heads) has a mixer alone, one with them an MLP alone
     gated: bool = False  # attention has a gate
     sinks: bool = False
     mlp_norm: str = "ffn_norm"
@@ -121,6 +141,11 @@ def tensors(shape):
             if biased or shape.all_biases:
                 yield stem + ".bias", (n,), 0.5, 0.0
 
+    def mlp(block, hidden):
+        gates = () if shape.plain_mlp else ((block + "ffn_gate", hidden),)
+        yield from matrices(block + "ffn_up", shape.dim, *gates, (block + "ffn_up", hidden))
+        yield from matrices("", hidden, (block + "ffn_down", shape.dim))
+
     yield matrix("token_embd", shape.vocabulary, shape.dim)
     for layer in range(shape.layers):
         block = f"blk.{layer}."
@@ -128,13 +153,20 @@ def tensors(shape):
         q, k, value_dim = heads * shape.head_dim, kv_heads * shape.head_dim, shape.value_dim or shape.head_dim
         if shape.norms_before:
             yield from norm(block + "attn_norm")
+        if shape.single_parts and hidden:
+            yield from mlp(block, hidden)
+            continue
         recurrent = shape.recurrence and layer not in shape.recurrence.attention
         if recurrent:
             yield from recurrence(shape, block)
+        elif shape.latent:
+            yield from latent(shape, block)
         else:
             of_heads = (block + "attn_q", q * (2 if shape.gated else 1)), (block + "attn_k", k), (block + "attn_v", kv_heads * value_dim)
             yield from matrices(block + "attn_qkv", shape.dim, *of_heads, biased=shape.biases)
             yield from matrices("", heads * value_dim, (block + "attn_output", shape.dim))
+        if shape.single_parts:
+            continue
         if shape.norms_before and not shape.parallel:
             yield from norm(block + shape.mlp_norm)
         if shape.sinks:
@@ -149,13 +181,27 @@ def tensors(shape):
         if shape.experts and layer >= shape.experts.dense:
             yield from experts(shape, block)
             continue
-        gates = () if shape.plain_mlp else ((block + "ffn_gate", hidden),)
-        yield from matrices(block + "ffn_up", shape.dim, *gates, (block + "ffn_up", hidden))
-        yield from matrices("", hidden, (block + "ffn_down", shape.dim))
+        yield from mlp(block, hidden)
     yield from norm(shape.final_norm)
     if not shape.tied:
         yield matrix("output", shape.vocabulary, shape.dim)
     yield from shape.extra
+
+
+def latent(shape, block):
+    it, heads = shape.latent, shape.heads
+    width = it.key_dim + it.rotated
+    matrices = {"attn_q_a": (it.query, shape.dim), "attn_q_b": (heads * width, it.query)} if it.query else {"attn_q": (heads * width, shape.dim)}
+    matrices |= {"attn_kv_a_mqa": (it.width + it.rotated, shape.dim), "attn_output": (shape.dim, heads * it.value_dim)}
+    if it.absorbed:
+        matrices |= {"attn_k_b": (heads, it.width, it.key_dim), "attn_v_b": (heads, it.value_dim, it.width)}
+    else:
+        matrices["attn_kv_b"] = heads * (it.key_dim + it.value_dim), it.width
+    for name, dimensions in matrices.items():
+        yield f"{block}{name}.weight", dimensions, 1 / math.sqrt(dimensions[-1]), 0.0
+    for name, n in ("attn_q_a_norm", it.query), ("attn_kv_a_norm", it.width):
+        if n:
+            yield f"{block}{name}.weight", (n,), 0.1, 1.0
 
 
 def recurrence(shape, block):
@@ -261,6 +307,9 @@ def add_description(writer, shape):
         keys |= shape.recurrence.keys()
         if shape.recurrence.kind != "delta":
             keys["attention.head_count_kv"] = ("add_array", [shape.kv_heads if i in shape.recurrence.attention else 0 for i in range(shape.layers)])
+    if shape.latent:
+        keys |= shape.latent.keys()
+        keys["attention.head_count_kv"] = ("add_uint32", 1 if shape.latent.absorbed else shape.heads)
     keys |= {name: (method, value) for name, method, value in shape.keys}
     for name, (method, value) in keys.items():
         if name not in shape.without:

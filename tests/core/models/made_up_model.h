@@ -22,9 +22,12 @@ inline void write_made_up_model(const std::filesystem::path& path, const Binding
     std::mt19937 random(static_cast<unsigned>(100 * key.first + static_cast<int>(key.second)));
     std::uniform_real_distribution<float> real(-0.5, 0.5);
     auto rows = binding.rows_of_part();
-    for (std::size_t i = rows.size(); i < static_cast<std::size_t>(std::max(1, binding.experts)) * static_cast<std::size_t>(binding.rows); ++i) rows.push_back(i);
+    for (std::size_t i = rows.size(); i < static_cast<std::size_t>(std::max(1, binding.experts)) * static_cast<std::size_t>(binding.rows);
+         ++i)
+      rows.push_back(i);
     for (const auto row : rows)
-      for (std::size_t i = 0; i < columns; ++i) values[row * columns + i] = (real(random) + (columns == 1 ? 1.0f : 0.0f)) * (key.second == Role::kRates ? -1.0f : 1.0f);
+      for (std::size_t i = 0; i < columns; ++i)
+        values[row * columns + i] = (real(random) + (columns == 1 ? 1.0f : 0.0f)) * (key.second == Role::kRates ? -1.0f : 1.0f);
   }
   std::vector<formats::TensorPlan> plans;
   for (const auto& [name, tensor] : tensors) plans.push_back({name, quant::Type::kF32, tensor.first});

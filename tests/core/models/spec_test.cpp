@@ -66,6 +66,10 @@ void layer_norms(ModelSpec& spec) { spec.norm = NormKind::kLayer; }
 
 Experts mixture() { return {.count = 5, .hidden = 64, .routing = {.used = 2}}; }
 
+LatentAttention latent_attention() {
+  return {.heads = 4, .latent = 40, .query_latent = 24, .key_dim = 20, .rotated = 12, .value_dim = 16, .rope = 1, .scale = 0.2f};
+}
+
 LinearAttention linear_attention(bool delta) {
   LinearAttention a{.scan = {.heads = 4, .key_dim = 24, .value_dim = 20, .key_heads = 2}, .taps = 4, .delta = delta};
   a.scan.key_at = delta ? 48 : 80;
@@ -108,6 +112,13 @@ const Change kChanges[] = {
        experts.selection_bias = true;
        spec.layers[1].feed_forward = experts;
      }},
+    {"GroupsOfExperts",
+     [](ModelSpec& spec) {
+       auto experts = mixture();
+       experts.count = 6;
+       experts.routing.groups = 3;
+       spec.layers[1].feed_forward = experts;
+     }},
     {"ASharedExpert",
      [](ModelSpec& spec) {
        auto experts = mixture();
@@ -117,6 +128,17 @@ const Change kChanges[] = {
        spec.layers[2].feed_forward = experts;
      }},
     {"AGateOfAttention", [](ModelSpec& spec) { attention(spec, 1).gated = true; }},
+    {"LatentAttention", [](ModelSpec& spec) { spec.layers[1].mixer = latent_attention(); }},
+    {"LatentAttentionOfOldFiles",
+     [](ModelSpec& spec) {
+       auto a = latent_attention();
+       a.query_latent = 0;
+       a.absorbed = false;
+       spec.layers[1].mixer = spec.layers[2].mixer = a;
+     }},
+    {"ALayerWithoutMixer", [](ModelSpec& spec) { spec.layers[1].mixer = Absent(); }},
+    {"ALastLayerWithoutMixer", [](ModelSpec& spec) { spec.layers[2].mixer = Absent(); }},
+    {"ALayerWithoutFeedForwardPart", [](ModelSpec& spec) { spec.layers[1].feed_forward = Absent(); }},
     {"AShortConvolution", [](ModelSpec& spec) { spec.layers[1].mixer = ShortConvolution{3}; }},
     {"TheDeltaRule", [](ModelSpec& spec) { spec.layers[1].mixer = linear_attention(true); }},
     {"TheDeltaRuleInLastPlace", [](ModelSpec& spec) { spec.layers[2].mixer = linear_attention(true); }},

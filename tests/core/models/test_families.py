@@ -87,6 +87,19 @@ QWEN35 = of(
     rotated=16,
     keys=(("rope.dimension_sections", "add_array", [3, 3, 2, 0]),),
 )
+LATENT = random_models.Latent(64, key_dim=32, rotated=16, value_dim=24, query=48)
+DEEPSEEK2 = of(
+    "deepseek2",
+    latent=LATENT,
+    experts=random_models.Experts(6, 3, 96, shared=96, dense=1),
+    keys=(
+        ("expert_feed_forward_length", "add_uint32", 96),
+        ("expert_shared_count", "add_uint32", 1),
+        ("leading_dense_block_count", "add_uint32", 1),
+        ("expert_weights_scale", "add_float32", 1.5),
+    ),
+    tied=False,
+)
 LFM2 = of("lfm2", final_norm="token_embd_norm", recurrence=random_models.Recurrence("shortconv", attention=(2,), taps=3), qk_norm="head")
 
 AGAINST_LLAMA_CPP = {
@@ -183,6 +196,30 @@ AGAINST_LLAMA_CPP = {
             ("logit_scale", "add_float32", 4.0),
             ("residual_scale", "add_float32", 0.4),
             ("expert_shared_feed_forward_length", "add_uint32", 64),
+        ),
+    ),
+    "nemotron_h": of(
+        "nemotron_h",
+        recurrence=random_models.Recurrence("mamba2", attention=(1,), taps=4, heads=8, key_heads=2, key_dim=64, value_dim=32),
+        single_parts=True,
+        plain_mlp=True,
+        layer_heads=((4, 0, 0), (4, 2, 0), (4, 0, 320), (4, 0, 0)),
+        keys=(("attention.layer_norm_epsilon", "add_float32", 1e-5),),
+        tied=False,
+    ),
+    "deepseek2": DEEPSEEK2,
+    "deepseek2-lite": dataclasses.replace(DEEPSEEK2, layers=27, latent=dataclasses.replace(LATENT, query=0)),  # llama.cpp knows it by its layers
+    "deepseek2-as-it-was": dataclasses.replace(DEEPSEEK2, latent=dataclasses.replace(LATENT, value_dim=32, absorbed=False)),
+    "deepseek2-yarn": dataclasses.replace(DEEPSEEK2, keys=(*DEEPSEEK2.keys, *YARN, ("rope.scaling.yarn_log_multiplier", "add_float32", 0.0707))),
+    "deepseek3": dataclasses.replace(
+        DEEPSEEK2,
+        experts=random_models.Experts(8, 3, 96, shared=96, selection_bias=True, dense=1),
+        keys=(
+            *DEEPSEEK2.keys,
+            ("expert_gating_func", "add_uint32", 2),
+            ("expert_weights_norm", "add_bool", True),
+            ("expert_group_count", "add_uint32", 4),
+            ("expert_group_used_count", "add_uint32", 2),
         ),
     ),
     "starcoder2": of("starcoder2", layer_norms=True, norm_biases=True, plain_mlp=True, all_biases=True),

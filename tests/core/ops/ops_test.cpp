@@ -194,6 +194,9 @@ TEST(Route, TakesTheMostProbableAndDividesByTheirSum) {
   EXPECT_EQ(biased[0].expert, 0);
   EXPECT_NEAR(biased[0].weight, 0.5, 1e-6);
   EXPECT_EQ(route(scores, {}, {.used = 1})[0].expert, 1) << "of equal ones the first";
+  // The best expert is in the group that is worse as a whole.
+  const auto grouped = route(std::vector<float>{1, -5, 0.8f, 0.8f}, {}, {.used = 1, .groups = 2});
+  EXPECT_EQ(grouped[0].expert, 2);
 }
 
 TEST_P(OpsAgree, Norm) {

@@ -1,15 +1,33 @@
 // Speed of q_gemm per weight type, for one token, a prompt and a few tokens, and of attention per cache type, for each variant that this
 // processor runs.
-// Usage: bench_kernels [threads]
+// Usage: bench_kernels [THREADS [NAME...]]: names of types and of variants, to measure these alone.
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <numeric>
+#include <string_view>
 
 #include "tests/kernels/pack_library.h"
 #include "tests/kernels/reference.h"
 
 using namespace mlxr::kernels_test;
+
+static std::vector<std::string_view> names;  // that the command line has
+
+// Those that the command line names, or all if it names none of them.
+template <class Things, class Name>
+static Things chosen(Things all, Name name) {
+  const auto is_named = [&](const auto& thing) { return std::find(names.begin(), names.end(), name(thing)) != names.end(); };
+  if (std::any_of(all.begin(), all.end(), is_named)) std::erase_if(all, [&](const auto& thing) { return !is_named(thing); });
+  return all;
+}
+static std::vector<TypeInfo> chosen_types() {
+  return chosen(types(), [](const TypeInfo& type) { return std::string_view(type.name); });
+}
+static std::vector<const mlxr_kernel_pack*> chosen_variants() {
+  return chosen(available(), [](const mlxr_kernel_pack* pack) { return std::string_view(pack->variant); });
+}
 
 // Best seconds of one call in about 0.2 s of calls.
 template <class Call>
@@ -32,11 +50,11 @@ static void products(int threads) {
   const auto x = reals(size_t(tokens * k), random);
   std::vector<float> y;
   std::printf("%-6s %-8s %14s %18s %12s\n", "type", "variant", "1 token GB/s", "512 tokens GFLOP/s", "repack GB/s");
-  for (const TypeInfo& type : types()) {
+  for (const TypeInfo& type : chosen_types()) {
     const int64_t n_stream = stream_bytes / (k / type.block_values * type.block_bytes);
     y.resize(size_t(std::max(n_stream, n_prompt * tokens)));
     const auto rows = packed_rows(type, n_stream, k, Fill::kRandom, 0.02, random);
-    for (const auto* pack : available()) {
+    for (const auto* pack : chosen_variants()) {
       mlxr_pool* pool = pack->pool_create(threads);
       const auto run = [&](int64_t n, int64_t count) {
         const Panels panels(*pack, pool, {type.number, n, k, rows.data()});
@@ -64,12 +82,12 @@ static void batches(int threads) {
   std::printf("\n%-6s %-8s %12s %10s", "type", "variant", "shape", "1 token us");
   for (const int64_t width : widths) std::printf(width == 1 ? "" : " %5d x", int(width));
   std::printf("\n");
-  for (const TypeInfo& type : types()) {
+  for (const TypeInfo& type : chosen_types()) {
     for (const auto& [n, k] : {std::pair<int64_t, int64_t>{2048, 2048}, {576, 1536}}) {
       const auto rows = packed_rows(type, n, k, Fill::kRandom, 0.02, random);
       const auto x = reals(size_t(16 * k), random);
       std::vector<float> y(size_t(16 * n));
-      for (const auto* pack : available()) {
+      for (const auto* pack : chosen_variants()) {
         mlxr_pool* pool = pack->pool_create(threads);
         std::vector<Panels> turns;
         for (size_t bytes = 0; bytes < 60'000'000; bytes += rows.size())
@@ -105,7 +123,7 @@ static void attentions(int threads) {
   std::iota(pages.begin(), pages.end(), 0);
   std::printf("\n%-6s %-8s %14s %18s\n", "cache", "variant", "1 token GB/s", "512 tokens GFLOP/s");
   for (const uint32_t type : {1u, 8u}) {
-    for (const auto* pack : available()) {
+    for (const auto* pack : chosen_variants()) {
       mlxr_pool* pool = pack->pool_create(threads);
       std::vector<Cache> caches;
       for (int64_t i = 0; i < layers; ++i) caches.emplace_back(*pack, type, most / block, kv_heads, block, dim, dim);
@@ -135,7 +153,8 @@ static void attentions(int threads) {
 
 int main(int argc, char** argv) {
   const int threads = argc > 1 ? std::atoi(argv[1]) : 2;
-  if (threads < 1 || threads > 1024) return std::fprintf(stderr, "usage: bench_kernels [threads]\n"), 2;
+  if (threads < 1 || threads > 1024) return std::fprintf(stderr, "usage: bench_kernels [THREADS [NAME...]]\n"), 2;
+  for (int i = 2; i < argc; ++i) names.emplace_back(argv[i]);
   products(threads);
   batches(threads);
   attentions(threads);

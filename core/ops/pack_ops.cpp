@@ -101,6 +101,16 @@ struct Taken {
   float weight = 0;
 };
 
+// Memory for the rows that take an expert, used again for the next expert.
+struct ExpertRows {
+  ExpertRows(std::size_t most, const Weight& gate, const Weight& down)
+      : x(floats_of(most, gate.k)), hidden(floats_of(most, gate.n)), y(floats_of(most, down.n)) {}
+  static std::unique_ptr<float[]> floats_of(std::size_t rows, int columns) {
+    return std::make_unique_for_overwrite<float[]>(rows * static_cast<std::size_t>(columns));
+  }
+  std::unique_ptr<float[]> x, hidden, y;
+};
+
 class PackOps final : public Ops {
  public:
   explicit PackOps(std::shared_ptr<const KernelPack> pack) : pack_(std::move(pack)), kernels_(pack_->table()), pool_(pack_->pool()) {}
@@ -205,11 +215,15 @@ class PackOps final : public Ops {
     for (std::size_t row = 0; row < tokens; ++row)
       for (const auto& [expert, weight] : route(std::span<const float>(floats(scores) + row * count, count), bias, routing))
         taken[static_cast<std::size_t>(expert)].push_back({static_cast<int>(row), weight});
-    for (std::size_t i = 0; i < count; ++i) add_expert(x, *weights.gate[i], *weights.up[i], *weights.down[i], activation, taken[i], y);
+    const auto most = std::ranges::max(taken, {}, &std::vector<Taken>::size).size();
+    const ExpertRows rows(most, *weights.gate[0], *weights.down[0]);
+    for (std::size_t i = 0; i < count; ++i)
+      add_expert(x, *weights.gate[i], *weights.up[i], *weights.down[i], activation, taken[i], rows, y);
     if (!weights.shared_gate) return y;
     std::vector<Taken> all;
     for (int row = 0; row < x.shape(0); ++row) all.push_back({row, weights.shared_router ? share(x, row, *weights.shared_router) : 1});
-    add_expert(x, *weights.shared_gate, *weights.shared_up, *weights.shared_down, activation, all, y);
+    add_expert(x, *weights.shared_gate, *weights.shared_up, *weights.shared_down, activation, all,
+               ExpertRows(tokens, *weights.shared_gate, *weights.shared_down), y);
     return y;
   }
 
@@ -460,29 +474,34 @@ class PackOps final : public Ops {
     multiply(between.data(), change.count, up->k, {{{matrix(*up), nullptr, to, to}}});
   }
 
-  // y += weight * down(act(gate(x)) * up(x)), for the rows that take the expert.
+  // y += weight * down(act(gate(x)) * up(x)), for the rows that take the expert. Each of its matrices is read once.
   void add_expert(const mx::array& x, const Weight& gate, const Weight& up, const Weight& down, Activation activation,
-                  std::span<const Taken> taken, mx::array& y) const {
+                  std::span<const Taken> taken, const ExpertRows& rows, mx::array& y) const {
     if (taken.empty()) return;
-    const auto rows = static_cast<std::int64_t>(taken.size());
+    const auto count = static_cast<std::int64_t>(taken.size());
     const auto k = static_cast<std::size_t>(gate.k), n = static_cast<std::size_t>(down.n);
-    std::vector<float> gathered;
     const float* from = floats(x);
-    if (rows != x.shape(0)) {
-      for (const auto& [row, weight] : taken)
-        gathered.insert(gathered.end(), from + static_cast<std::size_t>(row) * k, from + static_cast<std::size_t>(row + 1) * k);
-      from = gathered.data();
+    if (count != x.shape(0)) {
+      each_row(taken.size(), k,
+               [&](std::size_t i) { std::copy_n(from + static_cast<std::size_t>(taken[i].row) * k, k, rows.x.get() + i * k); });
+      from = rows.x.get();
     }
-    const auto hidden = fresh(static_cast<int>(rows), gate.n), result = fresh(static_cast<int>(rows), down.n);
-    const mlxr_gated_args args{from, rows, matrix(gate), matrix(up), bias_of(gate), bias_of(up), of_abi(activation), floats(hidden)};
+    const mlxr_gated_args args{from, count, matrix(gate), matrix(up), bias_of(gate), bias_of(up), of_abi(activation), rows.hidden.get()};
     check(kernels_.gated_mlp(pool_, &args));
-    multiply(floats(hidden), rows, down.k, {{{matrix(down), bias_of(down), nullptr, floats(result)}}});
-    const float* added = floats(result);
-    for (const auto& [row, weight] : taken) {
+    multiply(rows.hidden.get(), count, down.k, {{{matrix(down), bias_of(down), nullptr, rows.y.get()}}});
+    each_row(taken.size(), n, [&](std::size_t i) {
+      const auto& [row, weight] = taken[i];
       float* to = y.data<float>() + static_cast<std::size_t>(row) * n;
-      for (std::size_t i = 0; i < n; ++i) to[i] += weight * added[i];
-      added += n;
-    }
+      const float* added = rows.y.get() + i * n;
+      for (std::size_t c = 0; c < n; ++c) to[c] += weight * added[c];
+    });
+  }
+  // Calls work(i) for each of some rows, with threads where there are so many values that these are worth waking.
+  void each_row(std::size_t count, std::size_t columns, const std::function<void(std::size_t)>& work) const {
+    constexpr std::size_t kInlineValues = 16 * 1024;
+    if (count * columns > kInlineValues)
+      return run(pool_, static_cast<std::int64_t>(count), [&](int i) { work(static_cast<std::size_t>(i)); });
+    for (std::size_t i = 0; i < count; ++i) work(i);
   }
   // sigmoid(x · router), for one row.
   static float share(const mx::array& x, int row, const mx::array& router) {

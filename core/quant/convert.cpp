@@ -6,7 +6,6 @@
 #include <span>
 
 #include "core/quant/block_layout.h"
-#include "core/quant/dequantize.h"
 #include "core/quant/half.h"
 #include "core/quant/quantize.h"
 #include "core/quant/scaled_integers.h"
@@ -21,13 +20,12 @@ bool fits_half(float scale) { return std::fabs(scale) <= kMaxMagnitude; }
 // The writers below return false if the scales do not fit into a block of their type. The whole numbers always fit: stand_in() chooses such
 // a type.
 
-// 32 values from `first` on, as Q8_0, Q4_0 or Q5_0: one step for all.
+// 32 values from `first` on, as Q8_0 or Q4_0: one step for all.
 bool write_symmetric(const ScaledIntegers& block, std::size_t first, Type to, std::byte* dst) {
   const std::span<const std::int8_t, 32> q(block.q + first, 32);
   const std::size_t group = first / 16;
   const float step = block.step(group);
   if (!fits_half(step) || block.scale[group] != block.scale[group + 1]) return false;
-  const int offset = to == Type::kQ8_0 ? 0 : to == Type::kQ4_0 ? 8 : 16;
   const std::uint16_t d = f32_to_f16(step);
   std::memcpy(dst, &d, sizeof d);
   dst += sizeof d;
@@ -36,8 +34,8 @@ bool write_symmetric(const ScaledIntegers& block, std::size_t first, Type to, st
     return true;
   }
   std::uint8_t shifted[32];
-  for (std::size_t i = 0; i < q.size(); ++i) shifted[i] = static_cast<std::uint8_t>(q[i] + offset);
-  write_32(shifted, to == Type::kQ5_0, dst);
+  for (std::size_t i = 0; i < q.size(); ++i) shifted[i] = static_cast<std::uint8_t>(q[i] + 8);
+  write_32(shifted, false, dst);
   return true;
 }
 
@@ -92,12 +90,10 @@ Type stand_in(Type type) {
     case Type::kQ1_0:
     case Type::kTQ1_0:
     case Type::kTQ2_0: return Type::kQ4_0;
-    case Type::kMXFP4: return Type::kQ5_0;
     case Type::kIQ1_S:
     case Type::kIQ3_S: return Type::kQ5_K;
     case Type::kIQ1_M:
-    case Type::kIQ3_XXS:
-    case Type::kQ3_K: return Type::kQ6_K;
+    case Type::kIQ3_XXS: return Type::kQ6_K;
     default: return Type::kQ8_0;
   }
 }
@@ -109,11 +105,6 @@ bool convert_row(Type from, const std::byte* src, std::byte* dst, std::size_t n)
   ScaledIntegers block;
   float values[kLargestBlock];
   for (std::size_t i = 0; i < n; i += source.block_size, src += source.block_bytes, dst += row_bytes(to, source.block_size)) {
-    if (read == nullptr) {
-      dequantize_row(from, src, values, source.block_size);
-      if (!encode({values, source.block_size}, to, dst)) return false;
-      continue;
-    }
     read(src, block);
     if (write_integers(block, source.block_size, to, dst)) continue;
     for (std::size_t j = 0; j < source.block_size; ++j) values[j] = block.value(j);

@@ -5,7 +5,7 @@ namespace mlxr::kernels::MLXR_ISA {
 
 // Which forms of x the matrices of an operation take, besides x itself.
 struct ActivationForms {
-  bool bytes = false, bfloats = false, sums = false, starts[kCentres] = {};
+  bool bytes = false, bfloats = false, sums[2] = {}, starts[kCentres] = {};
 
   ActivationForms() = default;
   explicit ActivationForms(uint32_t type) { add(type); }
@@ -14,7 +14,7 @@ struct ActivationForms {
     with_panel(type, [&](auto format) {
       using P = decltype(format);
       bytes = true;
-      if constexpr (P::kHasMin) sums = true;
+      if constexpr (P::kHasMin) sums[P::kGroups - 1] = true;
       if constexpr (P::kCentre != 0) starts[P::kCentreIndex] = true;
     });
   }
@@ -29,7 +29,9 @@ struct Activations {
   int64_t group = 0;       // kGroup, or n_tokens where that is less
   int8_t* q = nullptr;     // (n_tokens, k)
   float* scale = nullptr;  // (n_groups, n_blocks, group): dx
-  float* sums = nullptr;   // (n_groups, n_blocks, group): dx * the sum of a block's q, for formats with a minimum
+  // dx * the sum of the q that share a minimum of the weights, for formats that have one: (n_groups, n_blocks, group) of blocks, and
+  // (n_groups, 2 * n_blocks, group) of half blocks
+  float* sums[2] = {};
   // Where the integer sums of a format with a centre begin: kSumBase - centre * the sum of the q that share a scale of the weights;
   // (n_groups, kGroups * n_blocks, group) for each centre.
   int32_t* starts[kCentres] = {};
@@ -39,8 +41,8 @@ struct Activations {
 
   // bfloat16 has room for a whole last group, whose rows tiles read without using them (tiles.inl.h).
   static size_t size(int64_t n_tokens, int64_t k, const ActivationForms& forms) {
-    int64_t values = 1 + forms.sums;  // of a block
-    for (int c = 0; c < kCentres; ++c) values += forms.starts[c] * (c == kHalves ? 2 : 1);
+    int64_t values = 1 + forms.sums[0] + 2 * forms.sums[1];  // of a block
+    for (int c = 0; c < kCentres; ++c) values += forms.starts[c] * (c < kHalves ? 1 : 2);
     const int64_t bytes = n_tokens * k + (n_tokens + kGroup) * (k / 32) * values * 4, bfloats = (n_tokens + kGroup) * (k + 1) * 4;
     return size_t((forms.bytes ? bytes : 0) + (forms.bfloats ? bfloats : 0)) + 256;
   }
@@ -59,14 +61,15 @@ struct Activations {
         return p - size;
       };
       scale = reinterpret_cast<float*>(take(bytes));
-      if (forms.sums) sums = reinterpret_cast<float*>(take(bytes));
+      for (int i = 0; i < 2; ++i)
+        if (forms.sums[i]) sums[i] = reinterpret_cast<float*>(take((i + 1) * bytes));
       for (int c = 0; c < kCentres; ++c)
-        if (forms.starts[c]) starts[c] = reinterpret_cast<int32_t*>(take(c == kHalves ? 2 * bytes : bytes));
+        if (forms.starts[c]) starts[c] = reinterpret_cast<int32_t*>(take(c < kHalves ? bytes : 2 * bytes));
     }
     if (forms.bfloats) (kBf16Pairs ? reinterpret_cast<void*&>(pairs) : reinterpret_cast<void*&>(rounded)) = p;
   }
 
-  // Where the first block (half block) of a token lies in `scale`, `sums` and `starts` (of halves); the next is `group` further.
+  // Where the first block (half block) of a token lies in `scale`, `sums` and `starts`; the next is `group` further.
   int64_t at(int64_t token) const { return token / group * n_blocks * group + token % group; }
   int64_t half_at(int64_t token) const { return token / group * 2 * n_blocks * group + token % group; }
 
@@ -92,13 +95,18 @@ struct Activations {
       const int64_t to = at(token) + b * group;
       const auto sum = first_sum + second_sum;
       put_lanes(scale + to, group, d);
-      if (sums) put_lanes(sums + to, group, d * to_floats(sum));
+      if (sums[0]) put_lanes(sums[0] + to, group, d * to_floats(sum));
       for (int c = 0; c < kHalves; ++c)
         if (starts[c]) put_lanes(starts[c] + to, group, kSumBase - kCentreOf[c] * sum);
-      if (starts[kHalves]) {
-        int32_t* halves = starts[kHalves] + half_at(token) + 2 * b * group;
-        put_lanes(halves, 2 * group, kSumBase - kCentreOf[kHalves] * first_sum);
-        put_lanes(halves + group, 2 * group, kSumBase - kCentreOf[kHalves] * second_sum);
+      const int64_t first = half_at(token) + 2 * b * group, second = first + group;
+      if (sums[1]) {
+        put_lanes(sums[1] + first, 2 * group, d * to_floats(first_sum));
+        put_lanes(sums[1] + second, 2 * group, d * to_floats(second_sum));
+      }
+      for (int c = kHalves; c < kCentres; ++c) {
+        if (!starts[c]) continue;
+        put_lanes(starts[c] + first, 2 * group, kSumBase - kCentreOf[c] * first_sum);
+        put_lanes(starts[c] + second, 2 * group, kSumBase - kCentreOf[c] * second_sum);
       }
     });
   }

@@ -155,8 +155,9 @@ inline void decode_row(const mlxr_matrix& w, int64_t row, float factor, float* y
         const int group = vector * P::kGroups / 8;
         for (int i = 0; i < 4; ++i) {
           const uint8_t u = bytes[4 * lane + i];
-          y[4 * vector + i] =
-              (scales.scale[group][lane] * (P::kSigned ? float(int8_t(u)) : float(u)) + scales.offset[group][lane]) * factor;
+          float value = scales.scale[group][lane] * float((P::kSigned ? int8_t(u) : u) - P::kCentre);
+          if constexpr (P::kHasMin) value += scales.offset[group][lane];
+          y[4 * vector + i] = value * factor;
         }
       });
     }

@@ -1,17 +1,22 @@
 // Weights in the layout that the products read: panels of kLanes rows, interleaved so that a vector holds one row per lane, no sum crosses
-// lanes, and four values of x are broadcast to all rows. Made once from the file's rows, and of the same size (Q4_K and Q5_K: 3 % more).
+// lanes, and four values of x are broadcast to all rows. Made once from the file's rows, and of the same size (Q3_K: 4 % more, Q4_K and
+// Q5_K: 3 %, IQ4_XS: 1 %).
 //
 // A vector V is kLanes words of 4 bytes, a word for each row. A panel of a block format is one stream, so that the processor fetches ahead:
-// for every 32 values (256, in the formats that have such blocks) their scales, a row per lane,
-//   Q4_0, Q5_0, Q8_0   d:f16[kLanes]
-//   Q4_1, Q5_1         d:f16[kLanes] m:f16[kLanes]
-//   Q4_K, Q5_K         d:f16[kLanes] dmin:f16[kLanes], then for each 32 values  scale:u8[kLanes] min:u8[kLanes]
-//   Q6_K               d:f16[kLanes], then for each 16 values  scale:i8[kLanes]
-// and then, for each 32 of them, their quants:
-//   4-bit types   V[4]   byte i of word j: value 4j + i in the low nibble, value 16 + 4j + i in the high one
-//   5-bit types   V[4] as above, V[1]: bit j of byte i is the fifth bit of value 4j + i (j in 0..7)
-//   Q6_K          V[4] as above, V[2]: bits 2j, 2j + 1 of byte i are the upper bits of value 4j + i in the first, 16 + 4j + i in the second
-//   Q8_0          V[8]   word j: values 4j..4j + 3, plus kQ8Zero
+// for each block of the file's format (32, 64 or 256 values) their scales, a row per lane,
+//   Q4_0, Q5_0, Q8_0, IQ4_NL   d:f16[kLanes]
+//   Q4_1, Q5_1                 d:f16[kLanes] m:f16[kLanes]
+//   MXFP4                      exponent:u8[kLanes]
+//   NVFP4                      for each 16 values  scale:e4m3[kLanes]
+//   Q2_K                       d:f16[kLanes] dmin:f16[kLanes], then for each 16 values  scale and min:u8[kLanes], in the low and high
+//   nibble Q4_K, Q5_K                 d:f16[kLanes] dmin:f16[kLanes], then for each 32 values  scale:u8[kLanes] min:u8[kLanes] Q3_K, Q6_K,
+//   IQ4_XS         d:f16[kLanes], then for each 16 values (IQ4_XS: 32)  scale:i8[kLanes]
+// and then, for each 32 of them, their codes:
+//   2 and 3 bits  V[2]   bits 2s, 2s + 1 of byte i of word w: value 16w + 4s + i
+//   4 to 6 bits   V[4]   byte i of word j: value 4j + i in the low nibble, value 16 + 4j + i in the high one
+//   3 and 5 bits  V[1] after these: bit j of byte i is the upper bit of value 4j + i (j in 0..7)
+//   6 bits        V[2] after these: bits 2j, 2j + 1 of byte i are the upper bits of value 4j + i in the first, 16 + 4j + i in the second
+//   8 bits        V[8]   word j: values 4j..4j + 3, plus kQ8Zero
 // A panel of a float type is [k][kLanes]; of BF16, where the processor multiplies pairs of it, [k / 2][kLanes][2]. Rows past the last are
 // zero. Panels begin at multiples of 64 bytes.
 #pragma once
@@ -20,29 +25,80 @@ namespace mlxr::kernels::MLXR_ISA {
 
 inline constexpr int64_t kVector = 4 * kLanes;  // bytes
 
-// The centres of the formats that have one: Q4_0's, Q5_0's, Q8_0's and Q6_K's, which has a scale for each half of 32 values.
-inline constexpr int kCentres = 4, kHalves = 3;
-inline constexpr int kCentreOf[kCentres] = {8, 16, kQ8Zero, 32};
+// The centres of formats: of those with one scale for 32 values, and, from kHalves on, of those with one for each half of them.
+inline constexpr int kCentres = 7, kHalves = 4;
+inline constexpr int kCentreOf[kCentres] = {8, 16, kQ8Zero, 12, 32, 12, 4};
+constexpr int centre_index(Type type) {  // -1: the format has none
+  switch (type) {
+    case Type::kQ4_0: return 0;
+    case Type::kQ5_0: return 1;
+    case Type::kQ8_0:
+    case Type::kIQ4_NL:
+    case Type::kIQ4_XS: return 2;
+    case Type::kMXFP4: return 3;
+    case Type::kQ6_K: return 4;
+    case Type::kNVFP4: return 5;
+    case Type::kQ3_K: return 6;
+    default: return -1;
+  }
+}
+
+// How a panel has the scales of its groups: d alone, or with a minimum m; bytes that are multiplied by d; bytes, or nibbles, of a scale and
+// a minimum that are multiplied by d and dmin; floats of 8 bits.
+enum class ScaleForm { kHalf, kHalfMin, kSigned, kByteMin, kNibbleMin, kE8M0, kE4M3 };
+constexpr ScaleForm scale_form(Type type) {
+  switch (type) {
+    case Type::kQ4_1:
+    case Type::kQ5_1: return ScaleForm::kHalfMin;
+    case Type::kQ3_K:
+    case Type::kQ6_K:
+    case Type::kIQ4_XS: return ScaleForm::kSigned;
+    case Type::kQ4_K:
+    case Type::kQ5_K: return ScaleForm::kByteMin;
+    case Type::kQ2_K: return ScaleForm::kNibbleMin;
+    case Type::kMXFP4: return ScaleForm::kE8M0;
+    case Type::kNVFP4: return ScaleForm::kE4M3;
+    default: return ScaleForm::kHalf;
+  }
+}
+
+// The values of 4-bit codes, plus a centre.
+struct Codebook {
+  alignas(16) uint8_t values[16];
+
+  constexpr Codebook(const int (&numbers)[16], int centre) : values() {
+    for (int i = 0; i < 16; ++i) values[i] = uint8_t(numbers[i] + centre);
+  }
+};
+// Closer together near zero (IQ4_NL, IQ4_XS).
+inline constexpr Codebook kNonLinear({-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113}, kQ8Zero);
+// Floats of 1 sign, 2 exponent and 1 fraction bit (E2M1), doubled (MXFP4, NVFP4). The scales are halved in return.
+inline constexpr Codebook kE2M1({0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12}, 12);
 
 template <Type kType>
 struct Panel {
   using Source = Block<kType>;
-  static constexpr bool kBig = Source::kBig;
-  static constexpr bool kHasMin = kType == Type::kQ4_1 || kType == Type::kQ5_1 || kType == Type::kQ4_K || kType == Type::kQ5_K;
-  static constexpr int kHighBits = kType == Type::kQ6_K ? 2 : kType == Type::kQ5_0 || kType == Type::kQ5_1 || kType == Type::kQ5_K ? 1 : 0;
-  static constexpr int kVectors = kType == Type::kQ8_0 ? 8 : 4 + kHighBits;  // of 32 values
-  static constexpr int kGroups = kType == Type::kQ6_K ? 2 : 1;               // scales per 32 values
-  // Pair sums that fit int16 together: a pair is at most 2 * u * 127, so 8 of u <= 15 make 30480, 4 of 31 31496, 2 of 63 32004.
-  static constexpr int kRun = kVectors == 8 ? 1 : 8 >> kHighBits;
-  static constexpr bool kSigned = kType == Type::kQ8_0 && kQ8Zero == 0;
-  static constexpr int kCentreIndex = kType == Type::kQ4_0   ? 0
-                                      : kType == Type::kQ5_0 ? 1
-                                      : kType == Type::kQ8_0 ? 2
-                                      : kType == Type::kQ6_K ? kHalves
-                                                             : -1;
+  static constexpr ScaleForm kForm = scale_form(kType);
+  static constexpr bool kHasMin = kForm == ScaleForm::kHalfMin || kForm == ScaleForm::kByteMin || kForm == ScaleForm::kNibbleMin;
+  static constexpr bool kIsNonLinear = kType == Type::kIQ4_NL || kType == Type::kIQ4_XS;
+  static constexpr bool kIsE2M1 = kType == Type::kMXFP4 || kType == Type::kNVFP4;
+  static constexpr int kLowBits = kType == Type::kQ8_0 ? 8 : kType == Type::kQ2_K || kType == Type::kQ3_K ? 2 : 4;
+  static constexpr int kHighBits = kType == Type::kQ6_K                                                                           ? 2
+                                   : kType == Type::kQ3_K || kType == Type::kQ5_0 || kType == Type::kQ5_1 || kType == Type::kQ5_K ? 1
+                                                                                                                                  : 0;
+  static constexpr int kVectors = kLowBits + kHighBits;  // of 32 values
+  // Scales per 32 values.
+  static constexpr int kGroups = kType == Type::kQ2_K || kType == Type::kQ3_K || kType == Type::kQ6_K || kType == Type::kNVFP4 ? 2 : 1;
+  static constexpr int kCentreIndex = centre_index(kType);
   static constexpr int kCentre = kCentreIndex < 0 ? 0 : kCentreOf[kCentreIndex < 0 ? 0 : kCentreIndex];
-  static constexpr int kParts = kBig ? 8 : 1;  // of 32 values, in a block
-  static constexpr int64_t kScaleBytes = kLanes * (kType == Type::kQ6_K ? 18 : kBig ? 20 : kHasMin ? 4 : 2);
+  static constexpr bool kSigned = (kType == Type::kQ8_0 || kIsNonLinear) && kQ8Zero == 0;
+  // Pair sums that fit int16 together: a pair is at most 2 * u * 127, so 8 of u <= 15 make 30480, 4 of 31 31496, 2 of 63 32004.
+  static constexpr int kLargest = kIsE2M1 ? 24 : kLowBits == 8 || kIsNonLinear ? 255 : (1 << kVectors) - 1;
+  static constexpr int kRun = kLargest <= 15 ? 8 / kGroups : kLargest <= 31 ? 4 : kLargest <= 63 ? 2 : 1;
+  static constexpr int kParts = Source::kParts;  // of 32 values, in a block
+  static constexpr int kHalfFields = kForm == ScaleForm::kE8M0 || kForm == ScaleForm::kE4M3 ? 0 : kHasMin ? 2 : 1;
+  static constexpr int kGroupBytes = kForm == ScaleForm::kHalf || kForm == ScaleForm::kHalfMin ? 0 : kForm == ScaleForm::kByteMin ? 2 : 1;
+  static constexpr int64_t kScaleBytes = kLanes * (2 * kHalfFields + kParts * kGroups * kGroupBytes);
   static constexpr int64_t kBlockBytes = kScaleBytes + kParts * kVectors * kVector;
 
   static int64_t bytes(int64_t k) { return (k / (32 * kParts) * kBlockBytes + 63) / 64 * 64; }
@@ -50,26 +106,33 @@ struct Panel {
   // The values 4j..4j + 3 of a part of a block, of each row.
   __attribute__((always_inline)) static PanelBytes vector(const uint8_t* block, int part, int j) {
     const uint8_t* p = block + kScaleBytes + part * kVectors * kVector;
-    if constexpr (kVectors == 8) return load<PanelBytes>(p + j * kVector);
+    if constexpr (kLowBits == 8) return load<PanelBytes>(p + j * kVector);
     const bool up = j >= 4;
     const int i = j % 4;
-    const I both = load<I>(p + i * kVector);
-    I u = (up ? both >> 4 : both) & 0x0f0f0f0f;
+    I u;
+    if constexpr (kLowBits == 2) {
+      u = load<I>(p + up * kVector) >> 2 * i & 0x03030303;
+    } else {
+      const I both = load<I>(p + i * kVector);
+      u = (up ? both >> 4 : both) & 0x0f0f0f0f;
+    }
     if constexpr (kHighBits == 1) {
-      const I high = load<I>(p + 4 * kVector);
-      u |= (up ? high >> i : high << (4 - i)) & 0x10101010;
+      const I high = load<I>(p + kLowBits * kVector);
+      u |= (j < kLowBits ? high << (kLowBits - j) : high >> (j - kLowBits)) & 0x01010101 << kLowBits;
     }
     if constexpr (kHighBits == 2) {
       const I high = load<I>(p + (4 + up) * kVector);
       u |= (i < 2 ? high << (4 - 2 * i) : i == 2 ? high : high >> 2) & 0x30303030;
     }
+    if constexpr (kIsNonLinear) return look_up(kNonLinear.values, reinterpret_cast<PanelBytes>(u));
+    if constexpr (kIsE2M1) return look_up(kE2M1.values, reinterpret_cast<PanelBytes>(u));
     return reinterpret_cast<PanelBytes>(u);
   }
 
-  // Calls f(j, vector(block, part, j)) for j in 0..7, in an order in which two use the same word of a panel.
+  // Calls f(j, vector(block, part, j)) for j in 0..7, in an order in which two use the same word of a panel of nibbles.
   template <class Function>
   __attribute__((always_inline)) static void each_vector(const uint8_t* block, int part, Function f) {
-    if constexpr (kVectors == 8) {
+    if constexpr (kLowBits == 8) {
 #pragma GCC unroll 8
       for (int j = 0; j < 8; ++j) f(j, vector(block, part, j));
     } else {
@@ -81,27 +144,31 @@ struct Panel {
     }
   }
 
-  // weight = scale * u + offset, for each group of a part.
+  // weight = scale * (u - kCentre) + offset, for each group of a part.
   struct Scales {
     F scale[kGroups], offset[kGroups];
   };
   __attribute__((always_inline)) static Scales scales(const uint8_t* p, int part) {
-    Scales s;
-    s.scale[0] = load_half(p);
-    if constexpr (kType == Type::kQ6_K) {
-      const F d = s.scale[0];
-      for (int g = 0; g < 2; ++g) {
-        s.scale[g] = d * load_bytes<int8_t>(p + (2 + part * 2 + g) * kLanes);
-        s.offset[g] = float(-kCentre) * s.scale[g];
+    Scales s{};
+    for (int g = 0; g < kGroups; ++g) {
+      const uint8_t* bytes = p + (2 * kHalfFields + (part * kGroups + g) * kGroupBytes) * kLanes;
+      if constexpr (kForm == ScaleForm::kE8M0) {
+        s.scale[g] = load_half_e8m0(bytes);
+      } else if constexpr (kForm == ScaleForm::kE4M3) {
+        s.scale[g] = 0.5f * load_e4m3(bytes);
+      } else if constexpr (kForm == ScaleForm::kHalf || kForm == ScaleForm::kHalfMin) {
+        s.scale[g] = load_half(p);
+        if constexpr (kHasMin) s.offset[g] = load_half(p + 2 * kLanes);
+      } else if constexpr (kForm == ScaleForm::kSigned) {
+        s.scale[g] = load_half(p) * load_bytes<int8_t>(bytes);
+      } else if constexpr (kForm == ScaleForm::kByteMin) {
+        s.scale[g] = load_half(p) * load_bytes<uint8_t>(bytes);
+        s.offset[g] = -load_half(p + 2 * kLanes) * load_bytes<uint8_t>(bytes + kLanes);
+      } else {
+        const I both = load_words<uint8_t>(bytes);
+        s.scale[g] = load_half(p) * __builtin_convertvector(both & 15, F);
+        s.offset[g] = -load_half(p + 2 * kLanes) * __builtin_convertvector(both >> 4, F);
       }
-    } else if constexpr (kBig) {
-      const uint8_t* group = p + (4 + part * 2) * kLanes;
-      s.offset[0] = -load_half(p + 2 * kLanes) * load_bytes<uint8_t>(group + kLanes);
-      s.scale[0] *= load_bytes<uint8_t>(group);
-    } else if constexpr (kHasMin) {
-      s.offset[0] = load_half(p + 2 * kLanes);
-    } else {
-      s.offset[0] = float(-kCentre) * s.scale[0];
     }
     return s;
   }
@@ -109,36 +176,27 @@ struct Panel {
   // Puts a row of the file into lane `lane`.
   static void put(const uint8_t* row, int64_t k, int lane, uint8_t* panel) {
     for (int64_t b = 0; b < k / 32; ++b) {
-      uint8_t u[32];
-      Source::quants(row, b, u);
+      uint8_t codes[32];
+      Source::codes(row, b, codes);
       uint32_t words[8], out[8] = {};
-      std::memcpy(words, u, 32);
-      if constexpr (kVectors == 8) {
-        for (int j = 0; j < 8; ++j) out[j] = words[j] ^ uint32_t(kQ8Zero) * 0x01010101u;  // adding 128 to a signed byte flips its sign bit
-      } else {
-        for (int j = 0; j < 4; ++j) out[j] = (words[j] & 0x0f0f0f0f) | (words[4 + j] & 0x0f0f0f0f) << 4;
-        if constexpr (kHighBits == 1)
-          for (int j = 0; j < 8; ++j) out[4] |= (words[j] >> 4 & 0x01010101) << j;
-        if constexpr (kHighBits == 2)
-          for (int j = 0; j < 8; ++j) out[4 + j / 4] |= (words[j] >> 4 & 0x03030303) << 2 * (j % 4);
+      std::memcpy(words, codes, 32);
+      for (int j = 0; j < 8; ++j) {
+        if constexpr (kLowBits == 8) out[j] = words[j] ^ uint32_t(kQ8Zero) * 0x01010101u;  // adding 128 to a signed byte flips its sign bit
+        if constexpr (kLowBits == 4) out[j % 4] |= (words[j] & 0x0f0f0f0f) << j / 4 * 4;
+        if constexpr (kLowBits == 2) out[j / 4] |= (words[j] & 0x03030303) << j % 4 * 2;
+        if constexpr (kHighBits == 1) out[kLowBits] |= (words[j] >> kLowBits & 0x01010101) << j;
+        if constexpr (kHighBits == 2) out[4 + j / 4] |= (words[j] >> 4 & 0x03030303) << 2 * (j % 4);
       }
       uint8_t* p = panel + b / kParts * kBlockBytes + kScaleBytes + b % kParts * kVectors * kVector + 4 * lane;
       for (int v = 0; v < kVectors; ++v) store(p + v * kVector, out[v]);
     }
     for (uint8_t* p = panel; p < panel + k / (32 * kParts) * kBlockBytes; p += kBlockBytes, row += Source::kBytes) {
-      if constexpr (kType == Type::kQ6_K) {
-        std::memcpy(p + 2 * lane, row + 208, 2);
-        for (int i = 0; i < 16; ++i) p[(2 + i) * kLanes + lane] = row[192 + i];
-      } else {
-        std::memcpy(p + 2 * lane, row, 2);
-        if constexpr (kHasMin) std::memcpy(p + 2 * kLanes + 2 * lane, row + 2, 2);
-        if constexpr (kBig) {
-          for (int g = 0; g < 8; ++g) {
-            const auto s = Source::scale_min(row, g);
-            p[(4 + 2 * g) * kLanes + lane] = s.scale;
-            p[(5 + 2 * g) * kLanes + lane] = s.min;
-          }
-        }
+      for (int i = 0; i < kHalfFields; ++i) std::memcpy(p + 2 * (i * kLanes + lane), row + Source::kScaleAt + 2 * i, 2);
+      for (int g = 0; kGroupBytes > 0 && g < kParts * kGroups; ++g) {
+        const auto s = Source::scale_min(row, g);
+        uint8_t* bytes = p + (2 * kHalfFields + g * kGroupBytes) * kLanes + lane;
+        bytes[0] = s.scale;
+        if constexpr (kGroupBytes == 2) bytes[kLanes] = s.min;
       }
     }
   }
@@ -153,9 +211,15 @@ inline void with_panel(uint32_t type, Function f) {
     case Type::kQ5_0: return f(Panel<Type::kQ5_0>{});
     case Type::kQ5_1: return f(Panel<Type::kQ5_1>{});
     case Type::kQ8_0: return f(Panel<Type::kQ8_0>{});
+    case Type::kQ2_K: return f(Panel<Type::kQ2_K>{});
+    case Type::kQ3_K: return f(Panel<Type::kQ3_K>{});
     case Type::kQ4_K: return f(Panel<Type::kQ4_K>{});
     case Type::kQ5_K: return f(Panel<Type::kQ5_K>{});
     case Type::kQ6_K: return f(Panel<Type::kQ6_K>{});
+    case Type::kIQ4_NL: return f(Panel<Type::kIQ4_NL>{});
+    case Type::kIQ4_XS: return f(Panel<Type::kIQ4_XS>{});
+    case Type::kMXFP4: return f(Panel<Type::kMXFP4>{});
+    case Type::kNVFP4: return f(Panel<Type::kNVFP4>{});
     default: return;
   }
 }

@@ -49,6 +49,18 @@ inline const int32_t* starts_of(const Activations& acts, int64_t t) {
   return acts.starts[P::kCentreIndex] + (P::kGroups == 2 ? acts.half_at(t) : acts.at(t));
 }
 
+// What a minimum is multiplied by, laid out as starts_of; anything for a format without one.
+template <class P>
+inline const float* sums_of(const Activations& acts, int64_t t) {
+  if constexpr (!P::kHasMin) return acts.scale + acts.at(t);
+  return acts.sums[P::kGroups - 1] + (P::kGroups == 2 ? acts.half_at(t) : acts.at(t));
+}
+// The row of sums_of for group g of block b.
+template <class P>
+inline int64_t sum_row(int64_t b, int g) {
+  return P::kHasMin ? P::kGroups * b + g : b;
+}
+
 // The sum of a row so far, with another block: d (begun with its start) times the block's scale, in float32, times dx; and a minimum.
 template <class P>
 __attribute__((always_inline)) inline F add_block(F total, I d, F scale, F base, F offset, float dx, float sum) {
@@ -66,7 +78,7 @@ inline void piped_product(P, const uint8_t* panel, int64_t size, const Activatio
   const int64_t n_blocks = acts.n_blocks, group = acts.group, k = acts.k;
   const int8_t* q = acts.q + t * k;
   const float* dx = acts.scale + acts.at(t);
-  const float* sums = P::kHasMin ? acts.sums + acts.at(t) : dx;
+  const float* sums = sums_of<P>(acts, t);
   const int32_t* starts = starts_of<P>(acts, t);
 
   F total[kPanels][T] = {};
@@ -115,7 +127,7 @@ inline void piped_product(P, const uint8_t* panel, int64_t size, const Activatio
           for (int i = 0; i < T; ++i) last[p][i] = d[p][i];
         }
         last_dx = dx + b * group;
-        last_sums = sums + b * group;
+        last_sums = sums + sum_row<P>(b, g) * group;
       }
     }
   }
@@ -134,7 +146,7 @@ inline void block_product(P, const uint8_t* panel, const Activations& acts, int6
   const int64_t n_blocks = acts.n_blocks, group = acts.group, k = acts.k;
   const int8_t* q = acts.q + t * k;
   const float* dx = acts.scale + acts.at(t);
-  const float* sums = P::kHasMin ? acts.sums + acts.at(t) : dx;
+  const float* sums = sums_of<P>(acts, t);
   const int32_t* starts = starts_of<P>(acts, t);
   F total[T] = {};
   for (int64_t b = 0; b < n_blocks;) {
@@ -147,7 +159,8 @@ inline void block_product(P, const uint8_t* panel, const Activations& acts, int6
       const auto scales = P::scales(panel, part);
       for (int g = 0; g < kGroups; ++g)
         for (int i = 0; i < T; ++i)
-          total[i] = add_block<P>(total[i], d[g][i], scales.scale[g], F{}, scales.offset[g], dx[b * group + i], sums[b * group + i]);
+          total[i] = add_block<P>(total[i], d[g][i], scales.scale[g], F{}, scales.offset[g], dx[b * group + i],
+                                  sums[sum_row<P>(b, g) * group + i]);
     }
     panel += P::kBlockBytes;
   }

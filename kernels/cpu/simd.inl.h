@@ -183,23 +183,66 @@ inline F round_bfloat(F x) {
   return x == x ? rounded : x;
 }
 
-// kLanes bytes as floats; Byte is int8_t or uint8_t. (GCC 12 compiles __builtin_convertvector to one move per byte.)
+// kLanes bytes as numbers; Byte is int8_t or uint8_t. (GCC 12 compiles __builtin_convertvector of bytes to one move per byte.)
 template <class Byte>
-inline F load_bytes(const void* p) {
+inline I load_words(const void* p) {
 #if MLXR_LANES == 16
   const __m128i b = load<__m128i>(p);
-  return _mm512_cvtepi32_ps(Byte(-1) < 0 ? _mm512_cvtepi8_epi32(b) : _mm512_cvtepu8_epi32(b));
+  return (I)(Byte(-1) < 0 ? _mm512_cvtepi8_epi32(b) : _mm512_cvtepu8_epi32(b));
 #elif MLXR_LANES == 8
   const __m128i b = _mm_loadl_epi64(static_cast<const __m128i*>(p));
-  return _mm256_cvtepi32_ps(Byte(-1) < 0 ? _mm256_cvtepi8_epi32(b) : _mm256_cvtepu8_epi32(b));
+  return (I)(Byte(-1) < 0 ? _mm256_cvtepi8_epi32(b) : _mm256_cvtepu8_epi32(b));
 #elif defined(MLXR_NEON)
   const uint32x2_t word = vdup_n_u32(load<uint32_t>(p));
-  if constexpr (Byte(-1) < 0) return (F)vcvtq_f32_s32(vmovl_s16(vget_low_s16(vmovl_s8(vreinterpret_s8_u32(word)))));
-  return (F)vcvtq_f32_u32(vmovl_u16(vget_low_u16(vmovl_u8(vreinterpret_u8_u32(word)))));
+  if constexpr (Byte(-1) < 0) return (I)vmovl_s16(vget_low_s16(vmovl_s8(vreinterpret_s8_u32(word))));
+  return (I)vmovl_u16(vget_low_u16(vmovl_u8(vreinterpret_u8_u32(word))));
+#else
+  I v{};
+  for (int i = 0; i < kLanes; ++i) v[i] = static_cast<const Byte*>(p)[i];
+  return v;
+#endif
+}
+template <class Byte>
+inline F load_bytes(const void* p) {
+  return __builtin_convertvector(load_words<Byte>(p), F);
+}
+
+// Half of kLanes powers of two, bytes e that stand for 2^(e - 127) (E8M0). The larger one of two numbers of bits is that of a float with
+// exponent e - 1, or, for e of 0 and 1, that of a subnormal.
+inline F load_half_e8m0(const void* p) {
+  const I e = load_words<uint8_t>(p), normal = (e - 1) << 23, subnormal = (e + 1) << 21;
+  return reinterpret_cast<F>(normal > subnormal ? normal : subnormal);
+}
+
+// kLanes floats of 4 exponent bits with a bias of 7, 3 fraction bits and no sign (E4M3, without NaN). The same bits are those of a float16
+// with a bias of 15.
+inline F load_e4m3(const void* p) {
+  constexpr float kBias = 256.0f;
+#if MLXR_LANES == 16
+  return (F)_mm512_cvtph_ps(_mm256_slli_epi16(_mm256_cvtepu8_epi16(load<__m128i>(p)), 7)) * kBias;
+#elif MLXR_LANES == 8
+  return (F)_mm256_cvtph_ps(_mm_slli_epi16(_mm_cvtepu8_epi16(_mm_loadl_epi64(static_cast<const __m128i*>(p))), 7)) * kBias;
+#elif defined(MLXR_NEON)
+  const uint16x4_t words = vget_low_u16(vmovl_u8(vreinterpret_u8_u32(vdup_n_u32(load<uint32_t>(p)))));
+  return (F)vcvt_f32_f16(vreinterpret_f16_u16(vshl_n_u16(words, 7))) * kBias;
 #else
   F v{};
-  for (int i = 0; i < kLanes; ++i) v[i] = float(static_cast<const Byte*>(p)[i]);
-  return v;
+  for (int i = 0; i < kLanes; ++i) v[i] = half(uint16_t(static_cast<const uint8_t*>(p)[i] << 7));
+  return v * kBias;
+#endif
+}
+
+// The bytes of a table that have these indices, all less than 16.
+inline PanelBytes look_up(const uint8_t (&table)[16], PanelBytes indices) {
+#if MLXR_LANES == 16
+  return (PanelBytes)_mm512_shuffle_epi8(_mm512_broadcast_i32x4(load<__m128i>(table)), (__m512i)indices);
+#elif MLXR_LANES == 8
+  return (PanelBytes)_mm256_shuffle_epi8(_mm256_broadcastsi128_si256(load<__m128i>(table)), (__m256i)indices);
+#elif defined(MLXR_NEON)
+  return (PanelBytes)vqtbl1q_u8(load<uint8x16_t>(table), (uint8x16_t)indices);
+#else
+  for (int i = 0; i < 4 * kLanes; ++i) indices[i] = table[indices[i]];
+  return indices;
 #endif
 }
 
@@ -217,7 +260,7 @@ inline constexpr int kQ8Zero = 0;
 // Integer sums begin at kSumBase, so that add_scaled() takes few instructions: add_scaled(total, kSumBase + d, scale, base_of(scale), dx)
 // is total + d * scale * dx for |d| < 2^22. On AVX-512 the bits of kSumBase + d are those of the float kWholeBase + d, and the
 // multiplication by scale subtracts the base. That is exact where scale has at most 22 significant bits; the scales of all formats have
-// (float16 times 7 bits).
+// (float16 times 7 bits), and where scale is less than 2^104, as those of weights are that anything was trained with.
 #if MLXR_LANES == 16
 inline constexpr int32_t kSumBase = kWholeBaseBits;
 inline F base_of(F scale) { return -kWholeBase * scale; }

@@ -20,11 +20,12 @@ struct Worker {
   int thread;
 };
 
-// A panel with its quants as bytes and its scales as floats, shared by all tokens: for each 32 values 8 vectors, the scales and the offset.
+// A panel with its quants as bytes and its scales as floats, shared by all tokens: for each 32 values 8 vectors, the scales and the
+// offsets.
 template <class P>
 struct Unpacked : P {
   static constexpr int kParts = 1;
-  static constexpr int64_t kBlockBytes = (8 + P::kGroups + P::kHasMin) * kVector;
+  static constexpr int64_t kBlockBytes = (8 + P::kGroups * (1 + P::kHasMin)) * kVector;
   static int64_t bytes(int64_t k) { return k / 32 * kBlockBytes; }
 
   static PanelBytes vector(const uint8_t* block, int, int j) { return load<PanelBytes>(block + j * kVector); }
@@ -37,9 +38,11 @@ struct Unpacked : P {
     }
   }
   static typename P::Scales scales(const uint8_t* block, int) {
-    typename P::Scales s;
-    for (int g = 0; g < P::kGroups; ++g) s.scale[g] = load<F>(block + (8 + g) * kVector);
-    if constexpr (P::kHasMin) s.offset[0] = load<F>(block + 9 * kVector);
+    typename P::Scales s{};
+    for (int g = 0; g < P::kGroups; ++g) {
+      s.scale[g] = load<F>(block + (8 + g) * kVector);
+      if constexpr (P::kHasMin) s.offset[g] = load<F>(block + (8 + P::kGroups + g) * kVector);
+    }
     return s;
   }
 
@@ -49,8 +52,10 @@ struct Unpacked : P {
       const int part = int(b % P::kParts);
       P::each_vector(block, part, [&](int j, PanelBytes w) __attribute__((always_inline)) { store(out + j * kVector, w); });
       const auto scales = P::scales(block, part);
-      for (int g = 0; g < P::kGroups; ++g) store(out + (8 + g) * kVector, scales.scale[g]);
-      if constexpr (P::kHasMin) store(out + 9 * kVector, scales.offset[0]);
+      for (int g = 0; g < P::kGroups; ++g) {
+        store(out + (8 + g) * kVector, scales.scale[g]);
+        if constexpr (P::kHasMin) store(out + (8 + P::kGroups + g) * kVector, scales.offset[g]);
+      }
     }
   }
 };
@@ -60,7 +65,7 @@ struct Unpacked : P {
 template <class Use>
 inline void with_packed(uint32_t type, int64_t n_tokens, Use use) {
   with_panel(type, [&](auto format) {
-    constexpr int64_t kLeast = format.kHighBits > 0 ? 32 : 48;
+    constexpr int64_t kLeast = format.kVectors == 4 && !format.kIsNonLinear && !format.kIsE2M1 ? 48 : 32;
     if constexpr (format.kVectors < 8)
       if (n_tokens >= kLeast) use(format);
   });
@@ -133,7 +138,7 @@ template <class P>
 inline void tiled_blocks(P, const uint8_t* unpacked, const Activations& acts, int64_t t, F* out) {
   constexpr int kGroups = P::kGroups;
   const float* dx = acts.scale + acts.at(t);
-  const float* sums = P::kHasMin ? acts.sums + acts.at(t) : dx;
+  const float* sums = sums_of<P>(acts, t);
   const int32_t* starts = starts_of<P>(acts, t);
   alignas(64) int32_t d[2][kGroups][kTiledTokens * kLanes];
   const auto multiply = [&](int64_t b) __attribute__((always_inline)) {
@@ -169,7 +174,7 @@ inline void tiled_blocks(P, const uint8_t* unpacked, const Activations& acts, in
       for (int i = 0; i < kTiledTokens; ++i) {
         const int32_t start = P::kCentre != 0 ? starts[(b * kGroups + g) * kTiledTokens + i] : kSumBase;
         total[i] = add_block<P>(total[i], load<I>(d[b % 2][g] + i * kLanes) + start, scale, base, offset, dx[b * kTiledTokens + i],
-                                sums[b * kTiledTokens + i]);
+                                sums[sum_row<P>(b, g) * kTiledTokens + i]);
       }
     }
   }

@@ -13,11 +13,19 @@ enum class Type : uint32_t {
   kQ5_0 = 6,
   kQ5_1 = 7,
   kQ8_0 = 8,
+  kQ2_K = 10,
+  kQ3_K = 11,
   kQ4_K = 12,
   kQ5_K = 13,
   kQ6_K = 14,
+  kIQ4_NL = 20,
+  kIQ4_XS = 23,
   kBF16 = 30,
+  kMXFP4 = 39,
+  kNVFP4 = 40,
 };
+
+inline constexpr uint32_t kTypeNumbers = 41;  // all are smaller
 
 struct Layout {
   int32_t block_values, block_bytes;  // 0, 0: not a type of this pack
@@ -33,9 +41,15 @@ constexpr Layout layout(uint32_t type) {
     case Type::kQ5_0: return {32, 22};
     case Type::kQ5_1: return {32, 24};
     case Type::kQ8_0: return {32, 34};
+    case Type::kQ2_K: return {256, 84};
+    case Type::kQ3_K: return {256, 110};
     case Type::kQ4_K: return {256, 144};
     case Type::kQ5_K: return {256, 176};
     case Type::kQ6_K: return {256, 210};
+    case Type::kIQ4_NL: return {32, 18};
+    case Type::kIQ4_XS: return {256, 136};
+    case Type::kMXFP4: return {32, 17};
+    case Type::kNVFP4: return {64, 36};
   }
   return {0, 0};
 }

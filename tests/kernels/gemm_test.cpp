@@ -94,8 +94,7 @@ TEST_P(Gemm, IntegersAreExact) {
         const int at = int(i % size_t(type.block_bytes));
         bool is_half = false;
         for (int field : type.half_fields) is_half |= at == field || at == field + 1;
-        const bool is_scale = (type.number == 12 || type.number == 13) ? at < 16 : type.number == 14 && at >= 192;
-        if (!is_half) rows[i] = is_scale ? uint8_t(1) : noise[i];
+        if (!is_half) rows[i] = is_scale(type, at) ? scale_of_one(type, at) : noise[i];
       }
     }
     for (int pattern = 0; pattern < 3; ++pattern) {

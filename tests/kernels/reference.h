@@ -18,9 +18,11 @@ struct TypeInfo {
 
 inline const std::vector<TypeInfo>& types() {
   static const std::vector<TypeInfo> all = {
-      {"F32", 0, 1, 4, {}},           {"F16", 1, 1, 2, {0}},         {"Q4_0", 2, 32, 18, {0}}, {"Q4_1", 3, 32, 20, {0, 2}},
-      {"Q5_0", 6, 32, 22, {0}},       {"Q5_1", 7, 32, 24, {0, 2}},   {"Q8_0", 8, 32, 34, {0}}, {"Q4_K", 12, 256, 144, {0, 2}},
-      {"Q5_K", 13, 256, 176, {0, 2}}, {"Q6_K", 14, 256, 210, {208}}, {"BF16", 30, 1, 2, {}},
+      {"F32", 0, 1, 4, {}},          {"F16", 1, 1, 2, {0}},          {"Q4_0", 2, 32, 18, {0}},       {"Q4_1", 3, 32, 20, {0, 2}},
+      {"Q5_0", 6, 32, 22, {0}},      {"Q5_1", 7, 32, 24, {0, 2}},    {"Q8_0", 8, 32, 34, {0}},       {"Q2_K", 10, 256, 84, {80, 82}},
+      {"Q3_K", 11, 256, 110, {108}}, {"Q4_K", 12, 256, 144, {0, 2}}, {"Q5_K", 13, 256, 176, {0, 2}}, {"Q6_K", 14, 256, 210, {208}},
+      {"IQ4_NL", 20, 32, 18, {0}},   {"IQ4_XS", 23, 256, 136, {0}},  {"BF16", 30, 1, 2, {}},         {"MXFP4", 39, 32, 17, {}},
+      {"NVFP4", 40, 64, 36, {}},
   };
   return all;
 }
@@ -39,6 +41,16 @@ inline uint16_t half_bits(double x) {
   return uint16_t((x < 0 ? 0x8000 : 0) | (exponent + 14) << 10 | (int(m * 2048) & 1023));
 }
 inline uint16_t u16(const uint8_t* p) { return uint16_t(p[0] | p[1] << 8); }
+
+// The values of IQ4's codes.
+inline constexpr int kNonLinear[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+
+// A float of 1 sign, 2 exponent and 1 fraction bit (E2M1).
+inline double e2m1(int code) {
+  const int exponent = code >> 1 & 3;
+  const double magnitude = exponent == 0 ? code % 2 * 0.5 : std::ldexp(1 + code % 2 * 0.5, exponent - 1);
+  return code >= 8 ? -magnitude : magnitude;
+}
 
 // Value i of a row.
 inline double weight(const TypeInfo& type, const uint8_t* row, int64_t i) {
@@ -64,6 +76,31 @@ inline double weight(const TypeInfo& type, const uint8_t* row, int64_t i) {
     case 6: return half_value(u16(p)) * (nibble(p + 6) + 16 * bit(p + 2) - 16);
     case 7: return half_value(u16(p)) * (nibble(p + 8) + 16 * bit(p + 4)) + half_value(u16(p + 2));
     case 8: return half_value(u16(p)) * int8_t(p[2 + v]);
+    case 10: {
+      const int scale = p[v / 16];
+      const int q = p[16 + v / 128 * 32 + v % 32] >> v % 128 / 32 * 2 & 3;
+      return half_value(u16(p + 80)) * (scale % 16) * q - half_value(u16(p + 82)) * (scale / 16);
+    }
+    case 11: {
+      const int g = v / 16, low = p[32 + v / 128 * 32 + v % 32] >> v % 128 / 32 * 2 & 3, high = p[v % 32] >> v / 32 & 1;
+      const int scale = (p[96 + g % 8] >> g / 8 * 4) % 16 + 16 * (p[104 + g % 4] >> g / 4 * 2 & 3) - 32;
+      return half_value(u16(p + 108)) * scale * (low + 4 * high - 4);
+    }
+    case 20: return half_value(u16(p)) * kNonLinear[nibble(p + 2)];
+    case 23: {
+      const int g = v / 32, l = v % 32;
+      const uint8_t byte = p[8 + 16 * g + l % 16];
+      const int scale = (p[4 + g / 2] >> g % 2 * 4) % 16 + 16 * (u16(p + 2) >> 2 * g & 3) - 32;
+      return half_value(u16(p)) * scale * kNonLinear[l < 16 ? byte % 16 : byte / 16];
+    }
+    case 39: return std::ldexp(e2m1(nibble(p + 1)), p[0] - 127);
+    case 40: {
+      const uint8_t scale = p[v / 16], byte = p[4 + v / 16 * 8 + v % 8];
+      const int exponent = scale >> 3 & 15, fraction = scale & 7;
+      if (scale == 0x7f) return 0;
+      return (exponent == 0 ? std::ldexp(fraction, -9) : std::ldexp(8 + fraction, exponent - 10)) *
+             e2m1(v % 16 < 8 ? byte % 16 : byte / 16);
+    }
     case 12:
     case 13: {
       const uint8_t* s = p + 4;
@@ -87,7 +124,34 @@ inline double weight(const TypeInfo& type, const uint8_t* row, int64_t i) {
 // The contents of the quant bytes of a random matrix.
 enum class Fill { kRandom, kOnes, kZeros, kMinimum };  // any byte; 0xff; 0; 0x80
 
-// n packed rows whose float16 fields are `unit` times a random number (kRandom) or `unit` itself.
+// Whether a byte of a block belongs to its scales, other than float16; and the byte that makes a scale 1 there, where all have it (of Q4_K
+// and Q5_K some scales and minima become 16).
+inline bool is_scale(const TypeInfo& type, int at) {
+  switch (type.number) {
+    case 10: return at < 16;
+    case 11: return at >= 96 && at < 108;
+    case 12:
+    case 13: return at >= 4 && at < 16;
+    case 14: return at >= 192 && at < 208;
+    case 23: return at >= 2 && at < 8;
+    case 39: return at < 1;
+    case 40: return at < 4;
+    default: return false;
+  }
+}
+inline uint8_t scale_of_one(const TypeInfo& type, int at) {
+  switch (type.number) {
+    case 10: return 0x11;
+    case 11: return at < 104 ? 0x11 : 0xaa;  // 33: that is 32 too much
+    case 23: return at < 4 ? 0xaa : 0x11;
+    case 39: return 128;   // 2, as the values have halves
+    case 40: return 0x40;  // 2
+    default: return 1;
+  }
+}
+
+// n packed rows whose float16 fields are `unit` times a random number (kRandom) or `unit` itself. The exponents of MXFP4 are those of 2
+// down to 2^-14, or that of 2.
 inline std::vector<uint8_t> packed_rows(const TypeInfo& type, int64_t n, int64_t k, Fill fill, double unit, std::mt19937& random) {
   std::vector<uint8_t> bytes(size_t(n * (k / type.block_values) * type.block_bytes));
   std::uniform_real_distribution<double> real(-1, 1);
@@ -100,6 +164,7 @@ inline std::vector<uint8_t> packed_rows(const TypeInfo& type, int64_t n, int64_t
       const float f = float(unit * real(random));
       std::memcpy(&bytes[at], reinterpret_cast<const uint8_t*>(&f) + 2, 2);
     }
+    if (type.number == 39) bytes[at] = uint8_t(128 - (fill == Fill::kRandom ? random() % 16 : 0));
     for (int field : type.half_fields) {
       const uint16_t bits = half_bits(fill == Fill::kRandom ? unit * real(random) : unit);
       bytes[at + size_t(field)] = uint8_t(bits);

@@ -13,7 +13,7 @@ import sys
 
 U8, I8, U16, I16, U32, I32, F32, BOOL, STRING, ARRAY, U64, I64, F64 = range(13)
 FORMATS = dict(zip(range(13), "B b H h I i f B - - Q q d".split(), strict=True))
-TYPE_F32, TYPE_Q4_0, TYPE_Q8_0, TYPE_IQ2_XXS, TYPE_IQ4_NL, TYPE_Q4_0_4_4 = 0, 2, 8, 16, 20, 31
+TYPE_F32, TYPE_Q4_0, TYPE_Q8_0, TYPE_IQ2_XXS, TYPE_Q4_0_4_4, TYPE_Q1_0 = 0, 2, 8, 16, 31, 41
 NAN_BLOCK, ONES_BLOCK = struct.pack("<H", 0x7E00) + b"\1" * 32, struct.pack("<H", 0x3C00) + b"\1" * 32  # of Q8_0
 
 CORRUPT, UNSUPPORTED = "corrupt", "unsupported"  # names of ErrorCode
@@ -391,7 +391,19 @@ def impossible():
         # packed weights multiply activations of 8 bits, in which there is no NaN
         Case("weights_nan_packed", model(tensors={"blk.0.ffn_up.weight": ([DIM, HIDDEN], TYPE_Q8_0, NAN_BLOCK * HIDDEN), "blk.0.ffn_down.weight": ([HIDDEN, DIM], TYPE_Q8_0, ONES_BLOCK * DIM)}), CORRUPT, "are not numbers"),
         # these are converted when they are loaded
-        Case("weights_nan_converted", model(tensors={"blk.0.ffn_up.weight": ([DIM, HIDDEN], TYPE_IQ4_NL, NAN_BLOCK[:18] * HIDDEN)}), CORRUPT, "tensor 'blk.0.ffn_up.weight' holds values that are not numbers"),
+        Case(
+            "weights_nan_converted",
+            model(
+                keys={"llama.feed_forward_length": (U32, 128)},
+                tensors={
+                    "blk.0.ffn_gate.weight": ([DIM, 128], None),
+                    "blk.0.ffn_up.weight": ([DIM, 128], None),
+                    "blk.0.ffn_down.weight": ([128, DIM], TYPE_Q1_0, NAN_BLOCK[:18] * DIM),
+                },
+            ),
+            CORRUPT,
+            "tensor 'blk.0.ffn_down.weight' holds values that are not numbers",
+        ),
         Case("weights_infinite", model(tensors={"output_norm.weight": ([DIM], [float("inf")] * DIM)}), CORRUPT, "are not numbers"),
     ]
 

@@ -9,6 +9,7 @@
 #include "core/ops/ops.h"
 #include "core/ops/pack.h"
 #include "core/quant/convert.h"
+#include "core/quant/dequantize.h"
 #include "core/quant/quantize.h"
 #include "kernels/cpu/types.h"
 #include "tests/core/ops/arrays.h"
@@ -151,6 +152,25 @@ TEST_P(PackedTypes, MemoryIsKnownBeforehand) {
   EXPECT_EQ(pack_->weight_bytes(matrix.file.tensor), pack_->panel_bytes(matrix.file.tensor));
   EXPECT_GE(pack_->weight_bytes(matrix.file.tensor), matrix.file.rows.size());
   EXPECT_EQ(pack_->converted_type(matrix.file.tensor), in_the_pack(type()) ? std::nullopt : std::optional(quant::stand_in(type())));
+}
+
+// A scale of one byte may be any: of NVFP4 a NaN, of MXFP4 also a number far from those of half precision.
+TEST_P(PackedTypes, EveryScaleOfOneByteIsDecodedExactly) {
+  if (type() != Type::kMXFP4 && type() != Type::kNVFP4) GTEST_SKIP() << "a type without such scales";
+  const auto& traits = quant::traits(type());
+  const int n = 256, k = static_cast<int>(traits.block_size);
+  std::vector<std::byte> rows = quant::random_blocks(type(), n, 8);
+  for (std::size_t row = 0; row < n; ++row)
+    for (std::size_t group = 0; group < (type() == Type::kNVFP4 ? 4 : 1); ++group)
+      rows[row * traits.block_bytes + group] = static_cast<std::byte>(row + 50 * group);
+  const Matrix::Stored table(type(), {n, k}, rows);
+  Batch all;
+  for (int row = 0; row < n; ++row) all.tokens.push_back(row);
+  const auto panels = Panels::open({&table.tensor, 1}, *pack_, {}).value();
+  const auto weight = pack_->prepare(table.tensor, {}, *panels).value();
+  std::vector<float> wanted(static_cast<std::size_t>(n * k));
+  quant::dequantize_row(type(), rows.data(), wanted.data(), wanted.size());
+  EXPECT_EQ(values(pack_->embed(*pack_->begin(std::move(all), {}), *weight, 1)), wanted);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, PackedTypes,

@@ -37,25 +37,19 @@ struct Case {
   double largest;  // of the largest of 32 values
 };
 
-// b bits per value lose at least 2^-b of the root mean square of normal weights (Shannon's rate-distortion bound): 0.044 with NVFP4's 4.5
-// bits, 0.16 with Q2_K's 2.6, 0.20 with IQ2_XS's 2.3. What a conversion adds is far below that.
+// b bits per value lose at least 2^-b of the root mean square of normal weights (Shannon's rate-distortion bound): 0.20 with IQ2_XS's 2.3
+// bits. What a conversion adds is far below that.
 constexpr Case kCases[] = {
     {Type::kQ1_0, Type::kQ4_0, 0, 0},
     {Type::kTQ1_0, Type::kQ4_0, 0, 0},
     {Type::kTQ2_0, Type::kQ4_0, 0, 0},
-    {Type::kMXFP4, Type::kQ5_0, 0, 0},
     {Type::kIQ1_S, Type::kQ5_K, 0, 0},
     {Type::kIQ3_S, Type::kQ5_K, 0, 0},
     {Type::kIQ1_M, Type::kQ6_K, 0, 0},
     {Type::kIQ3_XXS, Type::kQ6_K, 0, 0},
-    {Type::kQ3_K, Type::kQ6_K, 0, 0},
-    {Type::kIQ4_NL, Type::kQ8_0, 0, 0},
-    {Type::kIQ4_XS, Type::kQ8_0, 0.0003, 1.0 / 2048},
     {Type::kIQ2_XXS, Type::kQ8_0, 0.0003, 1.0 / 2048},
-    {Type::kNVFP4, Type::kQ8_0, 0.006, 1.0 / 253},
     {Type::kIQ2_XS, Type::kQ8_0, 0.006, 1.0 / 253},
     {Type::kIQ2_S, Type::kQ8_0, 0.006, 1.0 / 253},
-    {Type::kQ2_K, Type::kQ8_0, 0.006, 1.0 / 253},
 };
 
 class Convert : public ::testing::TestWithParam<Case> {
@@ -129,20 +123,6 @@ TEST_P(Convert, RefusesWhatIsNotANumber) {
 
 INSTANTIATE_TEST_SUITE_P(All, Convert, ::testing::ValuesIn(kCases),
                          [](const auto& test) { return std::string(traits(test.param.type).name); });
-
-TEST(ConvertMxfp4, ExponentsBeyondHalfPrecision) {
-  Bytes packed(17 * 4, std::byte{0x77});  // all values are 12 of the smallest step
-  packed[0] = std::byte{0};               // 2^-128
-  packed[17] = std::byte{103};            // 2^-25: less than half precision has
-  packed[34] = std::byte{144};            // 2^16: more than it has
-  packed[51] = std::byte{255};            // infinite
-  const Floats found = converted(Type::kMXFP4, {packed.begin(), packed.begin() + 51});
-  ASSERT_EQ(found.size(), 96u);
-  EXPECT_EQ(found[0], 0);
-  EXPECT_NEAR(found[32], 0, 12 * 0x1p-25f);
-  EXPECT_NEAR(found[64], 12 * 65536.0f, 12 * 64.0f);
-  EXPECT_EQ(converted(Type::kMXFP4, packed), Floats());
-}
 
 }  // namespace
 }  // namespace mlxr::quant

@@ -26,6 +26,16 @@ constexpr std::pair<Role, std::string_view> kGgufNames[] = {
     {Role::kKeyNorm, "blk.{}.attn_k_norm"},
     {Role::kSinks, "blk.{}.attn_sinks"},
     {Role::kScanNorm, "blk.{}.ssm_norm"},
+    {Role::kLayerInputTable, "per_layer_token_embd"},
+    {Role::kLayerInputProjection, "per_layer_model_proj"},
+    {Role::kLayerInputNorm, "per_layer_proj_norm"},
+    {Role::kLayerInputGate, "blk.{}.inp_gate"},
+    {Role::kLayerInputOutput, "blk.{}.proj"},
+    {Role::kLayerInputNormAfter, "blk.{}.post_norm"},
+    {Role::kLayerScale, "blk.{}.layer_output_scale"},
+    {Role::kMlpOwnNormAfter, "blk.{}.post_ffw_norm_1"},
+    {Role::kExpertsNorm, "blk.{}.pre_ffw_norm_2"},
+    {Role::kExpertsNormAfter, "blk.{}.post_ffw_norm_2"},
     {Role::kNormAfterMixer, "blk.{}.post_attention_norm"},
     {Role::kMlpNorm, "blk.{}.ffn_norm"},
     {Role::kGate, "blk.{}.ffn_gate"},
@@ -43,6 +53,7 @@ constexpr std::pair<Role, std::string_view> kGgufNames[] = {
 };
 constexpr std::string_view kRouterBias = "blk.{}.exp_probs_b.bias", kMlpNormOfSome = "blk.{}.post_attention_norm";
 constexpr std::string_view kFusedQkv = "blk.{}.attn_qkv", kFusedGateUp = "blk.{}.ffn_up";
+constexpr std::string_view kFusedExperts = "blk.{}.ffn_gate_up_exps", kExpertScales = "blk.{}.ffn_down_exps.scale";
 constexpr std::string_view kStrengthsAndSteps = "blk.{}.ssm_ba", kConvolution = "blk.{}.ssm_conv1d", kScanOutput = "blk.{}.ssm_out";
 
 std::string text(const std::vector<std::int64_t>& shape) {
@@ -88,7 +99,7 @@ class Binder {
     values(Role::kFinalNorm, std::string(kOtherName) + ".weight", {spec_.dim});
   }
   // Matrices of k columns that lie one after the other in one tensor.
-  void fused(std::string_view stem, int k, std::initializer_list<std::pair<Role, int>> parts) {
+  void fused(std::string_view stem, int k, const std::vector<std::pair<Role, int>>& parts) {
     int n = 0;
     for (const auto& part : parts) n += part.second;
     int first = 0;
@@ -106,11 +117,14 @@ class Binder {
       matrix(Role::kKey, k, spec_.dim);
       matrix(Role::kValue, v, spec_.dim);
     } else if (has(kFusedQkv)) {
-      fused(kFusedQkv, spec_.dim, {{Role::kQuery, q}, {Role::kKey, k}, {Role::kValue, v}});
+      std::vector<std::pair<Role, int>> parts{{Role::kQuery, q}};
+      if (!a.shares) parts.emplace_back(Role::kKey, k);
+      if (!a.shares && !a.values_of_keys) parts.emplace_back(Role::kValue, v);
+      fused(kFusedQkv, spec_.dim, parts);
     } else {
       matrix(Role::kQuery, q, spec_.dim);
-      matrix(Role::kKey, k, spec_.dim);
-      matrix(Role::kValue, v, spec_.dim);
+      if (!a.shares) matrix(Role::kKey, k, spec_.dim);
+      if (!a.shares && !a.values_of_keys) matrix(Role::kValue, v, spec_.dim);
     }
     matrix(Role::kMixerOutput, spec_.dim, a.heads * a.value_dim);
     const auto of_heads = [&](int heads) -> std::vector<std::int64_t> {
@@ -119,7 +133,7 @@ class Binder {
     };
     if (a.qk_norm != QkNorm::kNone) {
       norm(Role::kQueryNorm, of_heads(a.heads));
-      norm(Role::kKeyNorm, of_heads(a.kv_heads));
+      if (!a.shares) norm(Role::kKeyNorm, of_heads(a.kv_heads));
     }
     if (a.sinks) vector(Role::kSinks, a.heads);
   }
@@ -193,14 +207,32 @@ class Binder {
     matrix(Role::kRouter, experts.count, spec_.dim);
     if (experts.selection_bias)
       bindings_.add(Role::kRouterBias, layer_, {.tensor = numbered(kRouterBias), .shape = {experts.count}, .rows = experts.count});
-    stack(Role::kExpertGate, experts.count, experts.hidden, spec_.dim);
-    stack(Role::kExpertUp, experts.count, experts.hidden, spec_.dim);
+    if (has(kFusedExperts)) {
+      for (const auto& [role, first] : {std::pair{Role::kExpertGate, 0}, {Role::kExpertUp, experts.hidden}})
+        bindings_.add(role, layer_,
+                      {.tensor = numbered(kFusedExperts) + ".weight",
+                       .shape = {experts.count, 2 * experts.hidden, spec_.dim},
+                       .first_row = first,
+                       .rows = experts.hidden,
+                       .experts = experts.count});
+    } else {
+      if (experts.gated) stack(Role::kExpertGate, experts.count, experts.hidden, spec_.dim);
+      stack(Role::kExpertUp, experts.count, experts.hidden, spec_.dim);
+    }
     stack(Role::kExpertDown, experts.count, spec_.dim, experts.hidden);
     if (experts.shared_hidden == 0) return;
     if (experts.shared_router) vector(Role::kSharedRouter, spec_.dim);
-    matrix(Role::kSharedGate, experts.shared_hidden, spec_.dim);
+    if (experts.gated) matrix(Role::kSharedGate, experts.shared_hidden, spec_.dim);
     matrix(Role::kSharedUp, experts.shared_hidden, spec_.dim);
     matrix(Role::kSharedDown, spec_.dim, experts.shared_hidden);
+  }
+
+  void feed_forward(const MlpAndExperts& both) {
+    feed_forward(both.mlp);
+    feed_forward(both.experts);
+    values(Role::kRouterScale, numbered("blk.{}.ffn_gate_inp.scale"), {spec_.dim});
+    if (present_.contains(numbered(kExpertScales))) values(Role::kExpertScales, numbered(kExpertScales), {both.experts.count});
+    for (const auto role : {Role::kMlpOwnNormAfter, Role::kExpertsNorm, Role::kExpertsNormAfter}) norm(role, {spec_.dim});
   }
 
   void feed_forward(const PlainMlp& mlp) {
@@ -274,7 +306,7 @@ std::vector<formats::Tensor> Bindings::parts(const formats::Checkpoint& file) co
     if (tensor && binding.experts == 0) parts.push_back(binding.part_of(*tensor));
     if (bias && binding.experts == 0) parts.push_back(binding.part_of(*bias));
     for (int i = 0; i < binding.experts; ++i) {
-      if (tensor) parts.push_back(tensor->at(i));
+      if (tensor) parts.push_back(binding.part_of(tensor->at(i)));
       if (bias) parts.push_back(bias->at(i));
     }
   }
@@ -291,6 +323,12 @@ Bindings bind_gguf(const ModelSpec& spec, const TensorNames& present) {
     for (const auto role : {Role::kRopeFactors, Role::kRopeFactorsLong, Role::kRopeFactorsShort})
       whole.vector(role, static_cast<int>(spec.ropes[0].frequencies.size()), false);
   }
+  const int inputs = spec.layer_inputs, of_all_layers = inputs * static_cast<int>(spec.layers.size());
+  if (inputs > 0) {
+    whole.table(Role::kLayerInputTable, spec.vocabulary, of_all_layers);
+    whole.matrix(Role::kLayerInputProjection, of_all_layers, spec.dim);
+    whole.norm(Role::kLayerInputNorm, {inputs});
+  }
   for (int i = 0; i < static_cast<int>(spec.layers.size()); ++i) {
     const auto& layer = spec.layers[static_cast<std::size_t>(i)];
     Binder of_layer(bindings, spec, present, i);
@@ -301,6 +339,12 @@ Bindings bind_gguf(const ModelSpec& spec, const TensorNames& present) {
       of_layer.norm(Role::kNormAfterMixer, {spec.dim});
       of_layer.norm(Role::kNormAfterMlp, {spec.dim});
     }
+    if (inputs > 0) {
+      of_layer.matrix(Role::kLayerInputGate, inputs, spec.dim);
+      of_layer.matrix(Role::kLayerInputOutput, spec.dim, inputs);
+      of_layer.norm(Role::kLayerInputNormAfter, {spec.dim});
+    }
+    if (layer.scaled) of_layer.vector(Role::kLayerScale, 1);
     std::visit([&](const auto& mixer) { of_layer.mixer(mixer); }, layer.mixer);
     std::visit([&](const auto& feed_forward) { of_layer.feed_forward(feed_forward); }, layer.feed_forward);
   }

@@ -28,6 +28,9 @@ enum class Role {
   kRopeFactors,
   kRopeFactorsLong,
   kRopeFactorsShort,
+  kLayerInputTable,
+  kLayerInputProjection,
+  kLayerInputNorm,
   // of a layer
   kMixerNorm,
   kQuery,
@@ -68,6 +71,15 @@ enum class Role {
   kSharedUp,
   kSharedDown,
   kNormAfterMlp,
+  kMlpOwnNormAfter,
+  kRouterScale,
+  kExpertScales,
+  kExpertsNorm,
+  kExpertsNormAfter,
+  kLayerInputGate,
+  kLayerInputOutput,
+  kLayerInputNormAfter,
+  kLayerScale,
 };
 
 inline constexpr int kWholeModel = -1;  // in place of a layer
@@ -78,11 +90,11 @@ struct Binding {
   std::vector<std::int64_t> shape;  // the tensor's
   int first_row = 0, rows = 0;      // the part of it that plays the role
   int run = 0, period = 0;          // which has only the first `run` of every `period` rows; 0: all of them
-  int experts = 0;                  // so many matrices that are stacked in the tensor, each with all its rows; 0: it is one matrix
+  int experts = 0;                  // so many matrices that are stacked in the tensor, each with such rows; 0: it is one matrix
   bool required = true;
   bool is_vector = false;  // its values are read as one vector, whatever its shape
 
-  // The tensor, which plays the role as a whole or in part, as the model reads it.
+  // The tensor, or one matrix of a stack, as the model reads it: as a whole or in part.
   formats::Tensor part_of(const formats::Tensor& whole) const;
   // The numbers of the tensor's rows that are its own, in ascending order.
   std::vector<std::size_t> rows_of_part() const;

@@ -82,7 +82,7 @@ std::optional<int> read_temperature(KeyReader& read, std::vector<ops::Rope>& rop
 // The experts of a layer whose feed-forward part would have `hidden` values without them. None: the model has no experts.
 std::optional<Experts> read_experts(KeyReader& read, const Family& family, int hidden) {
   if (!family.experts) return std::nullopt;
-  Experts experts{.count = read.integer("expert_count", 0, 0, 1 << 14), .activation = family.activation};
+  Experts experts{.count = read.integer("expert_count", 0, 0, 1 << 14), .gated = !family.plain_mlp, .activation = family.activation};
   if (experts.count == 0) return std::nullopt;
   experts.hidden = read.integer("expert_feed_forward_length", hidden, 1, 1 << 20);
   auto& routing = experts.routing;
@@ -103,6 +103,13 @@ std::optional<Experts> read_experts(KeyReader& read, const Family& family, int h
   experts.shared_hidden = read.integer("expert_shared_feed_forward_length", family.experts->shared_router ? hidden : shared, 0, 1 << 20);
   experts.shared_router = family.experts->shared_router;
   return experts;
+}
+
+// Of the layers before `end`, the last one with the window of layer i.
+std::optional<int> last_of_its_kind(const std::vector<int>& windows, std::size_t i, int end) {
+  for (int j = end - 1; j >= 0; --j)
+    if (windows[static_cast<std::size_t>(j)] == windows[i]) return j;
+  return std::nullopt;
 }
 
 // What the layers of a model have in common.
@@ -140,7 +147,11 @@ Result<void> read_layers(KeyReader& read, const Family& family, const TensorName
   const double own_scale = read.number("attention.scale", 0, 0, 1e6);
   const auto windows = read_windows(read, family, layers);
   const auto roped = with_rope(family, windows);
-  spec.ropes = read_ropes(read, family, key_dim);
+  const int local_key_dim = read.integer("attention.key_length_swa", key_dim, 2, 1024);
+  const int local_value_dim = read.integer("attention.value_length_swa", key_dim == local_key_dim ? value_dim : local_key_dim, 1, 1024);
+  const int sharing = read.integer("attention.shared_kv_layers", 0, 0, layers - 1);
+  spec.layer_inputs = read.integer("embedding_length_per_layer_input", 0, 0, 1 << 16);
+  spec.ropes = read_ropes(read, family, key_dim, local_key_dim);
   const int local_rope = static_cast<int>(spec.ropes.size()) - 1;
   const auto query_rope = read_temperature(read, spec.ropes, key_dim);
   auto [layer, attention] = read_common(read, family, tensors);
@@ -151,16 +162,24 @@ Result<void> read_layers(KeyReader& read, const Family& family, const TensorName
   if (read.problem()) return fail(*read.problem());
   attention.sinks = family.sinks;
   attention.gated = family.gated_attention;
-  attention.key_dim = key_dim;
-  attention.value_dim = value_dim;
+  attention.value_norm = family.value_norm;
   for (std::size_t i = 0; i < static_cast<std::size_t>(layers); ++i) {
     attention.heads = heads[i];
     attention.kv_heads = kv_heads[i];
     attention.window = windows[i];
+    attention.key_dim = windows[i] > 0 ? local_key_dim : key_dim;
+    attention.value_dim = windows[i] > 0 ? local_value_dim : value_dim;
+    const auto has = [&](std::string_view name) { return tensors.contains("blk." + std::to_string(i) + "." + std::string(name)); };
+    attention.shares = std::cmp_greater_equal(i, layers - sharing) ? last_of_its_kind(windows, i, layers - sharing) : std::nullopt;
+    if (std::cmp_greater_equal(i, layers - sharing) && !attention.shares)
+      read.note(ErrorCode::kCorrupt, "attention.shared_kv_layers", std::to_string(sharing));
+    attention.values_of_keys = family.value_norm && !attention.shares && !has("attn_v.weight");
+    layer.scaled = has("layer_output_scale.weight");
     attention.rope = roped[i] ? std::optional(windows[i] > 0 ? local_rope : 0) : std::nullopt;
     attention.query_rope = roped[i] ? query_rope : std::nullopt;
     const int width = layers == family.layers_scaled_by_share ? spec.dim / std::max(1, heads[i]) : key_dim;
     attention.scale = own_scale > 0 ? static_cast<float>(own_scale) : 1 / std::sqrt(static_cast<float>(width));
+    if (family.unscaled_attention) attention.scale = 1;
     if (family.single_parts && hidden[i] > 0) {
       layer.mixer = Absent();
     } else if (recurrent[i]) {
@@ -174,8 +193,10 @@ Result<void> read_layers(KeyReader& read, const Family& family, const TensorName
     }
     if (family.single_parts && hidden[i] == 0) {
       layer.feed_forward = Absent();
-    } else if (experts && std::cmp_greater_equal(i, dense)) {
-      experts->selection_bias = tensors.contains("blk." + std::to_string(i) + ".exp_probs_b.bias");
+    } else if (experts && family.experts_beside_mlp && has("ffn_gate_inp.weight")) {
+      layer.feed_forward = MlpAndExperts{{hidden[i], family.activation}, *experts};
+    } else if (experts && !family.experts_beside_mlp && std::cmp_greater_equal(i, dense)) {
+      experts->selection_bias = has("exp_probs_b.bias");
       layer.feed_forward = *experts;
     } else if (family.plain_mlp) {
       layer.feed_forward = PlainMlp{hidden[i], family.activation};
@@ -184,6 +205,7 @@ Result<void> read_layers(KeyReader& read, const Family& family, const TensorName
     }
     spec.layers.push_back(layer);
   }
+  if (read.problem()) return fail(*read.problem());
   return {};
 }
 

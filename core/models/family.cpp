@@ -38,6 +38,13 @@ constexpr Family kFamilies[] = {
     // Qwen3 report (2025)
     {.name = "qwen3", .qk_norm = QkNorm::kHead},
     {.name = "qwen3moe", .qk_norm = QkNorm::kHead, .experts = ExpertDefaults{}},
+    // The text of Qwen2-VL, Qwen2.5-VL and Qwen3-VL (reports of 2024 and 2025): along the axes of a text, all positions are the same.
+    {.name = "qwen2vl", .keys = {"rope.dimension_sections"}},
+    {.name = "qwen3vl", .qk_norm = QkNorm::kHead, .keys = {"rope.dimension_sections", "n_deepstack_layers"}},
+    {.name = "qwen3vlmoe",
+     .qk_norm = QkNorm::kHead,
+     .experts = ExpertDefaults{},
+     .keys = {"rope.dimension_sections", "n_deepstack_layers"}},
     // Qwen3-Next and Qwen3.5 model cards (2025, 2026): three layers by the gated delta rule for each with attention, which is gated.
     {.name = "qwen3next",
      .qk_norm = QkNorm::kHead,
@@ -77,6 +84,14 @@ constexpr Family kFamilies[] = {
      .plain_mlp = true,
      .activation = Activation::kSquaredRelu,
      .single_parts = true,
+     .recurrence = Recurrence::kMamba2,
+     .no_rope = NoRope::kAlways},
+
+    {.name = "nemotron_h_moe",
+     .plain_mlp = true,
+     .activation = Activation::kSquaredRelu,
+     .single_parts = true,
+     .experts = ExpertDefaults{.sigmoid = true},
      .recurrence = Recurrence::kMamba2,
      .no_rope = NoRope::kAlways},
 
@@ -122,6 +137,22 @@ constexpr Family kFamilies[] = {
      .local_rope_unscaled = true,
      .local_rope_base = 10000,
      .keys = {"attention.scale", "final_logit_softcapping"}},
+
+    // Gemma 4 model card (2026): wide global heads, keys and values shared among layers, inputs of layers, experts beside the MLP.
+    {.name = "gemma4",
+     .norms_after = true,
+     .activation = Activation::kGeluTanh,
+     .scale_embeddings = true,
+     .qk_norm = QkNorm::kHead,
+     .unscaled_attention = true,
+     .value_norm = true,
+     .experts_beside_mlp = true,
+     .experts = ExpertDefaults{},
+     .rope_factors = true,
+     .global_every = 6,
+     .local_rope_unscaled = true,
+     .local_rope_base = 10000,
+     .keys = {"attention.shared_kv_layers", "embedding_length_per_layer_input", "final_logit_softcapping"}},
 
     // OLMo 2 report (2024), and OLMo 3 (2025), which has three local layers for each global one.
     {.name = "olmo2",

@@ -38,6 +38,9 @@ struct Family {
   int layers_scaled_by_share = 0;
   bool sinks = false;
   bool gated_attention = false;
+  bool unscaled_attention = false;        // the scores are not scaled
+  bool value_norm = false;                // Attention says what the norm is; a file may leave out the values' matrices
+  bool experts_beside_mlp = false;        // in layers that have experts
   bool latent = false;                    // attention is over latent rows
   bool single_parts = false;              // a layer has a mixer or, where it has a width for that, a feed-forward part
   std::optional<ExpertDefaults> experts;  // none: it has none

@@ -38,9 +38,8 @@ constexpr std::string_view kRead[] = {
 
 // The same for families with a sliding window.
 constexpr std::string_view kReadForWindows[] = {
-    "attention.sliding_window",
-    "attention.sliding_window_pattern",
-    "rope.freq_base_swa",
+    "attention.key_length_swa", "attention.value_length_swa",       "rope.dimension_count_swa",
+    "attention.sliding_window", "attention.sliding_window_pattern", "rope.freq_base_swa",
 };
 
 // The same for families with experts.

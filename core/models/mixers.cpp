@@ -19,6 +19,12 @@ mx::array taps_of(WeightReader& reader, int layer, int taps) {
   return mx::array(values.data(), mx::Shape{taps, static_cast<int>(columns)}, mx::float32);
 }
 
+mx::array ones(int count) {
+  auto values = mx::ones({count}, mx::float32);
+  values.eval();
+  return values;
+}
+
 // Columns [first, first + count) of each piece of `width` columns.  x (T, pieces · width), y (T, pieces · count)
 mx::array columns_of_each(const mx::array& x, int width, int first, int count) {
   const int tokens = x.shape(0), pieces = x.shape(1) / width;
@@ -52,6 +58,7 @@ Transformer::AttentionLayer Transformer::read(WeightReader& reader, const Attent
           .gate = reader.matrix(Role::kAttentionGate, layer),
           .q_norm = read_norm(reader, Role::kQueryNorm, layer),
           .k_norm = read_norm(reader, Role::kKeyNorm, layer),
+          .v_norm = spec.value_norm ? std::optional(ones(spec.value_dim)) : std::nullopt,
           .sinks = reader.vector(Role::kSinks, layer)};
 }
 
@@ -95,18 +102,22 @@ std::optional<mx::array> Transformer::mix(const AttentionLayer& layer, const mx:
                                           bool wanted) const {
   const auto& spec = layer.spec;
   auto& cache = std::get<ops::LayerCache>(*memory);
-  std::vector<const ops::Weight*> matrices{layer.q.get(), layer.k.get(), layer.v.get()};
-  if (layer.gate) matrices.push_back(layer.gate.get());
-  const auto qkv = ops_->q_gemm(step, x, matrices);
+  std::vector<const ops::Weight*> matrices{layer.q.get()};
+  for (const auto* w : {&layer.k, &layer.v, &layer.gate})
+    if (*w) matrices.push_back(w->get());
+  const auto products = ops_->q_gemm(step, x, matrices);
   const int width = spec.qk_norm == QkNorm::kWhole ? 0 : spec.key_dim;
-  auto q = qkv[0], k = normalised_within(qkv[1], layer.k_norm, width);  // (T, heads · key_dim), (T, kv_heads · key_dim)
-  if (spec.rope) k = ops_->rope(step, k, *spec.rope, spec.key_dim);
-  ops_->kv_store(step, cache, k, qkv[2]);
+  if (!spec.shares) {
+    auto k = normalised_within(products[1], layer.k_norm, width), v = products[layer.v ? 2 : 1];
+    if (spec.rope) k = ops_->rope(step, k, *spec.rope, spec.key_dim);
+    if (spec.value_norm) v = ops_->rms_norm(v, *layer.v_norm, spec_.inner_eps);
+    ops_->kv_store(step, cache, k, v);
+  }
   if (!wanted) return std::nullopt;
-  q = normalised_within(q, layer.q_norm, width);
+  auto q = normalised_within(products[0], layer.q_norm, width);  // (T, heads · key_dim)
   if (spec.rope) q = ops_->rope(step, q, spec.query_rope.value_or(*spec.rope), spec.key_dim);
   const auto y = ops_->attention(step, q, cache, {spec.scale, spec.softcap, layer.sinks});
-  return layer.gate ? ops_->activate(qkv[3], ops::Activation::kSigmoid, y) : y;
+  return layer.gate ? ops_->activate(products.back(), ops::Activation::kSigmoid, y) : y;
 }
 
 std::optional<mx::array> Transformer::mix(const LatentAttentionLayer& layer, const mx::array& x, const ops::Step& step,
@@ -124,7 +135,8 @@ std::optional<mx::array> Transformer::mix(const LatentAttentionLayer& layer, con
     ops_->kv_store(step, cache, in_turns(kv[0], mx::tile(key, {1, heads}), heads), kv[1]);
   }
   if (!wanted) return std::nullopt;
-  const auto q = ops_->q_gemm(step, layer.q_latent ? normalised_within(ops_->q_gemm(step, x, *layer.q_latent), layer.q_norm, 0) : x, *layer.q);
+  const auto q =
+      ops_->q_gemm(step, layer.q_latent ? normalised_within(ops_->q_gemm(step, x, *layer.q_latent), layer.q_norm, 0) : x, *layer.q);
   auto query = columns_of_each(q, width, 0, spec.key_dim);  // (T, heads · key_dim)
   if (spec.absorbed) query = product_of_each(*ops_, step, query, layer.absorbed_k);
   const auto rotated_query = ops_->rope(step, columns_of_each(q, width, spec.key_dim, rotated), spec.rope, rotated);
@@ -166,7 +178,7 @@ mx::array Transformer::normalised_within(const mx::array& x, const std::optional
   if (width == 0) width = x.shape(1);
   if (spec_.norm == NormKind::kLayer) return ops_->layer_norm(x, width, norm->weight, norm->bias, spec_.inner_eps);
   if (norm->weight.shape(0) == width) return ops_->rms_norm(x, norm->weight, spec_.inner_eps);
-  return mx::multiply(ops_->rms_norm(x, mx::ones({width}, mx::float32), spec_.inner_eps), norm->weight);
+  return mx::multiply(ops_->rms_norm(x, ones(width), spec_.inner_eps), norm->weight);
 }
 
 }  // namespace mlxr::models

@@ -70,7 +70,7 @@ void scale(ops::Rope& rope, KeyReader& read, const Family& family, double base) 
 
 int original_context(KeyReader& read) { return read.integer("rope.scaling.original_context_length", 0, 0, 1 << 26); }
 
-std::vector<ops::Rope> read_ropes(KeyReader& read, const Family& family, int key_dim) {
+std::vector<ops::Rope> read_ropes(KeyReader& read, const Family& family, int key_dim, int local_key_dim) {
   constexpr std::string_view kRotated = "rope.dimension_count";
   const int rotated = read.integer(kRotated, key_dim, 2, key_dim);
   if (rotated % 2 != 0) read.note(ErrorCode::kUnsupported, read.find(kRotated) ? kRotated : "attention.key_length", "odd");
@@ -79,7 +79,9 @@ std::vector<ops::Rope> read_ropes(KeyReader& read, const Family& family, int key
   scale(ropes[0], read, family, base);
   if (!family.local_rope_unscaled) return ropes;
   const double local = read.number("rope.freq_base_swa", family.local_rope_base > 0 ? family.local_rope_base : base, 1, 1e12);
-  ropes.push_back({.frequencies = frequencies(rotated, local), .interleaved = family.rope_interleaved});
+  const int local_rotated = read.integer("rope.dimension_count_swa", local_key_dim == key_dim ? rotated : local_key_dim, 2, local_key_dim);
+  if (local_rotated % 2 != 0) read.note(ErrorCode::kUnsupported, "rope.dimension_count_swa", "odd");
+  ropes.push_back({.frequencies = frequencies(local_rotated, local), .interleaved = family.rope_interleaved});
   return ropes;
 }
 

@@ -7,7 +7,10 @@ namespace {
 
 using Content = decltype(CacheKind::content);
 
-Content content_of(const ModelSpec&, const Attention& a) { return KeysAndValues{a.kv_heads, a.key_dim, a.value_dim, a.window}; }
+std::optional<Content> content_of(const ModelSpec&, const Attention& a) {
+  if (a.shares) return std::nullopt;
+  return KeysAndValues{a.kv_heads, a.key_dim, a.value_dim, a.window};
+}
 
 // Of latent rows, what keys and values have in common is kept twice: attention has one layout for each.
 Content content_of(const ModelSpec&, const LatentAttention& a) {

@@ -31,8 +31,11 @@ struct Attention {
   float scale = 1;                // of the scores
   float softcap = 0;              // of the scores; 0: none
   QkNorm qk_norm = QkNorm::kNone;
-  bool sinks = false;  // each head has one more score, without a value
-  bool gated = false;  // what a head gives is multiplied by sigmoid(gate(x))
+  bool sinks = false;           // each head has one more score, without a value
+  bool gated = false;           // what a head gives is multiplied by sigmoid(gate(x))
+  bool values_of_keys = false;  // there is no matrix of values: they are what keys are before their norm
+  bool value_norm = false;      // values are normalised, each head by itself, without weights
+  std::optional<int> shares;    // the layer whose keys and values it reads; it stores none
 };
 
 // Attention over latent rows (DeepSeek-V2 report, 2024): a token keeps c, from which each head's key and value would be made, and one
@@ -83,6 +86,7 @@ struct PlainMlp {
 struct Experts {
   int count = 0;
   int hidden = 0;
+  bool gated = true;  // else each of them is a plain MLP
   ops::Routing routing;
   bool selection_bias = false;  // the file has one: ops::ExpertWeights says what it does
   int shared_hidden = 0;        // of the expert that all tokens take; 0: there is none
@@ -90,12 +94,18 @@ struct Experts {
   ops::Activation activation = ops::Activation::kSilu;
 };
 
+// An MLP and experts side by side, each between norms of its own; the router reads x itself, normalised (Gemma 4 model card, 2026).
+struct MlpAndExperts {
+  GatedMlp mlp;
+  Experts experts;
+};
+
 // A part that a layer does not have.
 struct Absent {};
 
 // A new kind of mixer or of feed-forward part is one more alternative here, and one more function in mixers.cpp or transformer.cpp.
 using Mixer = std::variant<Attention, LatentAttention, ShortConvolution, LinearAttention, Absent>;
-using FeedForward = std::variant<GatedMlp, PlainMlp, Experts, Absent>;
+using FeedForward = std::variant<GatedMlp, PlainMlp, Experts, MlpAndExperts, Absent>;
 
 // x += mixer(norm(x)), then x += feed_forward(norm(x)).
 struct LayerSpec {
@@ -103,6 +113,7 @@ struct LayerSpec {
   FeedForward feed_forward;
   bool norms_before = true;  // without them: x += mixer(x), then x += feed_forward(x)
   bool norms_after = false;  // what a part adds to x is normalised (once more) before it is added
+  bool scaled = false;       // in the end x is multiplied by a number of the file
   bool parallel = false;     // x += mixer(norm(x)) + feed_forward(norm(x)), of the same norm
 };
 
@@ -125,6 +136,9 @@ struct ModelSpec {
   bool rope_factors = false;  // the first rope's frequencies are divided by a tensor, if the file has one for this context
   int original_context = 0;   // tokens, before the context was extended: there are factors for more, and others for less
   std::vector<LayerSpec> layers;
+  // Each layer adds part_of(gelu(gate(x)) · input) to x, of an input of its own with so many values for each token (Gemma 3n, 2025): from a
+  // table of its own and from the embedding. 0: it does not.
+  int layer_inputs = 0;
   int further_layers = 0;  // that the file has after these, which are not part of the model
 };
 

@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include <mlx/ops.h>
+
 #include "core/models/weight_reader.h"
 
 namespace mlxr::models {
@@ -17,6 +19,11 @@ Result<void> divide(ops::Rope& rope, std::span<const float> factors, const std::
     rope.frequencies[i] /= factors[i];
   }
   return {};
+}
+
+// The columns of layer i.  (T, width)
+mx::array input_of(const mx::array& inputs, int i, int width) {
+  return mx::contiguous(mx::slice(inputs, {0, i * width}, {inputs.shape(0), (i + 1) * width}));
 }
 
 }  // namespace
@@ -45,10 +52,23 @@ Transformer::ExpertsLayer Transformer::read(WeightReader& reader, const Experts&
                       .up = reader.matrices(Role::kExpertUp, layer),
                       .down = reader.matrices(Role::kExpertDown, layer),
                       .bias = reader.vector(Role::kRouterBias, layer),
+                      .scales = reader.vector(Role::kExpertScales, layer),
                       .shared_gate = reader.matrix(Role::kSharedGate, layer),
                       .shared_up = reader.matrix(Role::kSharedUp, layer),
                       .shared_down = reader.matrix(Role::kSharedDown, layer),
                       .shared_router = reader.vector(Role::kSharedRouter, layer)}};
+}
+
+Transformer::MlpAndExpertsLayer Transformer::read(WeightReader& reader, const MlpAndExperts& spec, int layer) {
+  auto router_scale = reader.vector(Role::kRouterScale, layer).value_or(mx::array(0.0f));
+  router_scale = mx::divide(router_scale, mx::sqrt(mx::array(static_cast<float>(router_scale.size()))));
+  router_scale.eval();
+  return {.mlp = read(reader, spec.mlp, layer),
+          .experts = read(reader, spec.experts, layer),
+          .router_scale = std::move(router_scale),
+          .mlp_norm_after = read_norm(reader, Role::kMlpOwnNormAfter, layer),
+          .experts_norm = read_norm(reader, Role::kExpertsNorm, layer),
+          .experts_norm_after = read_norm(reader, Role::kExpertsNormAfter, layer)};
 }
 
 // LongRoPE (Ding et al. 2024) has factors for texts within the original context, and others for longer ones. Which they are must not change
@@ -74,9 +94,13 @@ Result<std::unique_ptr<const Transformer>> Transformer::load(const Description& 
   model->head_ = reader.matrix(Role::kHead, kWholeModel);
   if (!model->head_) model->head_ = model->embeddings_;
   model->final_norm_ = read_norm(reader, Role::kFinalNorm, kWholeModel, spec.logit_scale);
+  model->input_table_ = reader.matrix(Role::kLayerInputTable, kWholeModel);
+  model->input_projection_ = reader.matrix(Role::kLayerInputProjection, kWholeModel);
+  model->input_norm_ = read_norm(reader, Role::kLayerInputNorm, kWholeModel);
   if (auto applied = model->apply_rope_factors(reader, options.context); !applied) return fail(applied.error());
   for (int i = 0; i < static_cast<int>(spec.layers.size()) && !reader.error(); ++i) {
     const auto& layer = spec.layers[static_cast<std::size_t>(i)];
+    const auto* attention = std::get_if<Attention>(&layer.mixer);
     model->layers_.push_back({
         .parallel = layer.parallel,
         .mixer_norm = read_norm(reader, Role::kMixerNorm, i),
@@ -85,6 +109,11 @@ Result<std::unique_ptr<const Transformer>> Transformer::load(const Description& 
         .norm_after_mlp = read_norm(reader, Role::kNormAfterMlp, i),
         .mixer = std::visit([&](const auto& mixer) -> Mix { return read(reader, mixer, i); }, layer.mixer),
         .feed_forward = std::visit([&](const auto& mlp) -> Part { return read(reader, mlp, i); }, layer.feed_forward),
+        .memory = static_cast<std::size_t>(attention && attention->shares ? *attention->shares : i),
+        .input_gate = reader.matrix(Role::kLayerInputGate, i),
+        .input_output = reader.matrix(Role::kLayerInputOutput, i),
+        .norm_after_input = read_norm(reader, Role::kLayerInputNormAfter, i),
+        .scale = reader.vector(Role::kLayerScale, i),
     });
   }
   if (auto all = reader.finish(spec); !all) return fail(all.error());
@@ -115,22 +144,26 @@ std::optional<mx::array> Transformer::forward(ops::Batch batch, std::span<ops::L
   const auto step = ops_->begin(std::move(batch), step_shape_);
   const auto outputs = step->batch.outputs.size();
   auto x = ops_->embed(*step, *embeddings_, spec_.embed_scale);  // (T, dim)
+  auto inputs = input_table_ ? std::optional(layer_inputs(x, *step)) : std::nullopt;
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     const Layer& layer = layers_[i];
     const bool last = i + 1 == layers_.size();
     auto h = normalised(x, layer.mixer_norm);
     const bool wanted = !last || outputs > 0;
-    auto y =
-        std::visit([&](const auto& mixer) { return mix(mixer, h, *step, i < memory.size() ? &memory[i] : nullptr, wanted); }, layer.mixer);
+    auto* its_memory = layer.memory < memory.size() ? &memory[layer.memory] : nullptr;
+    auto y = std::visit([&](const auto& mixer) { return mix(mixer, h, *step, its_memory, wanted); }, layer.mixer);
     if (!wanted) return std::nullopt;
     if (last && outputs != step->batch.tokens.size()) {
       x = ops_->output_rows(*step, x);  // (outputs, dim)
       if (y) y = ops_->output_rows(*step, *y);
       if (layer.parallel) h = ops_->output_rows(*step, h);
+      if (inputs) inputs = ops_->output_rows(*step, *inputs);
     }
     if (y) x = add_product(x, *y, *output_of(layer.mixer), layer.norm_after_mixer, *step);
     const auto g = layer.parallel ? h : normalised(x, layer.mlp_norm);
     x = std::visit([&](const auto& part) { return add(part, x, g, layer.norm_after_mlp, *step); }, layer.feed_forward);
+    if (inputs) x = add_input(layer, x, input_of(*inputs, static_cast<int>(i), spec_.layer_inputs), *step);
+    if (layer.scale) x = mx::multiply(x, *layer.scale);
   }
   const auto logits = ops_->q_gemm(*step, normalised(x, final_norm_), *head_);
   return spec_.logit_softcap > 0 ? ops_->softcap(logits, spec_.logit_softcap) : logits;
@@ -153,8 +186,32 @@ mx::array Transformer::add(const ExpertsLayer& layer, const mx::array& x, const 
   return normalised(ops_->experts(g, scores, layer.weights, layer.spec.routing, layer.spec.activation), norm, x);
 }
 
+mx::array Transformer::add(const MlpAndExpertsLayer& layer, const mx::array& x, const mx::array& g, const std::optional<Norm>& norm,
+                           const ops::Step& step) const {
+  const auto& [mlp, experts, router_scale, mlp_norm_after, experts_norm, experts_norm_after] = layer;
+  const auto hidden = ops_->gated_mlp(step, g, *mlp.gate, *mlp.up, mlp.spec.activation);
+  const auto of_mlp = normalised(ops_->q_gemm(step, hidden, *mlp.down), mlp_norm_after);
+  const auto scores = ops_->q_gemm(step, ops_->rms_norm(x, router_scale, spec_.norm_eps), *experts.router);
+  const auto of_experts =
+      ops_->experts(normalised(x, experts_norm), scores, experts.weights, experts.spec.routing, experts.spec.activation);
+  return normalised(normalised(of_experts, experts_norm_after, of_mlp), norm, x);
+}
+
 mx::array Transformer::add(const Absent&, const mx::array& x, const mx::array&, const std::optional<Norm>&, const ops::Step&) const {
   return x;
+}
+
+// The embedding's part is normalised for each layer by itself; the sum of both parts has the size of one.
+mx::array Transformer::layer_inputs(const mx::array& x, const ops::Step& step) const {
+  const auto of_table = ops_->embed(step, *input_table_, std::sqrt(static_cast<float>(spec_.layer_inputs)));
+  const auto projected = mx::multiply(ops_->q_gemm(step, x, *input_projection_), mx::array(1 / std::sqrt(static_cast<float>(spec_.dim))));
+  const auto both = ops_->rms_norm(projected, input_norm_->weight, spec_.norm_eps, of_table);
+  return mx::multiply(both, mx::array(std::sqrt(0.5f)));
+}
+
+mx::array Transformer::add_input(const Layer& layer, const mx::array& x, const mx::array& input, const ops::Step& step) const {
+  const auto gated = ops_->activate(ops_->q_gemm(step, x, *layer.input_gate), ops::Activation::kGeluTanh, input);
+  return add_product(x, gated, *layer.input_output, layer.norm_after_input, step);
 }
 
 mx::array Transformer::add_product(const mx::array& x, const mx::array& y, const ops::Weight& w, const std::optional<Norm>& norm,

@@ -51,6 +51,7 @@ class Transformer {
     ops::WeightPtr q, k, v, output;
     ops::WeightPtr gate;
     std::optional<Norm> q_norm, k_norm;
+    std::optional<Array> v_norm;  // (value_dim), all 1
     std::optional<Array> sinks;
   };
   struct LatentAttentionLayer {
@@ -84,13 +85,23 @@ class Transformer {
     ops::WeightPtr router;
     ops::ExpertWeights weights;
   };
+  struct MlpAndExpertsLayer {
+    GatedMlpLayer mlp;
+    ExpertsLayer experts;
+    Array router_scale;
+    std::optional<Norm> mlp_norm_after, experts_norm, experts_norm_after;
+  };
   using Mix = std::variant<AttentionLayer, LatentAttentionLayer, ShortConvolutionLayer, LinearAttentionLayer, Absent>;
-  using Part = std::variant<GatedMlpLayer, PlainMlpLayer, ExpertsLayer, Absent>;
+  using Part = std::variant<GatedMlpLayer, PlainMlpLayer, ExpertsLayer, MlpAndExpertsLayer, Absent>;
   struct Layer {
     bool parallel = false;
     std::optional<Norm> mixer_norm, mlp_norm, norm_after_mixer, norm_after_mlp;
     Mix mixer;
     Part feed_forward;
+    std::size_t memory = 0;  // the layer that stores what the mixer reads
+    ops::WeightPtr input_gate, input_output;
+    std::optional<Norm> norm_after_input;
+    std::optional<Array> scale;
   };
 
   Transformer() = default;
@@ -102,6 +113,7 @@ class Transformer {
   static GatedMlpLayer read(WeightReader& reader, const GatedMlp& spec, int layer);
   static PlainMlpLayer read(WeightReader& reader, const PlainMlp& spec, int layer);
   static ExpertsLayer read(WeightReader& reader, const Experts& spec, int layer);
+  static MlpAndExpertsLayer read(WeightReader& reader, const MlpAndExperts& spec, int layer);
   static std::optional<Norm> read_norm(WeightReader& reader, Role role, int layer, float scale = 1);
   Result<void> apply_rope_factors(WeightReader& reader, int context);
 
@@ -118,7 +130,12 @@ class Transformer {
   Array add(const GatedMlpLayer& layer, const Array& x, const Array& g, const std::optional<Norm>& norm, const ops::Step& step) const;
   Array add(const PlainMlpLayer& layer, const Array& x, const Array& g, const std::optional<Norm>& norm, const ops::Step& step) const;
   Array add(const ExpertsLayer& layer, const Array& x, const Array& g, const std::optional<Norm>& norm, const ops::Step& step) const;
+  Array add(const MlpAndExpertsLayer& layer, const Array& x, const Array& g, const std::optional<Norm>& norm, const ops::Step& step) const;
   Array add(const Absent&, const Array& x, const Array& g, const std::optional<Norm>& norm, const ops::Step& step) const;
+  // The inputs of all layers for the tokens of the step, whose embeddings are x.  (T, layers · inputs)
+  Array layer_inputs(const Array& x, const ops::Step& step) const;
+  // x and what a layer adds to it of its input, (T, inputs).
+  Array add_input(const Layer& layer, const Array& x, const Array& input, const ops::Step& step) const;
   // The matrix through which what a mixer computes is added to x. Null if there is no mixer.
   static const ops::WeightPtr& output_of(const Mix& mixer);
   // x + y · wᵀ, which is normalised before the sum if there is a norm for that.
@@ -135,6 +152,8 @@ class Transformer {
   ops::WeightPtr embeddings_;
   ops::WeightPtr head_;  // the embeddings, in many models
   std::optional<Norm> final_norm_;
+  ops::WeightPtr input_table_, input_projection_;
+  std::optional<Norm> input_norm_;
 };
 
 }  // namespace mlxr::models

@@ -49,7 +49,8 @@ std::vector<ops::WeightPtr> WeightReader::matrices(Role role, int layer) {
   std::vector<ops::WeightPtr> all;
   for (int i = 0; i < binding->experts; ++i) {
     const auto first = static_cast<std::size_t>(i) * rows;
-    all.push_back(prepare(tensor->at(i), biases.empty() ? std::span<const float>() : std::span(biases).subspan(first, rows)));
+    all.push_back(
+        prepare(binding->part_of(tensor->at(i)), biases.empty() ? std::span<const float>() : std::span(biases).subspan(first, rows)));
   }
   return all;
 }

@@ -125,8 +125,10 @@ mx::array plain_product(const mx::array& x, const Weight& w) {
   return bias ? mx::add(y, *bias) : y;
 }
 
-mx::array expert(const mx::array& x, const Weight& gate, const Weight& up, const Weight& down, Activation activation) {
-  return plain_product(gated(plain_product(x, gate), plain_product(x, up), activation), down);
+// `gate` may be null.
+mx::array expert(const mx::array& x, const WeightPtr& gate, const Weight& up, const Weight& down, Activation activation) {
+  const auto u = plain_product(x, up);
+  return plain_product(gate ? gated(plain_product(x, *gate), u, activation) : gated(u, mx::array(1.0f), activation), down);
 }
 
 // The ranks of experts, or minus infinity in groups that a token does not use.  (T, experts)
@@ -246,14 +248,16 @@ mx::array MlxOps::experts(const mx::array& x, const mx::array& scores, const Exp
   auto shares = mx::where(mx::greater_equal(ranks, least), p, mx::array(0.0f));  // (T, experts)
   if (routing.normalised) shares = mx::divide(shares, mx::sum(shares, -1, true));
   shares = mx::multiply(shares, mx::array(routing.scale));
+  if (weights.scales) shares = mx::multiply(shares, *weights.scales);
   auto y = residual ? *residual : mx::zeros({x.shape(0), weights.down[0]->n}, mx::float32);
   for (int i = 0; i < count; ++i) {
     const auto e = static_cast<std::size_t>(i);
     const auto share = mx::slice(shares, {0, i}, {x.shape(0), i + 1});
-    y = mx::add(y, mx::multiply(share, expert(x, *weights.gate[e], *weights.up[e], *weights.down[e], activation)));
+    y = mx::add(
+        y, mx::multiply(share, expert(x, weights.gate.empty() ? nullptr : weights.gate[e], *weights.up[e], *weights.down[e], activation)));
   }
-  if (!weights.shared_gate) return y;
-  auto shared = expert(x, *weights.shared_gate, *weights.shared_up, *weights.shared_down, activation);
+  if (!weights.shared_up) return y;
+  auto shared = expert(x, weights.shared_gate, *weights.shared_up, *weights.shared_down, activation);
   if (weights.shared_router) shared = mx::multiply(shared, mx::sigmoid(mx::matmul(x, mx::reshape(*weights.shared_router, {-1, 1}))));
   return mx::add(y, shared);
 }

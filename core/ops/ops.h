@@ -82,7 +82,7 @@ class Ops {
   //
   // y = x · wᵀ + bias + residual.  x (T, k), residual (T, n), y (T, n)
   virtual mx::array q_gemm(const Step& step, const mx::array& x, const Weight& w, const std::optional<mx::array>& residual = {}) const = 0;
-  // The same for two to four matrices that share x, without residual.
+  // The same for one to four matrices that share x, without residual.
   virtual std::vector<mx::array> q_gemm(const Step& step, const mx::array& x, const std::vector<const Weight*>& weights) const = 0;
   // y = act(x · gateᵀ + bias of gate) * (x · upᵀ + bias of up).  (T, n)
   virtual mx::array gated_mlp(const Step& step, const mx::array& x, const Weight& gate, const Weight& up, Activation activation) const = 0;

@@ -211,19 +211,21 @@ class PackOps final : public Ops {
       std::fill_n(y.data<float>(), y.size(), 0.0f);
     }
     const auto bias = weights.bias ? std::span<const float>(floats(*weights.bias), count) : std::span<const float>();
+    const float* scales = weights.scales ? floats(*weights.scales) : nullptr;
     std::vector<std::vector<Taken>> taken(count);
     for (std::size_t row = 0; row < tokens; ++row)
       for (const auto& [expert, weight] : route(std::span<const float>(floats(scores) + row * count, count), bias, routing))
-        taken[static_cast<std::size_t>(expert)].push_back({static_cast<int>(row), weight});
+        taken[static_cast<std::size_t>(expert)].push_back({static_cast<int>(row), weight * (scales ? scales[expert] : 1)});
     const auto most = std::ranges::max(taken, {}, &std::vector<Taken>::size).size();
-    const ExpertRows rows(most, *weights.gate[0], *weights.down[0]);
+    const ExpertRows rows(most, *weights.up[0], *weights.down[0]);
     for (std::size_t i = 0; i < count; ++i)
-      add_expert(x, *weights.gate[i], *weights.up[i], *weights.down[i], activation, taken[i], rows, y);
-    if (!weights.shared_gate) return y;
+      add_expert(x, weights.gate.empty() ? nullptr : weights.gate[i].get(), *weights.up[i], *weights.down[i], activation, taken[i], rows,
+                 y);
+    if (!weights.shared_up) return y;
     std::vector<Taken> all;
     for (int row = 0; row < x.shape(0); ++row) all.push_back({row, weights.shared_router ? share(x, row, *weights.shared_router) : 1});
-    add_expert(x, *weights.shared_gate, *weights.shared_up, *weights.shared_down, activation, all,
-               ExpertRows(tokens, *weights.shared_gate, *weights.shared_down), y);
+    add_expert(x, weights.shared_gate.get(), *weights.shared_up, *weights.shared_down, activation, all,
+               ExpertRows(tokens, *weights.shared_up, *weights.shared_down), y);
     return y;
   }
 
@@ -475,20 +477,27 @@ class PackOps final : public Ops {
   }
 
   // y += weight * down(act(gate(x)) * up(x)), for the rows that take the expert. Each of its matrices is read once.
-  void add_expert(const mx::array& x, const Weight& gate, const Weight& up, const Weight& down, Activation activation,
+  void add_expert(const mx::array& x, const Weight* gate, const Weight& up, const Weight& down, Activation activation,
                   std::span<const Taken> taken, const ExpertRows& rows, mx::array& y) const {
     if (taken.empty()) return;
     const auto count = static_cast<std::int64_t>(taken.size());
-    const auto k = static_cast<std::size_t>(gate.k), n = static_cast<std::size_t>(down.n);
+    const auto k = static_cast<std::size_t>(up.k), n = static_cast<std::size_t>(down.n);
     const float* from = floats(x);
     if (count != x.shape(0)) {
       each_row(taken.size(), k,
                [&](std::size_t i) { std::copy_n(from + static_cast<std::size_t>(taken[i].row) * k, k, rows.x.get() + i * k); });
       from = rows.x.get();
     }
-    const mlxr_gated_args args{from, count, matrix(gate), matrix(up), bias_of(gate), bias_of(up), of_abi(activation), rows.hidden.get()};
-    check(kernels_.gated_mlp(pool_, &args));
-    multiply(rows.hidden.get(), count, down.k, {{{matrix(down), bias_of(down), nullptr, rows.y.get()}}});
+    float* hidden = rows.hidden.get();
+    if (gate) {
+      const mlxr_gated_args args{from, count, matrix(*gate), matrix(up), bias_of(*gate), bias_of(up), of_abi(activation), hidden};
+      check(kernels_.gated_mlp(pool_, &args));
+    } else {
+      multiply(from, count, up.k, {{{matrix(up), bias_of(up), nullptr, hidden}}});
+      const mlxr_activate_args args{hidden, nullptr, count, up.n, of_abi(activation), hidden};
+      kernels_.activate(pool_, &args);
+    }
+    multiply(hidden, count, down.k, {{{matrix(down), bias_of(down), nullptr, rows.y.get()}}});
     each_row(taken.size(), n, [&](std::size_t i) {
       const auto& [row, weight] = taken[i];
       float* to = y.data<float>() + static_cast<std::size_t>(row) * n;

@@ -22,9 +22,10 @@ struct Routing {
 };
 
 struct ExpertWeights {
-  std::vector<WeightPtr> gate, up, down;  // of each expert
+  std::vector<WeightPtr> gate, up, down;  // of each expert; without gates it is down(act(up(x)))
   // (experts): added to the probabilities where experts are chosen, but not to their weights (DeepSeek-V3 report, 2024). None: nothing is.
   std::optional<mlx::core::array> bias;
+  std::optional<mlx::core::array> scales;         // (experts): what an expert gives is multiplied by its own; none: it is not
   WeightPtr shared_gate, shared_up, shared_down;  // of one more expert, which every token takes; null: there is none
   std::optional<mlx::core::array> shared_router;  // (k): its weight is sigmoid(x · router); none: it is 1
 };

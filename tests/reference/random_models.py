@@ -104,6 +104,8 @@ class Shape:
     latent: Latent | None = None
     single_parts: bool = False  # a layer without hidden values (layer_heads) has a mixer alone, one with them an MLP alone
     gated: bool = False  # attention has a gate
+    gemma4: bool = False  # layers with another head size where they see everything, without values there, and the last two without keys too
+    layer_inputs: int = 0  # values of each layer's own input
     sinks: bool = False
     mlp_norm: str = "ffn_norm"
     final_norm: str = "output_norm"
@@ -113,6 +115,9 @@ class Shape:
     context: int = 8192
     eps: float = 1e-5
 
+
+# Of a small Gemma 4: the layers that see everything, and the first that has no keys of its own.
+GEMMA4_GLOBAL, GEMMA4_OWN = (2, 5), 3
 
 SHAPES = {
     "smollm2-135m": Shape("llama", "smollm", 30, 576, 9, 3, 64, 1536, 49152, rope_base=1e5),
@@ -150,11 +155,12 @@ def tensors(shape):
     for layer in range(shape.layers):
         block = f"blk.{layer}."
         heads, kv_heads, hidden = shape.layer_heads[layer] if shape.layer_heads else (shape.heads, shape.kv_heads, shape.hidden)
-        q, k, value_dim = heads * shape.head_dim, kv_heads * shape.head_dim, shape.value_dim or shape.head_dim
+        head_dim = shape.head_dim * 2 if shape.gemma4 and layer in GEMMA4_GLOBAL else shape.head_dim
+        q, k, value_dim = heads * head_dim, kv_heads * head_dim, shape.value_dim or head_dim
         if shape.norms_before:
             yield from norm(block + "attn_norm")
         if shape.single_parts and hidden:
-            yield from mlp(block, hidden)
+            yield from experts(shape, block) if shape.experts else mlp(block, hidden)
             continue
         recurrent = shape.recurrence and layer not in shape.recurrence.attention
         if recurrent:
@@ -163,6 +169,8 @@ def tensors(shape):
             yield from latent(shape, block)
         else:
             of_heads = (block + "attn_q", q * (2 if shape.gated else 1)), (block + "attn_k", k), (block + "attn_v", kv_heads * value_dim)
+            if shape.gemma4:
+                of_heads = of_heads[: 1 if layer >= GEMMA4_OWN else 2 if layer in GEMMA4_GLOBAL else 3]
             yield from matrices(block + "attn_qkv", shape.dim, *of_heads, biased=shape.biases)
             yield from matrices("", heads * value_dim, (block + "attn_output", shape.dim))
         if shape.single_parts:
@@ -172,16 +180,35 @@ def tensors(shape):
         if shape.sinks:
             yield block + "attn_sinks.weight", (heads,), 1.0, 0.0
         if shape.qk_norm and not recurrent:
-            for name, n in ("attn_q_norm", heads), ("attn_k_norm", kv_heads):
-                dimensions = {"head": (shape.head_dim,), "each": (n, shape.head_dim), "whole": (n * shape.head_dim,)}[shape.qk_norm]
-                yield block + name + ".weight", dimensions, 0.1, 1.0
+            for name, n in (("attn_q_norm", heads), ("attn_k_norm", kv_heads))[: 1 if shape.gemma4 and layer >= GEMMA4_OWN else 2]:
+                dimensions = {"head": (head_dim,), "each": (n, shape.head_dim), "whole": (n * shape.head_dim,)}[shape.qk_norm]
+                yield block + name + ".weight", dimensions, 0.1, 0.4 if shape.gemma4 else 1.0  # as the scores are not scaled
         if shape.norms_after:
             yield from norm(block + "post_attention_norm")
             yield from norm(block + "post_ffw_norm")
+        if shape.layer_inputs:
+            yield matrix(block + "inp_gate", shape.layer_inputs, shape.dim)
+            yield matrix(block + "proj", shape.dim, shape.layer_inputs)
+            yield from norm(block + "post_norm")
+        if shape.gemma4:
+            yield block + "layer_output_scale.weight", (1,), 0.1, 0.8
+        if shape.gemma4 and shape.experts:
+            yield from mlp(block, hidden)
+            yield from experts(shape, block)
+            yield block + "ffn_gate_inp.scale", (shape.dim,), 1.0, 4.0
+            yield block + "ffn_down_exps.scale", (shape.experts.count,), 0.2, 1.0
+            for name in "post_ffw_norm_1", "pre_ffw_norm_2", "post_ffw_norm_2":
+                yield from norm(block + name)
+            continue
         if shape.experts and layer >= shape.experts.dense:
             yield from experts(shape, block)
             continue
         yield from mlp(block, hidden)
+    if shape.layer_inputs:
+        width = shape.layers * shape.layer_inputs
+        yield matrix("per_layer_token_embd", shape.vocabulary, width)
+        yield matrix("per_layer_model_proj", width, shape.dim)
+        yield from norm("per_layer_proj_norm", (shape.layer_inputs,))
     yield from norm(shape.final_norm)
     if not shape.tied:
         yield matrix("output", shape.vocabulary, shape.dim)
@@ -231,7 +258,7 @@ def recurrence(shape, block):
 
 def experts(shape, block):
     mix = shape.experts
-    for name, n, k in ("gate", mix.hidden, shape.dim), ("up", mix.hidden, shape.dim), ("down", shape.dim, mix.hidden):
+    for name, n, k in (("gate", mix.hidden, shape.dim), ("up", mix.hidden, shape.dim), ("down", shape.dim, mix.hidden))[shape.plain_mlp :]:
         yield f"{block}ffn_{name}_exps.weight", (mix.count, n, k), 1 / math.sqrt(k), 0.0
         if mix.biases:
             yield f"{block}ffn_{name}_exps.bias", (mix.count, n), 0.5, 0.0
@@ -298,6 +325,13 @@ def add_description(writer, shape):
     if shape.layer_heads:
         for i, name in enumerate(("attention.head_count", "attention.head_count_kv", "feed_forward_length")):
             keys[name] = ("add_array", [layer[i] for layer in shape.layer_heads])
+    if shape.gemma4:
+        keys |= {f"attention.{name}_length": ("add_uint32", 2 * shape.head_dim) for name in ("key", "value")}
+        keys |= {f"attention.{name}_length_swa": ("add_uint32", shape.head_dim) for name in ("key", "value")}
+        keys |= {"rope.dimension_count": ("add_uint32", 2 * shape.head_dim), "rope.dimension_count_swa": ("add_uint32", shape.head_dim)}
+        keys["attention.shared_kv_layers"] = ("add_uint32", shape.layers - GEMMA4_OWN)
+        keys["attention.sliding_window_pattern"] = ("add_array", [layer not in GEMMA4_GLOBAL for layer in range(shape.layers)])
+        keys["embedding_length_per_layer_input"] = ("add_uint32", shape.layer_inputs)
     if shape.window:
         keys["attention.sliding_window"] = ("add_uint32", shape.window)
     if shape.experts:
@@ -324,7 +358,7 @@ def write(path, shape, dtype, seed=0):
     add_description(writer, shape)
     add_tokenizer(writer, shape)
 
-    plan = [(*tensor, np.dtype(np.float32 if len(tensor[1]) == 1 or any(part in tensor[0] for part in ("norm", "bias", "conv", "ssm_a", "ssm_d")) else dtype)) for tensor in tensors(shape)]
+    plan = [(*tensor, np.dtype(np.float32 if len(tensor[1]) == 1 or any(part in tensor[0] for part in ("norm", "bias", "conv", "ssm_a", "ssm_d", "scale")) else dtype)) for tensor in tensors(shape)]
     for name, dimensions, _, _, kind in plan:
         writer.add_tensor_info(name, dimensions, kind, math.prod(dimensions) * kind.itemsize)
     if shape.rope_factors:

@@ -33,7 +33,7 @@ TEST(Catalogue, NamesThatPeopleTypeAreKnown) {
 
 TEST(Catalogue, OffersOnlyWhatTheEngineRuns) {
   EXPECT_TRUE(find_in_catalogue("llama3.2:1b")->runs());
-  EXPECT_FALSE(find_in_catalogue("qwen3.5:9b")->runs());
+  EXPECT_FALSE(find_in_catalogue("embeddinggemma:300m")->runs());
 }
 
 TEST(Catalogue, TheStarterComesOverHttpsFirst) {

@@ -112,6 +112,14 @@ const Change kChanges[] = {
        experts.selection_bias = true;
        spec.layers[1].feed_forward = experts;
      }},
+    {"ExpertsWithoutGates",
+     [](ModelSpec& spec) {
+       auto experts = mixture();
+       experts.gated = false;
+       experts.shared_hidden = 96;
+       experts.activation = ops::Activation::kSquaredRelu;
+       spec.layers[1].feed_forward = experts;
+     }},
     {"GroupsOfExperts",
      [](ModelSpec& spec) {
        auto experts = mixture();
@@ -139,6 +147,13 @@ const Change kChanges[] = {
     {"ALayerWithoutMixer", [](ModelSpec& spec) { spec.layers[1].mixer = Absent(); }},
     {"ALastLayerWithoutMixer", [](ModelSpec& spec) { spec.layers[2].mixer = Absent(); }},
     {"ALayerWithoutFeedForwardPart", [](ModelSpec& spec) { spec.layers[1].feed_forward = Absent(); }},
+    {"ValuesOfKeys", [](ModelSpec& spec) { attention(spec, 1).values_of_keys = true; }},
+    {"NormsOfValues", [](ModelSpec& spec) { attention(spec, 1).value_norm = true; }},
+    {"KeysOfAnotherLayer", [](ModelSpec& spec) { attention(spec, 2).shares = 0; }},
+    {"InputsOfLayers", [](ModelSpec& spec) { spec.layer_inputs = 12; }},
+    {"AScaledLayer", [](ModelSpec& spec) { spec.layers[1].scaled = true; }},
+    {"ExpertsBesideAnMlp",
+     [](ModelSpec& spec) { spec.layers[1].feed_forward = MlpAndExperts{{64, ops::Activation::kGeluTanh}, mixture()}; }},
     {"AShortConvolution", [](ModelSpec& spec) { spec.layers[1].mixer = ShortConvolution{3}; }},
     {"TheDeltaRule", [](ModelSpec& spec) { spec.layers[1].mixer = linear_attention(true); }},
     {"TheDeltaRuleInLastPlace", [](ModelSpec& spec) { spec.layers[2].mixer = linear_attention(true); }},

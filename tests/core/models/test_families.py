@@ -78,6 +78,7 @@ def factors(name, seed):
     return f"rope_{name}.weight", (16,), 0.3, 2.0 + seed
 
 
+SECTIONS = ("rope.dimension_sections", "add_array", [6, 5, 5, 0])
 QWEN35 = of(
     "qwen35",
     recurrence=random_models.Recurrence("delta", attention=(3,), taps=4, heads=6, key_heads=2, key_dim=32, value_dim=32),
@@ -86,6 +87,26 @@ QWEN35 = of(
     mlp_norm="post_attention_norm",
     rotated=16,
     keys=(("rope.dimension_sections", "add_array", [3, 3, 2, 0]),),
+)
+GEMMA4 = of(
+    "gemma4",
+    layers=6,
+    gemma4=True,
+    layer_inputs=24,
+    norms_after=True,
+    qk_norm="head",
+    window=16,
+    keys=(("rope.freq_base_swa", "add_float32", 1e4), ("final_logit_softcapping", "add_float32", 3.0)),
+    extra=(("rope_freqs.weight", (32,), 0.3, 2.0),),
+)
+NEMOTRON = of(
+    "nemotron_h",
+    recurrence=random_models.Recurrence("mamba2", attention=(1,), taps=4, heads=8, key_heads=2, key_dim=64, value_dim=32),
+    single_parts=True,
+    plain_mlp=True,
+    layer_heads=((4, 0, 0), (4, 2, 0), (4, 0, 320), (4, 0, 0)),
+    keys=(("attention.layer_norm_epsilon", "add_float32", 1e-5),),
+    tied=False,
 )
 LATENT = random_models.Latent(64, key_dim=32, rotated=16, value_dim=24, query=48)
 DEEPSEEK2 = of(
@@ -118,9 +139,23 @@ AGAINST_LLAMA_CPP = {
     "glm4": of("glm4", fused=True, rotated=16, norms_after=True, biases=True, tied=False),
     "gemma": of("gemma", head_dim=48),
     "gemma2": of("gemma2", norms_after=True, window=16, keys=(("attn_logit_softcapping", "add_float32", 2.0), ("final_logit_softcapping", "add_float32", 3.0))),
+    "gemma4": GEMMA4,
+    "gemma4-without-inputs": dataclasses.replace(GEMMA4, layer_inputs=0),
+    "gemma4-experts": dataclasses.replace(
+        GEMMA4, layer_inputs=0, experts=random_models.Experts(6, 2, 96), keys=(*GEMMA4.keys, ("expert_feed_forward_length", "add_uint32", 96))
+    ),
     "olmo2": of("olmo2", norms_before=False, norms_after=True, qk_norm="whole", tied=False),
     "olmo3": of("olmo2", norms_before=False, norms_after=True, qk_norm="whole", tied=False, window=16, keys=YARN),
     "exaone4": of("exaone4", norms_before=False, norms_after=True, qk_norm="head"),
+    "qwen2vl": of("qwen2vl", biases=True, keys=(SECTIONS,)),
+    "qwen3vl": of("qwen3vl", qk_norm="head", keys=(SECTIONS, ("n_deepstack_layers", "add_uint32", 2))),
+    "qwen3vlmoe": of(
+        "qwen3vlmoe",
+        qk_norm="head",
+        experts=random_models.Experts(8, 3, 96),
+        keys=(SECTIONS, ("n_deepstack_layers", "add_uint32", 2), ("expert_feed_forward_length", "add_uint32", 96)),
+        tied=False,
+    ),
     "mixtral": of("llama", experts=random_models.Experts(5, 2, 320)),
     "qwen2moe": of(
         "qwen2moe",
@@ -198,14 +233,19 @@ AGAINST_LLAMA_CPP = {
             ("expert_shared_feed_forward_length", "add_uint32", 64),
         ),
     ),
-    "nemotron_h": of(
-        "nemotron_h",
-        recurrence=random_models.Recurrence("mamba2", attention=(1,), taps=4, heads=8, key_heads=2, key_dim=64, value_dim=32),
-        single_parts=True,
-        plain_mlp=True,
-        layer_heads=((4, 0, 0), (4, 2, 0), (4, 0, 320), (4, 0, 0)),
-        keys=(("attention.layer_norm_epsilon", "add_float32", 1e-5),),
-        tied=False,
+    "nemotron_h": NEMOTRON,
+    "nemotron_h_moe": dataclasses.replace(
+        NEMOTRON,
+        architecture="nemotron_h_moe",
+        experts=random_models.Experts(6, 2, 96, shared=160, selection_bias=True),
+        keys=(
+            *NEMOTRON.keys,
+            ("expert_feed_forward_length", "add_uint32", 96),
+            ("expert_shared_feed_forward_length", "add_uint32", 160),
+            ("expert_shared_count", "add_uint32", 1),
+            ("expert_weights_norm", "add_bool", True),
+            ("expert_weights_scale", "add_float32", 1.5),
+        ),
     ),
     "deepseek2": DEEPSEEK2,
     "deepseek2-lite": dataclasses.replace(DEEPSEEK2, layers=27, latent=dataclasses.replace(LATENT, query=0)),  # llama.cpp knows it by its layers

@@ -185,6 +185,28 @@ def letters():
     return [chr(byte if byte in shown else next(hidden)) for byte in range(256)]
 
 
+# Of a layer without attention: 4 heads with states of 8 · 16 values.
+HYBRID = {
+    "attention.head_count_kv": (ARRAY, (U32, [0])),
+    "ssm.conv_kernel": (U32, 4),
+    "ssm.state_size": (U32, 8),
+    "ssm.time_step_rank": (U32, 4),
+    "ssm.group_count": (U32, 1),
+    "ssm.inner_size": (U32, 64),
+}
+
+
+def of(architecture, keys):
+    """The small model as one of another architecture, with more keys."""
+    sizes = {"block_count": 1, "context_length": 256, "embedding_length": DIM, "feed_forward_length": HIDDEN, "attention.head_count": HEADS, "attention.head_count_kv": KV_HEADS}
+    all_keys = {name: (U32, size) for name, size in sizes.items()} | {"attention.layer_norm_rms_epsilon": (F32, 1e-5)} | keys
+    return model(keys={"general.architecture": (STRING, architecture)} | {f"{architecture}.{name}": value for name, value in all_keys.items()})
+
+
+def hybrid(key, value):
+    return of("granitehybrid", HYBRID | {key: (U32, value)})
+
+
 def model(keys=(), tensors=(), seed=1, without=()):
     """The bytes of the small model with some keys and tensors replaced or added. A tensor is name -> (dimensions, values or None), or (dimensions, type, bytes)."""
     tokens = [*letters(), MERGED, EOS]
@@ -325,7 +347,25 @@ def impossible():
         key("llama.expert_count", U32, 8, "the key llama.expert_used_count is missing"),
         Case("more_experts_used", model(keys={"llama.expert_count": (U32, 2), "llama.expert_used_count": (U32, 3)}), CORRUPT, "the key llama.expert_used_count is 3"),
         Case("experts_without_tensors", model(keys={"llama.expert_count": (U32, 2), "llama.expert_used_count": (U32, 1)}), UNSUPPORTED, "does not know the tensor 'blk.0.ffn_gate.weight'"),
-        key("llama.expert_group_count", U32, 8, "groups of experts", UNSUPPORTED),
+        Case(
+            "groups_of_unequal_size",
+            model(keys={"llama.expert_count": (U32, 4), "llama.expert_used_count": (U32, 1), "llama.expert_group_count": (U32, 3)}),
+            UNSUPPORTED,
+            "the key llama.expert_group_count is 3",
+        ),
+        # recurrent layers, latent rows, shared keys
+        Case("no_taps", hybrid("ssm.conv_kernel", 1), CORRUPT, "the key granitehybrid.ssm.conv_kernel is 1"),
+        Case("taps_2_31", hybrid("ssm.conv_kernel", 2**31), CORRUPT, "the key granitehybrid.ssm.conv_kernel is 2147483648"),
+        Case("state_of_100000", hybrid("ssm.state_size", 100000), CORRUPT, "the key granitehybrid.ssm.state_size is 100000"),
+        Case("no_state", hybrid("ssm.state_size", 0), CORRUPT, "the key granitehybrid.ssm.state_size is 0"),
+        Case("groups_of_heads", hybrid("ssm.group_count", 3), UNSUPPORTED, "the key granitehybrid.ssm.group_count is 3"),
+        Case("heads_share_unevenly", hybrid("ssm.inner_size", 63), UNSUPPORTED, "the key granitehybrid.ssm.inner_size is 63"),
+        Case("inner_size_2_30", hybrid("ssm.inner_size", 2**30), CORRUPT, "the key granitehybrid.ssm.inner_size is 1073741824"),
+        Case("recurrent_without_tensors", hybrid("ssm.group_count", 1), UNSUPPORTED, "does not know the tensor"),
+        Case("recurrent_layers_of_another_model", of("qwen35", HYBRID | {"attention.recurrent_layers": (ARRAY, (BOOL, []))}), CORRUPT, "attention.recurrent_layers is not one boolean for each layer"),
+        Case("latent_0", of("deepseek2", {"attention.kv_lora_rank": (U32, 0)}), CORRUPT, "the key deepseek2.attention.kv_lora_rank is 0"),
+        Case("latent_key_of_its_rotated_part", of("deepseek2", {"attention.kv_lora_rank": (U32, 8), "rope.dimension_count": (U32, 16)}), CORRUPT, "the key deepseek2.attention.key_length is"),
+        Case("all_layers_share_keys", of("gemma4", {"attention.sliding_window": (U32, 16), "attention.shared_kv_layers": (U32, 1)}), CORRUPT, "the key gemma4.attention.shared_kv_layers is 1"),
         key("llama.attention.causal", BOOL, 0, "attention that is not causal", UNSUPPORTED),
         key("llama.attn_logit_softcapping", F32, 50.0, "attention soft-capping", UNSUPPORTED),
         key("llama.final_logit_softcapping", F32, 30.0, "soft-capping of logits", UNSUPPORTED),

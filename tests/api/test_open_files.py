@@ -275,7 +275,7 @@ def test_the_files_of_a_folder_have_the_names_that_the_client_says(empty_daemon,
         assert "config.json" in generate(client, exchanged["model"]).json()["error"]
 
 
-@pytest.mark.parametrize("names", [[""], ["."], [".."], ["a/b"], ["/etc/passwd"], ["a\n"], ["a" * 256], [7], [None], ["a", "a"], []])
+@pytest.mark.parametrize("names", [[""], ["."], [".."], ["a/b"], ["/etc/passwd"], ["a\n"], ["a" * 256], [7], [None], ["a", "a"], [], [str(i) for i in range(300)]])
 def test_a_name_of_a_file_is_no_path(empty_daemon, names):
     status, answer = open_with(empty_daemon, [], {"files": names})
     assert (status, answer["code"]) == (400, "invalid_value") and "\"files\"" in answer["error"]

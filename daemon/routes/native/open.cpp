@@ -40,6 +40,8 @@ ApiResult<std::optional<std::string>> read_sha256(const json& body) {
 ApiResult<std::vector<std::string>> read_file_names(const json& body) {
   const auto given = body.find("files");
   if (given == body.end() || given->is_null()) return {};
+  if (given->size() >= ReceivedFiles::kMost)
+    return std::unexpected(bad_field("files", "\"files\" has " + std::to_string(given->size()) + " names, more than files can be sent."));
   std::vector<std::string> names;
   for (const auto& one : *given) {
     const auto name = one.is_string() ? one.get<std::string>() : std::string();

@@ -4,8 +4,8 @@
 #include <nlohmann/json.hpp>
 
 #include "platform/files.h"
-#include "platform/open_file.h"
 #include "platform/sha256.h"
+#include "store/model_file.h"
 
 namespace mlxr::cli {
 namespace {
@@ -15,8 +15,8 @@ using nlohmann::json;
 constexpr char kRoute[] = "/mlxr/open";
 
 // The daemon shows the name in its log, and refuses one that could command a terminal.
-std::string label_of(const std::filesystem::path& file) {
-  std::string label = file.string();
+std::string label_of(const std::filesystem::path& path) {
+  std::string label = path.string();
   std::ranges::replace_if(label, [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
   return label;
 }
@@ -34,18 +34,25 @@ Result<json> expected_hash(const std::filesystem::path& file) {
 
 }  // namespace
 
-Answered<std::string> hand_over(Client& client, const std::filesystem::path& file) {
-  const auto opened = platform::OpenFile::open(file);
+Answered<std::string> hand_over(Client& client, const std::filesystem::path& path) {
+  const auto opened = store::open_model_at(path);
   if (!opened) return std::unexpected(ClientError(opened.error()));
-  const auto sha256 = expected_hash(file);
-  if (!sha256) return std::unexpected(ClientError(sha256.error()));
-  const json body{{"name", label_of(file)}, {"sha256", *sha256}};
-  const auto answer = client.send_descriptor(kRoute, body.dump(-1, ' ', false, json::error_handler_t::replace), opened->descriptor());
+  json body{{"name", label_of(path)}};
+  std::vector<int> descriptors;
+  for (const auto& file : opened->files()) descriptors.push_back(file.descriptor());
+  if (opened->is_one_file()) {
+    const auto sha256 = expected_hash(path);
+    if (!sha256) return std::unexpected(ClientError(sha256.error()));
+    body["sha256"] = *sha256;
+  } else {
+    for (const auto& file : opened->files()) body["files"].push_back(file.name().filename().string());
+  }
+  const auto answer = client.send_descriptors(kRoute, body.dump(-1, ' ', false, json::error_handler_t::replace), descriptors);
   if (!answer) return std::unexpected(answer.error());
-  if (answer->status == 404 || answer->status == 405) return file.string();  // an older daemon
+  if (answer->status == 404 || answer->status == 405) return path.string();  // an older daemon
   const auto told = Client::json_of(*answer);
   if (!told) return std::unexpected(told.error());
-  return told->value("model", file.string());
+  return told->value("model", path.string());
 }
 
 }  // namespace mlxr::cli

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "core/formats/checkpoint.h"
 #include "store/hub.h"
 #include "store/names.h"
 #include "store/source.h"
@@ -59,9 +60,9 @@ std::string trouble_of(const ModelRecord& model) {
   return size == model.size ? "" : "its file has " + std::to_string(size) + " bytes and had " + std::to_string(model.size);
 }
 
-Result<platform::OpenFile> open_file_of(const ModelRecord& model) {
-  auto file = platform::OpenFile::open(model.file);
-  if (file || file.error().code != ErrorCode::kNotFound) return file;
+Result<platform::OpenFiles> open_files_of(const ModelRecord& model) {
+  auto files = formats::open_model_files(model.file);
+  if (files || files.error().code != ErrorCode::kNotFound) return files;
   return fail(ErrorCode::kNotFound,
               "The file of " + model.name + " is missing: " + model.file.string() + ". " +
                   (model.in_place ? "Import it again from where it is now." : "Get it again with: mlx pull " + model.name));

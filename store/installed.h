@@ -6,7 +6,7 @@
 
 #include <mlxrunner/result.h>
 
-#include "platform/open_file.h"
+#include "platform/open_files.h"
 #include "store/store.h"
 
 namespace mlxr::store {
@@ -14,7 +14,7 @@ namespace mlxr::store {
 // What is wrong with the file of a model, as far as that shows without reading it: it is gone, or was copied in part. Empty if nothing is.
 std::string trouble_of(const ModelRecord& model);
 // Opens it. Errors: those of OpenFile::open; kNotFound says how to get the file again.
-Result<platform::OpenFile> open_file_of(const ModelRecord& model);
+Result<platform::OpenFiles> open_files_of(const ModelRecord& model);
 
 enum class Installed {
   kNo,       // not installed, or its file is missing: download

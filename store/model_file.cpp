@@ -1,9 +1,13 @@
 #include "store/model_file.h"
 
+#include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "core/formats/checkpoint.h"
 #include "platform/files.h"
+#include "platform/sha256.h"
 
 namespace mlxr::store {
 
@@ -43,13 +47,25 @@ Result<fs::path> find_model_file(const fs::path& path) {
   const auto found = gguf_files(full, ec);
   if (ec) return fail(platform::os_error(ec.value(), "Cannot list " + full.string()));
   if (found.size() == 1) return found.front();
-  if (find_model_folder(full)) {
-    return fail(ErrorCode::kUnsupported,
-                full.string() + " is a model folder as Hugging Face publishes it. Import it first: mlx import " + full.string());
-  }
-  if (found.empty()) return fail(ErrorCode::kNotFound, "The folder " + full.string() + " has no .gguf file.");
+  if (find_model_folder(full)) return full;
+  if (found.empty()) return fail(ErrorCode::kNotFound, "The folder " + full.string() + " has no .gguf file and no config.json.");
   return fail(ErrorCode::kInvalidArgument,
               "The folder " + full.string() + " has " + std::to_string(found.size()) + " .gguf files. Name the one to use.");
+}
+
+Result<platform::OpenFiles> open_model_at(const fs::path& path) { return formats::open_model_files(path); }
+
+std::string digest_of(const platform::OpenFiles& files, const std::vector<std::string>& hashes) {
+  if (files.is_one_file()) return hashes.front();
+  std::vector<std::pair<std::string, std::string>> lines;
+  for (std::size_t i = 0; i < hashes.size(); ++i) lines.emplace_back(files.files()[i].name().filename().string(), hashes[i]);
+  std::ranges::sort(lines);
+  platform::Sha256 all;
+  for (const auto& [name, hash] : lines) {
+    const auto line = hash + "  " + name + "\n";
+    all.update(line.data(), line.size());
+  }
+  return all.hex();
 }
 
 }  // namespace mlxr::store

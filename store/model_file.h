@@ -3,8 +3,12 @@
 
 #include <filesystem>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include <mlxrunner/result.h>
+
+#include "platform/open_files.h"
 
 namespace mlxr::store {
 
@@ -12,9 +16,16 @@ namespace mlxr::store {
 // everything else.
 std::optional<std::filesystem::path> find_model_folder(const std::filesystem::path& path);
 
-// The absolute path of the file itself, or of the one .gguf file in a folder.
-// Errors: kNotFound (there is nothing, or no .gguf file in the folder), kInvalidArgument (a folder with several), kUnsupported (a model
-// folder, which is a model only after its import), kPermission, kIo.
+// The absolute path of the file itself, of the one .gguf file in a folder, or of a model folder.
+// Errors: kNotFound (there is nothing, or no model in the folder), kInvalidArgument (a folder with several .gguf files), kPermission, kIo.
 Result<std::filesystem::path> find_model_file(const std::filesystem::path& path);
+
+// Opens what a model is read from: the file at `path`, or files of the model folder there.
+// Errors: those of formats::open_model_files.
+Result<platform::OpenFiles> open_model_at(const std::filesystem::path& path);
+
+// The SHA-256 by which a model is known, from those of its files in their order. Of one file it is the file's own; of a folder, that of the
+// lines which sha256sum prints for its files, sorted by name: "HASH  NAME\n".
+std::string digest_of(const platform::OpenFiles& files, const std::vector<std::string>& hashes);
 
 }  // namespace mlxr::store

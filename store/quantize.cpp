@@ -17,6 +17,7 @@
 #include "core/quant/dequantize.h"
 #include "core/quant/quantize.h"
 #include "platform/files.h"
+#include "store/mlx_folder.h"
 #include "store/quantize_input.h"
 #include "store/quantize_recipe.h"
 
@@ -200,7 +201,12 @@ class Quantizer {
       const auto block = static_cast<std::int64_t>(quant::traits(recipe_ != nullptr ? recipe_->type : plan.type).block_size);
       n_other += plan.type != source.tensors[i].type && plan.shape.back() % block != 0;
     }
-    return {source.size, size, n_values == 0 ? 0 : static_cast<double>(bits) / static_cast<double>(n_values), n_other};
+    QuantizeSummary made{.size_before = source.size, .size_after = size, .bits_per_weight = 0, .note = ""};
+    if (n_values > 0) made.bits_per_weight = static_cast<double>(bits) / static_cast<double>(n_values);
+    if (n_other > 0)
+      made.note =
+          std::to_string(n_other) + " tensors have rows whose length is not a multiple of 256: each uses the next larger type that fits.";
+    return made;
   }
 
   const fs::path& input_;
@@ -216,6 +222,7 @@ class Quantizer {
 }  // namespace
 
 Result<QuantizeSummary> quantize(const fs::path& input, const fs::path& output, std::string_view type, const QuantizeOptions& options) {
+  if (const auto packing = find_mlx_packing(type)) return write_mlx_folder(input, output, *packing, options);
   const Recipe* recipe = find_recipe(type);
   if (recipe == nullptr) {
     return fail(ErrorCode::kInvalidArgument,
@@ -231,7 +238,7 @@ Result<QuantizeSummary> convert(const fs::path& folder, const fs::path& output, 
 std::string quantize_types() {
   std::string names;
   for (const Recipe& recipe : recipes()) names += (names.empty() ? "" : ", ") + std::string(recipe.name);
-  return names;
+  return names + ", " + mlx_packing_names();
 }
 
 }  // namespace mlxr::store

@@ -2,12 +2,13 @@
 
 #include <algorithm>
 #include <iterator>
+#include <ranges>
 #include <utility>
 
+#include "core/formats/checkpoint.h"
 #include "platform/clone_file.h"
 #include "platform/files.h"
 #include "platform/mac_paths.h"
-#include "platform/open_file.h"
 #include "platform/sha256.h"
 #include "platform/time.h"
 #include "store/installed.h"
@@ -70,18 +71,22 @@ class SqliteStore final : public Store {
     return verify(*same, options);
   }
 
-  Result<OpenModel> open_file(const platform::OpenFile& opened, const std::optional<std::string>& sha256,
-                              const CheckOptions& options) override {
-    auto file = platform::OpenFile::duplicate(opened.descriptor(), opened.name());
-    if (!file) return fail(file.error());
-    const auto known = registry_->verified(FileStamp::of(file->info()));
-    if (!known) return fail(known.error());
-    const auto hash = *known ? Result<std::string>(**known) : compute_hash(*file, options);
-    return hash ? describe(std::move(*file), *hash, sha256) : fail(hash.error());
+  Result<OpenModel> open_files(const platform::OpenFiles& opened, const std::optional<std::string>& sha256,
+                               const CheckOptions& options) override {
+    auto files = opened.duplicate();
+    if (!files) return fail(files.error());
+    const auto hash = hash_of(*files, options, [this](const platform::OpenFile& file) { return registry_->verified(stamp_of(file)); });
+    return hash ? describe(std::move(*files), *hash, sha256) : fail(hash.error());
   }
 
-  std::optional<std::string> known_hash(const platform::OpenFile& file) override {
-    return registry_->verified(FileStamp::of(file.info())).value_or(std::nullopt);
+  std::optional<std::string> known_hash(const platform::OpenFiles& files) override {
+    std::vector<std::string> hashes;
+    for (const auto& file : files.files()) {
+      auto known = registry_->verified(stamp_of(file)).value_or(std::nullopt);
+      if (!known) return std::nullopt;
+      hashes.push_back(*std::move(known));
+    }
+    return digest_of(files, hashes);
   }
 
   Result<ModelRecord> resolve(const ModelRef& ref, const CheckOptions& options) override { return record_of(open_model(ref, options)); }
@@ -253,13 +258,28 @@ class SqliteStore final : public Store {
     return *known ? verify(**known, options) : describe(*file, options);
   }
 
-  // The hash of a file: remembered while the file looks the same.
-  Result<std::string> hash_of(const platform::OpenFile& file, const CheckOptions& options) {
-    const auto stamp = FileStamp::of(file.info());
-    const auto known = registry_->verified(file.name(), stamp);
-    if (!known) return fail(known.error());
-    if (*known) return **known;
-    return compute_hash(file, options);
+  static FileStamp stamp_of(const platform::OpenFile& file) { return FileStamp::of(file.info()); }
+
+  // The hash of a model. That of each file is remembered while the file looks the same: `known` says what it is.
+  using KnownHash = std::function<Result<std::optional<std::string>>(const platform::OpenFile&)>;
+  Result<std::string> hash_of(const platform::OpenFiles& files, const CheckOptions& options, const KnownHash& known) {
+    std::vector<std::string> hashes;
+    std::uint64_t done = 0;
+    for (const auto& file : files.files()) {
+      auto remembered = known(file);
+      if (!remembered) return fail(remembered.error());
+      auto of_this = options;
+      if (options.progress) of_this.progress = [&](std::uint64_t bytes) { options.progress(done + bytes); };
+      auto hash = *remembered ? Result<std::string>(**std::move(remembered)) : compute_hash(file, of_this);
+      if (!hash) return hash;
+      hashes.push_back(*std::move(hash));
+      done += file.size();
+    }
+    return digest_of(files, hashes);
+  }
+  // The same for files whose paths are known.
+  Result<std::string> hash_of(const platform::OpenFiles& files, const CheckOptions& options) {
+    return hash_of(files, options, [this](const platform::OpenFile& file) { return registry_->verified(file.name(), stamp_of(file)); });
   }
 
   // Remembered for a file whose path is known.
@@ -269,16 +289,16 @@ class SqliteStore final : public Store {
     if (!file.unchanged())
       return fail(ErrorCode::kCorrupt, file.name().string() + " changed while it was verified. Try again when it is complete.");
     if (!file.name().is_absolute()) return hash;
-    if (auto ok = registry_->set_verified(file.name(), FileStamp::of(file.info()), *hash); !ok) return fail(ok.error());
+    if (auto ok = registry_->set_verified(file.name(), stamp_of(file), *hash); !ok) return fail(ok.error());
     return hash;
   }
 
   Result<OpenModel> verify(const ModelRecord& record, const CheckOptions& options) {
-    auto file = open_file_of(record);
-    if (!file) return fail(file.error());
-    const auto hash = hash_of(*file, options);
+    auto files = open_files_of(record);
+    if (!files) return fail(files.error());
+    const auto hash = hash_of(*files, options);
     if (!hash) return fail(hash.error());
-    if (*hash == record.sha256) return OpenModel{record, std::move(*file)};
+    if (*hash == record.sha256) return OpenModel{record, std::move(*files)};
     return fail(ErrorCode::kCorrupt, record.file.string() + " has changed: its SHA-256 is " + *hash + " and was " + record.sha256 + ". " +
                                          (record.in_place ? "If it was changed on purpose, import it again."
                                                           : "Remove it and pull it again: mlx rm " + record.name));
@@ -304,7 +324,7 @@ class SqliteStore final : public Store {
     return described;
   }
 
-  // A folder becomes one file of the store's own: what is loaded has one hash, and can be handed over as one open file.
+  // A folder becomes one file of the store's own, which does not change when the folder does.
   Result<OpenModel> describe_converted(const fs::path& folder, const std::string& name, const CheckOptions& options) {
     const fs::path file = paths_.models / "imported" / folder_name(name) / (folder_name(name) + ".gguf");
     if (auto made = platform::make_folders(file.parent_path()); !made) return fail(made.error());
@@ -322,35 +342,37 @@ class SqliteStore final : public Store {
     return described;
   }
 
-  // A file that no import has registered, compared with the .sha256 beside it.
+  // A file or folder that no import has registered, a file compared with the .sha256 beside it.
   Result<OpenModel> describe(const fs::path& path, const CheckOptions& options) {
-    auto file = platform::OpenFile::open(path);
-    if (!file) return fail(file.error());
-    const auto hash = hash_of(*file, options);
+    auto files = formats::open_model_files(path);
+    if (!files) return fail(files.error());
+    const auto hash = hash_of(*files, options);
     if (!hash) return fail(hash.error());
+    if (!files->is_one_file()) return describe(std::move(*files), *hash, std::nullopt);
     const auto beside = platform::read_file(path.string() + ".sha256", 4096);
     if (!beside && beside.error().code != ErrorCode::kNotFound) return fail(beside.error());
-    return describe(std::move(*file), *hash, beside ? std::optional(beside->substr(0, 64)) : std::nullopt);
+    return describe(std::move(*files), *hash, beside ? std::optional(beside->substr(0, 64)) : std::nullopt);
   }
 
   // `expected` is the hash in the .sha256 beside the file, if there is one.
-  static Result<OpenModel> describe(platform::OpenFile file, const std::string& hash, const std::optional<std::string>& expected) {
-    const auto& path = file.name();
+  static Result<OpenModel> describe(platform::OpenFiles files, const std::string& hash, const std::optional<std::string>& expected) {
+    const auto& path = files.name();
     if (expected && *expected != hash) {
       return fail(ErrorCode::kCorrupt, path.string() + " has the SHA-256 " + hash + ", and " + path.filename().string() +
                                            ".sha256 says another. Nothing was imported.");
     }
-    const auto stamp = FileStamp::of(file.info());
+    const auto last_modified =
+        std::ranges::max(files.files() | std::views::transform([](const auto& file) { return stamp_of(file).modified_ns; }));
     ModelRecord record;
     record.name = name_of_file(path);
     record.file = path;
     record.in_place = true;
-    record.size = stamp.size;
+    record.size = files.size();
     record.sha256 = hash;
     record.source = path.string();
-    record.modified_at = platform::to_rfc3339(static_cast<std::time_t>(stamp.modified_ns / 1'000'000'000));
-    if (auto ok = read_details(record, file); !ok) return fail(ok.error());
-    return OpenModel{std::move(record), std::move(file)};
+    record.modified_at = platform::to_rfc3339(static_cast<std::time_t>(last_modified / 1'000'000'000));
+    if (auto ok = read_details(record, files); !ok) return fail(ok.error());
+    return OpenModel{std::move(record), std::move(files)};
   }
 
   const platform::Paths paths_;

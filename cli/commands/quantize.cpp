@@ -45,10 +45,7 @@ Status quantize(const Options& options) {
   const auto made = store::quantize(options.input, options.output, options.type, how);
   draw(bar.finish());
   if (!made) return give_up(with_option(made.error()));
-  if (made->n_other_type > 0) {
-    say(std::to_string(made->n_other_type) +
-        " tensors have rows whose length is not a multiple of 256: each uses the next larger type that fits.\n");
-  }
+  if (!made->note.empty()) say(made->note + "\n");
   write_out(options.output + " is " + format_bytes(made->size_after) + ", " + format_fixed(made->bits_per_weight, 2) +
             " bits per weight; " + options.input + " is " + format_bytes(made->size_before) + ". Try it: mlx run " + options.output + "\n");
   return {};
@@ -58,12 +55,12 @@ Status quantize(const Options& options) {
 
 void add_quantize(CLI::App& app, Action& action) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("quantize", "Makes a smaller GGUF file of a GGUF file or a model folder.");
+  CLI::App* command = app.add_subcommand("quantize", "Makes a smaller copy of a GGUF file or a model folder.");
   command->footer("Example: mlx quantize model-f16.gguf model.gguf Q4_K_M");
   command->add_option("INPUT", options->input, "A GGUF file in F16, BF16 or F32, or a model folder as Hugging Face publishes it")
       ->required()
       ->type_name(kCompletesFile);
-  command->add_option("OUTPUT", options->output, "The file to write")->required();
+  command->add_option("OUTPUT", options->output, "The file to write; for the types of MLX, the folder")->required();
   command->add_option("TYPE", options->type, store::quantize_types())->required();
   command->add_option("--threads", options->threads, "Number of threads; by default, one per core")
       ->type_name("N")

@@ -94,7 +94,7 @@ struct Engine::State {
   std::shared_ptr<engine::Disposer> disposer = engine::Disposer::make();
   std::unique_ptr<engine::Scheduler> scheduler;
 
-  Result<std::shared_ptr<Model>> load(Result<platform::OpenFile> file, const LoadOptions& load_options) const;
+  Result<std::shared_ptr<Model>> load(Result<platform::OpenFiles> files, const LoadOptions& load_options) const;
 };
 
 Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
@@ -121,11 +121,11 @@ Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
 Engine::Engine(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Engine::~Engine() = default;
 
-Result<std::shared_ptr<Model>> Engine::State::load(Result<platform::OpenFile> file, const LoadOptions& load_options) const {
-  if (!file) return fail(std::move(file.error()));
-  const std::string name = file->name().filename().string();
+Result<std::shared_ptr<Model>> Engine::State::load(Result<platform::OpenFiles> files, const LoadOptions& load_options) const {
+  if (!files) return fail(std::move(files.error()));
+  const std::string name = files->name().filename().string();
   try {
-    auto model = engine::LoadedModel::load(*std::move(file), load_options, kv_limit(options), ops);
+    auto model = engine::LoadedModel::load(*std::move(files), load_options, kv_limit(options), ops);
     if (!model) return fail(std::move(model.error()));
     return disposer->watch(*std::move(model));
   } catch (const std::bad_alloc&) {
@@ -135,12 +135,19 @@ Result<std::shared_ptr<Model>> Engine::State::load(Result<platform::OpenFile> fi
   }
 }
 
-Result<std::shared_ptr<Model>> Engine::load(const std::filesystem::path& file, LoadOptions options) {
-  return state_->load(platform::OpenFile::open(file), options);
+Result<std::shared_ptr<Model>> Engine::load(const std::filesystem::path& path, LoadOptions options) {
+  return state_->load(formats::open_model_files(path), options);
 }
 
-Result<std::shared_ptr<Model>> Engine::load(int descriptor, const std::filesystem::path& name, LoadOptions options) {
-  return state_->load(platform::OpenFile::duplicate(descriptor, name), options);
+Result<std::shared_ptr<Model>> Engine::load(std::span<const OpenedFile> files, const std::filesystem::path& name, LoadOptions options) {
+  std::vector<platform::OpenFile> own;
+  for (const auto& file : files) {
+    auto copy = platform::OpenFile::duplicate(file.descriptor, file.name);
+    if (!copy) return fail(std::move(copy.error()));
+    own.push_back(*std::move(copy));
+  }
+  if (own.empty()) return fail(ErrorCode::kInvalidArgument, "A model without a file cannot be loaded.");
+  return state_->load(platform::OpenFiles(name, std::move(own)), options);
 }
 
 Result<Reply> Engine::submit(std::shared_ptr<Model> model, Request request) {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/formats/folder/folder.h"
+#include "core/formats/folder/folder_files.h"
 #include "core/formats/gguf.h"
 #include "core/quant/dequantize.h"
 
@@ -82,18 +83,30 @@ Result<std::vector<float>> Tensor::values() const {
   return values;
 }
 
-Result<std::shared_ptr<const Checkpoint>> Checkpoint::open(const std::filesystem::path& path) {
+Result<platform::OpenFiles> open_model_files(const std::filesystem::path& path) {
   std::error_code ignored;
-  if (std::filesystem::is_directory(path, ignored)) return open_folder(path);
+  if (std::filesystem::is_directory(path, ignored)) {
+    auto folder = FolderFiles::open(path);
+    if (!folder) return fail(std::move(folder.error()));
+    return (*std::move(folder)).take();
+  }
   auto file = platform::OpenFile::open(path);
   if (!file) return fail(std::move(file.error()));
-  return open(*std::move(file));
+  return *std::move(file);
 }
 
-Result<std::shared_ptr<const Checkpoint>> Checkpoint::open(platform::OpenFile file) {
-  const std::string name = file.name().string();
-  auto source = std::make_unique<FileSource>(std::move(file));
-  auto contents = parse_gguf(*source, name);
+Result<std::shared_ptr<const Checkpoint>> Checkpoint::open(const std::filesystem::path& path) {
+  auto files = open_model_files(path);
+  if (!files) return fail(std::move(files.error()));
+  return open(*std::move(files));
+}
+
+Result<std::shared_ptr<const Checkpoint>> Checkpoint::open(platform::OpenFiles files) {
+  if (!files.is_one_file()) return open_folder(std::move(files));
+  auto file = platform::OpenFile::duplicate(files.files().front().descriptor(), files.name());
+  if (!file) return fail(std::move(file.error()));
+  auto source = std::make_unique<FileSource>(*std::move(file));
+  auto contents = parse_gguf(*source, files.name().string());
   if (!contents) return fail(std::move(contents.error()));
   return std::make_shared<const GgufCheckpoint>(std::move(source), std::make_shared<const GgufContents>(*std::move(contents)));
 }

@@ -21,6 +21,7 @@
 #include "core/formats/metadata.h"
 #include "core/formats/source.h"
 #include "core/quant/type.h"
+#include "platform/open_files.h"
 
 namespace mlxr::formats {
 
@@ -46,6 +47,10 @@ struct Tensor {
   Result<std::vector<float>> values() const;
 };
 
+// Opens what a model at `path` is read from: the file itself, or files of the model folder.
+// Errors: those of platform::OpenFile::open and FolderFiles::open.
+Result<platform::OpenFiles> open_model_files(const std::filesystem::path& path);
+
 class Checkpoint {
  public:
   virtual ~Checkpoint() = default;
@@ -54,8 +59,8 @@ class Checkpoint {
   // Errors: kNotFound, kIo, kCorrupt (a sentence with the tensor or key and the offsets), kUnsupported (not GGUF; a version or tensor
   // type that cannot be run, by name).
   static Result<std::shared_ptr<const Checkpoint>> open(const std::filesystem::path& file);
-  // The same for a file that the caller opened.
-  static Result<std::shared_ptr<const Checkpoint>> open(platform::OpenFile file);
+  // The same for the open files of a model: a file, or those of a folder.
+  static Result<std::shared_ptr<const Checkpoint>> open(platform::OpenFiles files);
 
   virtual const Metadata& metadata() const = 0;
   // The metadata alone, which keep neither the Checkpoint nor the file open.

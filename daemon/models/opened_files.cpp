@@ -38,6 +38,13 @@ bool looks_the_same(const struct stat& a, const struct stat& b) {
          equal(changed_a, changed_b);
 }
 
+bool looks_the_same(const platform::OpenFiles& a, const platform::OpenFiles& b) {
+  if (a.is_one_file() != b.is_one_file()) return false;
+  return std::ranges::equal(a.files(), b.files(), [&](const platform::OpenFile& one, const platform::OpenFile& other) {
+    return looks_the_same(one.info(), other.info()) && (a.is_one_file() || one.name().filename() == other.name().filename());
+  });
+}
+
 }  // namespace
 
 bool OpenedFiles::is_reference(std::string_view text) { return text.starts_with(kPrefix); }
@@ -47,14 +54,14 @@ void OpenedFiles::use(std::list<Entry>::iterator entry) {
   entries_.splice(entries_.begin(), entries_, entry);
 }
 
-std::string OpenedFiles::add(platform::OpenFile file, std::optional<std::string> sha256) {
+std::string OpenedFiles::add(platform::OpenFiles files, std::optional<std::string> sha256) {
   const std::lock_guard lock(mutex_);
   const auto same = std::ranges::find_if(
-      entries_, [&](const Entry& entry) { return looks_the_same(entry.kept.file->info(), file.info()) && entry.kept.sha256 == sha256; });
+      entries_, [&](const Entry& entry) { return looks_the_same(*entry.kept.files, files) && entry.kept.sha256 == sha256; });
   if (same != entries_.end()) {
     use(same);
   } else {
-    auto kept = std::make_shared<const platform::OpenFile>(std::move(file));
+    auto kept = std::make_shared<const platform::OpenFiles>(std::move(files));
     entries_.push_front({new_reference(), {std::move(kept), std::move(sha256), nullptr}, std::chrono::steady_clock::now()});
     if (entries_.size() > kMost) entries_.pop_back();
   }
@@ -65,16 +72,16 @@ Result<OpenedFiles::Kept> OpenedFiles::find(std::string_view reference) {
   const std::lock_guard lock(mutex_);
   const auto found = std::ranges::find(entries_, reference, &Entry::reference);
   if (found == entries_.end())
-    return fail(ErrorCode::kNotFound, "mlxrunnerd no longer has the file " + std::string(reference) + " open. Open it again.");
+    return fail(ErrorCode::kNotFound, "mlxrunnerd no longer has the model " + std::string(reference) + " open. Open it again.");
   auto& kept = found->kept;
-  auto now = platform::OpenFile::duplicate(kept.file->descriptor(), kept.file->name());
-  if (!now || !kept.file->unchanged()) {
-    const auto name = kept.file->name().string();
+  auto now = kept.files->duplicate();
+  if (!now || !kept.files->unchanged()) {
+    const auto name = kept.files->name().string();
     entries_.erase(found);
     return fail(ErrorCode::kNotFound, name + " was changed after it was opened. Open it again.");
   }
-  if (!looks_the_same(kept.file->info(), now->info())) {  // moved, deleted, or changed by a program that set the time back
-    kept.file = std::make_shared<const platform::OpenFile>(std::move(*now));
+  if (!looks_the_same(*kept.files, *now)) {  // moved, deleted, or changed by a program that set the time back
+    kept.files = std::make_shared<const platform::OpenFiles>(std::move(*now));
     kept.checked = nullptr;
   }
   use(found);
@@ -83,7 +90,7 @@ Result<OpenedFiles::Kept> OpenedFiles::find(std::string_view reference) {
 
 void OpenedFiles::remember(const Kept& kept, std::shared_ptr<const store::OpenModel> model) {
   const std::lock_guard lock(mutex_);
-  const auto found = std::ranges::find_if(entries_, [&](const Entry& entry) { return entry.kept.file == kept.file; });
+  const auto found = std::ranges::find_if(entries_, [&](const Entry& entry) { return entry.kept.files == kept.files; });
   if (found == entries_.end()) return;
   found->kept.checked = std::move(model);
   use(found);
@@ -93,8 +100,8 @@ void OpenedFiles::close_unused(std::chrono::steady_clock::duration idle_time, co
   const std::lock_guard lock(mutex_);
   const auto until = std::chrono::steady_clock::now() - idle_time;
   std::erase_if(entries_, [&](const Entry& entry) {
-    const auto& [file, sha256, checked] = entry.kept;
-    if (entry.used > until || file.use_count() > 1 || checked.use_count() > 1) return false;
+    const auto& [files, sha256, checked] = entry.kept;
+    if (entry.used > until || files.use_count() > 1 || checked.use_count() > 1) return false;
     return checked == nullptr || !is_loaded(checked->record.sha256);
   });
 }

@@ -28,10 +28,10 @@ class OneModel final : public store::Store {
 
   Result<std::vector<store::ModelRecord>> list() override { return none(); }
   Result<store::ModelRecord> find(std::string_view) override { return none(); }
-  Result<store::OpenModel> open_file(const platform::OpenFile&, const std::optional<std::string>&, const store::CheckOptions&) override {
+  Result<store::OpenModel> open_files(const platform::OpenFiles&, const std::optional<std::string>&, const store::CheckOptions&) override {
     return none();
   }
-  std::optional<std::string> known_hash(const platform::OpenFile&) override { return std::nullopt; }
+  std::optional<std::string> known_hash(const platform::OpenFiles&) override { return std::nullopt; }
   Result<store::ModelRecord> resolve(const store::ModelRef&, const store::CheckOptions&) override { return none(); }
   Result<store::ModelRecord> resolve_name(std::string_view, const store::CheckOptions&) override { return none(); }
   Result<store::ModelRecord> resolve_path(const std::filesystem::path&, const store::CheckOptions&) override { return none(); }

@@ -24,17 +24,26 @@ constexpr std::pair<std::string_view, double> kGemma3Defaults[] = {
 };
 constexpr std::pair<std::string_view, double> kCohereDefaults[] = {{"logit_scale", 0.0625}, {"layer_norm_eps", 1e-5}};
 
+// Of Qwen's classes: what they do where config.json does not say it.
+constexpr std::pair<std::string_view, double> kQwenMoeDefaults[] = {{"norm_topk_prob", 0}};
+
 constexpr ModelType kTypes[] = {
     {.name = "llama", .architecture = "llama", .pairs_together = true},
     {.name = "mistral", .architecture = "llama", .pairs_together = true},
+    {.name = "mixtral", .architecture = "llama", .pairs_together = true},
     {.name = "ministral3", .architecture = "mistral3", .pairs_together = true},
     {.name = "smollm3", .architecture = "smollm3", .pairs_together = true},
     {.name = "granite", .architecture = "granite", .pairs_together = true},
+    {.name = "granitemoe", .architecture = "granitemoe", .pairs_together = true},
     {.name = "internlm2", .architecture = "internlm2", .pairs_together = true},
     {.name = "qwen2", .architecture = "qwen2"},
     {.name = "qwen3", .architecture = "qwen3"},
+    {.name = "qwen2_moe", .architecture = "qwen2moe", .defaults = kQwenMoeDefaults},
+    {.name = "qwen3_moe", .architecture = "qwen3moe", .defaults = kQwenMoeDefaults},
+    {.name = "gpt_oss", .architecture = "gpt-oss", .post_attention_norm_is_own = true, .windows = true, .rounds_ramp = true},
     {.name = "phi3", .architecture = "phi3"},
     {.name = "glm4", .architecture = "glm4", .rotated_share = 0.5},
+    {.name = "glm4_moe", .architecture = "glm4moe", .post_attention_norm_is_own = true, .rotated_share = 0.5},
     {.name = "gemma", .architecture = "gemma", .norms_plus_one = true, .activations = kOldGelu},
     {.name = "gemma2",
      .architecture = "gemma2",
@@ -71,17 +80,27 @@ constexpr Key kKeys[] = {
     {"attn_logit_softcapping", "attn_logit_softcapping", Kind::kNumber},
     {"embedding_multiplier", "embedding_scale", Kind::kNumber},
     {"final_logit_softcapping", "final_logit_softcapping", Kind::kNumber},
+    {"first_k_dense_replace", "leading_dense_block_count"},
     {"hidden_size", "embedding_length"},
     {"intermediate_size", "feed_forward_length"},
     {"layer_norm_eps", "attention.layer_norm_epsilon", Kind::kNumber},
     {"logit_scale", "logit_scale", Kind::kNumber},
     {"logits_scaling", "logit_scale", Kind::kNumber},
+    {"moe_intermediate_size", "expert_feed_forward_length"},
+    {"n_routed_experts", "expert_count"},
+    {"n_shared_experts", "expert_shared_count"},
     {"norm_epsilon", "attention.layer_norm_epsilon", Kind::kNumber},
+    {"norm_topk_prob", "expert_weights_norm", Kind::kBoolean},
     {"num_attention_heads", "attention.head_count"},
+    {"num_experts", "expert_count"},
+    {"num_experts_per_tok", "expert_used_count"},
     {"num_hidden_layers", "block_count"},
     {"num_key_value_heads", "attention.head_count_kv"},
+    {"num_local_experts", "expert_count"},
     {"residual_multiplier", "residual_scale", Kind::kNumber},
     {"rms_norm_eps", "attention.layer_norm_rms_epsilon", Kind::kNumber},
+    {"routed_scaling_factor", "expert_weights_scale", Kind::kNumber},
+    {"shared_expert_intermediate_size", "expert_shared_feed_forward_length"},
     {"use_parallel_residual", "use_parallel_residual", Kind::kBoolean},
     {"vocab_size", "vocab_size"},
 };
@@ -89,20 +108,26 @@ constexpr Key kKeys[] = {
 // Features that MLXR has for none of the families, or that a family always has: the value of those that run.
 struct Fixed {
   std::string_view name;
-  std::variant<bool, std::int64_t, std::string_view> value;
+  std::variant<bool, double, std::string_view> value;
 };
 constexpr Fixed kFixed[] = {
-    {"full_attn_mod", std::int64_t{1}},
-    {"interpolate_factor", std::int64_t{1}},
+    {"decoder_sparse_step", 1.0},
+    {"full_attn_mod", 1.0},
+    {"interpolate_factor", 1.0},
     {"is_encoder_decoder", false},
     {"lm_head_bias", false},
     {"mlp_type", "default"},
-    {"no_rope_layer_interval", std::int64_t{4}},
+    {"n_group", 1.0},
+    {"no_rope_layer_interval", 4.0},
     {"norm_type", "layer_norm"},
     {"order_of_interleaved_layers", "local_attn_first"},
     {"position_embedding_type", "rope_gptj"},
     {"rope_interleaved", false},
     {"scale_attn_weights", true},
+    {"scoring_func", "sigmoid"},
+    {"swiglu_limit", 7.0},
+    {"topk_group", 1.0},
+    {"topk_method", "noaux_tc"},
     {"use_bidirectional_attention", false},
     {"use_gated_activation", true},
     {"use_mrope", false},
@@ -130,8 +155,10 @@ constexpr std::string_view kHarmless[] = {
     "embedding_dropout",
     "eoi_token_index",
     "eos_token_id",
+    "experts_per_token",  // of gpt-oss, beside num_experts_per_tok
     "hidden_dropout",
     "image_token_index",
+    "initial_context_length",  // of gpt-oss, beside what its RoPE scaling says
     "initializer_range",
     "is_llama_config",
     "layer_norm_bias",
@@ -143,12 +170,15 @@ constexpr std::string_view kHarmless[] = {
     "model_max_length",
     "model_type",
     "original_max_position_embeddings",  // of Phi-3 without RoPE scaling
+    "output_router_logits",
     "pad_token_id",
     "pretraining_tp",
     "qk_layernorm",
     "resid_pdrop",
     "residual_dropout",
     "return_dict",
+    "router_aux_loss_coef",
+    "router_jitter_noise",
     "scale_attention_softmax_in_fp32",
     "tie_word_embeddings",
     "tokenizer_class",
@@ -166,7 +196,7 @@ constexpr std::string_view kHarmless[] = {
 
 bool equals(const Json& value, const Fixed& fixed) {
   if (const auto* truth = std::get_if<bool>(&fixed.value)) return value.boolean() == *truth;
-  if (const auto* number = std::get_if<std::int64_t>(&fixed.value)) return value.integer() == *number;
+  if (const auto* number = std::get_if<double>(&fixed.value)) return value.number() == *number;
   return value.text() && *value.text() == std::get<std::string_view>(fixed.value);
 }
 
@@ -183,6 +213,7 @@ class Translator {
     read_shape(model);
     check_activation();
     for (const auto& fixed : kFixed) check(fixed);
+    read_experts(model);
     read_windows(model);
     check_layers_without_rope(model);
     auto factors = read_rope(config_, shape_of_rope(model), prefix_, metadata_);
@@ -197,9 +228,11 @@ class Translator {
 
   std::optional<double> number(std::string_view name) {
     const auto said = config_.number(name);
-    if (said) return said;
-    const auto otherwise = std::ranges::find(type_.defaults, name, &std::pair<std::string_view, double>::first);
-    return otherwise == type_.defaults.end() ? std::nullopt : std::optional(otherwise->second);
+    return said ? said : otherwise(name);
+  }
+  std::optional<double> otherwise(std::string_view name) const {
+    const auto found = std::ranges::find(type_.defaults, name, &std::pair<std::string_view, double>::first);
+    return found == type_.defaults.end() ? std::nullopt : std::optional(found->second);
   }
   std::optional<std::int64_t> integer(std::string_view name) {
     const auto value = number(name);
@@ -213,7 +246,12 @@ class Translator {
 
   void translate(const Key& key) {
     if (key.kind == Kind::kBoolean) {
-      if (const auto value = config_.boolean(key.name)) add(key.gguf, *value);
+      const auto default_value = otherwise(key.name);
+      if (const auto said = config_.boolean(key.name)) {
+        add(key.gguf, *said);
+      } else if (default_value) {
+        add(key.gguf, *default_value != 0);
+      }
     } else if (key.kind == Kind::kNumber) {
       if (const auto value = number(key.name)) add(key.gguf, *value);
     } else if (const auto value = integer(key.name)) {
@@ -250,8 +288,17 @@ class Translator {
     if (scalar && *scalar > 0 && *scalar != static_cast<double>(model.head_dim)) add("attention.scale", 1 / std::sqrt(*scalar));
   }
 
+  void read_experts(ModelConfig& model) {
+    const bool any = config_.find("num_local_experts") || config_.find("num_experts") || config_.find("n_routed_experts");
+    const auto width = integer("intermediate_size");
+    if (any && width && !config_.find("moe_intermediate_size")) add("expert_feed_forward_length", *width);
+    if (const auto* dense = config_.find("mlp_only_layers"); dense && !(dense->items() && dense->items()->empty()))
+      config_.note(ErrorCode::kUnsupported, "mlp_only_layers", "not empty");
+    model.further_layers = integer("num_nextn_predict_layers").value_or(0);
+  }
+
   RopeShape shape_of_rope(const ModelConfig& model) {
-    return {model.head_dim, context_, type_.rotated_share, number("rope_theta").value_or(0)};
+    return {model.head_dim, context_, type_.rotated_share, number("rope_theta").value_or(0), type_.rounds_ramp};
   }
 
   void check_activation() {
@@ -343,6 +390,7 @@ Result<void> read_quantization(const Json& config, const Json& text, ModelConfig
     return {};
   }
   const auto name = method->text() ? *method->text() : "";
+  if (name == "mxfp4") return {};  // its tensors show it
   if (name != "fp8" && name != "compressed-tensors")
     return fail(ErrorCode::kUnsupported, "MLXR cannot run models with the quantization " + printable(name) +
                                              " yet. Use the model as it was before, or a GGUF file of it.");

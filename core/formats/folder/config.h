@@ -25,6 +25,7 @@ struct ModelType {
   bool norms_plus_one = false;              // the folder stores norms less 1
   bool post_attention_norm_is_own = false;  // post_attention_layernorm is of what attention adds; in others it is the norm before the MLP
   bool windows = false;                     // some layers see a window of the text
+  bool rounds_ramp = false;                 // YaRN's ramp is between whole numbers, whatever config.json says
   std::array<std::string_view, 2> activations = {"silu", ""};
   double rotated_share = 1;                                            // of each head, where config.json does not say it
   std::span<const std::pair<std::string_view, double>> defaults = {};  // of its class, which config.json need not repeat
@@ -33,9 +34,10 @@ struct ModelType {
 struct ModelConfig {
   const ModelType* type = nullptr;
   std::int64_t heads = 0, kv_heads = 0, head_dim = 0, layers = 0;
-  std::int64_t vocabulary = 0;  // tokens; 0: not said
-  bool tied = false;            // the embeddings are the head, whatever the folder has
-  bool wrapped = false;         // the language model of a model that also sees or hears
+  std::int64_t vocabulary = 0;      // tokens; 0: not said
+  bool tied = false;                // the embeddings are the head, whatever the folder has
+  std::int64_t further_layers = 0;  // after the others: they predict more tokens and are left out
+  bool wrapped = false;             // the language model of a model that also sees or hears
   RopeFactors rope_factors;
   const Json* quantization = nullptr;  // how an MLX folder packs its weights; a part of `config`; null: it does not
   std::int64_t fp8_block = 0;          // 8-bit floats have a scale for each block of so many rows and columns; 0: another number

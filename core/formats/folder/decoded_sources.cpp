@@ -58,6 +58,21 @@ Result<void> FloatSource::make(std::uint64_t, std::span<std::byte> to) const {
   return {};
 }
 
+Result<void> AlternateRowsSource::make(std::uint64_t first, std::span<std::byte> to) const {
+  constexpr std::size_t kPieceBytes = std::size_t{1} << 20;
+  const auto row_bytes = static_cast<std::size_t>(unit_bytes());
+  std::vector<std::byte> both(std::max<std::size_t>(kPieceBytes / (2 * row_bytes), 1) * 2 * row_bytes);
+  while (!to.empty()) {
+    const auto rows = std::min(to.size() / row_bytes, both.size() / (2 * row_bytes));
+    if (auto done = base_.read(2 * first * row_bytes, std::span(both).first(2 * rows * row_bytes)); !done) return done;
+    for (std::size_t row = 0; row < rows; ++row)
+      std::memcpy(to.data() + row * row_bytes, both.data() + (2 * row + first_) * row_bytes, row_bytes);
+    to = to.subspan(rows * row_bytes);
+    first += rows;
+  }
+  return {};
+}
+
 Result<void> StackedSource::make(std::uint64_t first, std::span<std::byte> to) const {
   for (auto part = static_cast<std::size_t>(first); !to.empty(); ++part) {
     if (auto done = parts_[part].read(0, to.first(unit_bytes())); !done) return done;

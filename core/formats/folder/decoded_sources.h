@@ -61,6 +61,21 @@ class FloatSource final : public UnitSource {
   float added_;
 };
 
+// Every other row of a matrix, from row `first` (0 or 1) on. It must have an even number of rows.
+class AlternateRowsSource final : public UnitSource {
+ public:
+  AlternateRowsSource(Tensor base, std::uint64_t first)
+      : UnitSource(base.bytes / static_cast<std::uint64_t>(base.shape[0]), static_cast<std::uint64_t>(base.shape[0] / 2)),
+        base_(std::move(base)),
+        first_(first) {}
+
+ private:
+  Result<void> make(std::uint64_t first, std::span<std::byte> to) const override;
+
+  Tensor base_;
+  std::uint64_t first_;
+};
+
 // Tensors of the same type and shape, one after the other.
 class StackedSource final : public UnitSource {
  public:

@@ -12,6 +12,8 @@ struct Row {
   Layout layout = Layout::kAsItIs;
 };
 
+constexpr std::int64_t kMostFurtherLayers = 64;
+
 constexpr std::string_view kAttentionNorm = "layers.{}.post_attention_layernorm";
 
 constexpr Row kRows[] = {
@@ -34,6 +36,40 @@ constexpr Row kRows[] = {
     {"layers.{}.mlp.gate_up_proj", "blk.{}.ffn_up"},
     {"layers.{}.mlp.down_proj", "blk.{}.ffn_down"},
     {"layers.{}.post_feedforward_layernorm", "blk.{}.post_ffw_norm", Layout::kNorm},
+    // Experts: of Qwen and GLM, one by one and as mlx-lm stacks them
+    {"layers.{}.mlp.gate", "blk.{}.ffn_gate_inp"},
+    {"layers.{}.mlp.gate.e_score_correction", "blk.{}.exp_probs_b"},
+    {"layers.{}.mlp.experts.{}.gate_proj", "blk.{}.ffn_gate_exps", Layout::kExpert},
+    {"layers.{}.mlp.experts.{}.up_proj", "blk.{}.ffn_up_exps", Layout::kExpert},
+    {"layers.{}.mlp.experts.{}.down_proj", "blk.{}.ffn_down_exps", Layout::kExpert},
+    {"layers.{}.mlp.switch_mlp.gate_proj", "blk.{}.ffn_gate_exps", Layout::kExperts},
+    {"layers.{}.mlp.switch_mlp.up_proj", "blk.{}.ffn_up_exps", Layout::kExperts},
+    {"layers.{}.mlp.switch_mlp.down_proj", "blk.{}.ffn_down_exps", Layout::kExperts},
+    {"layers.{}.mlp.shared_expert_gate", "blk.{}.ffn_gate_inp_shexp", Layout::kVector},
+    {"layers.{}.mlp.shared_expert.gate_proj", "blk.{}.ffn_gate_shexp"},
+    {"layers.{}.mlp.shared_expert.up_proj", "blk.{}.ffn_up_shexp"},
+    {"layers.{}.mlp.shared_expert.down_proj", "blk.{}.ffn_down_shexp"},
+    {"layers.{}.mlp.shared_experts.gate_proj", "blk.{}.ffn_gate_shexp"},
+    {"layers.{}.mlp.shared_experts.up_proj", "blk.{}.ffn_up_shexp"},
+    {"layers.{}.mlp.shared_experts.down_proj", "blk.{}.ffn_down_shexp"},
+    // Mixtral and Granite
+    {"layers.{}.block_sparse_moe.gate", "blk.{}.ffn_gate_inp"},
+    {"layers.{}.block_sparse_moe.router.layer", "blk.{}.ffn_gate_inp"},
+    {"layers.{}.block_sparse_moe.experts.{}.w1", "blk.{}.ffn_gate_exps", Layout::kExpert},
+    {"layers.{}.block_sparse_moe.experts.{}.w3", "blk.{}.ffn_up_exps", Layout::kExpert},
+    {"layers.{}.block_sparse_moe.experts.{}.w2", "blk.{}.ffn_down_exps", Layout::kExpert},
+    {"layers.{}.block_sparse_moe.switch_mlp.gate_proj", "blk.{}.ffn_gate_exps", Layout::kExperts},
+    {"layers.{}.block_sparse_moe.switch_mlp.up_proj", "blk.{}.ffn_up_exps", Layout::kExperts},
+    {"layers.{}.block_sparse_moe.switch_mlp.down_proj", "blk.{}.ffn_down_exps", Layout::kExperts},
+    {"layers.{}.block_sparse_moe.input_linear", "blk.{}.ffn_gate_exps", Layout::kGateThenUp},
+    {"layers.{}.block_sparse_moe.output_linear", "blk.{}.ffn_down_exps", Layout::kExperts},
+    // gpt-oss
+    {"layers.{}.self_attn.sinks", "blk.{}.attn_sinks"},
+    {"layers.{}.mlp.router", "blk.{}.ffn_gate_inp"},
+    {"layers.{}.mlp.experts.gate_up_proj", "blk.{}.ffn_gate_exps", Layout::kGateAndUp},
+    {"layers.{}.mlp.experts.gate_proj", "blk.{}.ffn_gate_exps", Layout::kExperts},
+    {"layers.{}.mlp.experts.up_proj", "blk.{}.ffn_up_exps", Layout::kExperts},
+    {"layers.{}.mlp.experts.down_proj", "blk.{}.ffn_down_exps", Layout::kExperts},
     // GLM 4
     {"layers.{}.post_self_attn_layernorm", "blk.{}.post_attention_norm", Layout::kNorm},
     {"layers.{}.post_mlp_layernorm", "blk.{}.post_ffw_norm", Layout::kNorm},
@@ -83,6 +119,20 @@ std::string_view without_prefixes(std::string_view name, bool wrapped) {
 
 }  // namespace
 
+std::string with_last_part(std::string_view name) {
+  constexpr std::pair<std::string_view, std::string_view> kEnds[] = {
+      {".self_attn.sinks", ".self_attn.sinks.weight"},
+      {".mlp.gate.e_score_correction_bias", ".mlp.gate.e_score_correction.bias"},
+      {"_proj_blocks", "_proj.blocks"},
+      {"_proj_scales", "_proj.scales"},
+      {"_proj_bias", "_proj.bias"},
+  };
+  for (const auto& [end, full] : kEnds) {
+    if (name.ends_with(end)) return std::string(name.substr(0, name.size() - end.size())) + std::string(full);
+  }
+  return std::string(name);
+}
+
 std::optional<MappedName> map_name(std::string_view stem, std::string_view suffix, const ModelConfig& model) {
   const auto name = without_prefixes(stem, model.wrapped);
   std::array<std::int64_t, 2> numbers = {-1, 0};
@@ -102,6 +152,9 @@ std::optional<MappedName> map_name(std::string_view stem, std::string_view suffi
 bool is_left_out(std::string_view name, const ModelConfig& model) {
   if (name.ends_with(".rotary_emb.inv_freq") || name.ends_with(".rope.inv_freq")) return true;
   const auto plain = without_prefixes(name, model.wrapped);
+  for (std::int64_t further = 0; further < std::min(model.further_layers, kMostFurtherLayers); ++further) {
+    if (plain.starts_with("layers." + std::to_string(model.layers + further) + ".")) return true;
+  }
   if (model.tied && (plain.starts_with("lm_head.") || plain.starts_with("output."))) return true;
   return model.wrapped && (plain.starts_with("vision_tower.") || plain.starts_with("multi_modal_projector."));
 }

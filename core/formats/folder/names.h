@@ -17,6 +17,11 @@ enum class Layout {
   kNorm,         // float32, and 1 more in some families
   kStacked,      // one of several tensors that GGUF keeps as one: each is a row of a norm
   kFusedInTurn,  // queries, keys and values of each group of heads in turn, which GGUF keeps in three tensors
+  kVector,       // float32; a matrix of one row
+  kExpert,       // a matrix of one expert, of several that GGUF keeps as one
+  kExperts,      // the same matrix of all experts
+  kGateThenUp,   // of all experts, the gate's rows and those of what it opens, which GGUF keeps in two tensors
+  kGateAndUp,    // the same with the rows in turn
 };
 
 struct MappedName {
@@ -26,10 +31,14 @@ struct MappedName {
   std::int64_t part = 0;  // of a stacked tensor
 };
 
+// The name of a tensor with a dot before its last part, which the names of some lack: "mlp.experts.down_proj_bias".
+std::string with_last_part(std::string_view name);
+
 // Nothing for a name that no family has. `stem` is a tensor's name without its last part, ".weight" or ".bias", which `suffix` is.
 std::optional<MappedName> map_name(std::string_view stem, std::string_view suffix, const ModelConfig& model);
 
-// True for tensors of the folder that a text model does not need: tables that are computed, a head that is the embeddings, parts that see.
+// True for tensors of the folder that a text model does not need: tables that are computed, a head that is the embeddings, parts that see,
+// layers that predict further tokens.
 bool is_left_out(std::string_view name, const ModelConfig& model);
 
 }  // namespace mlxr::formats

@@ -18,7 +18,13 @@ namespace {
 
 using quant::Type;
 
-constexpr std::int64_t kBlock = 32;  // values in a block of Q4_1 and Q5_1
+constexpr std::int64_t kBlock = 32;  // values in a block of Q4_1, Q5_1 and MXFP4
+constexpr std::int64_t kNvfp4Block = 64;
+
+std::unexpected<Error> too_large(const std::string& name) {
+  return fail(ErrorCode::kUnsupported, "MLXR cannot run this model: tensor " + printable(name) +
+                                           " holds a value that is not a number, or above 65504, which half precision cannot hold.");
+}
 
 std::unexpected<Error> misfit(const std::string& name) {
   return fail(ErrorCode::kCorrupt, "The model is damaged: the scales of tensor " + printable(name) + " do not fit its shape.");
@@ -130,7 +136,7 @@ class MlxSource final : public UnitSource {
         const auto group = i / static_cast<std::size_t>(packing_.group);
         const float value =
             biases.empty() ? scales[group] * small_float(values[i]) : scales[group] * static_cast<float>(values[i]) + biases[group];
-        if (type_ == Type::kF16 && !(std::fabs(value) < 65520)) return too_large();
+        if (type_ == Type::kF16 && !(std::fabs(value) < 65520)) return too_large(name_);
         put_half(to.data() + 2 * i, type_ == Type::kF16 ? quant::f32_to_f16(value) : quant::f32_to_bf16(value));
       }
       return {};
@@ -138,7 +144,7 @@ class MlxSource final : public UnitSource {
     const auto block_bytes = quant::traits(type_).block_bytes;
     for (std::size_t block = 0; block * kBlock < values.size(); ++block) {
       const auto group = block * kBlock / static_cast<std::size_t>(packing_.group);
-      if (!(std::fabs(scales[group]) < 65520 && std::fabs(biases[group]) < 65520)) return too_large();
+      if (!(std::fabs(scales[group]) < 65520 && std::fabs(biases[group]) < 65520)) return too_large(name_);
       write_block(values.data() + block * kBlock, quant::f32_to_f16(scales[group]), quant::f32_to_f16(biases[group]), type_ == Type::kQ5_1,
                   to.data() + block * block_bytes);
     }
@@ -147,16 +153,57 @@ class MlxSource final : public UnitSource {
 
   float small_float(std::uint8_t bits) const { return packing_.mode == MlxMode::kMxfp8 ? e4m3_to_f32(bits) : e2m1_to_f32(bits); }
 
-  std::unexpected<Error> too_large() const {
-    return fail(ErrorCode::kUnsupported, "MLXR cannot run this model: tensor " + printable(name_) +
-                                             " holds a value that is not a number, or above 65504, which half precision cannot hold.");
-  }
-
   MlxPacking packing_;
   Type type_;
   std::int64_t columns_;
   Rows weight_, scales_;
   std::optional<Rows> biases_;
+  std::string name_;
+};
+
+// MXFP4 and NVFP4 in the blocks of GGUF: the scales of a block's groups, then the values of each group, i and half a group + i in a byte.
+class SmallFloatBlocks final : public UnitSource {
+ public:
+  SmallFloatBlocks(const MlxPacking& packing, Type type, std::int64_t columns, Rows weight, Rows scales, std::string name)
+      : UnitSource(quant::row_bytes(type, static_cast<std::size_t>(columns)), static_cast<std::uint64_t>(weight.stored.tensor.shape[0])),
+        type_(type),
+        group_(static_cast<std::size_t>(packing.group)),
+        columns_(columns),
+        weight_(std::move(weight)),
+        scales_(std::move(scales)),
+        name_(std::move(name)) {}
+
+ private:
+  Result<void> make(std::uint64_t first, std::span<std::byte> to) const override {
+    const auto count = to.size() / unit_bytes();
+    const auto packed = weight_.read(first, count), scales = scales_.read(first, count);
+    if (!packed) return fail(packed.error());
+    if (!scales) return fail(scales.error());
+    if (!std::ranges::all_of(*scales, [&](std::byte scale) { return is_scale(scale); })) return too_large(name_);
+    std::vector<std::uint8_t> values(static_cast<std::size_t>(columns_));
+    for (std::size_t row = 0; row < count; ++row) {
+      unpack(packed->data() + row * weight_.row_bytes, 4, values);
+      write_row(values, std::span(*scales).subspan(row * scales_.row_bytes, scales_.row_bytes), to.data() + row * unit_bytes());
+    }
+    return {};
+  }
+
+  // False for what GGUF's types do not have: a negative scale, and one that is no number.
+  bool is_scale(std::byte scale) const { return scale < (type_ == Type::kMXFP4 ? std::byte{0xff} : std::byte{0x7f}); }
+
+  void write_row(const std::vector<std::uint8_t>& values, std::span<const std::byte> scales, std::byte* out) const {
+    const auto of_block = quant::traits(type_).block_size / group_;
+    for (std::size_t group = 0; group < scales.size(); ++group) {
+      if (group % of_block == 0) out = std::ranges::copy(scales.subspan(group, of_block), out).out;
+      const auto* value = values.data() + group * group_;
+      for (std::size_t i = 0; i < group_ / 2; ++i) *out++ = static_cast<std::byte>(value[i] | value[group_ / 2 + i] << 4);
+    }
+  }
+
+  Type type_;
+  std::size_t group_;  // values with one scale
+  std::int64_t columns_;
+  Rows weight_, scales_;
   std::string name_;
 };
 
@@ -215,7 +262,17 @@ bool exists(const MlxPacking& p) {
   return false;
 }
 
-Type type_of(const MlxPacking& packing) {
+// The matrices of a stack, one below the other.
+StoredSource as_matrix(const StoredSource& stored) {
+  auto matrix = stored;
+  auto& shape = matrix.tensor.shape;
+  if (shape.size() == 3) shape = {shape[0] * shape[1], shape[2]};
+  return matrix;
+}
+
+Type type_of(const MlxPacking& packing, std::int64_t columns) {
+  if (packing.mode == MlxMode::kMxfp4) return Type::kMXFP4;
+  if (packing.mode == MlxMode::kNvfp4 && columns % kNvfp4Block == 0) return Type::kNVFP4;
   if (packing.mode != MlxMode::kAffine) return Type::kBF16;
   if (packing.bits <= 4) return Type::kQ4_1;
   return packing.bits == 5 ? Type::kQ5_1 : Type::kF16;
@@ -248,24 +305,40 @@ Result<std::optional<MlxPacking>> mlx_packing(const Json* quantization, const st
                                            ", " + std::to_string(packing.bits) + " bits, groups of " + std::to_string(packing.group) + ".");
 }
 
-Result<Decoded> decode_mlx(const MlxPacking& packing, const StoredSource& weight, const StoredSource* scales, const StoredSource* biases,
-                           const std::string& name) {
+Result<Decoded> decode_mlx(const MlxPacking& packing, const StoredSource& stored, const StoredSource* stored_scales,
+                           const StoredSource* stored_biases, const std::string& name) {
   const bool affine = packing.mode == MlxMode::kAffine;
-  if (!scales || affine != (biases != nullptr) || weight.tensor.dtype != Dtype::kU32 || weight.tensor.shape.size() != 2)
-    return misfit(name);
+  auto shape = stored.tensor.shape;
+  if (!stored_scales || affine != (stored_biases != nullptr) || (shape.size() != 2 && shape.size() != 3)) return misfit(name);
+  const auto weight = as_matrix(stored), scales = as_matrix(*stored_scales);
+  const auto biases = stored_biases ? std::optional(as_matrix(*stored_biases)) : std::nullopt;
   const auto rows = weight.tensor.shape[0];
-  const auto columns = weight.tensor.shape[1] * 32 / packing.bits;
-  const auto fits = [&](const StoredSource& part) {
-    return part.tensor.shape == std::vector{rows, columns / packing.group} &&
+  const auto bits = static_cast<std::int64_t>(weight.tensor.bytes / static_cast<std::uint64_t>(rows)) * 8;
+  const auto columns = bits / packing.bits;
+  const auto fits = [&](const StoredSource& part, const StoredSource& as_stored) {
+    return part.tensor.shape == std::vector{rows, columns / packing.group} && as_stored.tensor.shape.size() == shape.size() &&
            (affine ? float_type(part.tensor.dtype).has_value() : part.tensor.dtype == Dtype::kU8);
   };
-  if (columns % packing.group != 0 || columns * packing.bits != weight.tensor.shape[1] * 32 || !fits(*scales) || (biases && !fits(*biases)))
+  if (columns % packing.group != 0 || columns * packing.bits != bits || !fits(scales, *stored_scales) ||
+      (biases && !fits(*biases, *stored_biases)))
     return misfit(name);
-  const auto type = type_of(packing);
-  return Decoded{type,
-                 {rows, columns},
-                 std::make_unique<MlxSource>(packing, type, columns, Rows(weight), Rows(*scales),
+  const auto type = type_of(packing, columns);
+  shape.back() = columns;
+  if (type == Type::kMXFP4 || type == Type::kNVFP4)
+    return Decoded{type, std::move(shape), std::make_unique<SmallFloatBlocks>(packing, type, columns, Rows(weight), Rows(scales), name)};
+  return Decoded{type, std::move(shape),
+                 std::make_unique<MlxSource>(packing, type, columns, Rows(weight), Rows(scales),
                                              biases ? std::optional<Rows>(*biases) : std::nullopt, name)};
+}
+
+Result<Decoded> decode_mxfp4_blocks(const StoredSource& blocks, const StoredSource* scales, const std::string& name) {
+  constexpr std::int64_t kBytes = 16;
+  auto rows = blocks;
+  auto& shape = rows.tensor.shape;
+  if (rows.tensor.dtype != Dtype::kU8 || shape.size() < 3 || shape.back() != kBytes) return misfit(name);
+  shape.pop_back();
+  shape.back() *= kBytes;
+  return decode_mlx({.mode = MlxMode::kMxfp4, .bits = 4, .group = kBlock}, rows, scales, nullptr, name);
 }
 
 Result<Decoded> decode_fp8(const StoredSource& weight, const StoredSource* scale, std::int64_t block, const std::string& name) {

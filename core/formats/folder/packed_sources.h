@@ -38,11 +38,17 @@ struct Decoded {
 // A matrix of MLX: `weight` has its bits in uint32, `scales` and, in affine mode, `biases` one value for each group of columns.
 //
 //   affine: value = scale * bits + bias. 2 to 4 bits become Q4_1, 5 bits Q5_1, which have the same form and lose nothing; 6 and 8 bits F16.
+//   mxfp4, nvfp4: GGUF's own types with the same values; nvfp4 only where the columns are a multiple of 64.
 //   the others: small floats, which BF16 holds exactly.
 //
+// The matrices of several experts may be stacked: all of the tensors have one dimension more, and so has the result.
 // Errors: kCorrupt (shapes that do not fit together), kUnsupported. `name` is for messages.
 Result<Decoded> decode_mlx(const MlxPacking& packing, const StoredSource& weight, const StoredSource* scales, const StoredSource* biases,
                            const std::string& name);
+
+// The same for mxfp4 as OpenAI publishes it (gpt-oss): `blocks` (..., blocks of a row, 16 bytes) and `scales` (..., blocks of a row) in
+// uint8.
+Result<Decoded> decode_mxfp4_blocks(const StoredSource& blocks, const StoredSource* scales, const std::string& name);
 
 // A matrix of 8-bit floats (E4M3) becomes BF16. `scale` multiplies them: one value, one for each row, or one for each block of
 // `block` x `block` values (DeepSeek's weight_scale_inv). Null: they are not scaled. Errors: kCorrupt.

@@ -113,7 +113,10 @@ class RopeReader {
          {std::pair("beta_fast", "yarn_beta_fast"), {"beta_slow", "yarn_beta_slow"}, {"extrapolation_factor", "yarn_ext_factor"}}) {
       if (const auto value = rope.number(name)) add(std::string("rope.scaling.") + key, *value);
     }
-    if (const auto truncate = rope.boolean("truncate"); truncate == false) rope.note(ErrorCode::kUnsupported, "truncate", "false");
+    // gpt-oss says false: the ends of the ramp are no whole numbers. GGUF cannot say it; llama.cpp and mlx-lm round them always, and so
+    // does MLXR.
+    if (const auto truncate = rope.boolean("truncate"); truncate == false && !shape_.may_round_ramp)
+      rope.note(ErrorCode::kUnsupported, "truncate", "false");
     add_magnitude(rope, factor);
     // Ministral 3: a temperature of attention that grows with the position.
     if (const auto beta = rope.number("llama_4_scaling_beta")) add("attention.temperature_scale", *beta);

@@ -17,9 +17,10 @@ struct RopeFactors {
 
 struct RopeShape {
   std::int64_t head_dim = 0;
-  std::int64_t context = 0;  // max_position_embeddings
-  double rotated_share = 1;  // where config.json does not say it
-  double base = 0;           // likewise; 0: nothing need be said
+  std::int64_t context = 0;     // max_position_embeddings
+  double rotated_share = 1;     // where config.json does not say it
+  double base = 0;              // likewise; 0: nothing need be said
+  bool may_round_ramp = false;  // YaRN's ramp, though config.json says otherwise
 };
 
 // Adds keys under `prefix` ("llama."). Notes in `config` what is wrong. Errors: kUnsupported, kCorrupt.

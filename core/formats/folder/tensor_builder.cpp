@@ -14,16 +14,18 @@ namespace {
 // Of activations, which are not kept in 8 bits here.
 constexpr std::string_view kScalesOfActivations[] = {"activation_scale", "input_scale"};
 
+bool is_stack(Layout layout) { return layout == Layout::kExperts || layout == Layout::kGateThenUp || layout == Layout::kGateAndUp; }
+
 }  // namespace
 
 Result<void> TensorBuilder::add(StoredSource stored) {
-  const auto& name = stored.tensor.name;
-  if (is_left_out(name, model_)) return {};
+  if (is_left_out(stored.tensor.name, model_)) return {};
+  const auto name = with_last_part(stored.tensor.name);
   const auto dot = name.rfind('.');
   if (dot == name.npos) return unknown(name);
   const auto stem = name.substr(0, dot), part = name.substr(dot + 1);
   if (!modules_[stem].emplace(part, std::move(stored)).second)
-    return damaged(folder_, "tensor " + printable(stem + "." + part) + " is in two of its files");
+    return damaged(folder_, "tensor " + printable(name) + " is in two of its files");
   return {};
 }
 
@@ -39,22 +41,24 @@ Result<BuiltTensors> TensorBuilder::finish() {
 }
 
 Result<void> TensorBuilder::build(const std::string& stem, const Parts& parts) {
-  std::vector<std::string> used = {"weight", "bias"};
-  for (const std::string part : {"weight", "bias"}) {
+  std::vector<std::string> used = {"weight", "blocks", "bias"};
+  for (const std::string part : {"weight", "blocks", "bias"}) {
     const auto stored = parts.find(part);
     if (stored == parts.end()) continue;
-    const auto name = stem + "." + part;
-    const auto mapped = map_name(stem, "." + part, model_);
+    const auto& name = stored->second.tensor.name;
+    const auto mapped = map_name(stem, part == "bias" ? ".bias" : ".weight", model_);
     if (!mapped) return unknown(name);
     if (mapped->layer >= model_.layers)
       return damaged(folder_, "tensor " + printable(name) + " is of a layer that its config.json does not have");
     auto plain = decode(stem, stored->second, parts, used);
     if (!plain) return fail(std::move(plain.error()));
-    if (plain->shape.empty() || plain->shape.size() > 2) return wrong_shape(name);
+    const std::size_t most_dims = is_stack(mapped->layout) && part != "bias" ? 3 : 2;
+    if (plain->shape.empty() || plain->shape.size() > most_dims) return wrong_shape(name);
+    if (part == "bias") plain = as_floats(*std::move(plain), 0);
     if (auto built = build(*mapped, *std::move(plain), name); !built) return built;
   }
   for (const auto& [part, stored] : parts) {
-    if (std::ranges::find(used, part) == used.end()) return unknown(stem + "." + part);
+    if (std::ranges::find(used, part) == used.end()) return unknown(stored.tensor.name);
   }
   return {};
 }
@@ -81,6 +85,7 @@ Result<Tensor> TensorBuilder::decode(const std::string& stem, const StoredSource
     if (!packing) return fail(packing.error());
     if (*packing) return keep(decode_mlx(**packing, stored, take("scales"), take("biases"), name));
   }
+  if (dtype == Dtype::kU8 && others.contains("blocks")) return keep(decode_mxfp4_blocks(stored, take("scales"), name));
   if (dtype == Dtype::kF8E4M3) {
     for (const auto part : kScalesOfActivations) take(part);
     const auto *inverse = take("weight_scale_inv"), *scale = take("weight_scale");
@@ -98,6 +103,13 @@ Result<void> TensorBuilder::build(const MappedName& mapped, Tensor plain, const 
       if (plain.shape.size() != 1) return wrong_shape(stored_name);
       stacks_[mapped.name].emplace(mapped.part, as_floats(std::move(plain), added));
       return {};
+    case Layout::kExpert: stacks_[mapped.name].emplace(mapped.part, std::move(plain)); return {};
+    case Layout::kExperts: emit(mapped.name, std::move(plain)); return {};
+    case Layout::kGateThenUp:
+    case Layout::kGateAndUp: return split_gate_and_up(mapped, std::move(plain), stored_name);
+    case Layout::kVector:
+      if (plain.shape.size() == 2 && plain.shape[0] == 1) plain.shape.erase(plain.shape.begin());
+      break;
     case Layout::kNorm: emit(mapped.name, as_floats(std::move(plain), added)); return {};
     case Layout::kQuery:
     case Layout::kKey:
@@ -145,17 +157,41 @@ Result<void> TensorBuilder::split_in_turn(const MappedName& mapped, const Tensor
   return {};
 }
 
+// Rows of each expert for its gate, and as many for what the gate opens: those after one another, or in turn.
+Result<void> TensorBuilder::split_gate_and_up(const MappedName& mapped, Tensor plain, const std::string& stored_name) {
+  auto shape = plain.shape;
+  if (shape.size() < 2 || shape[1] % 2 != 0) return wrong_shape(stored_name);
+  const auto experts = shape[0], rows = shape[1] /= 2;
+  plain.shape.erase(plain.shape.begin());
+  plain.shape[0] *= experts;
+  for (const std::int64_t part : {0, 1}) {
+    std::unique_ptr<const Source> source;
+    if (mapped.layout == Layout::kGateAndUp) {
+      source = std::make_unique<AlternateRowsSource>(plain, static_cast<std::uint64_t>(part));
+    } else {
+      const HeadRows halves{.heads = experts, .head_rows = rows, .in_turn = 1, .before = part * rows, .every = 2 * rows};
+      source = std::make_unique<HeadRowsSource>(plain, halves);
+    }
+    auto name = mapped.name;
+    if (part == 1) name.replace(name.find("gate"), std::string_view("gate").size(), "up");
+    emit(std::move(name), from(std::move(source), plain.type, shape));
+  }
+  return {};
+}
+
 Result<void> TensorBuilder::build_stacks() {
   for (auto& [name, parts] : stacks_) {
     std::vector<Tensor> stacked;
     for (auto& [number, part] : parts) {
-      if (std::cmp_not_equal(number, stacked.size()) || (!stacked.empty() && part.shape != stacked[0].shape))
-        return damaged(folder_, "the tensors that make " + name + " are not all there, or not of one shape");
+      const bool fits = stacked.empty() || (part.shape == stacked[0].shape && part.type == stacked[0].type);
+      if (std::cmp_not_equal(number, stacked.size()) || !fits)
+        return damaged(folder_, "the tensors that make " + name + " are not all there, or not of one shape and type");
       stacked.push_back(std::move(part));
     }
     std::vector<std::int64_t> shape = stacked[0].shape;
     shape.insert(shape.begin(), static_cast<std::int64_t>(stacked.size()));
-    emit(name, from(std::make_unique<StackedSource>(std::move(stacked)), quant::Type::kF32, std::move(shape)));
+    const auto type = stacked[0].type;
+    emit(name, from(std::make_unique<StackedSource>(std::move(stacked)), type, std::move(shape)));
   }
   return {};
 }

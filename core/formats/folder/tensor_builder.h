@@ -44,6 +44,7 @@ class TensorBuilder {
   Result<Tensor> decode(const std::string& stem, const StoredSource& stored, const Parts& others, std::vector<std::string>& used);
   Result<void> build(const MappedName& mapped, Tensor plain, const std::string& stored_name);
   Result<void> split_in_turn(const MappedName& mapped, const Tensor& plain, const std::string& stored_name);
+  Result<void> split_gate_and_up(const MappedName& mapped, Tensor plain, const std::string& stored_name);
   Result<void> build_stacks();
   Result<Tensor> heads_of(Tensor plain, std::int64_t heads, const std::string& stored_name);
   Tensor as_floats(Tensor base, float added);

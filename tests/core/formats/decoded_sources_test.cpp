@@ -54,6 +54,20 @@ TEST(HeadRows, TakesAKindOfHeadsFromAmongOthers) {
   EXPECT_THAT(rows_of(values), ElementsAre(6, 7, 14, 15));
 }
 
+TEST(AlternateRows, TakesEveryOtherRow) {
+  const Matrix matrix(6);
+  EXPECT_THAT(rows_of(AlternateRowsSource(matrix.tensor, 0)), ElementsAre(0, 2, 4));
+  EXPECT_THAT(rows_of(AlternateRowsSource(matrix.tensor, 1)), ElementsAre(1, 3, 5));
+}
+
+TEST(AlternateRows, ReadsMoreThanAPieceInTheOrderOfAll) {
+  constexpr std::int64_t kRows = 400'000;  // 3 MB of two values each
+  const Matrix matrix(kRows);
+  const auto rows = rows_of(AlternateRowsSource(matrix.tensor, 1));
+  ASSERT_EQ(rows.size(), std::size_t{kRows / 2});
+  for (std::size_t i = 0; i < rows.size(); ++i) ASSERT_EQ(rows[i], static_cast<float>(2 * i + 1));
+}
+
 TEST(UnitSource, ReadsEveryRangeAsOneReadOfAllDoes) {
   const Matrix matrix(12);
   const HeadRowsSource source(matrix.tensor, {.heads = 3, .head_rows = 4, .pairs_apart = true});

@@ -163,6 +163,10 @@ def configs():
     yield "layers_fraction", {"num_hidden_layers": 1.5}, CORRUPT, "num_hidden_layers is not an integer"
     yield "layers_huge", {"num_hidden_layers": 1e300}, CORRUPT, "num_hidden_layers is not an integer"
     yield "activation", {"hidden_act": "relu"}, UNSUPPORTED, "hidden_act is 'relu'"
+    yield "experts_in_some_layers", {"decoder_sparse_step": 2}, UNSUPPORTED, "decoder_sparse_step is"
+    yield "experts_not_in_layers", {"mlp_only_layers": [0]}, UNSUPPORTED, "mlp_only_layers is not empty"
+    yield "experts_in_groups", {"n_group": 8}, UNSUPPORTED, "n_group is"
+    yield "ramp", {"rope_scaling": {"rope_type": "yarn", "factor": 2.0, "truncate": False}}, UNSUPPORTED, "rope_scaling.truncate is false"
     yield "windows", {"use_sliding_window": True}, UNSUPPORTED, "use_sliding_window is true"
     yield "layer_types_count", {"layer_types": ["full_attention"] * 2}, CORRUPT, "layer_types is not one string for each layer"
     yield "layer_types_kind", {"layer_types": ["linear_attention"]}, UNSUPPORTED, "'linear_attention' for some layers"
@@ -177,7 +181,7 @@ def tensors():
     q = "model.layers.0.self_attn.q_proj"
     packed = {f"{q}.weight": ("U32", (DIM, 8))}
     mlx = {"quantization": {"group_size": 32, "bits": 4}}
-    yield "unknown", {}, {"model.layers.0.self_attn.sinks": ("F32", (HEADS,))}, UNSUPPORTED, "the tensor 'model.layers.0.self_attn.sinks'"
+    yield "unknown", {}, {"model.layers.0.self_attn.frobs": ("F32", (HEADS,))}, UNSUPPORTED, "the tensor 'model.layers.0.self_attn.frobs'"
     yield "no_dot", {}, {"weights": ("F32", (DIM,))}, UNSUPPORTED, "the tensor 'weights'"
     yield "layer_beyond", {}, {"model.layers.1.input_layernorm.weight": ("F32", (DIM,))}, CORRUPT, "a layer that its config.json does not have"
     yield "layer_padded", {}, {"model.layers.00.input_layernorm.weight": ("F32", (DIM,))}, UNSUPPORTED, "'model.layers.00.input_layernorm.weight'"
@@ -192,6 +196,16 @@ def tensors():
     yield "mlx_bits", {"quantization": {"group_size": 32, "bits": 7}}, packed, UNSUPPORTED, "7 bits, groups of 32"
     yield "mlx_bits_zero", {"quantization": {"group_size": 0, "bits": 0}}, packed, UNSUPPORTED, "0 bits, groups of 0"
     yield "mlx_mode", {"quantization": {"group_size": 32, "bits": 4, "mode": "magic"}}, packed, UNSUPPORTED, "mode 'magic'"
+    experts = "model.layers.0.mlp.experts"
+    yield "expert_missing", {}, {f"{experts}.{i}.up_proj.weight": ("F32", (HIDDEN, DIM)) for i in (0, 2)}, CORRUPT, "blk.0.ffn_up_exps.weight are not all there"
+    yield "expert_other_type", {}, {f"{experts}.0.up_proj.weight": ("F32", (HIDDEN, DIM)), f"{experts}.1.up_proj.weight": ("BF16", (HIDDEN, DIM))}, CORRUPT, "not of one shape and type"
+    yield "expert_cube", {}, {f"{experts}.0.up_proj.weight": ("F32", (2, HIDDEN, DIM))}, CORRUPT, f"the shape of tensor '{experts}.0.up_proj.weight'"
+    yield "experts_odd", {}, {"model.layers.0.block_sparse_moe.input_linear.weight": ("F32", (2, 3, DIM))}, CORRUPT, "the shape of tensor 'model.layers.0.block_sparse_moe.input_linear.weight'"
+    yield "experts_transposed", {}, {f"{experts}.gate_up_proj": ("BF16", (2, DIM, HIDDEN))}, UNSUPPORTED, f"the tensor '{experts}.gate_up_proj'"
+    yield "blocks_no_scales", {}, {f"{experts}.down_proj_blocks": ("U8", (2, DIM, 1, 16))}, CORRUPT, "do not fit its shape"
+    yield "blocks_scales", {}, {f"{experts}.down_proj_blocks": ("U8", (2, DIM, 1, 16)), f"{experts}.down_proj_scales": ("U8", (2, DIM, 2))}, CORRUPT, "do not fit its shape"
+    yield "blocks_short", {}, {f"{experts}.down_proj_blocks": ("U8", (2, DIM, 1, 8)), f"{experts}.down_proj_scales": ("U8", (2, DIM, 1))}, CORRUPT, "do not fit its shape"
+    yield "blocks_flat", {}, {f"{experts}.down_proj_blocks": ("U8", (DIM, 16)), f"{experts}.down_proj_scales": ("U8", (DIM, 1))}, CORRUPT, "do not fit its shape"
     yield "fp8_scales", {}, {f"{q}.weight": ("F8_E4M3", (DIM, DIM)), f"{q}.weight_scale": ("F32", (3, 1))}, CORRUPT, "do not fit its shape"
 
 

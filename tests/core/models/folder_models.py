@@ -11,6 +11,7 @@ import json
 import struct
 import sys
 import types
+from collections.abc import Callable
 
 import pytest
 
@@ -46,9 +47,10 @@ class Family:
     config: dict  # what its class reads
     more: dict = dataclasses.field(default_factory=dict)  # what Hugging Face's config.json has beside it
     gelu_is_tanh: bool = False  # the published models have the approximation with tanh, and mlx-lm has not
+    published: Callable[[dict], dict] | None = None  # mlx-lm's tensors as the model's publisher names and orders them
 
-    def but(self, more=None, **changes):
-        return dataclasses.replace(self, config={**self.config, **changes}, more={**self.more, **(more or {})})
+    def but(self, more=None, published=None, **changes):
+        return dataclasses.replace(self, config={**self.config, **changes}, more={**self.more, **(more or {})}, published=published or self.published)
 
 
 def build(family):
@@ -123,10 +125,66 @@ def save(folder, family, weights):
     mx.save_safetensors(str(folder / "model.safetensors"), weights, {"format": "mlx"})
 
 
+def experts_one_by_one(weights, stack, one, parts):
+    """Of {name: value}: the experts' tensors, which mlx-lm stacks, as a tensor for each of them."""
+    result = {}
+    for name, value in weights.items():
+        before, _, part = name.partition(f".{stack}.")
+        if not part:
+            result[name] = value
+            continue
+        module, _, last = part.partition(".")
+        result |= {f"{before}.{one.format(i)}.{parts[module]}.{last}": value[i] for i in range(value.shape[0])}
+    return result
+
+
+def of_qwen(weights):
+    return experts_one_by_one(weights, "switch_mlp", "experts.{}", {name: name for name in ("gate_proj", "up_proj", "down_proj")})
+
+
+def of_mixtral(weights):
+    return experts_one_by_one(weights, "switch_mlp", "experts.{}", {"gate_proj": "w1", "down_proj": "w2", "up_proj": "w3"})
+
+
+def of_glm4(weights):
+    """With a layer that predicts a further token, which is not part of the model."""
+    return {**of_qwen(weights), "model.layers.4.enorm.weight": mx.zeros((4,)), "model.layers.4.mlp.gate.weight": mx.zeros((4, 4))}
+
+
+def of_granite(weights):
+    """The rows of the gate, then those of what it opens."""
+    result = {name: value for name, value in weights.items() if ".switch_mlp." not in name}
+    for name in weights:
+        before, found, _ = name.partition(".switch_mlp.gate_proj.weight")
+        if found:
+            stacked = {part: weights[f"{before}.switch_mlp.{part}_proj.weight"] for part in ("gate", "up", "down")}
+            result[f"{before}.input_linear.weight"] = mx.concatenate([stacked["gate"], stacked["up"]], axis=1)
+            result[f"{before}.output_linear.weight"] = stacked["down"]
+    return result
+
+
+def of_gpt_oss(weights):
+    """The experts' matrices in MXFP4, with a row of the gate and one of what it opens in turn."""
+    in_turn = lambda gate, up: mx.stack([gate, up], axis=2).reshape(gate.shape[0], 2 * gate.shape[1], *gate.shape[2:])  # noqa: E731
+    blocks = lambda packed: packed.view(mx.uint8).reshape(*packed.shape[:2], -1, 16)  # noqa: E731
+    result = {name: value for name, value in weights.items() if ".mlp.experts." not in name}
+    for name in weights:
+        before, found, _ = name.partition(".gate_proj.weight")
+        if not found:
+            continue
+        of = {(part, last): weights[f"{before}.{part}_proj.{last}"] for part in ("gate", "up", "down") for last in ("weight", "scales", "bias")}
+        for last, end, change in (("weight", "_blocks", blocks), ("scales", "_scales", lambda same: same), ("bias", "_bias", lambda same: same)):
+            result[f"{before}.gate_up_proj{end}"] = in_turn(change(of["gate", last]), change(of["up", last]))
+            result[f"{before}.down_proj{end}"] = change(of["down", last])
+    return result
+
+
 def write(folder, family, tokens):
     """Makes the folder, and returns mlx-lm's logits for the tokens."""
     model = build(family)
     weights = parameters(model)
+    if family.published:
+        weights = family.published(weights)
     if "text_config" in family.config:  # as newer folders name them, beside the part that sees
         weights = {name.replace("language_model.model.", "model.language_model."): value for name, value in weights.items()}
         weights["model.vision_tower.patch_embedding.weight"] = mx.zeros((4, 4))
@@ -135,7 +193,7 @@ def write(folder, family, tokens):
 
 
 def write_packed(folder, family, tokens, packing, own=None):
-    """The same as mlx-lm's converter packs it; `own` is {a part of a module's name: its packing, or False}."""
+    """The same as mlx-lm's converter packs it; `own` is {a part of a module's name: its packing, or False}, "" for all others."""
     model = build(family)
     said = {}
 
@@ -152,8 +210,32 @@ def write_packed(folder, family, tokens, packing, own=None):
     # Published folders have scales in bfloat16. The oracle computes in float32 with the same values.
     weights = {name: value.astype(mx.bfloat16) if name.endswith((".scales", ".biases")) and value.dtype == mx.float32 else value for name, value in parameters(model).items()}
     model.update(tree_unflatten([(name, value.astype(mx.float32)) for name, value in weights.items() if value.dtype == mx.bfloat16]))
-    save(folder, family.but(more={"quantization": {**packing, **said}, "quantization_config": {**packing, **said}}), weights)
+    if family.published:
+        family, weights = family.but(more={"quantization_config": {"quant_method": packing["mode"], "modules_to_not_convert": ["model.layers.*.self_attn"]}}), family.published(weights)
+    else:
+        family = family.but(more={"quantization": {**packing, **said}, "quantization_config": {**packing, **said}})
+    save(folder, family, weights)
     return logits_of(model, family, tokens)
+
+
+def write_bf16(folder, family):
+    """The folder that a publisher has: weights in bfloat16."""
+    weights = {name: value.astype(mx.bfloat16) for name, value in parameters(build(family)).items()}
+    save(folder, family, family.published(weights) if family.published else weights)
+
+
+def load_packed(folder, family):
+    """The model of an MLX folder as mlx-lm loads it, with the numbers that are not packed in float32."""
+    module = mlx_lm(family.module)
+    config = json.loads((folder / "config.json").read_text())
+    weights = {name: value for file in folder.glob("model*.safetensors") for name, value in mx.load(str(file)).items()}
+    model = module.Model(module.ModelArgs.from_dict(family.config))
+    if hasattr(model, "sanitize"):
+        weights = model.sanitize(weights)
+    nn.quantize(model, **config["quantization"], class_predicate=lambda path, one: hasattr(one, "to_quantized") and f"{path}.scales" in weights)
+    model.load_weights([(name, value.astype(mx.float32) if value.dtype == mx.bfloat16 else value) for name, value in weights.items()])
+    mx.eval(model.parameters())
+    return model
 
 
 DTYPES = {mx.float32: "F32", mx.bfloat16: "BF16", mx.uint8: "F8_E4M3"}

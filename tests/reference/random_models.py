@@ -124,6 +124,21 @@ SHAPES = {
     "qwen2-0.5b": Shape("qwen2", "qwen2", 24, 896, 14, 2, 64, 4864, 151936, rope_base=1e6, biases=True, context=32768, eps=1e-6),
     "llama3.2-1b": Shape("llama", "llama-bpe", 16, 2048, 32, 8, 64, 8192, 128256, rope_base=5e5, rope_factors=True, context=131072),
     "llama3.2-3b": Shape("llama", "llama-bpe", 28, 3072, 24, 8, 128, 8192, 128256, rope_base=5e5, rope_factors=True, context=131072),
+    "qwen3-0.6b": Shape("qwen3", "qwen2", 28, 1024, 16, 8, 128, 3072, 151936, rope_base=1e6, qk_norm="head", context=40960, eps=1e-6),
+    "qwen3.5-0.8b": Shape(
+        "qwen35", "qwen2", 24, 1024, 8, 2, 256, 3584, 248320, rope_base=1e7, rotated=64, qk_norm="head", gated=True, mlp_norm="post_attention_norm", context=262144, eps=1e-6,
+        recurrence=Recurrence("delta", tuple(range(3, 24, 4)), taps=4, heads=16, key_heads=16, key_dim=128, value_dim=128),
+        keys=(("rope.dimension_sections", "add_array", [11, 11, 10, 0]),),
+    ),
+    "lfm2-350m": Shape(
+        "lfm2", "smollm", 16, 1024, 16, 8, 64, 4608, 65536, rope_base=1e6, qk_norm="head", final_norm="token_embd_norm", context=128000,
+        recurrence=Recurrence("shortconv", (2, 5, 8, 10, 12, 14), taps=3),
+    ),
+    # Fewer layers and experts than the real ones, of their sizes.
+    "qwen3moe-small": Shape(
+        "qwen3moe", "qwen2", 12, 2048, 32, 4, 128, 6144, 151936, rope_base=1e6, qk_norm="head", context=40960, eps=1e-6, tied=False,
+        experts=Experts(16, 8, 768), keys=(("expert_feed_forward_length", "add_uint32", 768),),
+    ),
 }
 
 

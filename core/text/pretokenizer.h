@@ -1,11 +1,15 @@
-// Cuts text into the words within which byte-level BPE may merge. Each model was trained with one set of rules; the file names it.
+// Cuts text into the words within which a tokenizer looks for tokens. Each model was trained with one set of rules: in GGUF the file names
+// it, in tokenizer.json the file spells it out (huggingface_rules.h).
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string_view>
 #include <vector>
 
 #include <mlxrunner/result.h>
+
+#include "core/text/regex.h"
 
 namespace mlxr::text {
 
@@ -20,23 +24,34 @@ struct PretokenizerRules {
 // Errors: kUnsupported (an unknown name; the message has it).
 Result<PretokenizerRules> pretokenizer_rules(std::string_view name);
 
+// What becomes of the matches of a pattern.
+enum class SplitBehavior : std::uint8_t {
+  kIsolated,            // each match is a word, and so is what is between two matches
+  kRemoved,             // matches are dropped
+  kMergedWithPrevious,  // a match is the end of the word before it
+  kMergedWithNext,      // a match is the beginning of the word after it
+  kContiguous,          // matches without anything between them are one word
+};
+
+struct SplitStep {
+  Regex pattern;
+  SplitBehavior behavior = SplitBehavior::kIsolated;
+  bool invert = false;  // what is between two matches counts as the match
+};
+
 // Safe from any thread.
 class Pretokenizer {
  public:
-  // Errors: kInternal (a pattern does not compile).
+  // Each step is applied to the words that the previous one left. Without steps a text is one word.
+  explicit Pretokenizer(std::vector<SplitStep> steps) : steps_(std::move(steps)) {}
+  // Patterns of MLXR's own, isolated. Errors: kInternal (a pattern does not compile).
   static Result<Pretokenizer> compile(const std::vector<std::string_view>& patterns);
 
-  // The words of `text` (valid UTF-8) in order; together they are the whole text.
+  // The words of `text` (valid UTF-8) in order, none empty.
   std::vector<std::string_view> split(std::string_view text) const;
 
-  Pretokenizer(Pretokenizer&&) noexcept;
-  Pretokenizer& operator=(Pretokenizer&&) noexcept;
-  ~Pretokenizer();
-
  private:
-  struct Program;
-  explicit Pretokenizer(std::unique_ptr<const Program> program);
-  std::unique_ptr<const Program> program_;
+  std::vector<SplitStep> steps_;
 };
 
 }  // namespace mlxr::text

@@ -1,4 +1,4 @@
-#include "core/text/normalize.h"
+#include "core/text/normal_form.h"
 
 #include <gtest/gtest.h>
 
@@ -8,14 +8,14 @@ namespace mlxr::text {
 namespace {
 
 TEST(Nfc, ComposesWhatBelongsTogether) {
-  EXPECT_EQ(to_nfc("plain"), "plain");
-  EXPECT_EQ(to_nfc("a\u0301"), "á");
-  EXPECT_EQ(to_nfc("a\u0323\u0302"), "ậ");
-  EXPECT_EQ(to_nfc("a\u0302\u0323"), "ậ");        // marks are put in order first
-  EXPECT_EQ(to_nfc("\u212B"), "Å");               // the Ångström sign is the letter
-  EXPECT_EQ(to_nfc("\u1100\u1161\u11A8"), "각");  // Hangul
-  EXPECT_EQ(to_nfc("\u0958"), "\u0915\u093C");    // a character that is never composed
-  EXPECT_EQ(to_nfc("\u0301a"), "\u0301a");        // a mark without a letter
+  EXPECT_EQ(to_normal_form("plain", NormalForm::kNfc), "plain");
+  EXPECT_EQ(to_normal_form("a\u0301", NormalForm::kNfc), "á");
+  EXPECT_EQ(to_normal_form("a\u0323\u0302", NormalForm::kNfc), "ậ");
+  EXPECT_EQ(to_normal_form("a\u0302\u0323", NormalForm::kNfc), "ậ");        // marks are put in order first
+  EXPECT_EQ(to_normal_form("\u212B", NormalForm::kNfc), "Å");               // the Ångström sign is the letter
+  EXPECT_EQ(to_normal_form("\u1100\u1161\u11A8", NormalForm::kNfc), "각");  // Hangul
+  EXPECT_EQ(to_normal_form("\u0958", NormalForm::kNfc), "\u0915\u093C");    // a character that is never composed
+  EXPECT_EQ(to_normal_form("\u0301a", NormalForm::kNfc), "\u0301a");        // a mark without a letter
 }
 
 TEST(Nfc, IsQuickToSeeOnPlainText) {

@@ -3,7 +3,6 @@
 import functools
 import json
 import pathlib
-import struct
 import subprocess
 import sys
 
@@ -108,7 +107,7 @@ def unigram(*steps, normalizer=None, byte_fallback=False):
 
     def change(whole):
         for entry in whole["model"]["vocab"]:
-            entry[1] = struct.unpack("<f", struct.pack("<f", entry[1]))[0]  # as SentencePiece's models have them
+            entry[1] = round(entry[1] * 1024) / 1024  # `tokenizers` reads longer fractions with an error in the last bit, which decides ties
         if not byte_fallback:
             return
         whole["model"]["byte_fallback"] = True

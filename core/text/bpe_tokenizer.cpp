@@ -193,7 +193,8 @@ Result<WordRules> rules_for(const formats::Metadata& metadata, const Pretokenize
   if (!own) return fail(own.error());
   if (*own) {
     if (!(*own)->byte_level)
-      return fail(ErrorCode::kUnsupported, "MLXR cannot run this model yet: its tokenizer is byte-level BPE without the pre-tokenizer ByteLevel.");
+      return fail(ErrorCode::kUnsupported,
+                  "MLXR cannot run this model yet: its tokenizer is byte-level BPE without the pre-tokenizer ByteLevel.");
     return *std::move(*own);
   }
   auto pretokenizer = Pretokenizer::compile(named.patterns);

@@ -17,7 +17,7 @@ std::uint32_t little_endian(std::string_view bytes) {
   return number;
 }
 
-constexpr std::size_t kWholeBelow = 6;  // bytes
+constexpr std::size_t kWholeBelow = 6;            // bytes
 constexpr std::size_t kLongestReplacement = 256;  // the longest in use have 33 bytes
 
 }  // namespace

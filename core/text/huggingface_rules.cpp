@@ -55,7 +55,8 @@ class PretokenizerReader {
     if (type == "ByteLevel") return read_byte_level(part);
     if (type == "Metaspace") return read_metaspace(part);
     if (type == "WhitespaceSplit") return cut_at(R"(\s+)", SplitBehavior::kRemoved);
-    if (type == "Digits") return cut_at(flag_member(&part, "individual_digits", false) ? R"(\p{N})" : R"(\p{N}+)", SplitBehavior::kIsolated);
+    if (type == "Digits")
+      return cut_at(flag_member(&part, "individual_digits", false) ? R"(\p{N})" : R"(\p{N}+)", SplitBehavior::kIsolated);
     if (type == "BertPreTokenizer") {
       if (auto cut = cut_at(R"(\s+)", SplitBehavior::kRemoved); !cut) return cut;
       return cut_at(kPunctuation, SplitBehavior::kIsolated);
@@ -114,9 +115,8 @@ class PretokenizerReader {
     const auto name = text_member(&part, "prepend_scheme").value_or(flag_member(&part, "add_prefix_space", true) ? "always" : "never");
     const auto* scheme = std::ranges::find(kSchemes, name, &std::pair<std::string_view, Prefix>::first);
     if (scheme == std::end(kSchemes)) return unsupported("Metaspace with the prepend_scheme " + formats::printable(name));
-    rules_.metaspace = Metaspace{.letter = text_member(&part, "replacement").value_or("▁"),
-                                 .prefix = scheme->second,
-                                 .split = flag_member(&part, "split", true)};
+    rules_.metaspace = Metaspace{
+        .letter = text_member(&part, "replacement").value_or("▁"), .prefix = scheme->second, .split = flag_member(&part, "split", true)};
     return {};
   }
 

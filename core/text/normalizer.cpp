@@ -75,7 +75,7 @@ constexpr const char* kBertAccents = R"((?:(?![\x{1885}\x{1886}])\p{Mn}|\x{1734}
 
 void add_bert(const Json& part, std::vector<Step>& steps) {
   if (flag_member(&part, "clean_text", true)) {
-    steps.push_back(replace(R"([^\P{C}\t\n\r]|\x{FFFD})", ""));
+    steps.push_back(replace(R"((?![\t\n\r])[\p{Cc}\p{Cf}\p{Co}]|\x{FFFD})", ""));
     steps.push_back(replace(R"(\s)", " "));
   }
   if (flag_member(&part, "handle_chinese_chars", true)) steps.emplace_back(with_spaces_around_chinese);

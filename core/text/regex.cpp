@@ -101,8 +101,9 @@ Result<Regex> Regex::compile(std::string_view pattern, bool multiline, ErrorCode
   if (!code) {
     PCRE2_UCHAR why[160];
     pcre2_get_error_message(error, why, sizeof why);
-    return fail(failure, "MLXR cannot run this model: a pattern of its tokenizer does not compile: " + std::string(reinterpret_cast<char*>(why)) + " at offset " +
-                             std::to_string(offset) + " of " + formats::printable(source));
+    return fail(failure,
+                "MLXR cannot run this model: a pattern of its tokenizer does not compile: " + std::string(reinterpret_cast<char*>(why)) +
+                    " at offset " + std::to_string(offset) + " of " + formats::printable(source));
   }
   pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);  // where there is no JIT, pcre2_match interprets
   return Regex(std::make_unique<const Code>(code));

@@ -34,8 +34,8 @@ class Regex {
 
   // A pattern of MLXR's own. Errors: kInternal (it does not compile).
   static Result<Regex> compile(std::string_view pattern);
-  // A pattern of tokenizer.json, which has the syntax of Oniguruma. Errors: kUnsupported (it does not compile, or has a construct that means
-  // something else here; the message has the pattern).
+  // A pattern of tokenizer.json, which has the syntax of Oniguruma. Errors: kUnsupported (it does not compile, or has a construct that
+  // means something else here; the message has the pattern).
   static Result<Regex> from_tokenizer_json(std::string_view pattern);
 
   // The first match at or after `from` in `text` (valid UTF-8). Nothing when there is none, or when the search takes more steps than any

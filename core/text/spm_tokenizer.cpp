@@ -1,8 +1,11 @@
-// SentencePiece-style BPE ("llama"): spaces become "▁", the neighbours whose union has the best score merge first, and text without a
-// token is spelled in byte tokens <0xXX>. Equal scores merge from left to right, as in SentencePiece.
+// SentencePiece-style BPE ("llama", and "gemma4", which lists merges in place of scores): spaces become "▁", the neighbours whose union has
+// the best score merge first, and text without a token is spelled in byte tokens <0xXX>. Equal scores merge from left to right, as in
+// SentencePiece.
 #include <array>
 #include <bit>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "core/text/bpe_merges.h"
 #include "core/text/huggingface_rules.h"
@@ -103,12 +106,29 @@ class SentencePieceBpe final : public VocabularyTokenizer {
   std::size_t longest_ = 0;  // bytes of the longest token that is searched for
 };
 
+bool has_merges(const formats::Metadata& metadata) { return !metadata.strings("tokenizer.ggml.merges").empty(); }
+
+// Merges as scores: an earlier one is better, and all that make the same token have the score of the first.
+std::vector<float> scores_of_merges(const formats::Metadata& metadata, const Vocabulary& vocabulary) {
+  constexpr float kNeverMerged = -1e9F;
+  std::vector<float> scores(static_cast<std::size_t>(vocabulary.size()), kNeverMerged);
+  float score = 0;
+  for (const auto merge : metadata.strings("tokenizer.ggml.merges")) {
+    const std::size_t space = merge.find(' ', 1);
+    const auto made =
+        space == merge.npos ? std::nullopt : vocabulary.find(std::string(merge.substr(0, space)).append(merge.substr(space + 1)));
+    if (made && scores[static_cast<std::size_t>(*made)] == kNeverMerged) scores[static_cast<std::size_t>(*made)] = score;
+    --score;
+  }
+  return scores;
+}
+
 // How the file says that text becomes words: in tokenizer.json's words, or by one flag. Without rules a text is one word.
 Result<WordRules> rules_for(const formats::Metadata& metadata) {
   auto own = huggingface_rules(metadata);
   if (!own) return fail(own.error());
   if (*own) return *std::move(*own);
-  const bool prefix = metadata.boolean("tokenizer.ggml.add_space_prefix").value_or(true);
+  const bool prefix = metadata.boolean("tokenizer.ggml.add_space_prefix").value_or(!has_merges(metadata));
   WordRules rules;
   rules.normalizer = Normalizer({[prefix](const std::string& text) { return escape_spaces(text, prefix); }});
   return rules;
@@ -119,7 +139,7 @@ Result<WordRules> rules_for(const formats::Metadata& metadata) {
 Result<std::unique_ptr<const Tokenizer>> make_sentencepiece_bpe(const formats::Metadata& metadata) {
   auto vocabulary = Vocabulary::from_metadata(metadata, {.bos = 1, .eos = 2, .add_bos = true, .add_eos = false});
   if (!vocabulary) return fail(vocabulary.error());
-  auto scores = token_scores(metadata, *vocabulary);
+  auto scores = has_merges(metadata) ? scores_of_merges(metadata, *vocabulary) : token_scores(metadata, *vocabulary);
   if (!scores) return fail(scores.error());
   const auto unknown = vocabulary->special_id(metadata, "tokenizer.ggml.unknown_token_id");
 

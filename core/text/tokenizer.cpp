@@ -39,12 +39,16 @@ std::string_view without_trailing_space(std::string_view text) {
 Result<std::unique_ptr<const Tokenizer>> Tokenizer::from_metadata(const formats::Metadata& metadata) {
   const auto model = metadata.string("tokenizer.ggml.model");
   if (!model) return fail(ErrorCode::kCorrupt, "The model file has no tokenizer: tokenizer.ggml.model is missing. Use a complete file.");
+  // Files of these kinds are SentencePiece's BPE, although some are marked as byte-level.
+  const auto pre = metadata.string("tokenizer.ggml.pre").value_or("");
+  const bool marked = pre == "gemma4" || pre == "granite-embed-multi-311m" || pre == "sarvam-moe";
+  if (*model == "llama" || *model == "gemma4" || (*model == "gpt2" && marked)) return make_sentencepiece_bpe(metadata);
   if (*model == "gpt2") return make_byte_level_bpe(metadata);
-  if (*model == "llama") return make_sentencepiece_bpe(metadata);
   if (*model == "t5") return make_unigram(metadata);
   if (*model == "bert") return make_wordpiece(metadata);
-  return fail(ErrorCode::kUnsupported,
-              "The model file's tokenizer is of the kind " + formats::printable(*model) + "; MLXR supports \"gpt2\", \"llama\", \"t5\" and \"bert\".");
+  return fail(ErrorCode::kUnsupported, "The model file's tokenizer is of the kind " + formats::printable(*model) +
+                                           "; MLXR supports \"gpt2\", \"llama\", \"gemma4\", \"t5\" and "
+                                           "\"bert\".");
 }
 
 std::vector<TokenId> VocabularyTokenizer::encode(std::string_view text, EncodeOptions options) const {

@@ -63,7 +63,8 @@ class WordPiece final : public VocabularyTokenizer {
 bool has_capitals(const Vocabulary& vocabulary) {
   const auto has_capital = [](std::string_view text) { return std::ranges::any_of(text, [](char c) { return c >= 'A' && c <= 'Z'; }); };
   for (TokenId id = 0; id < vocabulary.size(); ++id)
-    if (vocabulary.kind(id) == TokenKind::kNormal && vocabulary.text(id).starts_with(kSpaceLetter) && has_capital(vocabulary.text(id))) return true;
+    if (vocabulary.kind(id) == TokenKind::kNormal && vocabulary.text(id).starts_with(kSpaceLetter) && has_capital(vocabulary.text(id)))
+      return true;
   return false;
 }
 

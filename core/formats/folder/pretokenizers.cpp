@@ -20,25 +20,19 @@ struct Rules {
   bool ignore_merges = false;
 };
 constexpr Rules kRules[] = {
-    {"gpt-2", {kGpt2}},
-    {"smollm", {kDigit, kGpt2}},
-    {"llama-bpe", {kLlama3}, true},
-    {"dbrx", {kLlama3}},
-    {"qwen2", {kQwen2}},
-    {"qwen35", {kQwen35}},
-    {"gpt-4o", {kGpt4o}},
-    {"tekken", {kTekken}, true},
-    {"deepseek-v3", {kThreeDigits, kCjkAndKana, kDeepseek3}},
+    {"gpt-2", {kGpt2}},   {"smollm", {kDigit, kGpt2}}, {"llama-bpe", {kLlama3}, true},
+    {"dbrx", {kLlama3}},  {"qwen2", {kQwen2}},         {"qwen35", {kQwen35}},
+    {"gpt-4o", {kGpt4o}}, {"tekken", {kTekken}, true}, {"deepseek-v3", {kThreeDigits, kCjkAndKana, kDeepseek3}},
 };
 
 // For other programs: rules that are spelled out under tokenizer.mlxr.rules and have no name. They refuse what they do not know.
 constexpr std::string_view kNameless = "custom";
 
 // The parts of a tokenizer that core/text knows, by their `type`.
-constexpr std::string_view kNormalizers[] = {"Sequence",     "NFC",   "NFD",     "NFKC",    "NFKD",           "Lowercase",
-                                             "StripAccents", "Strip", "Prepend", "Replace", "BertNormalizer", "Precompiled", "Nmt"};
-constexpr std::string_view kPretokenizers[] = {"Sequence", "Split",  "ByteLevel",        "Metaspace",  "WhitespaceSplit",
-                                               "Digits",   "BertPreTokenizer", "Punctuation"};
+constexpr std::string_view kNormalizers[] = {"Sequence", "NFC",     "NFD",     "NFKC",           "NFKD",        "Lowercase", "StripAccents",
+                                             "Strip",    "Prepend", "Replace", "BertNormalizer", "Precompiled", "Nmt"};
+constexpr std::string_view kPretokenizers[] = {"Sequence",        "Split",  "ByteLevel",        "Metaspace",
+                                               "WhitespaceSplit", "Digits", "BertPreTokenizer", "Punctuation"};
 
 std::string type_of(const Json& step) {
   const auto* type = step.find("type");

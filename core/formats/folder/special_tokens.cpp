@@ -20,8 +20,13 @@ class SpecialTokensReader {
     auto bos = token("bos"), eos = token("eos");
     if (!bos) bos = cls;
     if (!eos) eos = separator;
-    for (const auto& [name, id] : {std::pair("bos", bos), {"eos", eos}, {"padding", token("pad")}, {"unknown", token("unk")},
-                                   {"cls", cls}, {"seperator", separator}, {"mask", token("mask")}}) {  // GGUF's spelling
+    for (const auto& [name, id] : {std::pair("bos", bos),
+                                   {"eos", eos},
+                                   {"padding", token("pad")},
+                                   {"unknown", token("unk")},
+                                   {"cls", cls},
+                                   {"seperator", separator},
+                                   {"mask", token("mask")}}) {  // GGUF's spelling
       if (id) metadata_.add(std::string("tokenizer.ggml.") + name + "_token_id", *id);
     }
     add_ends(bos, eos);

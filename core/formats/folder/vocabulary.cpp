@@ -58,7 +58,10 @@ class TokensReader {
     if (!text_of(model_, "end_of_word_suffix").empty()) return unsupported("it has an end_of_word_suffix");
     byte_level_ = type == "BPE" && !flag(model_, "byte_fallback");
     if (auto done = place(count, type); !done) return fail(done.error());
-    const auto done = type == "Unigram" ? add_unigram() : type == "WordPiece" ? add_wordpiece(prefix) : byte_level_ ? add_merges() : add_scores();
+    const auto done = type == "Unigram"     ? add_unigram()
+                      : type == "WordPiece" ? add_wordpiece(prefix)
+                      : byte_level_         ? add_merges()
+                                            : add_scores();
     if (!done) return fail(done.error());
     add_stripping();
     metadata_.add("tokenizer.ggml.tokens", tokens_);

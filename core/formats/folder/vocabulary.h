@@ -1,9 +1,9 @@
 // tokenizer.json, tokenizer_config.json, generation_config.json and the chat template, in the words of GGUF (`tokenizer.*`).
 //
-// Read are byte-level BPE ("gpt2" in GGUF), the BPE that SentencePiece's models became ("llama": spaces are "▁", bytes stand for what has no
-// token), unigram models ("t5") and WordPiece ("bert"). What GGUF has no words for stands under keys of MLXR's own: `tokenizer.mlxr.rules`
-// (how a text is normalized and cut into words), `tokenizer.mlxr.strips_left` and `.strips_right` (ids of the tokens that take the spaces
-// beside them with them).
+// Read are byte-level BPE ("gpt2" in GGUF), the BPE that SentencePiece's models became ("llama": spaces are "▁", bytes stand for what has
+// no token), unigram models ("t5") and WordPiece ("bert"). What GGUF has no words for stands under keys of MLXR's own:
+// `tokenizer.mlxr.rules` (how a text is normalized and cut into words), `tokenizer.mlxr.strips_left` and `.strips_right` (ids of the tokens
+// that take the spaces beside them with them).
 #pragma once
 
 #include <optional>

@@ -45,7 +45,7 @@ struct CasedSymbols {
 };
 constexpr CasedSymbols kCasedSymbols[] = {{0x2160, 0x2170, 16}, {0x24B6, 0x24D0, 26}};
 
-std::string with_symbols_in_case(std::string_view s, char32_t CasedSymbols::*from, char32_t CasedSymbols::*to) {
+std::string with_symbols_in_case(std::string_view s, char32_t CasedSymbols::* from, char32_t CasedSymbols::* to) {
   if (s.find('\xE2') == s.npos) return std::string(s);
   std::string out;
   each_character(s, [&](char32_t c, std::string_view bytes) {

@@ -1,4 +1,5 @@
-// normalize_lines NORMALIZER: prints each line of stdin after the normalizer, which is JSON as in tokenizer.json. The differential test drives it.
+// normalize_lines NORMALIZER: prints each line of stdin after the normalizer, which is JSON as in tokenizer.json. The differential test
+// drives it.
 #include <cstdio>
 #include <iostream>
 #include <string>

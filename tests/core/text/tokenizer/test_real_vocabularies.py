@@ -42,6 +42,8 @@ def test_ids(name, tmp_path):
         pytest.skip("needs scripts/setup vocabularies")
     source = folders()[name]
     tokenizer = Tokenizer.from_file(str(source / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
     write(tmp_path / "model", hostile_folder.folder(config={"vocab_size": None}))
     for file in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copy(source / file, tmp_path / "model" / file)

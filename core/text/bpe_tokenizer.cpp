@@ -197,7 +197,7 @@ Result<WordRules> rules_for(const formats::Metadata& metadata, const Pretokenize
                   "MLXR cannot run this model yet: its tokenizer is byte-level BPE without the pre-tokenizer ByteLevel.");
     return *std::move(*own);
   }
-  auto pretokenizer = Pretokenizer::compile(named.patterns);
+  auto pretokenizer = Pretokenizer::compile(named.patterns, named.threes);
   if (!pretokenizer) return fail(pretokenizer.error());
   WordRules rules;
   if (metadata.boolean("tokenizer.ggml.normalizer.nfc").value_or(named.nfc)) rules.normalizer = Normalizer::nfc();

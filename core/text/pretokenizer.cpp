@@ -1,5 +1,8 @@
 #include "core/text/pretokenizer.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "core/text/utf8.h"
 
 namespace mlxr::text {
@@ -49,6 +52,16 @@ class Words {
   bool was_match_ = false;
 };
 
+std::size_t characters_in(std::string_view text) {
+  return static_cast<std::size_t>(std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+}
+
+std::size_t bytes_of(std::string_view text, std::size_t characters) {
+  std::size_t at = 0;
+  for (; characters > 0; --characters) at += utf8_step(text.substr(at)).length;
+  return at;
+}
+
 void cut(const SplitStep& step, std::string_view text, Regex::Search& search, Words& words) {
   words.begin_text();
   std::size_t done = 0;
@@ -56,7 +69,15 @@ void cut(const SplitStep& step, std::string_view text, Regex::Search& search, Wo
     const auto match = step.pattern.find(text, from, search);
     if (!match) break;
     words.add(text.substr(done, match->begin - done), step.invert);
-    words.add(text.substr(match->begin, match->end - match->begin), !step.invert);
+    std::string_view found = text.substr(match->begin, match->end - match->begin);
+    for (std::size_t left = step.in_threes ? characters_in(found) : 0; left > 3;) {
+      const std::size_t count = left % 3 == 0 ? 3 : left % 3;
+      const std::size_t length = bytes_of(found, count);
+      words.add(found.substr(0, length), !step.invert);
+      found.remove_prefix(length);
+      left -= count;
+    }
+    words.add(found, !step.invert);
     from = done = match->end;
     if (match->end == match->begin && from < text.size()) from += utf8_step(text.substr(from)).length;  // it cuts, and is no word
   }
@@ -66,12 +87,12 @@ void cut(const SplitStep& step, std::string_view text, Regex::Search& search, Wo
 
 }  // namespace
 
-Result<Pretokenizer> Pretokenizer::compile(const std::vector<std::string_view>& patterns) {
+Result<Pretokenizer> Pretokenizer::compile(const std::vector<std::string_view>& patterns, int threes) {
   std::vector<SplitStep> steps;
   for (const auto pattern : patterns) {
     auto regex = Regex::compile(pattern);
     if (!regex) return fail(regex.error());
-    steps.push_back({.pattern = *std::move(regex)});
+    steps.push_back({.pattern = *std::move(regex), .in_threes = std::cmp_equal(steps.size(), threes)});
   }
   return Pretokenizer(std::move(steps));
 }

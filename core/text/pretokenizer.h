@@ -16,6 +16,7 @@ namespace mlxr::text {
 // The rules of one `tokenizer.ggml.pre` name.
 struct PretokenizerRules {
   std::vector<std::string_view> patterns;  // applied in turn, each to the pieces that the previous one left
+  int threes = -1;                         // whose matches are cut in threes: the index of a pattern, or -1
   bool ignore_merges = false;              // a word that is itself a token is not split, even if no merges lead to it
   bool add_bos = false;                    // used when the file does not say
   bool nfc = false;                        // text is brought into the normal form NFC first
@@ -36,7 +37,8 @@ enum class SplitBehavior : std::uint8_t {
 struct SplitStep {
   Regex pattern;
   SplitBehavior behavior = SplitBehavior::kIsolated;
-  bool invert = false;  // what is between two matches counts as the match
+  bool invert = false;     // what is between two matches counts as the match
+  bool in_threes = false;  // a match is cut into groups of three characters, counted from its end: 1|234|567
 };
 
 // Safe from any thread.
@@ -45,7 +47,7 @@ class Pretokenizer {
   // Each step is applied to the words that the previous one left. Without steps a text is one word.
   explicit Pretokenizer(std::vector<SplitStep> steps) : steps_(std::move(steps)) {}
   // Patterns of MLXR's own, isolated. Errors: kInternal (a pattern does not compile).
-  static Result<Pretokenizer> compile(const std::vector<std::string_view>& patterns);
+  static Result<Pretokenizer> compile(const std::vector<std::string_view>& patterns, int threes = -1);
 
   // The words of `text` (valid UTF-8) in order, none empty.
   std::vector<std::string_view> split(std::string_view text) const;

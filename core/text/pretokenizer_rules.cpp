@@ -40,9 +40,10 @@ constexpr std::string_view kSeedCoder =
 constexpr std::string_view kPunctuation = R"([\p{P}$+<=>^~|`]+)";
 constexpr std::string_view kDefaultPunctuation = R"([\p{P}$+<=>^~|]+)";
 constexpr std::string_view kThreeAsciiDigits = "[0-9][0-9][0-9]";
-// Digits in threes, counted from the right: 1|234|567. What follows is not a word's letter, mark or digit; or any digit at all.
-constexpr std::string_view kThousandsInWords = R"(\d{1,3}(?=(?:\d{3})*(?![\p{L}\p{M}\p{N}\p{Pc}])))";
-constexpr std::string_view kThousands = R"(\p{N}{1,3}(?=(?:\p{N}{3})*(?!\p{N})))";
+// Whole runs of digits, which are then cut in threes. The first only where no letter, mark or digit follows. The lookbehind keeps a run
+// from being tried again at each of its digits.
+constexpr std::string_view kNumberInWords = R"((?<!\d)\d++(?![\p{L}\p{M}\p{N}\p{Pc}]))";
+constexpr std::string_view kNumber = R"(\p{N}+)";
 constexpr std::string_view kLines = R"([^\n]+|\n+)";
 constexpr std::string_view kMiniCpm5 =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}+| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
@@ -73,6 +74,7 @@ constexpr std::string_view kKimi2 =
 struct Family {
   std::array<std::string_view, 12> names;
   std::array<std::string_view, 6> patterns;
+  int threes = -1;
   bool ignore_merges = false;
   bool add_bos = false;
   bool nfc = false;
@@ -99,7 +101,7 @@ const Family kFamilies[] = {
     {.names = {"ufakzeka"}, .patterns = {kUfakZeka}},
     {.names = {"gpt-4o", "llama4", "kanana2", "talkie", "minimax-m2"}, .patterns = {kGpt4o}},
     {.names = {"granite-embed-multi-97m"}, .patterns = {kGpt4o}, .ignore_merges = true},
-    {.names = {"tiny_aya", "cohere2moe"}, .patterns = {kThousandsInWords, kGpt4o}, .nfc = true},
+    {.names = {"tiny_aya", "cohere2moe"}, .patterns = {kNumberInWords, kGpt4o}, .threes = 0, .nfc = true},
     {.names = {"youtu"}, .patterns = {kYoutuScripts, kYoutu}, .ignore_merges = true},
     {.names = {"kimi-k2"}, .patterns = {kKimi2}},
     {.names = {"tekken"}, .patterns = {kTekken}, .ignore_merges = true, .add_bos = true},
@@ -110,8 +112,8 @@ const Family kFamilies[] = {
     {.names = {"deepseek-coder"}, .patterns = {kNewline, R"(\s?\p{L}+)", R"(\s?\p{P}+)", kDeepseekCjk, kDigit}},
     {.names = {"deepseek-v3", "hunyuan-dense", "joyai-llm", "hy_v4"}, .patterns = {kThreeDigits, kCjkAndKana, kDeepseek3}},
     {.names = {"spark2_5"}, .patterns = {kThreeDigits, kCjkAndKana, kSpark, kDigit}},
-    {.names = {"afmoe"}, .patterns = {kThousands, kAfMoeScripts, kDeepseek3}},
-    {.names = {"superbpe"}, .patterns = {R"(\p{N}+)", kThousands}},
+    {.names = {"afmoe"}, .patterns = {kNumber, kAfMoeScripts, kDeepseek3}, .threes = 0},
+    {.names = {"superbpe"}, .patterns = {kNumber, R"(\d+)"}, .threes = 1},
     {.names = {"chameleon"},
      .patterns = {"<sentinel:[0-9]+>", "IMGIMG[A-I]{1,4}Z", "[\\t\\n]|    |  ", kDigit, R"([\p{P}!-/:-@\[-`{-~])", kGpt2},
      .add_bos = true},
@@ -127,7 +129,8 @@ const Family kFamilies[] = {
 Result<PretokenizerRules> pretokenizer_rules(std::string_view name) {
   for (const Family& family : kFamilies) {
     if (name.empty() || std::ranges::find(family.names, name) == family.names.end()) continue;
-    PretokenizerRules rules{.patterns = {}, .ignore_merges = family.ignore_merges, .add_bos = family.add_bos, .nfc = family.nfc};
+    PretokenizerRules rules{
+        .patterns = {}, .threes = family.threes, .ignore_merges = family.ignore_merges, .add_bos = family.add_bos, .nfc = family.nfc};
     for (const auto pattern : family.patterns)
       if (!pattern.empty()) rules.patterns.push_back(pattern);
     return rules;

@@ -143,7 +143,7 @@ TEST(BpeModel, WhatTheConversationSaysIsNeverAControlToken) {
 }
 
 TEST(ByteLevelBpe, SpecialTokensTakeSpacesWithThemWhereTheFileSays) {
-  const BpeModel model{.tokens = {"h", "Ġ", "Ċ", "<|end|>"}, .types = {1, 1, 1, 3}, .merges = {"h Ġ"}, .eos = 3};
+  const BpeModel model{.tokens = {"h", "Ġ", "Ċ", "<|end|>", "hh"}, .types = {1, 1, 1, 3, 1}, .merges = {"h h"}, .eos = 3};
   const auto encode = [&](std::string_view key, std::string_view name) {
     auto metadata = model.metadata();
     if (!key.empty()) metadata.insert(std::string(key), Integers{3, 99, -1});

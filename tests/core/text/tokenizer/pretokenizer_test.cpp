@@ -30,6 +30,7 @@ TEST(Pretokenizer, EachFamilyCutsItsOwnWay) {
   EXPECT_THAT(split("superbpe", "by the way 1234567."), ElementsAre("by the way ", "1", "234", "567", "."));
   EXPECT_THAT(split("afmoe", "東京 1234"), ElementsAre("東京", " ", "1", "234"));
   EXPECT_THAT(split("jais-2", std::string(7, ' ') + "a"), ElementsAre("    ", "  ", " a"));
+  EXPECT_THAT(split("jais-2", "!\n  \na" + std::string(3, ' ') + "\n"), ElementsAre("!\n", "  \n", "a", "   \n"));
   EXPECT_THAT(split("exaone-moe", "by the way, 12"), ElementsAre("by the way", ",", " ", "1", "2"));
   EXPECT_THAT(split("laguna", "a\n\nb's"), ElementsAre("a", "\n\n", "b", "'s"));
   EXPECT_THAT(split("ufakzeka", "Ali's"), ElementsAre("Ali", "'s"));

@@ -17,8 +17,8 @@ std::uint32_t little_endian(std::string_view bytes) {
   return number;
 }
 
-constexpr std::size_t kWholeBelow = 6;            // bytes
-constexpr std::size_t kLongestReplacement = 256;  // the longest in use have 33 bytes
+constexpr std::size_t kWholeBelow = 6;   // bytes
+constexpr std::size_t kMostGrowth = 16;  // of a replacement to what it replaces; the most in use is 11
 
 }  // namespace
 
@@ -42,8 +42,9 @@ Result<Charsmap> Charsmap::parse(std::string_view bytes) {
 }
 
 std::optional<std::string_view> Charsmap::replacement(std::string_view text) const {
-  std::size_t at = offset(trie_[0]);
+  std::size_t at = offset(trie_[0]), matched = 0;
   for (const char c : text) {
+    ++matched;
     const auto byte = static_cast<unsigned char>(c);
     at ^= byte;
     if (byte == 0 || at >= trie_.size() || label(trie_[at]) != byte) return std::nullopt;
@@ -56,7 +57,7 @@ std::optional<std::string_view> Charsmap::replacement(std::string_view text) con
     // A value inside a character, in a damaged map, must not make text that is not UTF-8.
     if ((static_cast<unsigned char>(replacements_[begin]) & 0xC0) == 0x80) return std::nullopt;
     const std::size_t length = replacements_.find('\0', begin) - begin;
-    return length <= kLongestReplacement ? std::optional(std::string_view(replacements_).substr(begin, length)) : std::nullopt;
+    return length <= kMostGrowth * matched ? std::optional(std::string_view(replacements_).substr(begin, length)) : std::nullopt;
   }
   return std::nullopt;
 }

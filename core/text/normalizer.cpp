@@ -28,8 +28,8 @@ Step replace(Regex pattern, std::string with) {
 }
 
 // What a file replaces a piece of text by may not be longer, nor may all steps make a text longer than so many times itself.
-constexpr std::size_t kLongestReplacement = 64;
-constexpr std::size_t kMostGrowth = 64;
+constexpr std::size_t kLongestReplacement = 16;
+constexpr std::size_t kMostGrowth = 16;
 constexpr std::size_t kMostSteps = 64;
 
 // For a pattern of MLXR's own, which compiles.

@@ -26,7 +26,7 @@ class Normalizer {
   // The `normalizer` of tokenizer.json; null: none. Errors: kUnsupported (a step that MLXR does not know, by name), kCorrupt.
   static Result<Normalizer> from_json(const formats::Json* normalizer);
 
-  // The text (valid UTF-8) after all steps; it may be empty. Steps that make it 64 times as long, which no published tokenizer has, are not
+  // The text (valid UTF-8) after all steps; it may be empty. Steps that make it 16 times as long, which no published tokenizer has, are not
   // applied.
   std::string apply(std::string_view text) const;
 

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "core/text/huggingface_rules.h"
 #include "small_models.h"
 
 namespace mlxr::text {
@@ -33,6 +34,25 @@ TEST(Nfc, BringsTextIntoTheFormThatQwenWasTrainedOn) {
   };
   EXPECT_EQ(encode("qwen2"), std::vector<TokenId>{2});
   EXPECT_EQ(encode("gpt-2"), (std::vector<TokenId>{3, 4, 5}));
+}
+
+std::string sequence_of(int count, const std::string& step) {
+  std::string list;
+  for (int i = 0; i < count; ++i) list += (i == 0 ? "" : ", ") + step;
+  return R"({"normalizer": {"type": "Sequence", "normalizers": [)" + list + "]}}";
+}
+
+TEST(Normalizer, AFileCannotMakeTextGrowWithoutBounds) {
+  const auto rules =
+      word_rules_from_json(sequence_of(20, R"({"type": "Replace", "pattern": {"String": "a"}, "content": "aaaaaaaaaaaaaaaa"})"));
+  const std::string text(1 << 16, 'a');
+  EXPECT_EQ(rules.value().normalizer.apply(text), text);
+}
+
+TEST(Normalizer, AFileCannotHaveStepsWithoutEnd) {
+  EXPECT_TRUE(word_rules_from_json(sequence_of(60, R"({"type": "NFC"})")).has_value());
+  EXPECT_EQ(word_rules_from_json(sequence_of(100, R"({"type": "NFC"})")).error().code, ErrorCode::kUnsupported);
+  EXPECT_EQ(word_rules_from_json("[").error().code, ErrorCode::kCorrupt);
 }
 
 }  // namespace

@@ -5,7 +5,7 @@
 
 #include "core/formats/printable.h"
 #include "core/text/bpe_merges.h"
-#include "core/text/normalize.h"
+#include "core/text/huggingface_rules.h"
 #include "core/text/pretokenizer.h"
 #include "core/text/tokenizer_vocabulary.h"
 #include "core/text/utf8.h"
@@ -60,12 +60,8 @@ const Alphabet& alphabet() {
 
 class ByteLevelBpe final : public VocabularyTokenizer {
  public:
-  ByteLevelBpe(Vocabulary vocabulary, Pretokenizer pretokenizer, MergeTable merges, const PretokenizerRules& rules)
-      : VocabularyTokenizer(std::move(vocabulary)),
-        pretokenizer_(std::move(pretokenizer)),
-        merges_(std::move(merges)),
-        ignore_merges_(rules.ignore_merges),
-        nfc_(rules.nfc) {
+  ByteLevelBpe(Vocabulary vocabulary, WordRules rules, MergeTable merges)
+      : VocabularyTokenizer(std::move(vocabulary)), rules_(std::move(rules)), merges_(std::move(merges)) {
     for (std::size_t byte = 0; byte < 256; ++byte) byte_ids_[byte] = vocab_.find(alphabet().letter[byte]).value_or(-1);
   }
 
@@ -73,10 +69,10 @@ class ByteLevelBpe final : public VocabularyTokenizer {
   void encode_plain(std::string_view text, bool, std::vector<TokenId>& out) const override {
     std::vector<BpeSymbol> symbols;
     std::vector<BpeCandidate> heap;
-    std::string spelled, normal;
-    if (nfc_ && !plainly_nfc(text)) text = normal = to_nfc(text);
-    for (const auto word : pretokenizer_.split(text)) {
-      if (ignore_merges_) {
+    std::string spelled, normal = rules_.normalizer.apply(text);
+    if (rules_.add_prefix_space && !normal.starts_with(' ')) normal.insert(0, 1, ' ');
+    for (const auto word : rules_.pretokenizer.split(normal)) {
+      if (rules_.ignore_merges) {
         spelled.clear();
         for (const char c : word) spelled += alphabet().letter[static_cast<unsigned char>(c)];
         if (const auto id = vocab_.find(spelled)) {
@@ -148,9 +144,8 @@ class ByteLevelBpe final : public VocabularyTokenizer {
 
   static constexpr std::size_t kShortWord = 24;
 
-  Pretokenizer pretokenizer_;
+  WordRules rules_;
   MergeTable merges_;
-  bool ignore_merges_, nfc_;
   std::array<TokenId, 256> byte_ids_;
 };
 
@@ -192,12 +187,35 @@ Result<MergeTable> read_merges(std::span<const std::string_view> merges, Vocabul
   return table;
 }
 
+// How the file says that text is cut: in tokenizer.json's words, or by a name.
+Result<WordRules> rules_for(const formats::Metadata& metadata, const PretokenizerRules& named) {
+  auto own = huggingface_rules(metadata);
+  if (!own) return fail(own.error());
+  if (*own) {
+    if (!(*own)->byte_level)
+      return fail(ErrorCode::kUnsupported,
+                  "MLXR cannot run this model yet: its tokenizer is byte-level BPE without the pre-tokenizer ByteLevel.");
+    return *std::move(*own);
+  }
+  auto pretokenizer = Pretokenizer::compile(named.patterns, named.threes);
+  if (!pretokenizer) return fail(pretokenizer.error());
+  WordRules rules;
+  if (metadata.boolean("tokenizer.ggml.normalizer.nfc").value_or(named.nfc)) rules.normalizer = Normalizer::nfc();
+  rules.pretokenizer = *std::move(pretokenizer);
+  rules.byte_level = true;
+  rules.ignore_merges = named.ignore_merges;
+  return rules;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<const Tokenizer>> make_byte_level_bpe(const formats::Metadata& metadata) {
   const auto pre = metadata.string("tokenizer.ggml.pre");
-  const auto rules = pretokenizer_rules(pre.value_or("default"));
+  const bool named = !metadata.find(kRulesKey);
+  const auto rules = named ? pretokenizer_rules(pre.value_or("default")) : PretokenizerRules();
   if (!rules) return fail(rules.error());
+  auto words = rules_for(metadata, *rules);
+  if (!words) return fail(words.error());
   auto vocabulary = Vocabulary::from_metadata(metadata, {.bos = {}, .eos = {}, .add_bos = rules->add_bos, .add_eos = false});
   if (!vocabulary) return fail(vocabulary.error());
   if (!pre)
@@ -209,9 +227,7 @@ Result<std::unique_ptr<const Tokenizer>> make_byte_level_bpe(const formats::Meta
     return fail(ErrorCode::kCorrupt, "The model file has no merges: tokenizer.ggml.merges is missing or empty. Use a complete file.");
   auto merges = read_merges(list, *vocabulary);
   if (!merges) return fail(merges.error());
-  auto pretokenizer = Pretokenizer::compile(rules->patterns);
-  if (!pretokenizer) return fail(pretokenizer.error());
-  return std::make_unique<const ByteLevelBpe>(std::move(*vocabulary), std::move(*pretokenizer), std::move(*merges), *rules);
+  return std::make_unique<const ByteLevelBpe>(std::move(*vocabulary), *std::move(words), std::move(*merges));
 }
 
 }  // namespace mlxr::text

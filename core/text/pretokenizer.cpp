@@ -1,112 +1,110 @@
-#define PCRE2_CODE_UNIT_WIDTH 8
 #include "core/text/pretokenizer.h"
 
-#include <pcre2.h>
+#include <algorithm>
+#include <utility>
 
-#include <string>
+#include "core/text/utf8.h"
 
 namespace mlxr::text {
 namespace {
 
-// Far above what any pattern needs per match on ordinary text, and low enough to stop within a fraction of a second.
-constexpr std::uint32_t kMatchLimit = 20'000'000;
+// Collects the words of a step. Matches and what is between them come in order and cover a text without gaps.
+class Words {
+ public:
+  Words(SplitBehavior behavior, std::vector<std::string_view>& out) : behavior_(behavior), out_(out) {}
 
-struct CodeDeleter {
-  void operator()(pcre2_code* code) const { pcre2_code_free(code); }
-};
-struct MatchDeleter {
-  void operator()(pcre2_match_data* match) const { pcre2_match_data_free(match); }
-};
-struct ContextDeleter {
-  void operator()(pcre2_match_context* context) const { pcre2_match_context_free(context); }
-};
-using Code = std::unique_ptr<pcre2_code, CodeDeleter>;
-using MatchData = std::unique_ptr<pcre2_match_data, MatchDeleter>;
-using MatchContext = std::unique_ptr<pcre2_match_context, ContextDeleter>;
+  void begin_text() { first_ = out_.size(), waiting_ = {}, was_match_ = false; }
 
-// PCRE2's \s counts U+180E, which Unicode's White_Space and the engines that models are trained with do not.
-std::string with_unicode_space(std::string_view pattern) {
-  std::string out;
-  for (std::size_t i = 0; i < pattern.size(); ++i) {
-    if (pattern[i] != '\\' || i + 1 == pattern.size()) {
-      out += pattern[i];
-      continue;
+  void add(std::string_view piece, bool is_match) {
+    if (piece.empty()) return;
+    const bool joins = (behavior_ == SplitBehavior::kMergedWithPrevious && is_match && !was_match_) ||
+                       (behavior_ == SplitBehavior::kContiguous && is_match == was_match_);
+    if (behavior_ == SplitBehavior::kMergedWithNext) {
+      add_to_next(piece, is_match);
+    } else if (joins && out_.size() > first_) {
+      out_.back() = {out_.back().data(), out_.back().size() + piece.size()};
+    } else if (!(behavior_ == SplitBehavior::kRemoved && is_match)) {
+      out_.push_back(piece);
     }
-    const char escaped = pattern[++i];
-    if (escaped == 's')
-      out += "\\p{wspace}";
-    else if (escaped == 'S')
-      out += "\\P{wspace}";
-    else
-      (out += '\\') += escaped;
+    was_match_ = is_match;
   }
-  return out;
+
+  void end_text() {
+    if (!waiting_.empty()) out_.push_back(waiting_);
+  }
+
+ private:
+  // A match waits for what comes after it; of several in a row only the last one is joined to it.
+  void add_to_next(std::string_view piece, bool is_match) {
+    if (is_match) {
+      if (!waiting_.empty()) out_.push_back(waiting_);
+      waiting_ = piece;
+    } else {
+      out_.push_back(waiting_.empty() ? piece : std::string_view(waiting_.data(), waiting_.size() + piece.size()));
+      waiting_ = {};
+    }
+  }
+
+  SplitBehavior behavior_;
+  std::vector<std::string_view>& out_;
+  std::size_t first_ = 0;
+  std::string_view waiting_;
+  bool was_match_ = false;
+};
+
+std::size_t characters_in(std::string_view text) {
+  return static_cast<std::size_t>(std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
 }
 
-// The length of the match at or after `from`; false when there is none, or the limits were reached.
-bool find(const pcre2_code* code, std::string_view text, std::size_t from, pcre2_match_data* match, pcre2_match_context* context) {
-  const auto* subject = reinterpret_cast<PCRE2_SPTR>(text.data());
-  int rc = pcre2_match(code, subject, text.size(), from, PCRE2_NO_UTF_CHECK, match, context);
-  // The compiled code keeps its backtracking on a small stack; the interpreter has the heap.
-  if (rc == PCRE2_ERROR_JIT_STACKLIMIT)
-    rc = pcre2_match(code, subject, text.size(), from, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, match, context);
-  return rc >= 0;
+std::size_t bytes_of(std::string_view text, std::size_t characters) {
+  std::size_t at = 0;
+  for (; characters > 0; --characters) at += utf8_step(text.substr(at)).length;
+  return at;
 }
 
-void cut(const pcre2_code* code, std::string_view text, pcre2_match_data* match, pcre2_match_context* context,
-         std::vector<std::string_view>& out) {
-  const PCRE2_SIZE* range = pcre2_get_ovector_pointer(match);
+void cut(const SplitStep& step, std::string_view text, Regex::Search& search, Words& words) {
+  words.begin_text();
   std::size_t done = 0;
-  while (done < text.size() && find(code, text, done, match, context)) {
-    const std::size_t begin = range[0], end = range[1];
-    if (end == begin) break;  // cannot happen: no pattern here matches the empty string
-    if (begin > done) out.push_back(text.substr(done, begin - done));
-    out.push_back(text.substr(begin, end - begin));
-    done = end;
+  for (std::size_t from = 0; from < text.size();) {
+    const auto match = step.pattern.find(text, from, search);
+    if (!match) break;
+    words.add(text.substr(done, match->begin - done), step.invert);
+    std::string_view found = text.substr(match->begin, match->end - match->begin);
+    for (std::size_t left = step.in_threes ? characters_in(found) : 0; left > 3;) {
+      const std::size_t count = left % 3 == 0 ? 3 : left % 3;
+      const std::size_t length = bytes_of(found, count);
+      words.add(found.substr(0, length), !step.invert);
+      found.remove_prefix(length);
+      left -= count;
+    }
+    words.add(found, !step.invert);
+    from = done = match->end;
+    if (match->end == match->begin && from < text.size()) from += utf8_step(text.substr(from)).length;  // it cuts, and is no word
   }
-  if (done < text.size()) out.push_back(text.substr(done));
+  words.add(text.substr(done), step.invert);
+  words.end_text();
 }
 
 }  // namespace
 
-struct Pretokenizer::Program {
-  std::vector<Code> codes;
-  MatchContext limits;
-};
-
-Pretokenizer::Pretokenizer(std::unique_ptr<const Program> program) : program_(std::move(program)) {}
-Pretokenizer::Pretokenizer(Pretokenizer&&) noexcept = default;
-Pretokenizer& Pretokenizer::operator=(Pretokenizer&&) noexcept = default;
-Pretokenizer::~Pretokenizer() = default;
-
-Result<Pretokenizer> Pretokenizer::compile(const std::vector<std::string_view>& patterns) {
-  auto program = std::make_unique<Program>();
-  program->limits.reset(pcre2_match_context_create(nullptr));
-  pcre2_set_match_limit(program->limits.get(), kMatchLimit);
+Result<Pretokenizer> Pretokenizer::compile(const std::vector<std::string_view>& patterns, int threes) {
+  std::vector<SplitStep> steps;
   for (const auto pattern : patterns) {
-    const std::string source = with_unicode_space(pattern);
-    int error = 0;
-    PCRE2_SIZE offset = 0;
-    Code code(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(source.data()), source.size(), PCRE2_UTF | PCRE2_UCP, &error, &offset, nullptr));
-    if (!code) {
-      PCRE2_UCHAR why[160];
-      pcre2_get_error_message(error, why, sizeof why);
-      return fail(ErrorCode::kInternal, "A pre-tokenizer's pattern does not compile: " + std::string(reinterpret_cast<char*>(why)) +
-                                            " at offset " + std::to_string(offset) + " of " + source);
-    }
-    pcre2_jit_compile(code.get(), PCRE2_JIT_COMPLETE);  // where there is no JIT, pcre2_match interprets
-    program->codes.push_back(std::move(code));
+    auto regex = Regex::compile(pattern);
+    if (!regex) return fail(regex.error());
+    steps.push_back({.pattern = *std::move(regex), .in_threes = std::cmp_equal(steps.size(), threes)});
   }
-  return Pretokenizer(std::move(program));
+  return Pretokenizer(std::move(steps));
 }
 
 std::vector<std::string_view> Pretokenizer::split(std::string_view text) const {
-  const MatchData match(pcre2_match_data_create(1, nullptr));
+  Regex::Search search;
   std::vector<std::string_view> words{text}, next;
-  for (const auto& code : program_->codes) {
+  for (const auto& step : steps_) {
     next.clear();
     next.reserve(words.size() * 2 + text.size() / 8);
-    for (const auto word : words) cut(code.get(), word, match.get(), program_->limits.get(), next);
+    Words collected(step.behavior, next);
+    for (const auto word : words) cut(step, word, search, collected);
     words.swap(next);
   }
   return words;

@@ -1,20 +1,20 @@
-// SentencePiece-style BPE ("llama"): spaces become "▁", the neighbours whose union has the best score merge first, and text without a
-// token is spelled in byte tokens <0xXX>. Equal scores merge from left to right, as in SentencePiece.
+// SentencePiece-style BPE ("llama", and "gemma4", which lists merges in place of scores): spaces become "▁", the neighbours whose union has
+// the best score merge first, and text without a token is spelled in byte tokens <0xXX>. Equal scores merge from left to right, as in
+// SentencePiece.
 #include <array>
 #include <bit>
-#include <charconv>
-#include <cmath>
+#include <optional>
 #include <string>
+#include <vector>
 
-#include "core/formats/printable.h"
 #include "core/text/bpe_merges.h"
+#include "core/text/huggingface_rules.h"
+#include "core/text/sentencepiece.h"
 #include "core/text/tokenizer_vocabulary.h"
 #include "core/text/utf8.h"
 
 namespace mlxr::text {
 namespace {
-
-constexpr std::string_view kSpace = "▁";
 
 // A key that is smaller for a better score: the bits of the float, mapped so that unsigned comparison gives the reverse order.
 std::uint32_t order_of(float score) {
@@ -24,41 +24,38 @@ std::uint32_t order_of(float score) {
 
 std::string escape_spaces(std::string_view text, bool prefix) {
   std::string out;
-  out.reserve(text.size() + text.size() / 2 + kSpace.size());
-  if (prefix) out += kSpace;
+  out.reserve(text.size() + text.size() / 2 + kSpaceLetter.size());
+  if (prefix) out += kSpaceLetter;
   for (const char c : text) {
     if (c == ' ')
-      out += kSpace;
+      out += kSpaceLetter;
     else
       out += c;
   }
   return out;
 }
 
-// The byte that "<0x0A>" names.
-std::optional<std::uint8_t> byte_named(std::string_view text) {
-  std::uint8_t byte = 0;
-  if (text.size() != 6 || !text.starts_with("<0x") || text[5] != '>') return std::nullopt;
-  const auto [end, error] = std::from_chars(text.data() + 3, text.data() + 5, byte, 16);
-  if (error != std::errc() || end != text.data() + 5) return std::nullopt;
-  return byte;
-}
-
 class SentencePieceBpe final : public VocabularyTokenizer {
  public:
   SentencePieceBpe(Vocabulary vocabulary, std::vector<float> scores, std::array<TokenId, 256> byte_ids, std::optional<TokenId> unknown,
-                   bool add_space_prefix)
+                   WordRules rules)
       : VocabularyTokenizer(std::move(vocabulary)),
         scores_(std::move(scores)),
         byte_ids_(byte_ids),
         unknown_(unknown),
-        add_space_prefix_(add_space_prefix) {
+        rules_(std::move(rules)) {
     for (const auto text : vocab_.texts()) longest_ = std::max(longest_, std::min(text.size(), kLongestSearched));
   }
 
  protected:
-  void encode_plain(std::string_view text, bool after_special, std::vector<TokenId>& out) const override {
-    const std::string escaped = escape_spaces(text, add_space_prefix_ && after_special);
+  void encode_plain(std::string_view text, bool at_start, std::vector<TokenId>& out) const override {
+    for (const auto& word : rules_.words(text, at_start)) encode_word(word, out);
+  }
+
+  std::string plain_piece(TokenId id) const override { return sentencepiece_text(vocab_, id); }
+
+ private:
+  void encode_word(const std::string& escaped, std::vector<TokenId>& out) const {
     std::vector<BpeSymbol> symbols;
     symbols.reserve(escaped.size());
     for (std::size_t at = 0; at < escaped.size();) {
@@ -82,19 +79,6 @@ class SentencePieceBpe final : public VocabularyTokenizer {
       if (symbol.length) append(symbol, escaped, out);
   }
 
-  std::string plain_piece(TokenId id) const override {
-    if (vocab_.kind(id) == TokenKind::kByte)
-      if (const auto byte = byte_named(vocab_.text(id))) return {static_cast<char>(*byte)};
-    std::string out;
-    for (std::string_view rest = vocab_.text(id); !rest.empty();) {
-      const bool space = rest.starts_with(kSpace);
-      out += space ? ' ' : rest[0];
-      rest.remove_prefix(space ? kSpace.size() : 1);
-    }
-    return out;
-  }
-
- private:
   // The token for plain text. Text never becomes a control or byte token, even if it is spelled like one.
   TokenId mergeable(std::string_view text) const {
     const auto id = vocab_.find(text);
@@ -118,41 +102,52 @@ class SentencePieceBpe final : public VocabularyTokenizer {
   std::vector<float> scores_;
   std::array<TokenId, 256> byte_ids_;  // -1 where the vocabulary has none
   std::optional<TokenId> unknown_;
-  bool add_space_prefix_;
+  WordRules rules_;
   std::size_t longest_ = 0;  // bytes of the longest token that is searched for
 };
+
+bool has_merges(const formats::Metadata& metadata) { return !metadata.strings("tokenizer.ggml.merges").empty(); }
+
+// Merges as scores: an earlier one is better, and all that make the same token have the score of the first.
+std::vector<float> scores_of_merges(const formats::Metadata& metadata, const Vocabulary& vocabulary) {
+  constexpr float kNeverMerged = -1e9F;
+  std::vector<float> scores(static_cast<std::size_t>(vocabulary.size()), kNeverMerged);
+  float score = 0;
+  for (const auto merge : metadata.strings("tokenizer.ggml.merges")) {
+    const std::size_t space = merge.find(' ', 1);
+    const auto made =
+        space == merge.npos ? std::nullopt : vocabulary.find(std::string(merge.substr(0, space)).append(merge.substr(space + 1)));
+    if (made && scores[static_cast<std::size_t>(*made)] == kNeverMerged) scores[static_cast<std::size_t>(*made)] = score;
+    --score;
+  }
+  return scores;
+}
+
+// How the file says that text becomes words: in tokenizer.json's words, or by one flag. Without rules a text is one word.
+Result<WordRules> rules_for(const formats::Metadata& metadata) {
+  auto own = huggingface_rules(metadata);
+  if (!own) return fail(own.error());
+  if (*own) return *std::move(*own);
+  const bool prefix = metadata.boolean("tokenizer.ggml.add_space_prefix").value_or(!has_merges(metadata));
+  WordRules rules;
+  rules.normalizer = Normalizer({[prefix](const std::string& text) { return escape_spaces(text, prefix); }});
+  return rules;
+}
 
 }  // namespace
 
 Result<std::unique_ptr<const Tokenizer>> make_sentencepiece_bpe(const formats::Metadata& metadata) {
   auto vocabulary = Vocabulary::from_metadata(metadata, {.bos = 1, .eos = 2, .add_bos = true, .add_eos = false});
   if (!vocabulary) return fail(vocabulary.error());
-  constexpr std::string_view kScores = "tokenizer.ggml.scores";
-  const auto numbers = metadata.numbers(kScores);
-  if (const auto* value = metadata.find(kScores); value && !numbers)
-    return fail(ErrorCode::kUnsupported, "MLXR cannot read this model file: " + std::string(kScores) + " is " +
-                                             std::string(formats::kind_of(*value)) + ", not a list of numbers.");
-  auto scores = numbers.value_or(std::vector<float>());
-  const auto count = static_cast<std::size_t>(vocabulary->size());
-  if (scores.size() != count)
-    return fail(ErrorCode::kCorrupt, "The model file is damaged: tokenizer.ggml.scores has " + std::to_string(scores.size()) +
-                                         " numbers for " + std::to_string(count) + " tokens. Download it again.");
+  auto scores = has_merges(metadata) ? scores_of_merges(metadata, *vocabulary) : token_scores(metadata, *vocabulary);
+  if (!scores) return fail(scores.error());
   const auto unknown = vocabulary->special_id(metadata, "tokenizer.ggml.unknown_token_id");
 
-  std::array<TokenId, 256> byte_ids;
-  byte_ids.fill(-1);
-  for (TokenId id = 0; id < vocabulary->size(); ++id) {
-    if (std::isnan(scores[static_cast<std::size_t>(id)]))
-      return fail(ErrorCode::kCorrupt, "The model file is damaged: the score of token " + std::to_string(id) + " is not a number.");
-    if (vocabulary->kind(id) != TokenKind::kByte) continue;
-    const auto byte = byte_named(vocabulary->text(id));
-    if (!byte)
-      return fail(ErrorCode::kCorrupt, "The model file is damaged: byte token " + std::to_string(id) + " is named " +
-                                           formats::printable(vocabulary->text(id)) + ", not <0x00> to <0xFF>. Download it again.");
-    byte_ids[*byte] = id;
-  }
-  const bool add_space_prefix = metadata.boolean("tokenizer.ggml.add_space_prefix").value_or(true);
-  return std::make_unique<const SentencePieceBpe>(std::move(*vocabulary), std::move(scores), byte_ids, unknown, add_space_prefix);
+  const auto byte_ids = byte_tokens(*vocabulary);
+  if (!byte_ids) return fail(byte_ids.error());
+  auto rules = rules_for(metadata);
+  if (!rules) return fail(rules.error());
+  return std::make_unique<const SentencePieceBpe>(std::move(*vocabulary), *std::move(scores), *byte_ids, unknown, *std::move(rules));
 }
 
 }  // namespace mlxr::text

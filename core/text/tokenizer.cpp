@@ -10,14 +10,45 @@
 #include "core/text/utf8.h"
 
 namespace mlxr::text {
+namespace {
+
+// Unicode's White_Space.
+bool is_white_space(char32_t c) {
+  return (c >= 9 && c <= 13) || c == ' ' || c == 0x85 || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 ||
+         c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
+}
+
+std::size_t length_of_leading_space(std::string_view text) {
+  std::size_t at = 0;
+  while (at < text.size() && is_white_space(utf8_code_point(text.substr(at)))) at += utf8_step(text.substr(at)).length;
+  return at;
+}
+
+std::string_view without_trailing_space(std::string_view text) {
+  while (!text.empty()) {
+    std::size_t at = text.size() - 1;
+    while (at > 0 && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80) --at;
+    if (!is_white_space(utf8_code_point(text.substr(at)))) break;
+    text.remove_suffix(text.size() - at);
+  }
+  return text;
+}
+
+}  // namespace
 
 Result<std::unique_ptr<const Tokenizer>> Tokenizer::from_metadata(const formats::Metadata& metadata) {
   const auto model = metadata.string("tokenizer.ggml.model");
   if (!model) return fail(ErrorCode::kCorrupt, "The model file has no tokenizer: tokenizer.ggml.model is missing. Use a complete file.");
+  // Files of these kinds are SentencePiece's BPE, although some are marked as byte-level.
+  const auto pre = metadata.string("tokenizer.ggml.pre").value_or("");
+  const bool marked = pre == "gemma4" || pre == "granite-embed-multi-311m" || pre == "sarvam-moe";
+  if (*model == "llama" || *model == "gemma4" || (*model == "gpt2" && marked)) return make_sentencepiece_bpe(metadata);
   if (*model == "gpt2") return make_byte_level_bpe(metadata);
-  if (*model == "llama") return make_sentencepiece_bpe(metadata);
-  return fail(ErrorCode::kUnsupported,
-              "The model file's tokenizer is of the kind " + formats::printable(*model) + "; MLXR supports \"gpt2\" and \"llama\".");
+  if (*model == "t5") return make_unigram(metadata);
+  if (*model == "bert") return make_wordpiece(metadata);
+  return fail(ErrorCode::kUnsupported, "The model file's tokenizer is of the kind " + formats::printable(*model) +
+                                           "; MLXR supports \"gpt2\", \"llama\", \"gemma4\", \"t5\" and "
+                                           "\"bert\".");
 }
 
 std::vector<TokenId> VocabularyTokenizer::encode(std::string_view text, EncodeOptions options) const {
@@ -41,19 +72,15 @@ std::vector<TokenId> VocabularyTokenizer::encode(std::string_view text, std::spa
     return content.empty() || content.front().begin >= match.offset + match.length;
   };
   const SpecialTokens& specials = vocab_.specials(options.parse_special);
-  bool after_special = true;
   for (std::size_t at = 0; at < text.size();) {
     const auto match = specials.next(text, at, counts);
     const std::size_t end = match ? match->offset : text.size();
-    if (end > at) {
-      encode_plain(text.substr(at, end - at), after_special, out);
-      after_special = false;
-    }
-    if (match) {
-      out.push_back(match->id);
-      after_special = true;
-    }
+    std::string_view plain = text.substr(at, end - at);
+    if (match && vocab_.strips_left(match->id)) plain = without_trailing_space(plain);
+    if (!plain.empty()) encode_plain(plain, at == 0, out);
+    if (match) out.push_back(match->id);
     at = match ? end + match->length : end;
+    if (match && vocab_.strips_right(match->id)) at += length_of_leading_space(text.substr(at));
   }
 
   if (options.add_special && options.add_eos && ends.add_eos && ends.eos) out.push_back(*ends.eos);

@@ -33,7 +33,8 @@ class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
 
-  // Picks the algorithm by `tokenizer.ggml.model`: "gpt2" is byte-level BPE, "llama" is SentencePiece-style BPE.
+  // Picks the algorithm by `tokenizer.ggml.model`: "gpt2" is byte-level BPE, "llama" and "gemma4" are SentencePiece's BPE, "t5" its
+  // unigram model, "bert" is WordPiece.
   // Errors: kUnsupported (another model or an unknown pre-tokenizer, by name), kCorrupt (vocabulary that contradicts itself).
   static Result<std::unique_ptr<const Tokenizer>> from_metadata(const formats::Metadata& metadata);
 

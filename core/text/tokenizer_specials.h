@@ -1,4 +1,4 @@
-// Finds special tokens ("<|im_end|>", "<table>") in running text.
+// Finds tokens in running text: special ones ("<|im_end|>", "<table>"), and all that begin at a place.
 #pragma once
 
 #include <algorithm>
@@ -41,7 +41,6 @@ class SpecialTokens {
     return std::nullopt;
   }
 
- private:
   // Calls f(match) for every match at a position, from the shortest to the longest. Narrows the range of candidates byte by byte; a
   // candidate that ends where we stand is the shortest of the range and so its first.
   template <typename F>
@@ -63,6 +62,7 @@ class SpecialTokens {
     }
   }
 
+ private:
   std::span<const std::string_view> texts_;
   std::vector<std::int32_t> sorted_;             // ids ordered by their texts
   std::array<std::uint32_t, 257> first_byte_{};  // sorted_[first_byte_[b] .. first_byte_[b + 1]) start with byte b

@@ -6,6 +6,8 @@
 #include <cstring>
 #include <limits>
 #include <random>
+#include <string>
+#include <utility>
 
 #include "core/text/keyed_hash.h"
 
@@ -205,7 +207,10 @@ Result<Vocabulary> Vocabulary::from_metadata(const formats::Metadata& metadata, 
   ends.add_eos = metadata.boolean("tokenizer.ggml.add_eos_token").value_or(defaults.add_eos);
   for (const auto key : {"tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"})
     if (const auto end = vocabulary.special_id(metadata, key)) vocabulary.ends_.push_back(*end);
+  for (const auto id : metadata.integers("tokenizer.ggml.eos_token_ids"))
+    if (id >= 0 && id < vocabulary.size()) vocabulary.ends_.push_back(static_cast<TokenId>(id));
   vocabulary.find_ends();
+  vocabulary.find_stripping(metadata);
   return vocabulary;
 }
 
@@ -221,6 +226,24 @@ void Vocabulary::find_ends() {
     std::erase_if(ends_, [&](TokenId id) { return text(id) == "<|end|>"; });
   std::ranges::sort(ends_);
   ends_.erase(std::unique(ends_.begin(), ends_.end()), ends_.end());
+}
+
+void Vocabulary::find_stripping(const formats::Metadata& metadata) {
+  for (const auto& [key, ids] : {std::pair("tokenizer.mlxr.strips_left", &strips_left_), {"tokenizer.mlxr.strips_right", &strips_right_}}) {
+    for (const auto id : metadata.integers(key))
+      if (id >= 0 && id < size()) ids->push_back(static_cast<TokenId>(id));
+  }
+  // GGUF has no key for it. Of the families in use only Phi-3's chats depend on it, and their files are known by the name.
+  std::string name(metadata.string("general.name").value_or(""));
+  std::ranges::transform(name, name.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  if (strips_right_.empty() && (name.find("phi-3") != name.npos || name.find("phi3") != name.npos)) {
+    for (TokenId id = 0; id < size(); ++id) {
+      const bool is_word = kind(id) != TokenKind::kControl && kind(id) != TokenKind::kUserDefined && text(id) != kStrikethrough;
+      if (!is_word && text(id) != "<s>" && text(id) != "<|endoftext|>") strips_right_.push_back(id);
+    }
+  }
+  std::ranges::sort(strips_left_);
+  std::ranges::sort(strips_right_);
 }
 
 bool Vocabulary::ends_generation(TokenId id) const { return std::ranges::binary_search(ends_, id); }

@@ -1,6 +1,7 @@
 // The part that every tokenizer shares: token texts, their kinds, and the special tokens.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -63,7 +64,12 @@ class Vocabulary {
   bool ends_generation(TokenId id) const;
   std::optional<TokenId> find(std::string_view text) const { return table_.find(text); }
   void find_all(std::span<const std::string_view> texts, std::span<TokenId> ids) const { table_.find_all(texts, ids); }
+  // Whether a special token takes the spaces before it, or after it, with it.
+  bool strips_left(TokenId id) const { return std::ranges::binary_search(strips_left_, id); }
+  bool strips_right(TokenId id) const { return std::ranges::binary_search(strips_right_, id); }
   const BosEos& bos_eos() const { return bos_eos_; }
+  // Other tokens to begin and end a text with than those the file calls so.
+  void set_ends(std::optional<TokenId> first, std::optional<TokenId> last) { bos_eos_.bos = first, bos_eos_.eos = last; }
   // Sentences about faults of the file that were worked around.
   const std::vector<std::string>& warnings() const { return warnings_; }
   void warn(std::string sentence) { warnings_.push_back(std::move(sentence)); }
@@ -75,13 +81,14 @@ class Vocabulary {
  private:
   Vocabulary(std::span<const std::string_view> texts, std::vector<TokenKind> kinds, TokenTable table);
   void find_ends();
+  void find_stripping(const formats::Metadata& metadata);
 
   std::span<const std::string_view> texts_;
   std::vector<TokenKind> kinds_;
   BosEos bos_eos_;
   TokenTable table_;
   SpecialTokens user_specials_, all_specials_;
-  std::vector<TokenId> ends_;  // sorted
+  std::vector<TokenId> ends_, strips_left_, strips_right_;  // sorted
   std::vector<std::string> warnings_;
 };
 
@@ -105,8 +112,8 @@ class VocabularyTokenizer : public Tokenizer {
   const std::vector<std::string>& warnings() const final { return vocab_.warnings(); }
 
  protected:
-  // Appends the ids of a text without special tokens: valid UTF-8, not empty. `after_special`: it starts the input or follows one.
-  virtual void encode_plain(std::string_view text, bool after_special, std::vector<TokenId>& out) const = 0;
+  // Appends the ids of a text without special tokens: valid UTF-8, not empty. `at_start`: the input begins with it.
+  virtual void encode_plain(std::string_view text, bool at_start, std::vector<TokenId>& out) const = 0;
   // The bytes of a token that is neither control nor user-defined.
   virtual std::string plain_piece(TokenId id) const = 0;
 
@@ -116,8 +123,10 @@ class VocabularyTokenizer : public Tokenizer {
   std::vector<TokenId> encode(std::string_view text, std::span<const Span> content, EncodeOptions options) const;
 };
 
-// The two algorithms. Errors: kCorrupt, kUnsupported.
+// The algorithms. Errors: kCorrupt, kUnsupported.
 Result<std::unique_ptr<const Tokenizer>> make_byte_level_bpe(const formats::Metadata& metadata);
 Result<std::unique_ptr<const Tokenizer>> make_sentencepiece_bpe(const formats::Metadata& metadata);
+Result<std::unique_ptr<const Tokenizer>> make_unigram(const formats::Metadata& metadata);
+Result<std::unique_ptr<const Tokenizer>> make_wordpiece(const formats::Metadata& metadata);
 
 }  // namespace mlxr::text

@@ -16,12 +16,22 @@ class SpecialTokensReader {
       : files_(files), folder_(folder), tokens_(tokens), metadata_(metadata) {}
 
   Result<void> read() {
-    const auto bos = token("bos"), eos = token("eos");
-    for (const auto& [name, id] : {std::pair("bos", bos), {"eos", eos}, {"padding", token("pad")}, {"unknown", token("unk")}}) {
+    const auto cls = token("cls"), separator = token("sep");
+    auto bos = token("bos"), eos = token("eos");
+    if (!bos) bos = cls;
+    if (!eos) eos = separator;
+    for (const auto& [name, id] : {std::pair("bos", bos),
+                                   {"eos", eos},
+                                   {"padding", token("pad")},
+                                   {"unknown", token("unk")},
+                                   {"cls", cls},
+                                   {"seperator", separator},
+                                   {"mask", token("mask")}}) {  // GGUF's spelling
       if (id) metadata_.add(std::string("tokenizer.ggml.") + name + "_token_id", *id);
     }
     add_ends(bos, eos);
-    return read_more_ends(eos);
+    add_more_ends(eos);
+    return {};
   }
 
  private:
@@ -59,6 +69,8 @@ class SpecialTokensReader {
     const auto* list = processor ? processor->find("processors") : nullptr;
     bool first = false, last = false;
     const auto look = [&](const Json& one) {
+      first |= bos && is_pair_of(one.find("cls"), *bos);
+      last |= eos && is_pair_of(one.find("sep"), *eos);
       const auto* single = one.find("single");
       if (!single || !single->items() || single->items()->empty()) return;
       first |= bos && names(single->items()->front(), *bos);
@@ -78,6 +90,11 @@ class SpecialTokensReader {
     return value ? value->boolean() : std::nullopt;
   }
 
+  // Whether this is a token and its id, as BertProcessing and RobertaProcessing have them.
+  static bool is_pair_of(const Json* pair, Id id) {
+    return pair && pair->items() && pair->items()->size() == 2 && (*pair->items())[1].integer() == id;
+  }
+
   // Whether a part of a template is this token.
   bool names(const Json& part, Id id) const {
     const auto* special = part.find("SpecialToken");
@@ -85,21 +102,18 @@ class SpecialTokensReader {
     return text && text->text() && *text->text() == tokens_[static_cast<std::size_t>(id)];
   }
 
-  // Tokens that end an answer beside EOS. GGUF has a key for each of two.
-  Result<void> read_more_ends(std::optional<Id> eos) {
+  // Tokens that end an answer beside EOS. GGUF has a key for each of two, and other programs read no more; the list has all.
+  void add_more_ends(std::optional<Id> eos) {
     std::vector<Id> ends = ids_of(files_.generation, "eos_token_id");
     for (const auto id : ids_of(files_.config, "eos_token_id")) ends.push_back(id);
     std::ranges::sort(ends);
     ends.erase(std::unique(ends.begin(), ends.end()), ends.end());
     if (eos) std::erase(ends, *eos);
     constexpr std::string_view kKeys[] = {"tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"};
-    if (ends.size() > std::size(kKeys)) {
-      return fail(ErrorCode::kUnsupported, "MLXR cannot run this model yet: " + std::to_string(ends.size() + 1) +
-                                               " tokens end an answer in " + folder_ + ", and GGUF has room for " +
-                                               std::to_string(std::size(kKeys) + 1) + ".");
-    }
-    for (std::size_t i = 0; i < ends.size(); ++i) metadata_.add(std::string(kKeys[i]), ends[i]);
-    return {};
+    for (std::size_t i = 0; i < std::min(ends.size(), std::size(kKeys)); ++i) metadata_.add(std::string(kKeys[i]), ends[i]);
+    if (ends.size() <= std::size(kKeys)) return;
+    if (eos) ends.insert(ends.begin(), *eos);
+    metadata_.add("tokenizer.ggml.eos_token_ids", std::move(ends));
   }
 
   const TokenFiles& files_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <unordered_map>
+#include <utility>
 
 #include "core/formats/gguf.h"
 #include "core/formats/printable.h"
@@ -43,29 +44,26 @@ bool names_a_byte(std::string_view text) {
   return text.size() == 6 && text.starts_with("<0x") && text[5] == '>' && is_hex(text[3]) && is_hex(text[4]);
 }
 
-// The steps of a normalizer or another part, which may be a sequence of them.
-std::vector<const Json*> steps_of(const Json* part, std::string_view list) {
-  std::vector<const Json*> steps;
-  if (!part) return steps;
-  const auto* all = text_of(part, "type") == "Sequence" ? part->find(list) : nullptr;
-  if (!all || !all->items()) return {part};
-  for (const auto& step : *all->items()) steps.push_back(&step);
-  return steps;
-}
-
 class TokensReader {
  public:
   TokensReader(const Json& tokenizer, const std::string& file, OwnedMetadata& metadata)
       : tokenizer_(tokenizer), file_(file), metadata_(metadata), model_(tokenizer.find("model")) {}
 
   Result<std::vector<std::string_view>> read(std::int64_t count) {
-    if (const auto type = text_of(model_, "type"); type != "BPE") return unsupported("its model is " + printable(type) + ", not \"BPE\"");
-    for (const auto name : {"continuing_subword_prefix", "end_of_word_suffix"}) {
-      if (!text_of(model_, name).empty()) return unsupported(std::string("it has a ") + name);
-    }
-    byte_level_ = !flag(model_, "byte_fallback");
-    if (auto done = place(count); !done) return fail(done.error());
-    if (auto done = byte_level_ ? add_merges() : add_scores(); !done) return fail(done.error());
+    const auto type = text_of(model_, "type");
+    const auto prefix = text_of(model_, "continuing_subword_prefix");
+    if (type != "BPE" && type != "Unigram" && type != "WordPiece")
+      return unsupported("its model is " + printable(type) + ", not \"BPE\", \"Unigram\" or \"WordPiece\"");
+    if (type != "WordPiece" && !prefix.empty()) return unsupported("it has a continuing_subword_prefix");
+    if (!text_of(model_, "end_of_word_suffix").empty()) return unsupported("it has an end_of_word_suffix");
+    byte_level_ = type == "BPE" && !flag(model_, "byte_fallback");
+    if (auto done = place(count, type); !done) return fail(done.error());
+    const auto done = type == "Unigram"     ? add_unigram()
+                      : type == "WordPiece" ? add_wordpiece(prefix)
+                      : byte_level_         ? add_merges()
+                                            : add_scores();
+    if (!done) return fail(done.error());
+    add_stripping();
     metadata_.add("tokenizer.ggml.tokens", tokens_);
     metadata_.add("tokenizer.ggml.token_type", types_);
     return std::move(tokens_);
@@ -80,35 +78,56 @@ class TokensReader {
   struct Added {
     std::int64_t id;
     std::string_view text;
-    bool special;
+    bool special, strips_left, strips_right;
   };
 
-  // Gives each id its token.
-  Result<void> place(std::int64_t count) {
+  // The vocabulary as it stands there: an object of ids by token; or, of a unigram model, a list of tokens and scores.
+  Result<std::vector<std::pair<const std::string*, std::int64_t>>> listed() {
+    std::vector<std::pair<const std::string*, std::int64_t>> tokens;
     const auto* vocabulary = model_->find("vocab");
-    if (!vocabulary || !vocabulary->members()) return bad("its model has no vocab");
-    auto added = read_added();
-    if (!added) return fail(added.error());
-    auto largest = static_cast<std::int64_t>(-1);
-    for (const auto& [text, id] : *vocabulary->members()) {
-      if (id.integer().value_or(-1) < 0) return bad("token " + printable(text) + " has no id");
-      largest = std::max(largest, *id.integer());
+    if (vocabulary && vocabulary->members()) {
+      for (const auto& [text, id] : *vocabulary->members()) {
+        if (id.integer().value_or(-1) < 0) return bad("token " + printable(text) + " has no id");
+        tokens.emplace_back(&text, *id.integer());
+      }
+      return tokens;
     }
+    if (!vocabulary || !vocabulary->items()) return bad("its model has no vocab");
+    for (const auto& item : *vocabulary->items()) {
+      const auto* pair = item.items();
+      if (!pair || pair->size() != 2 || !(*pair)[0].text() || !(*pair)[1].number())
+        return bad("token " + std::to_string(tokens.size()) + " is not a text and a score");
+      tokens.emplace_back((*pair)[0].text(), static_cast<std::int64_t>(tokens.size()));
+      scores_.push_back(static_cast<float>(*(*pair)[1].number()));
+    }
+    return tokens;
+  }
+
+  // Gives each id its token.
+  Result<void> place(std::int64_t count, std::string_view type) {
+    auto vocabulary = listed();
+    if (!vocabulary) return fail(vocabulary.error());
+    if (scores_.empty() == (type == "Unigram")) return bad("its vocab is not that of a " + std::string(type) + " model");
+    if (auto added = read_added(); !added) return fail(added.error());
+    auto largest = static_cast<std::int64_t>(-1);
+    for (const auto& [text, id] : *vocabulary) largest = std::max(largest, id);
     if (count == 0) {
-      for (const auto& one : *added) largest = std::max(largest, one.id);
+      for (const auto& one : added_) largest = std::max(largest, one.id);
       count = largest + 1;
     }
-    const auto known = static_cast<std::int64_t>(vocabulary->members()->size() + added->size());
+    const auto known = static_cast<std::int64_t>(vocabulary->size() + added_.size());
     if (count > known + kMaxHoles) return bad("the model has " + std::to_string(count) + " tokens, and it names " + std::to_string(known));
     if (largest >= count) return bad("it has a token " + std::to_string(largest) + ", and the model " + std::to_string(count) + " tokens");
     tokens_.resize(static_cast<std::size_t>(count));
     types_.assign(tokens_.size(), kUnused);
     const auto unknown = text_of(model_, "unk_token");
-    for (const auto& [text, id] : *vocabulary->members()) {
-      const bool is_byte = !byte_level_ && names_a_byte(text);
-      if (auto set = put(*id.integer(), text, is_byte ? kByte : !unknown.empty() && text == unknown ? kUnknown : kNormal); !set) return set;
+    const auto* unknown_id = model_->find("unk_id");
+    const bool has_bytes = flag(model_, "byte_fallback");
+    for (const auto& [text, id] : *vocabulary) {
+      const bool is_unknown = (!unknown.empty() && *text == unknown) || (unknown_id && unknown_id->integer() == id);
+      if (auto set = put(id, *text, has_bytes && names_a_byte(*text) ? kByte : is_unknown ? kUnknown : kNormal); !set) return set;
     }
-    for (const auto& one : *added) {
+    for (const auto& one : added_) {
       if (one.id >= count) continue;  // of parts that see or hear: no embedding is its own
       if (auto set = put_added(one); !set) return set;
     }
@@ -139,18 +158,17 @@ class TokensReader {
     return {};
   }
 
-  Result<std::vector<Added>> read_added() const {
-    std::vector<Added> added;
+  Result<void> read_added() {
     const auto* list = tokenizer_.find("added_tokens");
-    if (!list) return added;
+    if (!list) return {};
     if (!list->items()) return bad("its added_tokens are not a list");
     for (const auto& item : *list->items()) {
       const auto *id = item.find("id"), *content = item.find("content");
       if (!id || !content || !content->text() || id->integer().value_or(-1) < 0 || *id->integer() > std::int64_t{1} << 40)
         return bad("one of its added_tokens has no id and content");
-      added.push_back({*id->integer(), *content->text(), flag(&item, "special")});
+      added_.push_back({*id->integer(), *content->text(), flag(&item, "special"), flag(&item, "lstrip"), flag(&item, "rstrip")});
     }
-    return added;
+    return {};
   }
 
   // The two tokens that the merge of this number unites.
@@ -170,8 +188,7 @@ class TokensReader {
   }
 
   Result<void> add_merges() {
-    const auto name = name_of_rules(tokenizer_.find("pre_tokenizer"), tokenizer_.find("normalizer"), flag(model_, "ignore_merges"), file_);
-    if (!name) return fail(name.error());
+    if (auto done = add_byte_level_rules(tokenizer_, file_, metadata_); !done) return done;
     const auto list = merges();
     if (!list) return fail(list.error());
     std::vector<std::string_view> texts;
@@ -182,15 +199,57 @@ class TokensReader {
       texts.push_back(metadata_.keep(std::string(both->first) + " " + std::string(both->second)));
     }
     metadata_.add("tokenizer.ggml.model", std::string_view("gpt2"));
-    metadata_.add("tokenizer.ggml.pre", *name);
     metadata_.add("tokenizer.ggml.merges", std::move(texts));
     return {};
+  }
+
+  Result<void> add_rules() {
+    auto json = rules_as_json(tokenizer_, file_);
+    if (!json) return fail(json.error());
+    metadata_.add("tokenizer.mlxr.rules", metadata_.keep(*std::move(json)));
+    return {};
+  }
+
+  Result<void> add_unigram() {
+    scores_.resize(tokens_.size());
+    metadata_.add("tokenizer.ggml.model", std::string_view("t5"));
+    metadata_.add("tokenizer.ggml.scores", std::move(scores_));
+    return add_rules();
+  }
+
+  // In GGUF the tokens that begin a word are marked, here those that continue one.
+  Result<void> add_wordpiece(std::string_view continues) {
+    constexpr std::int64_t kLongestWord = 100;
+    const auto* longest = model_->find("max_input_chars_per_word");
+    if (continues.empty() || (longest && longest->integer() != kLongestWord))
+      return unsupported("it has no continuing_subword_prefix, or max_input_chars_per_word is not " + std::to_string(kLongestWord));
+    for (std::size_t id = 0; id < tokens_.size(); ++id) {
+      if (types_[id] != kNormal) continue;
+      const bool first = !tokens_[id].starts_with(continues);
+      tokens_[id] = metadata_.keep(first ? std::string(kSpace).append(tokens_[id]) : std::string(tokens_[id].substr(continues.size())));
+    }
+    metadata_.add("tokenizer.ggml.model", std::string_view("bert"));
+    return add_rules();
+  }
+
+  // Tokens that take the spaces beside them with them.
+  void add_stripping() {
+    std::vector<std::int64_t> left, right;
+    for (const auto& one : added_) {
+      if (std::cmp_greater_equal(one.id, tokens_.size())) continue;
+      if (one.strips_left) left.push_back(one.id);
+      if (one.strips_right) right.push_back(one.id);
+    }
+    if (!left.empty()) metadata_.add("tokenizer.mlxr.strips_left", std::move(left));
+    if (!right.empty()) metadata_.add("tokenizer.mlxr.strips_right", std::move(right));
   }
 
   // SentencePiece's merges are those of the best score first, and all that make the same token have the same.
   Result<void> add_scores() {
     const auto prefix = space_prefix();
-    if (!prefix) return fail(prefix.error());
+    if (!prefix) {
+      if (auto done = add_rules(); !done) return done;
+    }
     const auto list = merges();
     if (!list) return fail(list.error());
     std::unordered_map<std::string_view, std::size_t> ids;
@@ -209,33 +268,26 @@ class TokensReader {
     metadata_.add("tokenizer.ggml.model", std::string_view("llama"));
     metadata_.add("tokenizer.ggml.pre", std::string_view("default"));
     metadata_.add("tokenizer.ggml.scores", std::move(scores));
-    metadata_.add("tokenizer.ggml.add_space_prefix", *prefix);
+    metadata_.add("tokenizer.ggml.add_space_prefix", prefix.value_or(true));
     return {};
   }
 
-  // Whether a text gets a space before it. Refuses what else could be done to it.
-  Result<bool> space_prefix() const {
+  // Whether a text gets a space before it, where that and "▁" for each space is all that is done to a text.
+  std::optional<bool> space_prefix() const {
     bool prefix = false, escaped = false;
     for (const auto* step : steps_of(tokenizer_.find("normalizer"), "normalizers")) {
       const auto type = text_of(step, "type");
       const bool replaces = type == "Replace" && text_of(step->find("pattern"), "String") == " " && text_of(step, "content") == kSpace;
-      const bool prepends = type == "Prepend" && text_of(step, "prepend") == kSpace;
-      if (!replaces && !prepends) return unsupported("it has the normalizer " + printable(type));
+      const bool prepends = type == "Prepend" && text_of(step, "prepend") == kSpace && !escaped;
+      if (!replaces && !prepends) return std::nullopt;
       escaped |= replaces;
       prefix |= prepends;
     }
     for (const auto* step : steps_of(tokenizer_.find("pre_tokenizer"), "pretokenizers")) {
-      const auto type = text_of(step, "type");
-      if (type == "Metaspace" && text_of(step, "replacement") == kSpace) {
-        escaped = true;
-        const auto scheme = text_of(step, "prepend_scheme");
-        prefix |= scheme.empty() ? flag(step, "add_prefix_space") : scheme != "never";
-      } else if (!(type == "Split" && escaped && text_of(step->find("pattern"), "String") == " ")) {  // no space is left to split at
-        return unsupported("it has the pre-tokenizer " + printable(type));
-      }
+      // No space is left to split at.
+      if (!(text_of(step, "type") == "Split" && escaped && text_of(step->find("pattern"), "String") == " ")) return std::nullopt;
     }
-    if (!escaped) return unsupported("spaces are not replaced by " + std::string("\"▁\""));
-    return prefix;
+    return escaped ? std::optional(prefix) : std::nullopt;
   }
 
   const Json& tokenizer_;
@@ -243,6 +295,8 @@ class TokensReader {
   OwnedMetadata& metadata_;
   const Json* model_;
   bool byte_level_ = false;
+  std::vector<Added> added_;
+  std::vector<float> scores_;  // of a unigram model
   std::vector<std::string_view> tokens_;
   std::vector<std::int64_t> types_;
 };

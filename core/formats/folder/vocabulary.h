@@ -1,7 +1,9 @@
 // tokenizer.json, tokenizer_config.json, generation_config.json and the chat template, in the words of GGUF (`tokenizer.*`).
 //
-// Two kinds of BPE are read: byte-level ("gpt2" in GGUF), and that which SentencePiece's models became ("llama": spaces are "▁", bytes
-// stand for what has no token). GGUF names the rules that cut a text into words, so rules that have no name there are refused and shown.
+// Read are byte-level BPE ("gpt2" in GGUF), the BPE that SentencePiece's models became ("llama": spaces are "▁", bytes stand for what has
+// no token), unigram models ("t5") and WordPiece ("bert"). What GGUF has no words for stands under keys of MLXR's own:
+// `tokenizer.mlxr.rules` (how a text is normalized and cut into words), `tokenizer.mlxr.strips_left` and `.strips_right` (ids of the tokens
+// that take the spaces beside them with them).
 #pragma once
 
 #include <optional>
@@ -38,8 +40,14 @@ struct TokenFiles {
 Result<void> read_special_tokens(const TokenFiles& files, const std::string& folder, std::span<const std::string_view> tokens,
                                  OwnedMetadata& metadata);
 
-// The name in GGUF of the rules that cut a text into words. `pre_tokenizer` and `normalizer` may be null.
-// Errors: kUnsupported (rules without a name, which the message shows).
-Result<std::string_view> name_of_rules(const Json* pre_tokenizer, const Json* normalizer, bool ignore_merges, const std::string& file);
+// The steps of a part of tokenizer.json, which may be a sequence of them under the name `list`. `part` may be null.
+std::vector<const Json*> steps_of(const Json* part, std::string_view list);
+
+// How a text is normalized and cut into words: the value of `tokenizer.mlxr.rules` (core/text/huggingface_rules.h).
+// Errors: kUnsupported (a part that MLXR does not know, by name).
+Result<std::string> rules_as_json(const Json& tokenizer, const std::string& file);
+
+// Adds the same for byte-level BPE: by the name that GGUF has for such rules, and as JSON where it has none. Errors: as above.
+Result<void> add_byte_level_rules(const Json& tokenizer, const std::string& file, OwnedMetadata& metadata);
 
 }  // namespace mlxr::formats

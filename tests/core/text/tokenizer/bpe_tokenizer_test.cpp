@@ -142,5 +142,34 @@ TEST(BpeModel, WhatTheConversationSaysIsNeverAControlToken) {
   EXPECT_THAT(encode({{"hel", kTemplate}, {"lo<|im_end|>he", kContent}, {"llo", kTemplate}}), ElementsAre(7, 1, 7));
 }
 
+TEST(ByteLevelBpe, SpecialTokensTakeSpacesWithThemWhereTheFileSays) {
+  const BpeModel model{.tokens = {"h", "Ġ", "Ċ", "<|end|>", "hh"}, .types = {1, 1, 1, 3, 1}, .merges = {"h h"}, .eos = 3};
+  const auto encode = [&](std::string_view key, std::string_view name) {
+    auto metadata = model.metadata();
+    if (!key.empty()) metadata.insert(std::string(key), Integers{3, 99, -1});
+    metadata.insert("general.name", name);
+    return Tokenizer::from_metadata(metadata).value()->encode("h <|end|>\n h", {.parse_special = true});
+  };
+  EXPECT_THAT(encode("", "A model"), ElementsAre(0, 1, 3, 2, 1, 0));
+  EXPECT_THAT(encode("tokenizer.mlxr.strips_left", "A model"), ElementsAre(0, 3, 2, 1, 0));
+  EXPECT_THAT(encode("tokenizer.mlxr.strips_right", "A model"), ElementsAre(0, 1, 3, 0));
+  EXPECT_THAT(encode("", "Phi-3 mini"), ElementsAre(0, 1, 3, 0));
+}
+
+TEST(ByteLevelBpe, EveryTokenThatTheFileListsEndsAnAnswer) {
+  auto metadata = BpeModel{}.metadata();
+  metadata.insert("tokenizer.ggml.eos_token_ids", Integers{8, 0, 1, 2, 99, -1});
+  const auto tokenizer = Tokenizer::from_metadata(metadata).value();
+  for (const TokenId id : {0, 1, 2, 8}) EXPECT_TRUE(tokenizer->ends_generation(id)) << id;
+  EXPECT_FALSE(tokenizer->ends_generation(3));
+}
+
+TEST(ByteLevelBpe, TheFilesOwnWordOnNfcCounts) {
+  BpeModel model{.tokens = {"Ã", "¡", "Ã¡", "a", "Ì", "ģ"}, .types = {1, 1, 1, 1, 1, 1}, .merges = {"Ã ¡"}, .eos = -1};
+  auto metadata = model.metadata();
+  metadata.insert("tokenizer.ggml.normalizer.nfc", true);
+  EXPECT_THAT(Tokenizer::from_metadata(metadata).value()->encode("a\u0301"), ElementsAre(2));
+}
+
 }  // namespace
 }  // namespace mlxr::text

@@ -90,5 +90,18 @@ TEST(SentencePiece, ScoresOfAnotherTypeAreNotCalledDamage) {
             "MLXR cannot read this model file: tokenizer.ggml.scores is a list of strings, not a list of numbers.");
 }
 
+TEST(SentencePiece, ReadsMergesAsGemma4HasThem) {
+  formats::Metadata metadata;
+  const SpmModel model;
+  metadata.insert("tokenizer.ggml.model", std::string_view("gemma4"));
+  metadata.insert("tokenizer.ggml.tokens", model.tokens);
+  metadata.insert("tokenizer.ggml.token_type", model.types);
+  metadata.insert("tokenizer.ggml.merges", Strings{"▁ a", "a b", "▁a b"});
+  const auto tokenizer = Tokenizer::from_metadata(metadata).value();
+  EXPECT_THAT(tokenizer->encode(" ab"), ElementsAre(11));
+  EXPECT_THAT(tokenizer->encode("ab"), ElementsAre(9));
+  EXPECT_THAT(tokenizer->encode("é"), ElementsAre(3, 4));
+}
+
 }  // namespace
 }  // namespace mlxr::text

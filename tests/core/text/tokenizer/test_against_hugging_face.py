@@ -132,7 +132,8 @@ def test_whole_chats(name):
     if source is None:
         pytest.skip(f"{name} has no chat template")
     special = {key: file.tokens[file.values(key.replace("_token", "_token_id"))] for key in ("bos_token", "eos_token")}
-    contexts = [conversation | {"add_generation_prompt": True} for conversation in CONVERSATIONS]
+    controls = file.of_type(CONTROL)
+    contexts = [conversation | {"add_generation_prompt": True} for conversation in CONVERSATIONS if not any(token in json.dumps(conversation) for token in controls)]
     done = subprocess.run([*ENCODE, path, "--chats"], input="".join(json.dumps(c) + "\n" for c in contexts), capture_output=True, text=True, check=True)
     bos = file.values("bos_token_id")
     compared = 0

@@ -1,7 +1,9 @@
-#include "core/text/normalize.h"
+#include "core/text/normal_form.h"
 
 #include <algorithm>
 #include <cstdint>
+#include <iterator>
+#include <span>
 #include <unordered_map>
 #include <vector>
 
@@ -15,6 +17,12 @@ struct Decomposition {
   bool composes;                  // whether first and second become the whole again
 };
 
+// What a character stands for beside its looks ("ﬁ", "²", "Ａ"): a part of kCompatibilityText.
+struct CompatibilityDecomposition {
+  char32_t whole;
+  std::uint16_t begin, length;
+};
+
 struct CombiningClass {
   char32_t from, to;
   std::uint8_t value;  // of characters not listed: 0
@@ -23,7 +31,7 @@ struct CombiningClass {
 }  // namespace
 }  // namespace mlxr::text
 
-#include "core/text/nfc_table.inc.h"
+#include "core/text/normal_forms_table.inc.h"
 
 namespace mlxr::text {
 namespace {
@@ -42,7 +50,9 @@ std::uint8_t combining_class(char32_t c) {
   return at != std::end(kCombiningClasses) && at->from <= c ? at->value : 0;
 }
 
-void decompose(char32_t c, std::vector<Character>& out) {
+bool keeps_looks(NormalForm form) { return form == NormalForm::kNfc || form == NormalForm::kNfd; }
+
+void decompose(char32_t c, NormalForm form, std::vector<Character>& out) {
   if (c - kSyllables < kSyllableCount) {
     const char32_t i = c - kSyllables, tail = i % kTailCount;
     out.push_back({kLeads + i / (kVowelCount * kTailCount), 0});
@@ -50,10 +60,20 @@ void decompose(char32_t c, std::vector<Character>& out) {
     if (tail != 0) out.push_back({kTails + tail, 0});
     return;
   }
-  const auto* at = std::ranges::lower_bound(kDecompositions, c, {}, &Decomposition::whole);
-  if (at == std::end(kDecompositions) || at->whole != c) return out.push_back({c, combining_class(c)});
-  decompose(at->first, out);
-  if (at->second != 0) decompose(at->second, out);
+  if (const auto* at = std::ranges::lower_bound(kDecompositions, c, {}, &Decomposition::whole);
+      at != std::end(kDecompositions) && at->whole == c) {
+    decompose(at->first, form, out);
+    if (at->second != 0) decompose(at->second, form, out);
+    return;
+  }
+  if (!keeps_looks(form)) {
+    const auto* at = std::ranges::lower_bound(kCompatibilityDecompositions, c, {}, &CompatibilityDecomposition::whole);
+    if (at != std::end(kCompatibilityDecompositions) && at->whole == c) {
+      for (const char32_t part : std::span(kCompatibilityText).subspan(at->begin, at->length)) decompose(part, form, out);
+      return;
+    }
+  }
+  out.push_back({c, combining_class(c)});
 }
 
 // The character that two make, or 0.
@@ -98,11 +118,12 @@ bool plainly_nfc(std::string_view text) {
   return std::ranges::all_of(text, [](char c) { return static_cast<unsigned char>(c) < 0xCC; });  // 0xCC 0x80 is U+0300
 }
 
-std::string to_nfc(std::string_view text) {
-  if (plainly_nfc(text)) return std::string(text);
+std::string to_normal_form(std::string_view text, NormalForm form) {
+  const auto is_ascii = [](char c) { return static_cast<unsigned char>(c) < 0x80; };
+  if (form == NormalForm::kNfc ? plainly_nfc(text) : std::ranges::all_of(text, is_ascii)) return std::string(text);
   std::vector<Character> characters;
   characters.reserve(text.size());
-  for (; !text.empty(); text.remove_prefix(utf8_step(text).length)) decompose(utf8_code_point(text), characters);
+  for (; !text.empty(); text.remove_prefix(utf8_step(text).length)) decompose(utf8_code_point(text), form, characters);
 
   for (auto run = characters.begin(); run != characters.end();) {  // marks on one starter: by class
     const auto is_starter = [](const Character& c) { return c.combining_class == 0; };
@@ -111,7 +132,7 @@ std::string to_nfc(std::string_view text) {
     std::stable_sort(run, end, [](const Character& a, const Character& b) { return a.combining_class < b.combining_class; });
     run = end;
   }
-  compose(characters);
+  if (form == NormalForm::kNfc || form == NormalForm::kNfkc) compose(characters);
   std::string out;
   for (const Character c : characters) append_utf8(out, c.code);
   return out;

@@ -63,12 +63,10 @@ void measure(const ops::Ops& ops, quant::Type type, int rounds) {
     const auto x = random(tokens, kDim, 1), scores = random(tokens, kExperts, 2), residual = random(tokens, kDim, 3);
     std::vector<double> mixture, dense;
     for (int round = 0; round < rounds; ++round) {
-      mixture.push_back(milliseconds([&] {
-        ops.experts(x, scores, experts, {.used = kUsed, .normalised = true}, ops::Activation::kSilu, residual).eval();
-      }));
-      dense.push_back(milliseconds([&] {
-        ops.q_gemm(*step, ops.gated_mlp(*step, x, *gate, *up, ops::Activation::kSilu), *down, residual).eval();
-      }));
+      mixture.push_back(milliseconds(
+          [&] { ops.experts(x, scores, experts, {.used = kUsed, .normalised = true}, ops::Activation::kSilu, residual).eval(); }));
+      dense.push_back(
+          milliseconds([&] { ops.q_gemm(*step, ops.gated_mlp(*step, x, *gate, *up, ops::Activation::kSilu), *down, residual).eval(); }));
     }
     std::printf("%-7s %6d %12.2f %12.2f %8.2f\n", quant::traits(type).name.data(), tokens, median(mixture), median(dense),
                 median(dense) / median(mixture));

@@ -30,27 +30,30 @@ struct Block {
   // Where d is, in the formats that have one; a minimum follows it.
   static constexpr int kScaleAt = kType == Type::kQ2_K ? 80 : kType == Type::kQ3_K ? 108 : kType == Type::kQ6_K ? 208 : 0;
 
-  // The codes of values [32 b, 32 b + 32) of a row, in order.
-  static void codes(const uint8_t* row, int64_t b, uint8_t* c) {
+  // The codes of values [32 b, 32 b + 32) of a row, in order, a byte each.
+  static void codes(const uint8_t* row, int64_t b, uint64_t (&c)[4]) {
     const uint8_t* p = row + b / kParts * kBytes;
     const int g = int(b % kParts);
-    for (int i = 0; i < 32; ++i) {
-      if constexpr (kType == Type::kQ4_0 || kType == Type::kIQ4_NL) c[i] = nibble(p + 2, i);
-      if constexpr (kType == Type::kQ4_1) c[i] = nibble(p + 4, i);
-      if constexpr (kType == Type::kQ5_0) c[i] = uint8_t(nibble(p + 6, i) | bit(p + 2, i) << 4);
-      if constexpr (kType == Type::kQ5_1) c[i] = uint8_t(nibble(p + 8, i) | bit(p + 4, i) << 4);
-      if constexpr (kType == Type::kQ8_0) c[i] = p[2 + i];
-      if constexpr (kType == Type::kMXFP4) c[i] = nibble(p + 1, i);
-      if constexpr (kType == Type::kNVFP4) c[i] = p[4 + 16 * g + i / 16 * 8 + i % 8] >> i % 16 / 8 * 4 & 15;
-      if constexpr (kType == Type::kQ2_K) c[i] = pair(p + 16, g, i);
-      if constexpr (kType == Type::kQ3_K) c[i] = uint8_t(pair(p + 32, g, i) | (p[i] >> g & 1) << 2);
-      if constexpr (kType == Type::kQ4_K) c[i] = p[16 + g / 2 * 32 + i] >> 4 * (g % 2) & 15;
-      if constexpr (kType == Type::kQ5_K) c[i] = uint8_t((p[48 + g / 2 * 32 + i] >> 4 * (g % 2) & 15) | (p[16 + i] >> g & 1) << 4);
+    if constexpr (kType == Type::kQ4_0 || kType == Type::kIQ4_NL) return nibbles(p + 2, c);
+    if constexpr (kType == Type::kQ4_1) return nibbles(p + 4, c);
+    if constexpr (kType == Type::kIQ4_XS) return nibbles(p + 8 + 16 * g, c);
+    if constexpr (kType == Type::kMXFP4) return nibbles(p + 1, c);
+    if constexpr (kType == Type::kQ5_0 || kType == Type::kQ5_1) {
+      const uint8_t* high = p + (kType == Type::kQ5_0 ? 2 : 4);
+      nibbles(high + 4, c);
+      for (int i = 0; i < 4; ++i) c[i] |= spread(high[i]) << 4;
+    }
+    for (int i = 0; i < 4; ++i) {  // 8 values
+      if constexpr (kType == Type::kQ8_0) c[i] = word(p + 2, i);
+      if constexpr (kType == Type::kNVFP4) c[i] = cut(word(p + 4 + 16 * g, i / 2), 4 * (i % 2), 15);
+      if constexpr (kType == Type::kQ2_K) c[i] = cut(word(p + 16 + 32 * (g / 4), i), 2 * (g % 4), 3);
+      if constexpr (kType == Type::kQ3_K) c[i] = cut(word(p + 32 + 32 * (g / 4), i), 2 * (g % 4), 3) | cut(word(p, i), g, 1) << 2;
+      if constexpr (kType == Type::kQ4_K) c[i] = cut(word(p + 16 + 32 * (g / 2), i), 4 * (g % 2), 15);
+      if constexpr (kType == Type::kQ5_K) c[i] = cut(word(p + 48 + 32 * (g / 2), i), 4 * (g % 2), 15) | cut(word(p + 16, i), g, 1) << 4;
       if constexpr (kType == Type::kQ6_K) {
         const int h = g / 4, s = g % 4;
-        c[i] = uint8_t((p[64 * h + 32 * (s & 1) + i] >> 4 * (s >> 1) & 15) | (p[128 + 32 * h + i] >> 2 * s & 3) << 4);
+        c[i] = cut(word(p + 64 * h + 32 * (s & 1), i), 4 * (s >> 1), 15) | cut(word(p + 128 + 32 * h, i), 2 * s, 3) << 4;
       }
-      if constexpr (kType == Type::kIQ4_XS) c[i] = nibble(p + 8 + 16 * g, i);
     }
   }
 
@@ -73,9 +76,16 @@ struct Block {
   }
 
  private:
-  static uint8_t nibble(const uint8_t* p, int i) { return i < 16 ? p[i] & 15 : p[i - 16] >> 4; }
-  static uint8_t bit(const uint8_t* p, int i) { return p[i / 8] >> i % 8 & 1; }
-  static uint8_t pair(const uint8_t* p, int g, int i) { return p[g / 4 * 32 + i] >> g % 4 * 2 & 3; }
+  static constexpr uint64_t kEach = 0x0101010101010101;  // byte
+  static uint64_t word(const uint8_t* p, int i) { return load<uint64_t>(p + 8 * i); }
+  // Some bits of each byte.
+  static uint64_t cut(uint64_t word, int shift, uint64_t mask) { return word >> shift & mask * kEach; }
+  // Byte i is bit i of a byte.
+  static uint64_t spread(uint8_t bits) { return cut((bits * kEach & 0x8040201008040201) + 0x7f * kEach, 7, 1); }
+  // Of 16 bytes, the low nibbles and then the high ones.
+  static void nibbles(const uint8_t* p, uint64_t (&c)[4]) {
+    for (int i = 0; i < 4; ++i) c[i] = cut(word(p, i % 2), i / 2 * 4, 15);
+  }
 };
 
 }  // namespace mlxr::kernels::MLXR_ISA

@@ -176,7 +176,7 @@ struct Panel {
   // Puts a row of the file into lane `lane`.
   static void put(const uint8_t* row, int64_t k, int lane, uint8_t* panel) {
     for (int64_t b = 0; b < k / 32; ++b) {
-      uint8_t codes[32];
+      uint64_t codes[4];
       Source::codes(row, b, codes);
       uint32_t words[8], out[8] = {};
       std::memcpy(words, codes, 32);

@@ -13,6 +13,7 @@
 #include <chrono>
 #include <filesystem>
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -37,9 +38,9 @@ class Client {
   // One request: a POST of `body`, or a GET when it is null. An HTTP error status is returned as an answer, not as an error.
   Answered<HttpAnswer> send(std::string_view route, const std::string* body, std::chrono::milliseconds timeout = std::chrono::seconds(30));
 
-  // The same with a POST whose first byte comes with an open descriptor (SCM_RIGHTS), which the daemon then has too.
-  Answered<HttpAnswer> send_descriptor(std::string_view route, const std::string& body, int descriptor,
-                                       std::chrono::milliseconds timeout = std::chrono::seconds(10));
+  // The same with a POST whose first byte comes with open descriptors (SCM_RIGHTS), which the daemon then has too.
+  Answered<HttpAnswer> send_descriptors(std::string_view route, const std::string& body, std::span<const int> descriptors,
+                                        std::chrono::milliseconds timeout = std::chrono::seconds(10));
 
   Answered<nlohmann::json> get(std::string_view route, std::chrono::milliseconds timeout = std::chrono::seconds(10));
   Answered<nlohmann::json> post(std::string_view route, const nlohmann::json& body,

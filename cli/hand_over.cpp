@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "core/formats/shards.h"
 #include "platform/files.h"
-#include "platform/open_file.h"
+#include "platform/open_files.h"
 #include "platform/sha256.h"
+#include "store/installed.h"
 
 namespace mlxr::cli {
 namespace {
@@ -21,26 +23,32 @@ std::string label_of(const std::filesystem::path& file) {
   return label;
 }
 
-// The hash in the .sha256 beside the file, which the daemon may not be able to read; null when there is none.
-Result<json> expected_hash(const std::filesystem::path& file) {
-  const std::string name = file.string() + ".sha256";
-  const auto beside = platform::read_file(name, 4096);
-  if (!beside && beside.error().code == ErrorCode::kNotFound) return json();
-  if (!beside) return fail(beside.error());
-  const std::string hash = beside->substr(0, 64);
-  if (platform::is_sha256(hash)) return json(hash);
-  return fail(ErrorCode::kCorrupt, name + " does not begin with a SHA-256 (64 hexadecimal digits in lower case).");
+// What the .sha256 beside each file say of the model, which the daemon may not be able to read; null where one is missing.
+Result<json> expected_hash(const platform::OpenFiles& files) {
+  std::vector<std::string> hashes;
+  for (const auto& file : files.files()) {
+    const std::string name = file.name().string() + ".sha256";
+    const auto beside = platform::read_file(name, 4096);
+    if (!beside && beside.error().code == ErrorCode::kNotFound) return json();
+    if (!beside) return fail(beside.error());
+    hashes.push_back(beside->substr(0, 64));
+    if (!platform::is_sha256(hashes.back()))
+      return fail(ErrorCode::kCorrupt, name + " does not begin with a SHA-256 (64 hexadecimal digits in lower case).");
+  }
+  return json(store::model_hash(hashes));
 }
 
 }  // namespace
 
 Answered<std::string> hand_over(Client& client, const std::filesystem::path& file) {
-  const auto opened = platform::OpenFile::open(file);
+  const auto opened = formats::open_model_files(file);
   if (!opened) return std::unexpected(ClientError(opened.error()));
-  const auto sha256 = expected_hash(file);
+  const auto sha256 = expected_hash(*opened);
   if (!sha256) return std::unexpected(ClientError(sha256.error()));
-  const json body{{"name", label_of(file)}, {"sha256", *sha256}};
-  const auto answer = client.send_descriptor(kRoute, body.dump(-1, ' ', false, json::error_handler_t::replace), opened->descriptor());
+  std::vector<int> descriptors;
+  for (const auto& one : opened->files()) descriptors.push_back(one.descriptor());
+  const json body{{"name", label_of(opened->name())}, {"sha256", *sha256}};
+  const auto answer = client.send_descriptors(kRoute, body.dump(-1, ' ', false, json::error_handler_t::replace), descriptors);
   if (!answer) return std::unexpected(answer.error());
   if (answer->status == 404 || answer->status == 405) return file.string();  // an older daemon
   const auto told = Client::json_of(*answer);

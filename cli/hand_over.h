@@ -1,6 +1,6 @@
-// Handing a model file to the daemon. A path is of no use to a daemon that may not read the file's folder: one in macOS's sandbox, or in a
-// service's own view of the disk. So the client opens the file and sends the descriptor over the daemon's socket (POST /mlxr/open,
-// docs/api.md); what the daemon verifies and loads is that very file.
+// Handing a model file, or all shards of a model, to the daemon. A path is of no use to a daemon that may not read the file's folder: one
+// in macOS's sandbox, or in a service's own view of the disk. So the client opens the files and sends the descriptors over the daemon's
+// socket (POST /mlxr/open, docs/api.md); what the daemon verifies and loads are those very files.
 //
 //   const auto model = hand_over(client, "/home/me/models/model.gguf");    // "open@4b1f...": `model` in requests to the same daemon
 //
@@ -15,8 +15,8 @@
 
 namespace mlxr::cli {
 
-// What the daemon calls the file. From a daemon that does not know the route this is the file's path, which it opens by itself.
-// Errors: those of platform::OpenFile::open and of Client; what is wrong with the file's content shows when it is used.
+// What the daemon calls the model. From a daemon that does not know the route this is the file's path, which it opens by itself.
+// Errors: those of formats::open_model_files and of Client; what is wrong with the file's content shows when it is used.
 Answered<std::string> hand_over(Client& client, const std::filesystem::path& file);
 
 }  // namespace mlxr::cli

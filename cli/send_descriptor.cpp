@@ -1,12 +1,15 @@
-// Client::send_descriptor. libcurl cannot send a descriptor, so this request has a connection of its own.
+// Client::send_descriptors. libcurl cannot send descriptors, so this request has a connection of its own.
 #include <poll.h>
 #include <sys/socket.h>
 
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <cstddef>
 #include <cstring>
 #include <optional>
+#include <span>
+#include <vector>
 
 #include "cli/client.h"
 #include "cli/unix_connection.h"
@@ -40,9 +43,10 @@ Step wait_for(int descriptor, short events, Clock::time_point deadline, const st
 
 bool is_busy() { return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR; }
 
-// Like send(); the first byte comes with `file`.
-ssize_t send_with(int descriptor, std::string_view bytes, int file) {
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+// Like send(); the first byte comes with `files`.
+ssize_t send_with(int descriptor, std::string_view bytes, std::span<const int> files) {
+  std::vector<std::max_align_t> room(CMSG_SPACE(files.size_bytes()) / sizeof(std::max_align_t) + 1);
+  const auto control = std::as_writable_bytes(std::span(room)).first(CMSG_SPACE(files.size_bytes()));
   iovec data{.iov_base = const_cast<char*>(bytes.data()), .iov_len = bytes.size()};
   msghdr message{};
   message.msg_iov = &data;
@@ -52,15 +56,16 @@ ssize_t send_with(int descriptor, std::string_view bytes, int file) {
   auto* part = CMSG_FIRSTHDR(&message);
   part->cmsg_level = SOL_SOCKET;
   part->cmsg_type = SCM_RIGHTS;
-  part->cmsg_len = CMSG_LEN(sizeof(int));
-  std::memcpy(CMSG_DATA(part), &file, sizeof file);
+  part->cmsg_len = CMSG_LEN(files.size_bytes());
+  std::memcpy(CMSG_DATA(part), files.data(), files.size_bytes());
   return ::sendmsg(descriptor, &message, kNoSignal);
 }
 
-Step send_all(int descriptor, std::string_view bytes, int file, Clock::time_point deadline, const std::atomic<bool>& cancelled) {
+Step send_all(int descriptor, std::string_view bytes, std::span<const int> files, Clock::time_point deadline,
+              const std::atomic<bool>& cancelled) {
   bool is_first = true;
   while (!bytes.empty()) {
-    const auto n = is_first ? send_with(descriptor, bytes, file) : ::send(descriptor, bytes.data(), bytes.size(), kNoSignal);
+    const auto n = is_first ? send_with(descriptor, bytes, files) : ::send(descriptor, bytes.data(), bytes.size(), kNoSignal);
     if (n < 0 && !is_busy()) return Step::kBroken;
     if (n < 0) {
       if (const auto ready = wait_for(descriptor, POLLOUT, deadline, cancelled); ready != Step::kDone) return ready;
@@ -100,8 +105,8 @@ std::optional<HttpAnswer> parse(std::string_view bytes) {
 
 }  // namespace
 
-Answered<HttpAnswer> Client::send_descriptor(std::string_view route, const std::string& body, int descriptor,
-                                             std::chrono::milliseconds timeout) {
+Answered<HttpAnswer> Client::send_descriptors(std::string_view route, const std::string& body, std::span<const int> descriptors,
+                                              std::chrono::milliseconds timeout) {
   const auto connection = connect_to(socket_);
   if (!connection) return std::unexpected(ClientError(connection.error()));
   if (connection->error != 0) return no_connection();
@@ -111,7 +116,7 @@ Answered<HttpAnswer> Client::send_descriptor(std::string_view route, const std::
                               " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: " +
                               std::to_string(body.size()) + "\r\n\r\n" + body;
   std::string bytes;
-  auto step = send_all(socket, request, descriptor, deadline, cancelled_);
+  auto step = send_all(socket, request, descriptors, deadline, cancelled_);
   if (step == Step::kDone) step = read_all(socket, bytes, deadline, cancelled_);
   switch (step) {
     case Step::kCancelled: return refused(ErrorCode::kCancelled, "");

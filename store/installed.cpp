@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "core/formats/shards.h"
+#include "platform/sha256.h"
 #include "store/hub.h"
 #include "store/names.h"
 #include "store/source.h"
@@ -52,19 +54,47 @@ std::string without_secrets(const ModelRef& ref) {
   return address ? address->shown() : std::string("the address");
 }
 
-std::string trouble_of(const ModelRecord& model) {
+std::vector<fs::path> files_of(const ModelRecord& model) {
   std::error_code failed;
-  const auto size = fs::file_size(model.file, failed);
-  if (failed) return "its file is missing";
-  return size == model.size ? "" : "its file has " + std::to_string(size) + " bytes and had " + std::to_string(model.size);
+  const bool is_whole = fs::file_size(model.file, failed) == model.size && !failed;  // also one that is only called like a shard
+  return is_whole ? std::vector{model.file} : formats::shard_paths(model.file);
 }
 
-Result<platform::OpenFile> open_file_of(const ModelRecord& model) {
-  auto file = platform::OpenFile::open(model.file);
-  if (file || file.error().code != ErrorCode::kNotFound) return file;
-  return fail(ErrorCode::kNotFound,
-              "The file of " + model.name + " is missing: " + model.file.string() + ". " +
-                  (model.in_place ? "Import it again from where it is now." : "Get it again with: mlx pull " + model.name));
+std::string trouble_of(const ModelRecord& model) {
+  std::uint64_t size = 0;
+  const auto files = files_of(model);
+  for (const auto& file : files) {
+    std::error_code failed;
+    size += fs::file_size(file, failed);
+    if (failed) return files.size() == 1 ? "its file is missing" : "its file " + file.filename().string() + " is missing";
+  }
+  if (size == model.size) return "";
+  return (files.size() == 1 ? "its file has " : "its files have ") + std::to_string(size) + " bytes and had " + std::to_string(model.size);
+}
+
+Result<platform::OpenFiles> open_files_of(const ModelRecord& model) {
+  std::vector<platform::OpenFile> files;
+  for (const auto& path : files_of(model)) {
+    auto file = platform::OpenFile::open(path);
+    if (!file && file.error().code == ErrorCode::kNotFound) {
+      return fail(ErrorCode::kNotFound,
+                  "The file of " + model.name + " is missing: " + path.string() + ". " +
+                      (model.in_place ? "Import it again from where it is now." : "Get it again with: mlx pull " + model.name));
+    }
+    if (!file) return fail(std::move(file.error()));
+    files.push_back(*std::move(file));
+  }
+  return platform::OpenFiles(model.file, std::move(files));
+}
+
+std::string model_hash(const std::vector<std::string>& hashes) {
+  if (hashes.size() == 1) return hashes.front();
+  platform::Sha256 all;
+  for (const auto& hash : hashes) {
+    all.update(hash.data(), hash.size());
+    all.update("\n", 1);
+  }
+  return all.hex();
 }
 
 Result<Installed> compare_with_installed(const std::optional<ModelRecord>& installed, const Offer& offer) {

@@ -5,6 +5,7 @@
 #include "core/formats/checkpoint.h"
 #include "core/formats/file_type.h"
 #include "core/formats/printable.h"
+#include "core/formats/shards.h"
 #include "core/models/runnable.h"
 #include "platform/files.h"
 #include "platform/open_file.h"
@@ -14,20 +15,20 @@ namespace {
 
 std::uint64_t positive(std::optional<std::int64_t> value) { return value && *value > 0 ? static_cast<std::uint64_t>(*value) : 0; }
 
-Result<std::shared_ptr<const formats::Checkpoint>> open_checkpoint(const platform::OpenFile& file) {
-  auto own = platform::OpenFile::duplicate(file.descriptor(), file.name());
-  return own ? formats::Checkpoint::open(std::move(*own)) : fail(own.error());
+Result<std::shared_ptr<const formats::Checkpoint>> open_checkpoint(const platform::OpenFiles& files) {
+  auto own = files.duplicate();
+  return own ? formats::Checkpoint::open(*std::move(own)) : fail(own.error());
 }
 
 }  // namespace
 
 Result<void> read_details(ModelRecord& record) {
-  const auto file = platform::OpenFile::open(record.file);
-  return file ? read_details(record, *file) : fail(file.error());
+  const auto files = formats::open_model_files(record.file);
+  return files ? read_details(record, *files) : fail(files.error());
 }
 
-Result<void> read_details(ModelRecord& record, const platform::OpenFile& file) {
-  const auto checkpoint = open_checkpoint(file);
+Result<void> read_details(ModelRecord& record, const platform::OpenFiles& files) {
+  const auto checkpoint = open_checkpoint(files);
   if (!checkpoint) return fail(checkpoint.error());
   const auto& metadata = (*checkpoint)->metadata();
   if (auto runs = models::check_runnable(metadata, (*checkpoint)->tensors(), record.file.string()); !runs) return fail(runs.error());
@@ -44,8 +45,8 @@ Result<void> read_details(ModelRecord& record, const platform::OpenFile& file) {
   return {};
 }
 
-Result<std::string> read_chat_template(const platform::OpenFile& file) {
-  const auto checkpoint = open_checkpoint(file);
+Result<std::string> read_chat_template(const platform::OpenFiles& files) {
+  const auto checkpoint = open_checkpoint(files);
   if (!checkpoint) return fail(checkpoint.error());
   return std::string((*checkpoint)->metadata().string("tokenizer.chat_template").value_or(""));
 }

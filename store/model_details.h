@@ -10,15 +10,15 @@
 
 namespace mlxr::store {
 
-// Fills architecture, quantization, parameters, context_length and embedding_length of the record from its file, and the license if the
+// Fills architecture, quantization, parameters, context_length and embedding_length of the record from its files, and the license if the
 // record has none.
 // Errors: those of formats::Checkpoint::open; those of models::check_runnable: the engine does not run it.
 Result<void> read_details(ModelRecord& record);
-// The same from a file that is open.
-Result<void> read_details(ModelRecord& record, const platform::OpenFile& file);
+// The same from files that are open: one, or all shards in order.
+Result<void> read_details(ModelRecord& record, const platform::OpenFiles& files);
 
-// The chat template of a model file; empty when it has none. Errors: those of formats::Checkpoint::open.
-Result<std::string> read_chat_template(const platform::OpenFile& file);
+// The chat template of a model; empty when it has none. Errors: those of formats::Checkpoint::open.
+Result<std::string> read_chat_template(const platform::OpenFiles& files);
 
 // The file in which a pull keeps the license's text: beside the model.
 std::filesystem::path license_file(const std::filesystem::path& model);

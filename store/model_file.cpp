@@ -1,8 +1,10 @@
 #include "store/model_file.h"
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
+#include "core/formats/shards.h"
 #include "platform/files.h"
 
 namespace mlxr::store {
@@ -26,7 +28,23 @@ std::vector<fs::path> gguf_files(const fs::path& folder, std::error_code& ec) {
   return found;
 }
 
+bool are_shards_of_one_model(const std::vector<fs::path>& files) {
+  return files.size() > 1 && files == formats::shard_paths(files.front());
+}
+
+// The file itself, or the first shard of its model. Opens the files only where the name is a shard's.
+Result<fs::path> first_file(const fs::path& file) {
+  if (formats::shard_paths(file).size() == 1) return file;
+  const auto files = formats::open_model_files(file);
+  return files ? Result<fs::path>(files->name()) : fail(files.error());
+}
+
 }  // namespace
+
+fs::path without_links(const fs::path& path, std::error_code& failed) {
+  if (formats::shard_paths(path).size() == 1) return fs::weakly_canonical(path, failed);
+  return fs::weakly_canonical(whole_path(path).parent_path(), failed) / path.filename();
+}
 
 std::optional<fs::path> find_model_folder(const fs::path& path) {
   std::error_code ec;
@@ -39,10 +57,11 @@ Result<fs::path> find_model_file(const fs::path& path) {
   std::error_code ec;
   const auto full = whole_path(path);
   if (!fs::exists(full, ec)) return fail(ErrorCode::kNotFound, "There is no file or folder " + path.string() + ".");
-  if (!fs::is_directory(full, ec)) return full;
-  const auto found = gguf_files(full, ec);
+  if (!fs::is_directory(full, ec)) return first_file(full);
+  auto found = gguf_files(full, ec);
   if (ec) return fail(platform::os_error(ec.value(), "Cannot list " + full.string()));
-  if (found.size() == 1) return found.front();
+  std::ranges::sort(found);
+  if (found.size() == 1 || are_shards_of_one_model(found)) return first_file(found.front());
   if (find_model_folder(full)) {
     return fail(ErrorCode::kUnsupported,
                 full.string() + " is a model folder as Hugging Face publishes it. Import it first: mlx import " + full.string());

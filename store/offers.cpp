@@ -101,6 +101,13 @@ Result<Offer> hub_offer(const HubRef& ref, const PullOptions& options) {
               .sha256 = file->sha256,
               .architecture = repository->architecture,
               .sources = {{exact.to_string()}}};
+  for (const auto& shard : file->shards) {
+    exact.file = shard.path;
+    offer.shards.push_back({.file = shard.path.substr(shard.path.rfind('/') + 1),
+                            .size = shard.size,
+                            .sha256 = shard.sha256,
+                            .sources = {{exact.to_string()}}});
+  }
   if (ref.file.empty() && ref.quantization.empty()) {
     std::string others;
     for (const auto& other : repository->files)

@@ -4,6 +4,7 @@
 #include <iterator>
 #include <utility>
 
+#include "core/formats/shards.h"
 #include "platform/clone_file.h"
 #include "platform/files.h"
 #include "platform/mac_paths.h"
@@ -70,18 +71,25 @@ class SqliteStore final : public Store {
     return verify(*same, options);
   }
 
-  Result<OpenModel> open_file(const platform::OpenFile& opened, const std::optional<std::string>& sha256,
-                              const CheckOptions& options) override {
-    auto file = platform::OpenFile::duplicate(opened.descriptor(), opened.name());
-    if (!file) return fail(file.error());
-    const auto known = registry_->verified(FileStamp::of(file->info()));
-    if (!known) return fail(known.error());
-    const auto hash = *known ? Result<std::string>(**known) : compute_hash(*file, options);
-    return hash ? describe(std::move(*file), *hash, sha256) : fail(hash.error());
+  Result<OpenModel> open_files(const platform::OpenFiles& opened, const std::optional<std::string>& sha256,
+                               const CheckOptions& options) override {
+    auto files = opened.duplicate();
+    if (!files) return fail(files.error());
+    const auto hashes = hashes_of(*files, options, /*is_path_known=*/false);
+    if (!hashes) return fail(hashes.error());
+    const auto hash = model_hash(*hashes);
+    if (sha256 && *sha256 != hash) return other_hash(files->name(), hash);
+    return describe(*std::move(files), hash);
   }
 
-  std::optional<std::string> known_hash(const platform::OpenFile& file) override {
-    return registry_->verified(FileStamp::of(file.info())).value_or(std::nullopt);
+  std::optional<std::string> known_hash(const platform::OpenFiles& files) override {
+    std::vector<std::string> hashes;
+    for (const auto& file : files.files()) {
+      auto hash = registry_->verified(FileStamp::of(file.info())).value_or(std::nullopt);
+      if (!hash) return std::nullopt;
+      hashes.push_back(*std::move(hash));
+    }
+    return model_hash(hashes);
   }
 
   Result<ModelRecord> resolve(const ModelRef& ref, const CheckOptions& options) override { return record_of(open_model(ref, options)); }
@@ -131,7 +139,7 @@ class SqliteStore final : public Store {
     const auto folder = find_model_folder(path);
     const auto file = folder ? Result<fs::path>(*folder) : find_model_file(path);
     if (!file) return fail(file.error());
-    const std::string own_name = (folder ? file->filename() : file->stem()).string();
+    const std::string own_name = folder ? file->filename().string() : name_of_file(*file);
     const std::string chosen = name.empty() ? own_name : std::string(name);
     if (auto ok = check_model_name(chosen); !ok) {
       if (name.empty()) ok.error().message += " Choose a name with --name.";
@@ -186,22 +194,31 @@ class SqliteStore final : public Store {
  private:
   Result<void> delete_files_of(const ModelRecord& record) {
     if (record.in_place || !is_below(record.file, paths_.models)) return {};
+    if (auto ok = delete_files(files_of(record)); !ok) return ok;
     std::error_code ec;
-    fs::remove(record.file, ec);
-    if (ec) return fail(platform::os_error(ec.value(), "Cannot delete " + record.file.string()));
-    fs::remove(record.file.string() + ".sha256", ec);
     fs::remove(license_file(record.file), ec);
     remove_empty_folders(record.file.parent_path(), paths_.models);
     return {};
   }
 
-  // A renewed model may have another file name: nothing of the old file stays behind.
-  Result<void> delete_replaced(const ModelRecord& old, const ModelRecord& renewed) {
-    if (old.file != renewed.file && !old.in_place && is_below(old.file, paths_.models)) {
+  // With the .sha256 beside each.
+  static Result<void> delete_files(const std::vector<fs::path>& files) {
+    for (const auto& file : files) {
       std::error_code ec;
-      fs::remove(old.file, ec);
-      if (ec) return fail(platform::os_error(ec.value(), "Cannot delete " + old.file.string() + ", which was replaced"));
-      fs::remove(old.file.string() + ".sha256", ec);
+      fs::remove(file, ec);
+      if (ec) return fail(platform::os_error(ec.value(), "Cannot delete " + file.string()));
+      fs::remove(file.string() + ".sha256", ec);
+    }
+    return {};
+  }
+
+  // A renewed model may have other file names, or other shards: nothing of the old files stays behind.
+  Result<void> delete_replaced(const ModelRecord& old, const ModelRecord& renewed) {
+    if (!old.in_place && is_below(old.file, paths_.models)) {
+      auto gone = formats::shard_paths(old.file);
+      const auto stay = files_of(renewed);
+      std::erase_if(gone, [&](const fs::path& file) { return std::ranges::find(stay, file) != stay.end(); });
+      if (auto ok = delete_files(gone); !ok) return ok;
     }
     return old.sha256 == renewed.sha256 ? Result<void>() : forget_weights(old);
   }
@@ -248,18 +265,27 @@ class SqliteStore final : public Store {
   Result<OpenModel> open_path(const fs::path& path, const CheckOptions& options) {
     const auto file = find_model_file(path);
     if (!file) return fail(file.error());
-    const auto known = registry_->model_of_file(*file);
+    const auto known = registry_->model_of_file(*file);  // of the first shard
     if (!known) return fail(known.error());
     return *known ? verify(**known, options) : describe(*file, options);
   }
 
-  // The hash of a file: remembered while the file looks the same.
-  Result<std::string> hash_of(const platform::OpenFile& file, const CheckOptions& options) {
-    const auto stamp = FileStamp::of(file.info());
-    const auto known = registry_->verified(file.name(), stamp);
-    if (!known) return fail(known.error());
-    if (*known) return **known;
-    return compute_hash(file, options);
+  // The hash of each file: remembered while the file looks the same. Where the path is not known, that of any file that looks like it.
+  Result<std::vector<std::string>> hashes_of(const platform::OpenFiles& files, const CheckOptions& options, bool is_path_known = true) {
+    std::vector<std::string> hashes;
+    std::uint64_t before = 0;
+    for (const auto& file : files.files()) {
+      const auto stamp = FileStamp::of(file.info());
+      const auto known = is_path_known ? registry_->verified(file.name(), stamp) : registry_->verified(stamp);
+      if (!known) return fail(known.error());
+      auto with_earlier_files = options;
+      if (options.progress) with_earlier_files.progress = [&, before](std::uint64_t bytes) { options.progress(before + bytes); };
+      auto hash = *known ? Result<std::string>(**known) : compute_hash(file, with_earlier_files);
+      if (!hash) return fail(hash.error());
+      hashes.push_back(*std::move(hash));
+      before += file.size();
+    }
+    return hashes;
   }
 
   // Remembered for a file whose path is known.
@@ -274,29 +300,41 @@ class SqliteStore final : public Store {
   }
 
   Result<OpenModel> verify(const ModelRecord& record, const CheckOptions& options) {
-    auto file = open_file_of(record);
-    if (!file) return fail(file.error());
-    const auto hash = hash_of(*file, options);
-    if (!hash) return fail(hash.error());
-    if (*hash == record.sha256) return OpenModel{record, std::move(*file)};
-    return fail(ErrorCode::kCorrupt, record.file.string() + " has changed: its SHA-256 is " + *hash + " and was " + record.sha256 + ". " +
+    auto files = open_files_of(record);
+    if (!files) return fail(files.error());
+    const auto hashes = hashes_of(*files, options);
+    if (!hashes) return fail(hashes.error());
+    const auto hash = model_hash(*hashes);
+    if (hash == record.sha256) return OpenModel{record, std::move(*files)};
+    return fail(ErrorCode::kCorrupt, record.file.string() + (files->is_one_file() ? "" : ", or another shard,") +
+                                         " has changed: its SHA-256 is " + hash + " and was " + record.sha256 + ". " +
                                          (record.in_place ? "If it was changed on purpose, import it again."
                                                           : "Remove it and pull it again: mlx rm " + record.name));
   }
 
-  // A sandboxed daemon opens no file elsewhere: the store gets a file of its own, which takes no room where the disk can share it.
+  // A sandboxed daemon opens no file elsewhere: the store gets files of its own, which take no room where the disk can share them.
   Result<OpenModel> describe_copy(const fs::path& file, const std::string& name, const CheckOptions& options) {
-    const fs::path copy = paths_.models / "imported" / folder_name(name) / file.filename();
-    const fs::path sum = file.string() + ".sha256", sum_copy = copy.string() + ".sha256";
-    if (auto made = platform::make_folders(copy.parent_path()); !made) return fail(made.error());
+    const fs::path folder = paths_.models / "imported" / folder_name(name);
+    const auto files = formats::open_model_files(file);
+    if (!files) return fail(files.error());
+    if (auto made = platform::make_folders(folder); !made) return fail(made.error());
     std::error_code failed;
-    for (const auto& old : {copy, sum_copy}) fs::remove(old, failed);  // of an import that was interrupted: no model has this name
-    auto cloned = platform::clone_file(file, copy, options.cancelled);
-    if (cloned && fs::exists(sum, failed)) cloned = platform::clone_file(sum, sum_copy, options.cancelled);
-    auto described = cloned ? describe(copy, options) : Result<OpenModel>(fail(cloned.error()));
+    std::vector<fs::path> copies;
+    Result<void> cloned;
+    for (const auto& one : files->files()) {
+      const auto& path = one.name();
+      const fs::path copy = folder / path.filename(), sum = path.string() + ".sha256", sum_copy = copy.string() + ".sha256";
+      copies.push_back(copy);
+      for (const auto& old : {copy, sum_copy}) fs::remove(old, failed);  // of an import that was interrupted: no model has this name
+      cloned = platform::clone_file(path, copy, options.cancelled);
+      if (cloned && fs::exists(sum, failed)) cloned = platform::clone_file(sum, sum_copy, options.cancelled);
+      if (!cloned) break;
+    }
+    auto described = cloned ? describe(copies.front(), options) : Result<OpenModel>(fail(cloned.error()));
     if (!described) {
-      for (const auto& mine : {copy, sum_copy}) fs::remove(mine, failed);
-      remove_empty_folders(copy.parent_path(), paths_.models);
+      for (const auto& copy : copies)
+        for (const auto& mine : {copy, fs::path(copy.string() + ".sha256")}) fs::remove(mine, failed);
+      remove_empty_folders(folder, paths_.models);
       return described;
     }
     described->record.in_place = false;
@@ -322,35 +360,39 @@ class SqliteStore final : public Store {
     return described;
   }
 
-  // A file that no import has registered, compared with the .sha256 beside it.
+  // Files that no import has registered, each compared with the .sha256 beside it.
   Result<OpenModel> describe(const fs::path& path, const CheckOptions& options) {
-    auto file = platform::OpenFile::open(path);
-    if (!file) return fail(file.error());
-    const auto hash = hash_of(*file, options);
-    if (!hash) return fail(hash.error());
-    const auto beside = platform::read_file(path.string() + ".sha256", 4096);
-    if (!beside && beside.error().code != ErrorCode::kNotFound) return fail(beside.error());
-    return describe(std::move(*file), *hash, beside ? std::optional(beside->substr(0, 64)) : std::nullopt);
+    auto files = formats::open_model_files(path);
+    if (!files) return fail(files.error());
+    const auto hashes = hashes_of(*files, options);
+    if (!hashes) return fail(hashes.error());
+    for (std::size_t i = 0; i < hashes->size(); ++i) {
+      const auto& name = files->files()[i].name();
+      const auto beside = platform::read_file(name.string() + ".sha256", 4096);
+      if (!beside && beside.error().code != ErrorCode::kNotFound) return fail(beside.error());
+      if (beside && beside->substr(0, 64) != (*hashes)[i]) return other_hash(name, (*hashes)[i]);
+    }
+    return describe(*std::move(files), model_hash(*hashes));
   }
 
-  // `expected` is the hash in the .sha256 beside the file, if there is one.
-  static Result<OpenModel> describe(platform::OpenFile file, const std::string& hash, const std::optional<std::string>& expected) {
-    const auto& path = file.name();
-    if (expected && *expected != hash) {
-      return fail(ErrorCode::kCorrupt, path.string() + " has the SHA-256 " + hash + ", and " + path.filename().string() +
-                                           ".sha256 says another. Nothing was imported.");
-    }
-    const auto stamp = FileStamp::of(file.info());
+  static std::unexpected<Error> other_hash(const fs::path& file, const std::string& hash) {
+    return fail(ErrorCode::kCorrupt, file.string() + " has the SHA-256 " + hash + ", and " + file.filename().string() +
+                                         ".sha256 says another. Nothing was imported.");
+  }
+
+  static Result<OpenModel> describe(platform::OpenFiles files, const std::string& hash) {
+    const auto& path = files.name();
     ModelRecord record;
     record.name = name_of_file(path);
     record.file = path;
     record.in_place = true;
-    record.size = stamp.size;
+    record.size = files.size();
     record.sha256 = hash;
     record.source = path.string();
-    record.modified_at = platform::to_rfc3339(static_cast<std::time_t>(stamp.modified_ns / 1'000'000'000));
-    if (auto ok = read_details(record, file); !ok) return fail(ok.error());
-    return OpenModel{std::move(record), std::move(file)};
+    const auto modified_ns = FileStamp::of(files.files().front().info()).modified_ns;
+    record.modified_at = platform::to_rfc3339(static_cast<std::time_t>(modified_ns / 1'000'000'000));
+    if (auto ok = read_details(record, files); !ok) return fail(ok.error());
+    return OpenModel{std::move(record), std::move(files)};
   }
 
   const platform::Paths paths_;

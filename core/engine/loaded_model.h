@@ -31,7 +31,7 @@ struct KvLimit {
 class LoadedModel final : public Model {
  public:
   // Errors: see Engine::load.
-  static Result<std::unique_ptr<LoadedModel>> load(platform::OpenFile file, const LoadOptions& options, const KvLimit& limit,
+  static Result<std::unique_ptr<LoadedModel>> load(platform::OpenFiles files, const LoadOptions& options, const KvLimit& limit,
                                                    std::shared_ptr<const ops::Ops> ops);
 
   const ModelInfo& info() const override { return info_; }

@@ -21,6 +21,7 @@
 #include "core/formats/metadata.h"
 #include "core/formats/source.h"
 #include "core/quant/type.h"
+#include "platform/open_files.h"
 
 namespace mlxr::formats {
 
@@ -47,19 +48,20 @@ class Checkpoint {
  public:
   virtual ~Checkpoint() = default;
 
-  // Opens a GGUF file (version 2 or 3), or a model folder (folder/folder.h).
+  // Opens a GGUF file (version 2 or 3), all shards of a model (shards.h) where `file` is one of them, or a model folder (folder/folder.h).
   // Errors: kNotFound, kIo, kCorrupt (a sentence with the tensor or key and the offsets), kUnsupported (not GGUF; a version or tensor
-  // type that cannot be run, by name).
+  // type that cannot be run, by name); those of open_model_files.
   static Result<std::shared_ptr<const Checkpoint>> open(const std::filesystem::path& file);
-  // The same for a file that the caller opened.
-  static Result<std::shared_ptr<const Checkpoint>> open(platform::OpenFile file);
+  // The same for GGUF files that the caller opened: one, or all shards of a model in order. Errors: also kCorrupt where the shards do not
+  // belong together.
+  static Result<std::shared_ptr<const Checkpoint>> open(platform::OpenFiles files);
 
   virtual const Metadata& metadata() const = 0;
   // The metadata alone, which keep neither the Checkpoint nor the file open.
   virtual std::shared_ptr<const Metadata> share_metadata() const = 0;
-  virtual std::span<const Tensor> tensors() const = 0;          // in the order of the file
+  virtual std::span<const Tensor> tensors() const = 0;          // in the order of the file, or files
   virtual const Tensor* find(std::string_view name) const = 0;  // nullptr when there is none
-  virtual std::uint64_t file_size() const = 0;                  // bytes
+  virtual std::uint64_t file_size() const = 0;                  // bytes, of all files
   virtual bool unchanged() const = 0;                           // false: another program wrote to the file after it was opened
 };
 

@@ -71,7 +71,7 @@ Result<ModelHost::Checked> ModelHost::open_model(const std::string& name, const 
   if (!kept) return fail(kept.error());
   if (kept->checked != nullptr) return kept->checked;
   return checks_.run(name, options.client, [&](const std::atomic<bool>& cancelled) {
-    auto checked = share(store_.open_file(*kept->file, kept->sha256, {.cancelled = &cancelled}));
+    auto checked = share(store_.open_files(*kept->files, kept->sha256, {.cancelled = &cancelled}));
     if (checked) opened_.remember(*kept, *checked);
     return checked;
   });
@@ -139,11 +139,13 @@ Result<std::shared_ptr<ModelHost::Lease>> ModelHost::load(const store::OpenModel
 }
 
 Result<std::shared_ptr<Model>> ModelHost::load_with_room(const store::OpenModel& opened, int context, const std::atomic<bool>& cancelled) {
+  std::vector<int> descriptors;
+  for (const auto& file : opened.files.files()) descriptors.push_back(file.descriptor());
   for (;;) {
     // Whoever waited here for other loads has verified the file a while ago. Its repacked weights are kept under the SHA-256 of then.
-    if (!opened.file.unchanged())
+    if (!opened.files.unchanged())
       return fail(ErrorCode::kCorrupt, opened.record.file.string() + " was changed after it was verified. Load it again.");
-    auto model = engine_.load(opened.file.descriptor(), opened.record.file,
+    auto model = engine_.load(descriptors, opened.record.file,
                               {.panel_folder = options_.panel_folder,
                                .digest = opened.record.sha256,
                                .panel_limit = options_.panel_limit,
@@ -197,7 +199,7 @@ std::string ModelHost::sha256_of(const std::string& name) {
   }
   const auto kept = opened_.find(name);
   if (!kept) return "";
-  return kept->checked ? kept->checked->record.sha256 : store_.known_hash(*kept->file).value_or("");
+  return kept->checked ? kept->checked->record.sha256 : store_.known_hash(*kept->files).value_or("");
 }
 
 bool ModelHost::unload(const std::string& name) {

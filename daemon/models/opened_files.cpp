@@ -30,7 +30,8 @@ std::pair<timespec, timespec> times_of(const struct stat& info) {
 }
 
 // Times that a program cannot set are compared too: a change whose modification time was set back is noticed.
-bool looks_the_same(const struct stat& a, const struct stat& b) {
+bool looks_the_same(const platform::OpenFile& one, const platform::OpenFile& other) {
+  const struct stat &a = one.info(), &b = other.info();
   const auto equal = [](const timespec& x, const timespec& y) { return x.tv_sec == y.tv_sec && x.tv_nsec == y.tv_nsec; };
   const auto [modified_a, changed_a] = times_of(a);
   const auto [modified_b, changed_b] = times_of(b);
@@ -47,14 +48,15 @@ void OpenedFiles::use(std::list<Entry>::iterator entry) {
   entries_.splice(entries_.begin(), entries_, entry);
 }
 
-std::string OpenedFiles::add(platform::OpenFile file, std::optional<std::string> sha256) {
+std::string OpenedFiles::add(platform::OpenFiles files, std::optional<std::string> sha256) {
   const std::lock_guard lock(mutex_);
-  const auto same = std::ranges::find_if(
-      entries_, [&](const Entry& entry) { return looks_the_same(entry.kept.file->info(), file.info()) && entry.kept.sha256 == sha256; });
+  const auto same = std::ranges::find_if(entries_, [&](const Entry& entry) {
+    return entry.kept.sha256 == sha256 && std::ranges::equal(entry.kept.files->files(), files.files(), looks_the_same);
+  });
   if (same != entries_.end()) {
     use(same);
   } else {
-    auto kept = std::make_shared<const platform::OpenFile>(std::move(file));
+    auto kept = std::make_shared<const platform::OpenFiles>(std::move(files));
     entries_.push_front({new_reference(), {std::move(kept), std::move(sha256), nullptr}, std::chrono::steady_clock::now()});
     if (entries_.size() > kMost) entries_.pop_back();
   }
@@ -67,14 +69,14 @@ Result<OpenedFiles::Kept> OpenedFiles::find(std::string_view reference) {
   if (found == entries_.end())
     return fail(ErrorCode::kNotFound, "mlxrunnerd no longer has the file " + std::string(reference) + " open. Open it again.");
   auto& kept = found->kept;
-  auto now = platform::OpenFile::duplicate(kept.file->descriptor(), kept.file->name());
-  if (!now || !kept.file->unchanged()) {
-    const auto name = kept.file->name().string();
+  auto now = kept.files->duplicate();
+  if (!now || !kept.files->unchanged()) {
+    const auto name = kept.files->name().string();
     entries_.erase(found);
     return fail(ErrorCode::kNotFound, name + " was changed after it was opened. Open it again.");
   }
-  if (!looks_the_same(kept.file->info(), now->info())) {  // moved, deleted, or changed by a program that set the time back
-    kept.file = std::make_shared<const platform::OpenFile>(std::move(*now));
+  if (!std::ranges::equal(kept.files->files(), now->files(), looks_the_same)) {  // moved, deleted, or the time was set back
+    kept.files = std::make_shared<const platform::OpenFiles>(*std::move(now));
     kept.checked = nullptr;
   }
   use(found);
@@ -83,7 +85,7 @@ Result<OpenedFiles::Kept> OpenedFiles::find(std::string_view reference) {
 
 void OpenedFiles::remember(const Kept& kept, std::shared_ptr<const store::OpenModel> model) {
   const std::lock_guard lock(mutex_);
-  const auto found = std::ranges::find_if(entries_, [&](const Entry& entry) { return entry.kept.file == kept.file; });
+  const auto found = std::ranges::find_if(entries_, [&](const Entry& entry) { return entry.kept.files == kept.files; });
   if (found == entries_.end()) return;
   found->kept.checked = std::move(model);
   use(found);
@@ -93,8 +95,8 @@ void OpenedFiles::close_unused(std::chrono::steady_clock::duration idle_time, co
   const std::lock_guard lock(mutex_);
   const auto until = std::chrono::steady_clock::now() - idle_time;
   std::erase_if(entries_, [&](const Entry& entry) {
-    const auto& [file, sha256, checked] = entry.kept;
-    if (entry.used > until || file.use_count() > 1 || checked.use_count() > 1) return false;
+    const auto& [files, sha256, checked] = entry.kept;
+    if (entry.used > until || files.use_count() > 1 || checked.use_count() > 1) return false;
     return checked == nullptr || !is_loaded(checked->record.sha256);
   });
 }

@@ -18,7 +18,7 @@
 
 #include <mlxrunner/result.h>
 
-#include "platform/open_file.h"
+#include "platform/open_files.h"
 #include "store/store.h"
 
 namespace mlxr::daemon {
@@ -27,16 +27,17 @@ class OpenedFiles {
  public:
   static constexpr std::size_t kMost = 16;
 
-  // A file is in use as long as a copy of it exists.
+  // Files are in use as long as a copy of this exists.
   struct Kept {
-    std::shared_ptr<const platform::OpenFile> file;
-    std::optional<std::string> sha256;                // what the client expects of the file
-    std::shared_ptr<const store::OpenModel> checked;  // once remember() was called for the file as it is now; null before
+    std::shared_ptr<const platform::OpenFiles> files;
+    std::optional<std::string> sha256;                // what the client expects of the model
+    std::shared_ptr<const store::OpenModel> checked;  // once remember() was called for the files as they are now; null before
   };
 
-  // Keeps the file and returns a reference to it, "open@" and random digits. A file that is kept already (the same device, inode, size and
-  // times, and the same `sha256`) keeps its reference. Of more than kMost files, the one is closed that was not used for the longest time.
-  std::string add(platform::OpenFile file, std::optional<std::string> sha256 = {});
+  // Keeps the files of a model and returns a reference to them, "open@" and random digits. Files that are kept already (the same device,
+  // inode, size and times of each, and the same `sha256`) keep their reference. Of more than kMost models, the one is closed that was not
+  // used for the longest time.
+  std::string add(platform::OpenFiles files, std::optional<std::string> sha256 = {});
 
   // Errors: kNotFound (never kept, closed since, or its content was changed since it was opened).
   Result<Kept> find(std::string_view reference);

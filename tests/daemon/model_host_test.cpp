@@ -28,7 +28,7 @@ class OneModel final : public store::Store {
 
   Result<std::vector<store::ModelRecord>> list() override { return none(); }
   Result<store::ModelRecord> find(std::string_view) override { return none(); }
-  Result<store::OpenModel> open_file(const platform::OpenFile&, const std::optional<std::string>&, const store::CheckOptions&) override {
+  Result<store::OpenModel> open_files(const platform::OpenFiles&, const std::optional<std::string>&, const store::CheckOptions&) override {
     return none();
   }
   std::optional<std::string> known_hash(const platform::OpenFile&) override { return std::nullopt; }

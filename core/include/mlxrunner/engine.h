@@ -17,6 +17,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -164,15 +165,16 @@ class MLXR_API Engine {
   static Result<std::unique_ptr<Engine>> open(EngineOptions options);
   ~Engine();  // cancels what is in flight and waits for the step to end
 
-  // Reads a model file and makes it ready. The file is not used any more when load() has returned. The weights are released when the last
-  // pointer goes.
-  // Errors: those of formats::Checkpoint::open; kUnsupported (architecture or tensor type, by name); kInvalidArgument (context);
-  // kOverloaded (not enough memory); kCancelled; those of LoadOptions::admit.
+  // Reads a model file, or all shards of a model where `file` is one of them, and makes it ready. The file is not used any more when load()
+  // has returned. The weights are released when the last pointer goes. Errors: those of formats::Checkpoint::open; kUnsupported
+  // (architecture or tensor type, by name); kInvalidArgument (context); kOverloaded (not enough memory); kCancelled; those of
+  // LoadOptions::admit.
   Result<std::shared_ptr<Model>> load(const std::filesystem::path& file, LoadOptions options = {});
 
-  // The same for a file that the caller has open for reading, so that what it has checked (the SHA-256, for example) is what is loaded.
-  // `name` is used in messages and ModelInfo::file. The caller keeps the descriptor, whose position does not move.
-  Result<std::shared_ptr<Model>> load(int descriptor, const std::filesystem::path& name, LoadOptions options = {});
+  // The same for files that the caller has open for reading, one or all shards in order, so that what it has checked (the SHA-256, for
+  // example) is what is loaded. `name` is that of the first; it is used in messages and ModelInfo::file. The caller keeps the descriptors,
+  // whose positions do not move.
+  Result<std::shared_ptr<Model>> load(std::span<const int> descriptors, const std::filesystem::path& name, LoadOptions options = {});
 
   // Queues a request. Returns at once; never waits for the model.
   // Errors: kInvalidArgument (a field out of its range, by name), kContextExceeded (prompt, or prompt plus max_tokens, is longer than the

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/formats/shards.h"
 #include "daemon/routes/fields.h"
 #include "daemon/routes/native/native.h"
 #include "platform/sha256.h"
@@ -33,18 +34,25 @@ ApiResult<std::optional<std::string>> read_sha256(const json& body) {
   return sha256;
 }
 
-// A regular file that is open for reading only, so that nobody can write to it through the daemon.
-ApiResult<platform::OpenFile> adopt(const ReceivedFiles& received, const std::string& name) {
+// Regular files that are open for reading only, so that nobody can write to them through the daemon. Several are the shards of a model
+// whose first is called `name`.
+ApiResult<platform::OpenFiles> adopt(const ReceivedFiles& received, const std::string& name) {
   if (received.is_cut)
     return std::unexpected(refused("Not all descriptors arrived: too many were sent, or mlxrunnerd has too many files open."));
   if (received.files.empty()) return std::unexpected(refused("No descriptor came with the first byte of the request (SCM_RIGHTS)."));
-  if (received.files.size() > 1) return std::unexpected(refused("More than one descriptor came with the request."));
-  const int descriptor = received.files.front()->get();
-  auto file = platform::OpenFile::duplicate(descriptor, name);
-  if (!file) return std::unexpected(refused(file.error().message));
-  if ((::fcntl(descriptor, F_GETFL) & O_ACCMODE) != O_RDONLY)
-    return std::unexpected(refused(name + " is open for writing. Open it for reading only."));
-  return std::move(*file);
+  const auto names = formats::shard_paths(name);
+  if (received.files.size() > 1 && received.files.size() != names.size())
+    return std::unexpected(refused("More than one descriptor came with the request, and not one for each shard that \"name\" speaks of."));
+  std::vector<platform::OpenFile> files;
+  for (const auto& descriptor : received.files) {
+    const auto& own_name = received.files.size() == 1 ? std::filesystem::path(name) : names[files.size()];
+    auto file = platform::OpenFile::duplicate(descriptor->get(), own_name);
+    if (!file) return std::unexpected(refused(file.error().message));
+    if ((::fcntl(descriptor->get(), F_GETFL) & O_ACCMODE) != O_RDONLY)
+      return std::unexpected(refused(own_name.string() + " is open for writing. Open it for reading only."));
+    files.push_back(*std::move(file));
+  }
+  return platform::OpenFiles(name, std::move(files));
 }
 
 ApiResult<json> open_file(ModelHost& host, const Request& request) {
@@ -59,10 +67,10 @@ ApiResult<json> open_file(ModelHost& host, const Request& request) {
   if (!name) return std::unexpected(name.error());
   const auto sha256 = read_sha256(*body);
   if (!sha256) return std::unexpected(sha256.error());
-  auto file = adopt(request.received, *name);
-  if (!file) return std::unexpected(file.error());
-  const auto size = file->size();
-  return json{{"model", host.opened().add(std::move(*file), *sha256)}, {"size", size}};
+  auto files = adopt(request.received, *name);
+  if (!files) return std::unexpected(files.error());
+  const auto size = files->size();
+  return json{{"model", host.opened().add(*std::move(files), *sha256)}, {"size", size}};
 }
 
 }  // namespace

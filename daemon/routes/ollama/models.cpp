@@ -73,12 +73,12 @@ struct Shown {
 };
 
 // A model in memory has it at hand; reading it from the file takes milliseconds where the vocabulary is large.
-Result<std::string> chat_template_of(ModelHost& host, const store::ModelRecord& record, const platform::OpenFile* opened) {
+Result<std::string> chat_template_of(ModelHost& host, const store::ModelRecord& record, const platform::OpenFiles* opened) {
   for (const auto& one : host.loaded())
     if (one.record.sha256 == record.sha256) return one.model->info().chat_template;
   if (opened != nullptr) return store::read_chat_template(*opened);
-  const auto file = store::open_file_of(record);
-  return file ? store::read_chat_template(*file) : fail(file.error());
+  const auto files = store::open_files_of(record);
+  return files ? store::read_chat_template(*files) : fail(files.error());
 }
 
 ApiResult<json> show(ModelHost& host, const Request& request, Responder& out) {
@@ -101,7 +101,7 @@ ApiResult<json> show(ModelHost& host, const Request& request, Responder& out) {
   }
   const auto record = is_name ? host.store().find(named->model) : Result<store::ModelRecord>(checked->record);
   if (!record) return std::unexpected(to_api_error(record.error()));
-  const auto chat_template = chat_template_of(host, *record, checked ? &checked->file : nullptr);
+  const auto chat_template = chat_template_of(host, *record, checked ? &checked->files : nullptr);
   if (!chat_template) return std::unexpected(to_api_error(chat_template.error()));
   const auto license = store::read_license(*record);
   json info{{"general.architecture", record->architecture},

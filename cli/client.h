@@ -38,7 +38,8 @@ class Client {
   // One request: a POST of `body`, or a GET when it is null. An HTTP error status is returned as an answer, not as an error.
   Answered<HttpAnswer> send(std::string_view route, const std::string* body, std::chrono::milliseconds timeout = std::chrono::seconds(30));
 
-  // The same with a POST whose first byte comes with open descriptors (SCM_RIGHTS), which the daemon then has too.
+  // The same with a POST whose first byte comes with open descriptors (SCM_RIGHTS), which the daemon then has too: one or more, 250 at
+  // most.
   Answered<HttpAnswer> send_descriptors(std::string_view route, const std::string& body, std::span<const int> descriptors,
                                         std::chrono::milliseconds timeout = std::chrono::seconds(10));
 

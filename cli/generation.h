@@ -20,7 +20,7 @@ struct ChatMessage {
 
 struct Conversation {
   std::string model;           // a name that the daemon knows, or the path of a file, as people call it
-  std::filesystem::path file;  // handed over to the daemon before each request; empty: `model` is a name
+  std::filesystem::path file;  // that file or model folder, handed over to the daemon before each request; empty: `model` is a name
   bool raw = false;            // a base model: the last message goes to it as it is, without a template
   Parameters parameters;
   std::vector<ChatMessage> messages;  // without the system message, which is a parameter

@@ -10,7 +10,7 @@
 #include "core/formats/shards.h"
 #include "platform/sha256.h"
 #include "store/http.h"
-#include "store/installed.h"
+#include "store/model_file.h"
 
 namespace mlxr::store {
 namespace {
@@ -102,13 +102,13 @@ HubFile read_entry(const json& entry) {
 HubFile join_shards(const std::vector<HubFile>& shards) {
   HubFile model = shards.front();
   model.shards = shards;
-  std::vector<std::string> hashes;
+  std::vector<NamedHash> hashes;
   model.size = 0;
   for (const auto& shard : shards) {
     model.size += shard.size;
-    hashes.push_back(shard.sha256);
+    hashes.push_back({name_of(shard.path), shard.sha256});
   }
-  model.sha256 = std::ranges::find(hashes, "") == hashes.end() ? model_hash(hashes) : "";
+  model.sha256 = std::ranges::find(hashes, "", &NamedHash::sha256) == hashes.end() ? digest_of(hashes) : "";
   return model;
 }
 

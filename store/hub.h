@@ -18,7 +18,7 @@ struct HubFile {
   std::string path;                  // in the repository
   std::string quantization;          // "Q4_K_M", "UD-Q4_K_XL", "F16", from its name; empty when the name does not tell
   std::uint64_t size = 0;            // bytes; of a split model, of all its shards
-  std::string sha256;                // of a split model, its model_hash(); empty when the hub does not say
+  std::string sha256;                // of a split model, its digest_of(); empty when the hub does not say
   std::vector<HubFile> shards = {};  // of a split model, whose `path` is that of the first; empty: the model is one file
   std::string missing_shard = {};    // of a split model, one that the repository lacks
 };

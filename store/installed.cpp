@@ -3,8 +3,9 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "core/formats/checkpoint.h"
 #include "core/formats/shards.h"
-#include "platform/sha256.h"
+#include "platform/files.h"
 #include "store/hub.h"
 #include "store/names.h"
 #include "store/source.h"
@@ -73,28 +74,13 @@ std::string trouble_of(const ModelRecord& model) {
 }
 
 Result<platform::OpenFiles> open_files_of(const ModelRecord& model) {
-  std::vector<platform::OpenFile> files;
-  for (const auto& path : files_of(model)) {
-    auto file = platform::OpenFile::open(path);
-    if (!file && file.error().code == ErrorCode::kNotFound) {
-      return fail(ErrorCode::kNotFound,
-                  "The file of " + model.name + " is missing: " + path.string() + ". " +
-                      (model.in_place ? "Import it again from where it is now." : "Get it again with: mlx pull " + model.name));
-    }
-    if (!file) return fail(std::move(file.error()));
-    files.push_back(*std::move(file));
-  }
-  return platform::OpenFiles(model.file, std::move(files));
-}
-
-std::string model_hash(const std::vector<std::string>& hashes) {
-  if (hashes.size() == 1) return hashes.front();
-  platform::Sha256 all;
-  for (const auto& hash : hashes) {
-    all.update(hash.data(), hash.size());
-    all.update("\n", 1);
-  }
-  return all.hex();
+  auto files = formats::open_model_files(model.file);
+  if (files || files.error().code != ErrorCode::kNotFound) return files;
+  const auto paths = files_of(model);
+  const auto missing = std::ranges::find_if_not(paths, platform::is_there);
+  return fail(ErrorCode::kNotFound,
+              "The file of " + model.name + " is missing: " + (missing == paths.end() ? model.file : *missing).string() + ". " +
+                  (model.in_place ? "Import it again from where it is now." : "Get it again with: mlx pull " + model.name));
 }
 
 Result<Installed> compare_with_installed(const std::optional<ModelRecord>& installed, const Offer& offer) {

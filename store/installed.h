@@ -16,13 +16,10 @@ namespace mlxr::store {
 
 // What is wrong with the file of a model, as far as that shows without reading it: it is gone, or was copied in part. Empty if nothing is.
 std::string trouble_of(const ModelRecord& model);
-// Its files: one, or all of its shards in order.
+// Its files: one, all of its shards in order, or the model folder.
 std::vector<std::filesystem::path> files_of(const ModelRecord& model);
-// Opens them. Errors: those of OpenFile::open; kNotFound says how to get the files again.
+// Opens what it is read from. Errors: those of formats::open_model_files; kNotFound says how to get the file again.
 Result<platform::OpenFiles> open_files_of(const ModelRecord& model);
-// The SHA-256 that stands for a model: that of its file, or of a text with a line for each shard's (`sha256sum NAME-*.gguf | cut -c-64 |
-// sha256sum`).
-std::string model_hash(const std::vector<std::string>& hashes);
 
 enum class Installed {
   kNo,       // not installed, or its file is missing: download

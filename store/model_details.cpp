@@ -5,10 +5,8 @@
 #include "core/formats/checkpoint.h"
 #include "core/formats/file_type.h"
 #include "core/formats/printable.h"
-#include "core/formats/shards.h"
 #include "core/models/runnable.h"
 #include "platform/files.h"
-#include "platform/open_file.h"
 
 namespace mlxr::store {
 namespace {
@@ -17,7 +15,7 @@ std::uint64_t positive(std::optional<std::int64_t> value) { return value && *val
 
 Result<std::shared_ptr<const formats::Checkpoint>> open_checkpoint(const platform::OpenFiles& files) {
   auto own = files.duplicate();
-  return own ? formats::Checkpoint::open(*std::move(own)) : fail(own.error());
+  return own ? formats::Checkpoint::open(std::move(*own)) : fail(own.error());
 }
 
 }  // namespace

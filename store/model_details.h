@@ -10,11 +10,11 @@
 
 namespace mlxr::store {
 
-// Fills architecture, quantization, parameters, context_length and embedding_length of the record from its files, and the license if the
+// Fills architecture, quantization, parameters, context_length and embedding_length of the record from its file, and the license if the
 // record has none.
 // Errors: those of formats::Checkpoint::open; those of models::check_runnable: the engine does not run it.
 Result<void> read_details(ModelRecord& record);
-// The same from files that are open: one, or all shards in order.
+// The same from files that are open.
 Result<void> read_details(ModelRecord& record, const platform::OpenFiles& files);
 
 // The chat template of a model; empty when it has none. Errors: those of formats::Checkpoint::open.

@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "core/formats/checkpoint.h"
 #include "core/formats/shards.h"
 #include "platform/files.h"
+#include "platform/sha256.h"
 
 namespace mlxr::store {
 
@@ -35,7 +38,7 @@ bool are_shards_of_one_model(const std::vector<fs::path>& files) {
 // The file itself, or the first shard of its model. Opens the files only where the name is a shard's.
 Result<fs::path> first_file(const fs::path& file) {
   if (formats::shard_paths(file).size() == 1) return file;
-  const auto files = formats::open_model_files(file);
+  const auto files = formats::open_gguf_files(file);
   return files ? Result<fs::path>(files->name()) : fail(files.error());
 }
 
@@ -62,13 +65,29 @@ Result<fs::path> find_model_file(const fs::path& path) {
   if (ec) return fail(platform::os_error(ec.value(), "Cannot list " + full.string()));
   std::ranges::sort(found);
   if (found.size() == 1 || are_shards_of_one_model(found)) return first_file(found.front());
-  if (find_model_folder(full)) {
-    return fail(ErrorCode::kUnsupported,
-                full.string() + " is a model folder as Hugging Face publishes it. Import it first: mlx import " + full.string());
-  }
-  if (found.empty()) return fail(ErrorCode::kNotFound, "The folder " + full.string() + " has no .gguf file.");
+  if (find_model_folder(full)) return full;
+  if (found.empty()) return fail(ErrorCode::kNotFound, "The folder " + full.string() + " has no .gguf file and no config.json.");
   return fail(ErrorCode::kInvalidArgument,
               "The folder " + full.string() + " has " + std::to_string(found.size()) + " .gguf files. Name the one to use.");
+}
+
+Result<platform::OpenFiles> open_model_at(const fs::path& path) { return formats::open_model_files(path); }
+
+std::string digest_of(const platform::OpenFiles& files, const std::vector<std::string>& hashes) {
+  if (files.is_one_file()) return hashes.front();
+  std::vector<NamedHash> named;
+  for (std::size_t i = 0; i < hashes.size(); ++i) named.push_back({files.files()[i].name().filename().string(), hashes[i]});
+  return digest_of(std::move(named));
+}
+
+std::string digest_of(std::vector<NamedHash> files) {
+  std::ranges::sort(files, {}, &NamedHash::name);
+  platform::Sha256 all;
+  for (const auto& file : files) {
+    const auto line = file.sha256 + "  " + file.name + "\n";
+    all.update(line.data(), line.size());
+  }
+  return all.hex();
 }
 
 }  // namespace mlxr::store

@@ -12,6 +12,7 @@
 #include "store/installed.h"
 #include "store/leftovers.h"
 #include "store/model_details.h"
+#include "store/model_file.h"
 #include "store/names.h"
 #include "store/package_source.h"
 #include "store/partial_file.h"
@@ -294,15 +295,15 @@ class Pull {
     record.file = files_.front().target;
     record.source = files_.front().source;
     record.modified_at = platform::now_rfc3339();
-    std::vector<std::string> hashes;
+    std::vector<NamedHash> hashes;
     for (const auto& file : files_) {
       const auto stamp = FileStamp::of(file.target);
       if (!stamp) return fail(stamp.error());
       if (auto ok = registry_.set_verified(file.target, *stamp, file.hash); !ok) return fail(ok.error());
       record.size += stamp->size;
-      hashes.push_back(file.hash);
+      hashes.push_back({file.offered.file, file.hash});
     }
-    record.sha256 = model_hash(hashes);
+    record.sha256 = hashes.size() == 1 ? hashes.front().sha256 : digest_of(hashes);
     if (auto ok = registry_.put(record); !ok) return fail(ok.error());
     drop_download();
     report_("done", offer_.file, record.size, record.size);

@@ -2,13 +2,14 @@
 
 #include <algorithm>
 #include <iterator>
+#include <ranges>
 #include <utility>
 
+#include "core/formats/checkpoint.h"
 #include "core/formats/shards.h"
 #include "platform/clone_file.h"
 #include "platform/files.h"
 #include "platform/mac_paths.h"
-#include "platform/open_file.h"
 #include "platform/sha256.h"
 #include "platform/time.h"
 #include "store/installed.h"
@@ -75,9 +76,9 @@ class SqliteStore final : public Store {
                                const CheckOptions& options) override {
     auto files = opened.duplicate();
     if (!files) return fail(files.error());
-    const auto hashes = hashes_of(*files, options, /*is_path_known=*/false);
+    const auto hashes = hashes_of(*files, options, [this](const platform::OpenFile& file) { return registry_->verified(stamp_of(file)); });
     if (!hashes) return fail(hashes.error());
-    const auto hash = model_hash(*hashes);
+    const auto hash = digest_of(*files, *hashes);
     if (sha256 && *sha256 != hash) return other_hash(files->name(), hash);
     return describe(*std::move(files), hash);
   }
@@ -85,11 +86,11 @@ class SqliteStore final : public Store {
   std::optional<std::string> known_hash(const platform::OpenFiles& files) override {
     std::vector<std::string> hashes;
     for (const auto& file : files.files()) {
-      auto hash = registry_->verified(FileStamp::of(file.info())).value_or(std::nullopt);
-      if (!hash) return std::nullopt;
-      hashes.push_back(*std::move(hash));
+      auto known = registry_->verified(stamp_of(file)).value_or(std::nullopt);
+      if (!known) return std::nullopt;
+      hashes.push_back(*std::move(known));
     }
-    return model_hash(hashes);
+    return digest_of(files, hashes);
   }
 
   Result<ModelRecord> resolve(const ModelRef& ref, const CheckOptions& options) override { return record_of(open_model(ref, options)); }
@@ -265,27 +266,33 @@ class SqliteStore final : public Store {
   Result<OpenModel> open_path(const fs::path& path, const CheckOptions& options) {
     const auto file = find_model_file(path);
     if (!file) return fail(file.error());
-    const auto known = registry_->model_of_file(*file);  // of the first shard
+    const auto known = registry_->model_of_file(*file);
     if (!known) return fail(known.error());
     return *known ? verify(**known, options) : describe(*file, options);
   }
 
-  // The hash of each file: remembered while the file looks the same. Where the path is not known, that of any file that looks like it.
-  Result<std::vector<std::string>> hashes_of(const platform::OpenFiles& files, const CheckOptions& options, bool is_path_known = true) {
+  static FileStamp stamp_of(const platform::OpenFile& file) { return FileStamp::of(file.info()); }
+
+  // The hash of each file of a model. It is remembered while the file looks the same: `known` says what it is.
+  using KnownHash = std::function<Result<std::optional<std::string>>(const platform::OpenFile&)>;
+  Result<std::vector<std::string>> hashes_of(const platform::OpenFiles& files, const CheckOptions& options, const KnownHash& known) {
     std::vector<std::string> hashes;
-    std::uint64_t before = 0;
+    std::uint64_t done = 0;
     for (const auto& file : files.files()) {
-      const auto stamp = FileStamp::of(file.info());
-      const auto known = is_path_known ? registry_->verified(file.name(), stamp) : registry_->verified(stamp);
-      if (!known) return fail(known.error());
-      auto with_earlier_files = options;
-      if (options.progress) with_earlier_files.progress = [&, before](std::uint64_t bytes) { options.progress(before + bytes); };
-      auto hash = *known ? Result<std::string>(**known) : compute_hash(file, with_earlier_files);
-      if (!hash) return fail(hash.error());
+      auto remembered = known(file);
+      if (!remembered) return fail(remembered.error());
+      auto of_this = options;
+      if (options.progress) of_this.progress = [&](std::uint64_t bytes) { options.progress(done + bytes); };
+      auto hash = *remembered ? Result<std::string>(**std::move(remembered)) : compute_hash(file, of_this);
+      if (!hash) return fail(std::move(hash.error()));
       hashes.push_back(*std::move(hash));
-      before += file.size();
+      done += file.size();
     }
     return hashes;
+  }
+  // The same for files whose paths are known.
+  Result<std::vector<std::string>> hashes_of(const platform::OpenFiles& files, const CheckOptions& options) {
+    return hashes_of(files, options, [this](const platform::OpenFile& file) { return registry_->verified(file.name(), stamp_of(file)); });
   }
 
   // Remembered for a file whose path is known.
@@ -295,7 +302,7 @@ class SqliteStore final : public Store {
     if (!file.unchanged())
       return fail(ErrorCode::kCorrupt, file.name().string() + " changed while it was verified. Try again when it is complete.");
     if (!file.name().is_absolute()) return hash;
-    if (auto ok = registry_->set_verified(file.name(), FileStamp::of(file.info()), *hash); !ok) return fail(ok.error());
+    if (auto ok = registry_->set_verified(file.name(), stamp_of(file), *hash); !ok) return fail(ok.error());
     return hash;
   }
 
@@ -304,7 +311,7 @@ class SqliteStore final : public Store {
     if (!files) return fail(files.error());
     const auto hashes = hashes_of(*files, options);
     if (!hashes) return fail(hashes.error());
-    const auto hash = model_hash(*hashes);
+    const auto hash = digest_of(*files, *hashes);
     if (hash == record.sha256) return OpenModel{record, std::move(*files)};
     return fail(ErrorCode::kCorrupt, record.file.string() + (files->is_one_file() ? "" : ", or another shard,") +
                                          " has changed: its SHA-256 is " + hash + " and was " + record.sha256 + ". " +
@@ -342,7 +349,7 @@ class SqliteStore final : public Store {
     return described;
   }
 
-  // A folder becomes one file of the store's own: what is loaded has one hash, and can be handed over as one open file.
+  // A folder becomes one file of the store's own, which does not change when the folder does.
   Result<OpenModel> describe_converted(const fs::path& folder, const std::string& name, const CheckOptions& options) {
     const fs::path file = paths_.models / "imported" / folder_name(name) / (folder_name(name) + ".gguf");
     if (auto made = platform::make_folders(file.parent_path()); !made) return fail(made.error());
@@ -360,7 +367,7 @@ class SqliteStore final : public Store {
     return described;
   }
 
-  // Files that no import has registered, each compared with the .sha256 beside it.
+  // A file, shards or a folder that no import has registered. Each file that has a .sha256 beside it is compared with that.
   Result<OpenModel> describe(const fs::path& path, const CheckOptions& options) {
     auto files = formats::open_model_files(path);
     if (!files) return fail(files.error());
@@ -372,7 +379,8 @@ class SqliteStore final : public Store {
       if (!beside && beside.error().code != ErrorCode::kNotFound) return fail(beside.error());
       if (beside && beside->substr(0, 64) != (*hashes)[i]) return other_hash(name, (*hashes)[i]);
     }
-    return describe(*std::move(files), model_hash(*hashes));
+    const auto hash = digest_of(*files, *hashes);
+    return describe(*std::move(files), hash);
   }
 
   static std::unexpected<Error> other_hash(const fs::path& file, const std::string& hash) {
@@ -382,6 +390,8 @@ class SqliteStore final : public Store {
 
   static Result<OpenModel> describe(platform::OpenFiles files, const std::string& hash) {
     const auto& path = files.name();
+    const auto last_modified =
+        std::ranges::max(files.files() | std::views::transform([](const auto& file) { return stamp_of(file).modified_ns; }));
     ModelRecord record;
     record.name = name_of_file(path);
     record.file = path;
@@ -389,8 +399,7 @@ class SqliteStore final : public Store {
     record.size = files.size();
     record.sha256 = hash;
     record.source = path.string();
-    const auto modified_ns = FileStamp::of(files.files().front().info()).modified_ns;
-    record.modified_at = platform::to_rfc3339(static_cast<std::time_t>(modified_ns / 1'000'000'000));
+    record.modified_at = platform::to_rfc3339(static_cast<std::time_t>(last_modified / 1'000'000'000));
     if (auto ok = read_details(record, files); !ok) return fail(ok.error());
     return OpenModel{std::move(record), std::move(files)};
   }

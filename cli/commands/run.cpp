@@ -42,10 +42,10 @@ struct Options {
 
 struct Located {
   store::ModelRecord record;
-  fs::path file;  // of a path that was named; empty: the daemon knows the model by its name
+  fs::path file;  // the file or model folder at a path that was named; empty: the daemon knows the model by its name
 };
 
-// A file, or the one in a folder, an installed model, or a model of the catalogue or the hub that is downloaded now.
+// A file, or the one in a folder, a model folder, an installed model, or a model of the catalogue or the hub that is downloaded now.
 Outcome<Located> locate(store::Store& store, const std::string& name) {
   const auto ref = store::ModelRef::parse(name, store::PathRule::kAny);
   if (!ref) return give_up(ref.error());
@@ -62,6 +62,9 @@ Outcome<Located> locate(store::Store& store, const std::string& name) {
   auto found = ref->kind == Kind::kName ? store.find(name) : store.resolve(*ref);
   if (found) return Located{*std::move(found), {}};
   if (found.error().code != ErrorCode::kNotFound) return give_up(found.error());
+  std::error_code failed;
+  if (ref->kind == Kind::kName && fs::exists(name, failed))
+    return give_up(ExitCode::kNotFound, found.error().message + "\nFor the file or folder of this name: mlx run ./" + name);
   if (ref->kind == Kind::kName && store::find_in_catalogue(name) == nullptr) return give_up(found.error());
   if (!stdin_is_terminal() || !stderr_is_terminal()) {
     if (ref->kind == Kind::kName) {  // of the catalogue, perhaps a model that MLXR does not run: no advice to download that
@@ -193,7 +196,9 @@ void add_run(CLI::App& app, Action& action) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("run", "Chats with a model, or answers one prompt.");
   command->footer("Example: mlx run smollm2:135m \"What is a computer?\"");
-  command->add_option("MODEL", options->model, "A model's name, or a GGUF file")->required()->type_name(kCompletesModelOrFile);
+  command->add_option("MODEL", options->model, "A model's name, a GGUF file, or a model folder")
+      ->required()
+      ->type_name(kCompletesModelOrFile);
   command->add_option("PROMPT", options->prompt, "The prompt; text on stdin is added to it; without both, a chat opens");
   for (const ParameterSpec& spec : parameter_specs()) {
     command->add_option(option_name(spec.name), options->parameters[std::string(spec.name)], std::string(spec.help))->type_name("N");

@@ -36,7 +36,7 @@ std::string for_people(const store::ModelRecord& model) {
   return out;
 }
 
-// As `mlx run` takes it: a model's name, or a file. A file need not be imported.
+// As `mlx run` takes it: a model's name, a file or a model folder. Neither need be imported.
 Result<store::ModelRecord> find(store::Store& store, const std::string& name) {
   const auto ref = store::ModelRef::parse(name, store::PathRule::kAny);
   if (!ref) return fail(ref.error());
@@ -53,7 +53,9 @@ void add_show(CLI::App& app, Action& action) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("show", "Shows the details of a model.");
   command->footer("Example: mlx show smollm2:135m");
-  command->add_option("MODEL", options->model, "A model's name, or a GGUF file")->required()->type_name(kCompletesModelOrFile);
+  command->add_option("MODEL", options->model, "A model's name, a GGUF file, or a model folder")
+      ->required()
+      ->type_name(kCompletesModelOrFile);
   command->add_flag("--json", options->json, "Print JSON");
   command->callback([&action, options] {
     action = [options]() -> Status {

@@ -59,7 +59,7 @@ void add_stop(CLI::App& app, Action& action) {
   auto model = std::make_shared<std::string>();
   CLI::App* command = app.add_subcommand("stop", "Unloads a model from memory, or stops the daemon.");
   command->footer("Example: mlx stop smollm2:135m");
-  command->add_option("MODEL", *model, "The model to unload, by name or file; without it, the daemon stops")
+  command->add_option("MODEL", *model, "The model to unload, by name or path; without it, the daemon stops")
       ->type_name(kCompletesModelOrFile);
   command->callback([&action, model] {
     action = [model]() -> Status {

@@ -10,7 +10,6 @@
 #include "core/engine/disposer.h"
 #include "core/engine/loaded_model.h"
 #include "core/engine/scheduler.h"
-#include "core/formats/shards.h"
 #include "core/ops/installed.h"
 #include "core/ops/metal_ops.h"
 #include "core/ops/ops.h"
@@ -86,18 +85,6 @@ engine::KvLimit kv_limit(const EngineOptions& options) {
   return {.bytes = options.kv_bytes, .type = type, .step_tokens = options.max_batch_tokens};
 }
 
-Result<platform::OpenFiles> duplicates(std::span<const int> descriptors, const std::filesystem::path& name) {
-  if (descriptors.empty()) return fail(ErrorCode::kInvalidArgument, "No file to load.");
-  const auto paths = formats::shard_paths(name);
-  std::vector<platform::OpenFile> files;
-  for (std::size_t i = 0; i < descriptors.size(); ++i) {
-    auto file = platform::OpenFile::duplicate(descriptors[i], paths.size() == descriptors.size() ? paths[i] : name);
-    if (!file) return fail(std::move(file.error()));
-    files.push_back(*std::move(file));
-  }
-  return platform::OpenFiles(name, std::move(files));
-}
-
 }  // namespace
 
 struct Engine::State {
@@ -148,12 +135,19 @@ Result<std::shared_ptr<Model>> Engine::State::load(Result<platform::OpenFiles> f
   }
 }
 
-Result<std::shared_ptr<Model>> Engine::load(const std::filesystem::path& file, LoadOptions options) {
-  return state_->load(formats::open_model_files(file), options);
+Result<std::shared_ptr<Model>> Engine::load(const std::filesystem::path& path, LoadOptions options) {
+  return state_->load(formats::open_model_files(path), options);
 }
 
-Result<std::shared_ptr<Model>> Engine::load(std::span<const int> descriptors, const std::filesystem::path& name, LoadOptions options) {
-  return state_->load(duplicates(descriptors, name), options);
+Result<std::shared_ptr<Model>> Engine::load(std::span<const OpenedFile> files, const std::filesystem::path& name, LoadOptions options) {
+  std::vector<platform::OpenFile> own;
+  for (const auto& file : files) {
+    auto copy = platform::OpenFile::duplicate(file.descriptor, file.name);
+    if (!copy) return fail(std::move(copy.error()));
+    own.push_back(*std::move(copy));
+  }
+  if (own.empty()) return fail(ErrorCode::kInvalidArgument, "A model without a file cannot be loaded.");
+  return state_->load(platform::OpenFiles(name, std::move(own)), options);
 }
 
 Result<Reply> Engine::submit(std::shared_ptr<Model> model, Request request) {

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/formats/folder/folder.h"
+#include "core/formats/folder/folder_files.h"
 #include "core/formats/gguf_checkpoint.h"
 #include "core/formats/shards.h"
 #include "core/quant/dequantize.h"
@@ -38,14 +39,25 @@ Result<std::vector<float>> Tensor::values() const {
   return values;
 }
 
-Result<std::shared_ptr<const Checkpoint>> Checkpoint::open(const std::filesystem::path& path) {
+Result<platform::OpenFiles> open_model_files(const std::filesystem::path& path) {
   std::error_code ignored;
-  if (std::filesystem::is_directory(path, ignored)) return open_folder(path);
+  if (std::filesystem::is_directory(path, ignored)) {
+    auto folder = FolderFiles::open(path);
+    if (!folder) return fail(std::move(folder.error()));
+    return (*std::move(folder)).take();
+  }
+  return open_gguf_files(path);
+}
+
+Result<std::shared_ptr<const Checkpoint>> Checkpoint::open(const std::filesystem::path& path) {
   auto files = open_model_files(path);
   if (!files) return fail(std::move(files.error()));
   return open(*std::move(files));
 }
 
-Result<std::shared_ptr<const Checkpoint>> Checkpoint::open(platform::OpenFiles files) { return open_gguf(std::move(files)); }
+Result<std::shared_ptr<const Checkpoint>> Checkpoint::open(platform::OpenFiles files) {
+  const bool is_gguf = files.is_one_file() || ShardName::parse(files.files().front().name().filename().string());
+  return is_gguf ? open_gguf(std::move(files)) : open_folder(std::move(files));
+}
 
 }  // namespace mlxr::formats

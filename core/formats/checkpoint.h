@@ -44,16 +44,19 @@ struct Tensor {
   Result<std::vector<float>> values() const;
 };
 
+// Opens what a model at `path` is read from: a GGUF file, all shards of a model where it is one of them (shards.h), or files of the model
+// folder. Errors: those of open_gguf_files and FolderFiles::open.
+Result<platform::OpenFiles> open_model_files(const std::filesystem::path& path);
+
 class Checkpoint {
  public:
   virtual ~Checkpoint() = default;
 
-  // Opens a GGUF file (version 2 or 3), all shards of a model (shards.h) where `file` is one of them, or a model folder (folder/folder.h).
+  // Opens a GGUF file (version 2 or 3), all shards of a model where `file` is one of them, or a model folder (folder/folder.h).
   // Errors: kNotFound, kIo, kCorrupt (a sentence with the tensor or key and the offsets), kUnsupported (not GGUF; a version or tensor
-  // type that cannot be run, by name); those of open_model_files.
+  // type that cannot be run, by name).
   static Result<std::shared_ptr<const Checkpoint>> open(const std::filesystem::path& file);
-  // The same for GGUF files that the caller opened: one, or all shards of a model in order. Errors: also kCorrupt where the shards do not
-  // belong together.
+  // The same for the open files of a model: a file, its shards in order, or those of a folder.
   static Result<std::shared_ptr<const Checkpoint>> open(platform::OpenFiles files);
 
   virtual const Metadata& metadata() const = 0;

@@ -30,9 +30,7 @@ class GgufCheckpoint final : public Checkpoint {
   }
 
   const Metadata& metadata() const override { return files_.front().contents->metadata; }
-  std::shared_ptr<const Metadata> share_metadata() const override {
-    return {files_.front().contents, &files_.front().contents->metadata};
-  }
+  std::shared_ptr<const Metadata> share_metadata() const override { return {files_.front().contents, &files_.front().contents->metadata}; }
   std::span<const Tensor> tensors() const override { return tensors_; }
 
   std::uint64_t file_size() const override {
@@ -64,8 +62,8 @@ Result<void> check_whole(const File& file) {
   const auto count = file.integer(kCount).value_or(1);
   if (count == 0 || count == 1) return {};
   if (count < 0 || count > kMaxShards) {
-    return damaged(file.name(), std::string(kCount) + " is " + std::to_string(count) + "; a model has 1 to " + std::to_string(kMaxShards) +
-                                    " shards");
+    return damaged(file.name(),
+                   std::string(kCount) + " is " + std::to_string(count) + "; a model has 1 to " + std::to_string(kMaxShards) + " shards");
   }
   const ShardName usual{.stem = "NAME", .number = 1, .count = static_cast<int>(count)};
   return fail(ErrorCode::kUnsupported, file.name() + " is part " + std::to_string(file.integer(kNumber).value_or(0) + 1) + " of " +

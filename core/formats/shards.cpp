@@ -59,7 +59,7 @@ std::vector<fs::path> shard_paths(const fs::path& path) {
   return paths;
 }
 
-Result<platform::OpenFiles> open_model_files(const fs::path& path) {
+Result<platform::OpenFiles> open_gguf_files(const fs::path& path) {
   const auto name = ShardName::parse(path.filename().string());
   if (!name || name->count == 1) {
     auto file = platform::OpenFile::open(path);

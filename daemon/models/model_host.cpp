@@ -66,7 +66,7 @@ Result<ModelHost::Checked> ModelHost::open_model(const std::string& name, const 
     return checks_.run(name, options.client,
                        [&](const std::atomic<bool>& cancelled) { return share(store_.open_model(*ref, {.cancelled = &cancelled})); });
   }
-  if (!options.allow_paths) return fail(ErrorCode::kInvalidArgument, "An opened file can be used over the Unix socket only.");
+  if (!options.allow_paths) return fail(ErrorCode::kInvalidArgument, "An opened model can be used over the Unix socket only.");
   const auto kept = opened_.find(name);
   if (!kept) return fail(kept.error());
   if (kept->checked != nullptr) return kept->checked;
@@ -139,13 +139,13 @@ Result<std::shared_ptr<ModelHost::Lease>> ModelHost::load(const store::OpenModel
 }
 
 Result<std::shared_ptr<Model>> ModelHost::load_with_room(const store::OpenModel& opened, int context, const std::atomic<bool>& cancelled) {
-  std::vector<int> descriptors;
-  for (const auto& file : opened.files.files()) descriptors.push_back(file.descriptor());
+  std::vector<OpenedFile> files;
+  for (const auto& file : opened.files.files()) files.push_back({file.descriptor(), file.name()});
   for (;;) {
     // Whoever waited here for other loads has verified the file a while ago. Its repacked weights are kept under the SHA-256 of then.
     if (!opened.files.unchanged())
       return fail(ErrorCode::kCorrupt, opened.record.file.string() + " was changed after it was verified. Load it again.");
-    auto model = engine_.load(descriptors, opened.record.file,
+    auto model = engine_.load(files, opened.record.file,
                               {.panel_folder = options_.panel_folder,
                                .digest = opened.record.sha256,
                                .panel_limit = options_.panel_limit,

@@ -95,8 +95,8 @@ class ModelHost {
   void stop_loading();
 
   std::vector<LoadedModel> loaded() const;
-  // Files that clients opened and handed over. Those that nobody uses are closed by close_unused_files(), which is to be called now and
-  // then.
+  // Models whose files clients opened and handed over. Those that nobody uses are closed by close_unused_files(), which is to be called now
+  // and then.
   OpenedFiles& opened() { return opened_; }
   void close_unused_files();
   Engine& engine() { return engine_; }

@@ -30,13 +30,19 @@ std::pair<timespec, timespec> times_of(const struct stat& info) {
 }
 
 // Times that a program cannot set are compared too: a change whose modification time was set back is noticed.
-bool looks_the_same(const platform::OpenFile& one, const platform::OpenFile& other) {
-  const struct stat &a = one.info(), &b = other.info();
+bool looks_the_same(const struct stat& a, const struct stat& b) {
   const auto equal = [](const timespec& x, const timespec& y) { return x.tv_sec == y.tv_sec && x.tv_nsec == y.tv_nsec; };
   const auto [modified_a, changed_a] = times_of(a);
   const auto [modified_b, changed_b] = times_of(b);
   return a.st_dev == b.st_dev && a.st_ino == b.st_ino && a.st_size == b.st_size && equal(modified_a, modified_b) &&
          equal(changed_a, changed_b);
+}
+
+bool looks_the_same(const platform::OpenFiles& a, const platform::OpenFiles& b) {
+  if (a.is_one_file() != b.is_one_file()) return false;
+  return std::ranges::equal(a.files(), b.files(), [&](const platform::OpenFile& one, const platform::OpenFile& other) {
+    return looks_the_same(one.info(), other.info()) && (a.is_one_file() || one.name().filename() == other.name().filename());
+  });
 }
 
 }  // namespace
@@ -50,9 +56,8 @@ void OpenedFiles::use(std::list<Entry>::iterator entry) {
 
 std::string OpenedFiles::add(platform::OpenFiles files, std::optional<std::string> sha256) {
   const std::lock_guard lock(mutex_);
-  const auto same = std::ranges::find_if(entries_, [&](const Entry& entry) {
-    return entry.kept.sha256 == sha256 && std::ranges::equal(entry.kept.files->files(), files.files(), looks_the_same);
-  });
+  const auto same = std::ranges::find_if(
+      entries_, [&](const Entry& entry) { return looks_the_same(*entry.kept.files, files) && entry.kept.sha256 == sha256; });
   if (same != entries_.end()) {
     use(same);
   } else {
@@ -67,7 +72,7 @@ Result<OpenedFiles::Kept> OpenedFiles::find(std::string_view reference) {
   const std::lock_guard lock(mutex_);
   const auto found = std::ranges::find(entries_, reference, &Entry::reference);
   if (found == entries_.end())
-    return fail(ErrorCode::kNotFound, "mlxrunnerd no longer has the file " + std::string(reference) + " open. Open it again.");
+    return fail(ErrorCode::kNotFound, "mlxrunnerd no longer has the model " + std::string(reference) + " open. Open it again.");
   auto& kept = found->kept;
   auto now = kept.files->duplicate();
   if (!now || !kept.files->unchanged()) {
@@ -75,8 +80,8 @@ Result<OpenedFiles::Kept> OpenedFiles::find(std::string_view reference) {
     entries_.erase(found);
     return fail(ErrorCode::kNotFound, name + " was changed after it was opened. Open it again.");
   }
-  if (!std::ranges::equal(kept.files->files(), now->files(), looks_the_same)) {  // moved, deleted, or the time was set back
-    kept.files = std::make_shared<const platform::OpenFiles>(*std::move(now));
+  if (!looks_the_same(*kept.files, *now)) {  // moved, deleted, or changed by a program that set the time back
+    kept.files = std::make_shared<const platform::OpenFiles>(std::move(*now));
     kept.checked = nullptr;
   }
   use(found);

@@ -1,8 +1,8 @@
-// Model files that clients opened themselves and handed over (POST /mlxr/open): the daemon needs no path to them, and no permission for
+// Models whose files clients opened themselves and handed over (POST /mlxr/open): the daemon needs no path to them, and no permission for
 // the folder they are in.
 //
-//   const auto reference = files.add(std::move(file));    // "open@4b1f...", which a client uses as a model's name
-//   auto kept = files.find(reference);                    // the same file, also when it was moved or deleted since
+//   const auto reference = opened.add(std::move(files));    // "open@4b1f...", which a client uses as a model's name
+//   auto kept = opened.find(reference);                     // the same files, also when they were moved or deleted since
 //
 // May be used from any thread.
 #pragma once
@@ -27,25 +27,25 @@ class OpenedFiles {
  public:
   static constexpr std::size_t kMost = 16;
 
-  // Files are in use as long as a copy of this exists.
+  // The files of a model are in use as long as a copy of this exists.
   struct Kept {
     std::shared_ptr<const platform::OpenFiles> files;
-    std::optional<std::string> sha256;                // what the client expects of the model
+    std::optional<std::string> sha256;                // what the client expects of the file
     std::shared_ptr<const store::OpenModel> checked;  // once remember() was called for the files as they are now; null before
   };
 
-  // Keeps the files of a model and returns a reference to them, "open@" and random digits. Files that are kept already (the same device,
-  // inode, size and times of each, and the same `sha256`) keep their reference. Of more than kMost models, the one is closed that was not
-  // used for the longest time.
+  // Keeps the files of a model and returns a reference to it, "open@" and random digits. A model that is kept already (files with the same
+  // device, inode, size and times, of a folder also with the same names, and the same `sha256`) keeps its reference. Of more than kMost
+  // models, the files of the one are closed that was not used for the longest time.
   std::string add(platform::OpenFiles files, std::optional<std::string> sha256 = {});
 
-  // Errors: kNotFound (never kept, closed since, or its content was changed since it was opened).
+  // Errors: kNotFound (never kept, closed since, or a file was changed since it was opened).
   Result<Kept> find(std::string_view reference);
   // Notes the model that `kept` turned out to be.
   void remember(const Kept& kept, std::shared_ptr<const store::OpenModel> model);
 
-  // Closes the files that were not used for `idle_time`, except those of models for which `is_loaded` (of the SHA-256) says true. An open
-  // file holds the room of a deleted one, and keeps its disk from being removed.
+  // Closes the files of models that were not used for `idle_time`, except those of models for which `is_loaded` (of the SHA-256) says true.
+  // An open file holds the room of a deleted one, and keeps its disk from being removed.
   void close_unused(std::chrono::steady_clock::duration idle_time, const std::function<bool(const std::string& sha256)>& is_loaded);
 
   // No model's name looks like a reference: names have no '@'.

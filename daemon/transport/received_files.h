@@ -12,8 +12,8 @@
 namespace mlxr::daemon {
 
 struct ReceivedFiles {
-  // One more than any request may have (a model's shards, formats::kMaxShards), so that too many are seen as such. The others are closed.
-  static constexpr std::size_t kMost = 129;
+  // More than any request may have (FolderFiles::kMost), so that too many are seen as such. The others are closed.
+  static constexpr std::size_t kMost = 256;
 
   std::vector<std::shared_ptr<const platform::FileDescriptor>> files = {};
   bool is_cut = false;  // the system could not hand over all of them (MSG_CTRUNC): it had no descriptors left, or there were too many

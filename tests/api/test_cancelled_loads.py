@@ -3,14 +3,11 @@
 import os
 import pathlib
 import signal
-import sys
 
+import hostile_gguf as make
 import pytest
-from programs import ROOT, wait_for
+from programs import wait_for
 from test_models_in_memory import ask, bytes_read
-
-sys.path.insert(0, str(ROOT / "tests" / "core" / "formats"))
-import hostile_gguf as make  # noqa: E402
 
 
 def write_model(file, layers=6, dim=1024, hidden=8192, rows=258):

@@ -13,12 +13,10 @@ import subprocess
 import sys
 import threading
 
+import hostile_gguf
 import httpx
 import pytest
-from programs import LONG_ANSWER, MODEL, MODEL_FILE, ROOT, Daemon, require_model, wait_for
-
-sys.path.insert(0, str(ROOT / "tests" / "core" / "formats"))
-import hostile_gguf  # noqa: E402
+from programs import LONG_ANSWER, MODEL, MODEL_FILE, Daemon, require_model, wait_for
 
 NOBODY = 65534
 # Root may write anywhere. Without these it may not, and still reaches a clone in /root, which another user could not.

@@ -1,6 +1,7 @@
 """A client opens a model file and hands its descriptor to the daemon over the Unix socket (POST /mlxr/open)."""
 
 import concurrent.futures
+import contextlib
 import hashlib
 import json
 import os
@@ -8,8 +9,10 @@ import resource
 import shutil
 import socket
 
+import hostile_folder
 import httpx
 import pytest
+from dump_tool import write
 from programs import MODEL_FILE, Daemon, Mlx, require_model, wait_for
 from test_life import free_port
 from test_models_in_memory import ask, bytes_read
@@ -215,6 +218,91 @@ def test_one_descriptor_comes_with_a_request(empty_daemon, tmp_path):
     with empty_daemon.client() as client:
         unknown = generate(client, "open@0123")
     assert unknown.status_code == 404 and "no longer" in unknown.json()["error"]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A model folder, and its files' names."""
+    write(tmp_path / "Tiny-Model", hostile_folder.folder())
+    return tmp_path / "Tiny-Model"
+
+
+def open_folder(daemon, folder, names=None, **body):
+    names = sorted(file.name for file in folder.iterdir()) if names is None else names
+    with contextlib.ExitStack() as stack:
+        files = [stack.enter_context(open(folder / name, "rb")) for name in names]
+        return open_with(daemon, [file.fileno() for file in files], {"name": str(folder), "files": names, **body})
+
+
+def test_a_folder_answers_without_its_path_and_keeps_its_reference(empty_daemon, folder):
+    size = sum(file.stat().st_size for file in folder.iterdir())
+    references = set()
+    for _ in range(2):
+        status, opened = open_folder(empty_daemon, folder)
+        assert status == 200 and opened["size"] == size
+        references.add(opened["model"])
+    assert len(references) == 1
+    shutil.rmtree(folder)  # the daemon could not find it any more
+    with empty_daemon.client() as client:
+        assert generate(client, opened["model"]).status_code == 200
+        assert client.post("/api/show", json={"model": opened["model"]}).json()["details"]["family"] == "llama"
+        assert [model["name"] for model in client.get("/api/ps").json()["models"]] == ["Tiny-Model"]
+
+
+def test_every_file_of_a_folder_is_looked_at_for_changes(empty_daemon, folder):
+    for name in ("config.json", "model.safetensors"):
+        _, opened = open_folder(empty_daemon, folder)
+        with empty_daemon.client() as client:
+            assert generate(client, opened["model"]).status_code == 200
+            with open(folder / name, "ab") as file:
+                file.write(b" ")
+            refused = generate(client, opened["model"])
+        assert refused.status_code == 404 and "Tiny-Model was changed after it was opened" in refused.json()["error"]
+    _, opened = open_folder(empty_daemon, folder)
+    with empty_daemon.client() as client:
+        assert "model.safetensors" in generate(client, opened["model"]).json()["error"]  # what it is now is damaged
+
+
+def test_the_files_of_a_folder_have_the_names_that_the_client_says(empty_daemon, folder):
+    _, opened = open_folder(empty_daemon, folder)
+    config, weights = folder / "config.json", folder / "model.safetensors"
+    config.rename(folder / "other")
+    weights.rename(config)
+    (folder / "other").rename(weights)
+    _, exchanged = open_folder(empty_daemon, folder)
+    with empty_daemon.client() as client:
+        assert generate(client, opened["model"]).status_code == 200
+        assert "config.json" in generate(client, exchanged["model"]).json()["error"]
+
+
+@pytest.mark.parametrize("names", [[""], ["."], [".."], ["a/b"], ["/etc/passwd"], ["a\n"], ["a" * 256], [7], [None], ["a", "a"], []])
+def test_a_name_of_a_file_is_no_path(empty_daemon, names):
+    status, answer = open_with(empty_daemon, [], {"files": names})
+    assert (status, answer["code"]) == (400, "invalid_value") and "\"files\"" in answer["error"]
+
+
+def test_a_folder_comes_with_a_descriptor_for_each_file(empty_daemon, folder):
+    names = sorted(file.name for file in folder.iterdir())
+    with open(folder / "config.json", "rb") as file:
+        one = file.fileno()
+        few, many, pipe = (open_with(empty_daemon, files, {"files": names}) for files in ([one] * 2, [one] * 4, [one, one, os.pipe()[0]]))
+    assert few[0] == many[0] == pipe[0] == 400
+    assert "2 descriptors came with the request" in few[1]["error"] and "More than 3" in many[1]["error"]
+    assert "is a pipe" in pipe[1]["error"]
+    status, answer = open_folder(empty_daemon, folder, sha256="0" * 64)
+    assert status == 400 and "sha256" in answer["error"]
+
+
+def test_a_large_folder_comes_with_one_request(empty_daemon, tmp_path):
+    names = [f"{i}.safetensors" for i in range(247)]
+    index = {"weight_map": {f"tensor_{name}": name for name in names}}
+    files = {name: hostile_folder.filled({f"tensor_{name}": ("F32", (1,))}) for name in names}
+    write(tmp_path / "many", hostile_folder.folder(without=["model.safetensors"], model__safetensors__index__json=index) | files)
+    status, opened = open_folder(empty_daemon, tmp_path / "many")
+    assert status == 200, opened
+    with empty_daemon.client() as client:
+        refused = generate(client, opened["model"])
+    assert "the tensor 'tensor_" in refused.json()["error"]  # all files were there
 
 
 def test_a_daemon_without_free_descriptors_says_so(home, tmp_path):

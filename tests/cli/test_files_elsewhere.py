@@ -7,8 +7,10 @@ import shutil
 import subprocess
 import threading
 
+import hostile_folder
 import pexpect
 import pytest
+from dump_tool import write
 from programs import BUILD, MODEL_FILE, Daemon, require_model
 from test_exit_codes import Handler, StandIn
 
@@ -49,6 +51,18 @@ def test_a_model_runs_from_a_folder_that_the_daemon_cannot_read(confined, file):
     assert [model["name"] for model in mlx.json("ps")["models"]] == ["hidden"]
     assert daemon.log().count(" loaded ") == 1
     assert mlx("stop", str(file)).returncode == 0 and mlx.json("ps")["models"] == []
+
+
+def test_a_model_folder_runs_where_the_daemon_cannot_read_it(confined, file):
+    mlx, daemon = confined
+    folder = file.parent / "Tiny-Model"
+    write(folder, hostile_folder.folder())
+    with daemon.client() as client:
+        by_path = client.post("/api/generate", json={"model": str(folder)})
+    assert by_path.status_code in (403, 404), by_path.text
+    assert mlx.json("run", str(folder), *ASK)["model"] == str(folder)
+    assert [model["name"] for model in mlx.json("ps")["models"]] == ["Tiny-Model"]
+    assert mlx("stop", str(folder)).returncode == 0 and mlx.json("ps")["models"] == []
 
 
 def test_a_file_is_shown_and_imported_by_mlx_itself(confined, file):

@@ -31,7 +31,7 @@ class OneModel final : public store::Store {
   Result<store::OpenModel> open_files(const platform::OpenFiles&, const std::optional<std::string>&, const store::CheckOptions&) override {
     return none();
   }
-  std::optional<std::string> known_hash(const platform::OpenFile&) override { return std::nullopt; }
+  std::optional<std::string> known_hash(const platform::OpenFiles&) override { return std::nullopt; }
   Result<store::ModelRecord> resolve(const store::ModelRef&, const store::CheckOptions&) override { return none(); }
   Result<store::ModelRecord> resolve_name(std::string_view, const store::CheckOptions&) override { return none(); }
   Result<store::ModelRecord> resolve_path(const std::filesystem::path&, const store::CheckOptions&) override { return none(); }

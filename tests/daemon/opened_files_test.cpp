@@ -52,6 +52,21 @@ TEST_F(OpenedFilesTest, TheSameFileHasOneReferenceForAllWhoExpectTheSame) {
   EXPECT_FALSE(OpenedFiles::is_reference("open:latest"));
 }
 
+TEST_F(OpenedFilesTest, AFolderIsItsFilesAndTheirNames) {
+  const auto folder = [&](std::initializer_list<const char*> names, const char* name = "folder") {
+    std::vector<platform::OpenFile> files;
+    for (const auto* one : names) files.push_back(file(one));
+    return platform::OpenFiles(name, std::move(files));
+  };
+  const auto reference = files_.add(folder({"a", "b"}));
+  EXPECT_EQ(files_.add(folder({"a", "b"}, "its other name")), reference);
+  EXPECT_NE(files_.add(folder({"a"})), reference);
+  EXPECT_NE(files_.add(folder({"a", "b", "c"})), reference);
+  EXPECT_NE(files_.add(file("a")), files_.add(folder({"a"})));
+  std::ofstream(folder_.path / "b", std::ios::app) << "more";
+  EXPECT_FALSE(has(reference));
+}
+
 TEST_F(OpenedFilesTest, TheLeastRecentlyUsedOfTooManyIsClosed) {
   std::vector<std::string> references;
   for (std::size_t i = 0; i < OpenedFiles::kMost; ++i) references.push_back(files_.add(file(std::to_string(i))));

@@ -81,21 +81,20 @@ Result<BuiltTensors> read_tensors(const FolderFiles& folder, const ModelConfig& 
 
 }  // namespace
 
-Result<std::shared_ptr<const Checkpoint>> open_folder(const std::filesystem::path& path) {
-  const auto folder = FolderFiles::open(path);
-  if (!folder) return fail(folder.error());
-  const auto config = folder->read_json(kConfig);
+Result<std::shared_ptr<const Checkpoint>> open_folder(platform::OpenFiles opened) {
+  const FolderFiles folder(std::move(opened));
+  const auto& path = folder.path();
+  const auto config = folder.read_json(kConfig);
   if (!config) return fail(config.error());
-  if (!*config)
-    return fail(ErrorCode::kUnsupported, path.string() + " is a folder without a " + std::string(kConfig) + ", so it is not a model.");
+  if (!*config) return damaged(path.string(), "it has no " + std::string(kConfig));
   const auto metadata = std::make_shared<OwnedMetadata>();
   metadata->add("general.name", metadata->keep(std::filesystem::absolute(path).lexically_normal().filename().string()));
   const auto model = read_config(**config, (path / kConfig).string(), *metadata);
   if (!model) return fail(model.error());
   WeightFiles files;
-  auto built = read_tensors(*folder, *model, files);
+  auto built = read_tensors(folder, *model, files);
   if (!built) return fail(std::move(built.error()));
-  if (auto read = read_vocabulary(*folder, *model, *metadata); !read) return fail(read.error());
+  if (auto read = read_vocabulary(folder, *model, *metadata); !read) return fail(read.error());
   return std::make_shared<const FolderCheckpoint>(metadata, std::move(files), *std::move(built));
 }
 

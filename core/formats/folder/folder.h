@@ -7,17 +7,17 @@
 // Tensors are read from the files when they are asked for, and decoded and ordered as GGUF has them while they are read.
 #pragma once
 
-#include <filesystem>
 #include <memory>
 
 #include <mlxrunner/result.h>
 
 #include "core/formats/checkpoint.h"
+#include "platform/open_files.h"
 
 namespace mlxr::formats {
 
-// Errors: those of Checkpoint::open; kUnsupported (a type of model, a key of config.json, a tensor, a tokenizer that MLXR does not run, by
-// name).
-Result<std::shared_ptr<const Checkpoint>> open_folder(const std::filesystem::path& folder);
+// `files` are those of FolderFiles::open. Errors: those of Checkpoint::open; kUnsupported (a type of model, a key of config.json, a tensor,
+// a tokenizer that MLXR does not run, by name).
+Result<std::shared_ptr<const Checkpoint>> open_folder(platform::OpenFiles files);
 
 }  // namespace mlxr::formats

@@ -1,11 +1,14 @@
 #include "core/formats/folder/folder_files.h"
 
 #include <algorithm>
+#include <iterator>
 #include <span>
 #include <system_error>
+#include <utility>
 
 #include "core/formats/gguf.h"
 #include "core/formats/printable.h"
+#include "platform/files.h"
 
 namespace mlxr::formats {
 namespace {
@@ -14,47 +17,83 @@ namespace fs = std::filesystem;
 
 constexpr std::uint64_t kMaxTextBytes = std::uint64_t{256} << 20;  // the longest tokenizer.json in use has 35 MiB
 
-constexpr std::string_view kWeights = "model.safetensors", kIndex = "model.safetensors.index.json";
+constexpr std::string_view kConfig = "config.json", kWeights = "model.safetensors", kIndex = "model.safetensors.index.json";
+
+// The files with a name of their own. The others are those that the index lists.
+constexpr std::string_view kNamed[] = {
+    kConfig, "tokenizer.json", "tokenizer_config.json", "generation_config.json", "chat_template.jinja", kWeights, kIndex};
 
 bool is_plain_name(std::string_view name) {
   return !name.empty() && name != "." && name != ".." && name.find('/') == name.npos && name.find('\0') == name.npos;
+}
+
+// `real` is the folder without links.
+bool may_lead_to(const fs::path& file, const fs::path& real) {
+  if (file.parent_path() == real) return true;
+  const auto snapshots = real.parent_path();
+  return snapshots.filename() == "snapshots" && file.parent_path() == snapshots.parent_path() / "blobs";
+}
+
+Result<platform::OpenFile> open_in(const fs::path& folder, const fs::path& real, std::string_view name) {
+  const auto path = folder / name;
+  std::error_code ec;
+  const auto file = fs::canonical(real / name, ec);
+  if (ec) return fail(platform::os_error(ec.value(), "Cannot open " + path.string()));
+  if (!may_lead_to(file, real)) {
+    return fail(ErrorCode::kCorrupt, path.string() + " is a link that leads out of the folder, to " + printable(file.string()) +
+                                         ". Put the file itself into the folder.");
+  }
+  const auto opened = platform::OpenFile::open(file);
+  return opened ? platform::OpenFile::duplicate(opened->descriptor(), path) : fail(opened.error());
 }
 
 }  // namespace
 
 Result<FolderFiles> FolderFiles::open(const fs::path& folder) {
   std::error_code ec;
-  auto real = fs::canonical(folder, ec);
+  const auto real = fs::canonical(folder, ec);
   if (ec) return fail(platform::os_error(ec.value(), "Cannot open " + folder.string()));
-  return FolderFiles(folder, std::move(real));
-}
-
-bool FolderFiles::has(std::string_view name) const { return platform::is_there(path_ / name); }
-
-bool FolderFiles::may_lead_to(const fs::path& file) const {
-  if (file.parent_path() == real_) return true;
-  const auto snapshots = real_.parent_path();
-  return snapshots.filename() == "snapshots" && file.parent_path() == snapshots.parent_path() / "blobs";
+  if (!platform::is_there(folder / kConfig))
+    return fail(ErrorCode::kUnsupported, folder.string() + " is a folder without a " + std::string(kConfig) + ", so it is not a model.");
+  std::vector<platform::OpenFile> opened;
+  const auto open_one = [&](std::string_view name) -> Result<void> {
+    if (!platform::is_there(folder / name)) return {};
+    auto file = open_in(folder, real, name);
+    if (!file) return fail(std::move(file.error()));
+    opened.push_back(*std::move(file));
+    return {};
+  };
+  for (const auto name : kNamed) {
+    if (auto done = open_one(name); !done) return fail(done.error());
+  }
+  FolderFiles files(platform::OpenFiles(folder, std::exchange(opened, {})));
+  if (files.files_.find(kWeights) != nullptr) return files;
+  const auto shards = files.indexed_files();
+  if (!shards) return fail(shards.error());
+  if (files.files_.files().size() + shards->size() > kMost)
+    return damaged((folder / kIndex).string(),
+                   "it names " + std::to_string(shards->size()) + " files; the limit for a folder is " + std::to_string(kMost));
+  for (const auto& name : *shards) {
+    if (files.files_.find(name) != nullptr) continue;
+    if (auto done = open_one(name); !done) return fail(done.error());
+  }
+  files.files_.add(std::move(opened));
+  return files;
 }
 
 Result<platform::OpenFile> FolderFiles::open_file(std::string_view name) const {
-  if (!is_plain_name(name)) return damaged(path_.string(), "it names the file " + printable(name) + ", which is not a file of the folder");
-  std::error_code ec;
-  const auto file = fs::canonical(real_ / name, ec);
-  if (ec) return fail(platform::os_error(ec.value(), "Cannot open " + (path_ / name).string()));
-  if (!may_lead_to(file)) {
-    return fail(ErrorCode::kCorrupt, (path_ / name).string() + " is a link that leads out of the folder, to " + printable(file.string()) +
-                                         ". Put the file itself into the folder.");
-  }
-  return platform::OpenFile::open(file);
+  const auto* file = files_.find(name);
+  if (file == nullptr) return damaged(path().string(), "it does not have the file " + printable(name));
+  return platform::OpenFile::duplicate(file->descriptor(), file->name());
 }
 
 Result<std::optional<std::string>> FolderFiles::read_text(std::string_view name) const {
-  if (!has(name)) return std::nullopt;
-  const auto file = open_file(name);
-  if (!file) return fail(file.error());
+  if (std::ranges::find(kNamed, name) == std::end(kNamed))
+    return fail(ErrorCode::kInternal, std::string(name) + " is not among the files that FolderFiles::open looks for.");
+  const auto* file = files_.find(name);
+  if (file == nullptr) return std::nullopt;
   if (file->size() > kMaxTextBytes)
-    return damaged((path_ / name).string(),
+    return damaged(file->name().string(),
                    "it has " + std::to_string(file->size()) + " bytes; the limit is " + std::to_string(kMaxTextBytes));
   std::string text(static_cast<std::size_t>(file->size()), '\0');
   if (auto done = file->read(0, std::as_writable_bytes(std::span(text))); !done) return fail(done.error());
@@ -65,18 +104,17 @@ Result<std::optional<Json>> FolderFiles::read_json(std::string_view name) const 
   const auto text = read_text(name);
   if (!text) return fail(text.error());
   if (!*text) return std::nullopt;
-  auto json = parse_json(**text, (path_ / name).string());
+  auto json = parse_json(**text, (path() / name).string());
   if (!json) return fail(json.error());
   return *std::move(json);
 }
 
-Result<std::vector<std::string>> FolderFiles::weight_files() const {
-  if (has(kWeights)) return std::vector{std::string(kWeights)};
+Result<std::vector<std::string>> FolderFiles::indexed_files() const {
   const auto index = read_json(kIndex);
   if (!index) return fail(index.error());
-  const auto index_file = (path_ / kIndex).string();
+  const auto index_file = (path() / kIndex).string();
   if (!*index) {
-    return fail(ErrorCode::kUnsupported, path_.string() + " has no weights that MLXR can read: no " + std::string(kWeights) + " and no " +
+    return fail(ErrorCode::kUnsupported, path().string() + " has no weights that MLXR can read: no " + std::string(kWeights) + " and no " +
                                              std::string(kIndex) + ". Use the model's safetensors files, or a GGUF file of it.");
   }
   const auto* map = (*index)->find("weight_map");
@@ -90,8 +128,16 @@ Result<std::vector<std::string>> FolderFiles::weight_files() const {
   }
   std::ranges::sort(names);
   names.erase(std::unique(names.begin(), names.end()), names.end());
-  for (const auto& name : names) {
-    if (!has(name)) return damaged(index_file, "it names the file " + printable(name) + ", which the folder does not have");
+  return names;
+}
+
+Result<std::vector<std::string>> FolderFiles::weight_files() const {
+  if (files_.find(kWeights) != nullptr) return std::vector{std::string(kWeights)};
+  auto names = indexed_files();
+  if (!names) return names;
+  for (const auto& name : *names) {
+    if (files_.find(name) == nullptr)
+      return damaged((path() / kIndex).string(), "it names the file " + printable(name) + ", which the folder does not have");
   }
   return names;
 }

@@ -3,6 +3,8 @@
 // A folder comes from elsewhere, so what it names may lead anywhere. A name that its index gives is a file's name and no path. A symbolic
 // link is followed to a file in the folder itself, and in Hugging Face's cache (REPOSITORY/snapshots/REVISION) to REPOSITORY/blobs, where
 // the cache keeps the files; a link to anywhere else is refused.
+//
+// All files that a model is read from are opened at the beginning: another process can read the folder by their descriptors alone.
 #pragma once
 
 #include <cstdint>
@@ -15,21 +17,29 @@
 #include <mlxrunner/result.h>
 
 #include "core/formats/folder/json_value.h"
-#include "platform/open_file.h"
+#include "platform/open_files.h"
 
 namespace mlxr::formats {
 
 class FolderFiles {
  public:
-  // Errors: kNotFound, kPermission, kIo.
+  // The most files that a folder may have: those of one model can be sent with one message over a socket.
+  static constexpr std::size_t kMost = 250;
+
+  // Opens those of a folder's files that MLXR reads.
+  // Errors: kNotFound, kPermission, kIo; kUnsupported (not a model, weights in another format, or none); kCorrupt (a name that is a path, a
+  // link that leads out of the folder, an index that cannot be read, too many files); those of platform::OpenFile::open.
   static Result<FolderFiles> open(const std::filesystem::path& folder);
+  // Files that are open.
+  explicit FolderFiles(platform::OpenFiles files) : files_(std::move(files)) {}
 
-  const std::filesystem::path& path() const { return path_; }
-  bool has(std::string_view name) const;
+  const std::filesystem::path& path() const { return files_.name(); }
+  platform::OpenFiles take() && { return std::move(files_); }
 
-  // Errors: kCorrupt (a name that is a path, a link that leads out of the folder), those of platform::OpenFile::open.
+  // A second descriptor of one file. Errors: kCorrupt (the folder does not have it), those of platform::OpenFile::duplicate.
   Result<platform::OpenFile> open_file(std::string_view name) const;
-  // A whole file as JSON. Nothing if the folder does not have it. Errors: the same; kCorrupt (too long, no JSON).
+  // A whole file as JSON. Nothing if the folder does not have it. Errors: kIo; kCorrupt (too long, no JSON); kInternal (a name that is not
+  // among those that open() looks for).
   Result<std::optional<Json>> read_json(std::string_view name) const;
   // A whole file as text, likewise.
   Result<std::optional<std::string>> read_text(std::string_view name) const;
@@ -39,11 +49,9 @@ class FolderFiles {
   Result<std::vector<std::string>> weight_files() const;
 
  private:
-  explicit FolderFiles(std::filesystem::path path, std::filesystem::path real) : path_(std::move(path)), real_(std::move(real)) {}
-  bool may_lead_to(const std::filesystem::path& file) const;
+  Result<std::vector<std::string>> indexed_files() const;  // those that the index lists, there or not
 
-  std::filesystem::path path_;  // as the caller named it, for messages
-  std::filesystem::path real_;  // the same without links
+  platform::OpenFiles files_;
 };
 
 }  // namespace mlxr::formats

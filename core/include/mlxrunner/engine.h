@@ -42,8 +42,15 @@ struct EngineOptions {
   std::filesystem::path kernel_pack;  // folder with the pack's manifest.json; empty: beside the program (see core/ops/pack.h)
 };
 
+// A file of a model. The caller keeps the descriptor, whose position does not move. The last component of the name tells which of a
+// folder's files it is; a model of one file has the name of that.
+struct OpenedFile {
+  int descriptor = -1;
+  std::filesystem::path name;
+};
+
 struct LoadOptions {
-  // Weights are repacked for this processor at the first load; a folder and the file's SHA-256 (hexadecimal) let later loads map what the
+  // Weights are repacked for this processor at the first load; a folder and the model's SHA-256 (hexadecimal) let later loads map what the
   // first one made. Empty: repacked at every load. Files over the limit are removed, the least recently used first.
   std::filesystem::path panel_folder;
   std::string digest;
@@ -165,16 +172,15 @@ class MLXR_API Engine {
   static Result<std::unique_ptr<Engine>> open(EngineOptions options);
   ~Engine();  // cancels what is in flight and waits for the step to end
 
-  // Reads a model file, or all shards of a model where `file` is one of them, and makes it ready. The file is not used any more when load()
+  // Reads a model (a GGUF file, or a folder as Hugging Face publishes it) and makes it ready. Its files are not used any more when load()
   // has returned. The weights are released when the last pointer goes. Errors: those of formats::Checkpoint::open; kUnsupported
   // (architecture or tensor type, by name); kInvalidArgument (context); kOverloaded (not enough memory); kCancelled; those of
   // LoadOptions::admit.
-  Result<std::shared_ptr<Model>> load(const std::filesystem::path& file, LoadOptions options = {});
+  Result<std::shared_ptr<Model>> load(const std::filesystem::path& path, LoadOptions options = {});
 
-  // The same for files that the caller has open for reading, one or all shards in order, so that what it has checked (the SHA-256, for
-  // example) is what is loaded. `name` is that of the first; it is used in messages and ModelInfo::file. The caller keeps the descriptors,
-  // whose positions do not move.
-  Result<std::shared_ptr<Model>> load(std::span<const int> descriptors, const std::filesystem::path& name, LoadOptions options = {});
+  // The same for files that the caller has open for reading, so that what it has checked (the SHA-256, for example) is what is loaded: one
+  // file, or those of a folder. `name` is the model's path, which is used in messages and ModelInfo::file.
+  Result<std::shared_ptr<Model>> load(std::span<const OpenedFile> files, const std::filesystem::path& name, LoadOptions options = {});
 
   // Queues a request. Returns at once; never waits for the model.
   // Errors: kInvalidArgument (a field out of its range, by name), kContextExceeded (prompt, or prompt plus max_tokens, is longer than the

@@ -22,7 +22,7 @@ struct DaemonInfo {
 // `host` outlives the router.
 void add_routes(Router& router, ModelHost& host, DaemonInfo info);
 
-// POST /mlxr/open: keeps the file whose descriptor came with the request, and answers with a reference that `model` accepts.
+// POST /mlxr/open: keeps the files whose descriptors came with the request, and answers with a reference that `model` accepts.
 void open(ModelHost& host, const Request& request, Responder& out);
 
 }  // namespace mlxr::daemon::native

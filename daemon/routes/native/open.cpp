@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "core/formats/shards.h"
 #include "daemon/routes/fields.h"
 #include "daemon/routes/native/native.h"
 #include "platform/sha256.h"
@@ -10,7 +9,7 @@
 namespace mlxr::daemon::native {
 namespace {
 
-constexpr std::size_t kLongestName = 4096;
+constexpr std::size_t kLongestName = 4096, kLongestFileName = 255;
 
 ApiError refused(std::string message) { return {.message = std::move(message), .code = "invalid_descriptor"}; }
 
@@ -18,11 +17,14 @@ ApiError bad_field(const std::string& field, std::string message) {
   return {.message = std::move(message), .field = field, .code = "invalid_value"};
 }
 
-// What the client calls the file: a label for messages and lists. Logs and terminals show it.
+bool has_control(std::string_view text) {
+  return std::ranges::any_of(text, [](unsigned char c) { return c < 0x20 || c == 0x7f; });
+}
+
+// What the client calls the model: a label for messages and lists. Logs and terminals show it.
 ApiResult<std::string> read_name(const json& body) {
   const auto name = get<std::string>(body, "name").value_or("the file");
-  const auto is_control = [](unsigned char c) { return c < 0x20 || c == 0x7f; };
-  if (name.empty() || name.size() > kLongestName || std::ranges::any_of(name, is_control))
+  if (name.empty() || name.size() > kLongestName || has_control(name))
     return std::unexpected(bad_field("name", "\"name\" must have 1 to 4096 bytes and no control characters."));
   return name;
 }
@@ -34,29 +36,62 @@ ApiResult<std::optional<std::string>> read_sha256(const json& body) {
   return sha256;
 }
 
-// Regular files that are open for reading only, so that nobody can write to them through the daemon. Several are the shards of a model
-// whose first is called `name`.
-ApiResult<platform::OpenFiles> adopt(const ReceivedFiles& received, const std::string& name) {
+// The names of a folder's files in the order of their descriptors; empty for a model of one file.
+ApiResult<std::vector<std::string>> read_file_names(const json& body) {
+  const auto given = body.find("files");
+  if (given == body.end() || given->is_null()) return {};
+  std::vector<std::string> names;
+  for (const auto& one : *given) {
+    const auto name = one.is_string() ? one.get<std::string>() : std::string();
+    const bool is_plain = !name.empty() && name.size() <= kLongestFileName && name != "." && name != ".." && !name.contains('/');
+    if (!is_plain || has_control(name) || std::ranges::find(names, name) != names.end())
+      return std::unexpected(bad_field("files",
+                                       "\"files\" must be different names of files, without a folder, of 1 to 255 bytes, and with no "
+                                       "control characters."));
+    names.push_back(name);
+  }
+  if (names.empty()) return std::unexpected(bad_field("files", "\"files\" is empty: a folder has one file or more."));
+  if (body.contains("sha256") && !body["sha256"].is_null())
+    return std::unexpected(bad_field("sha256", "\"sha256\" is that of one file, and cannot be given with \"files\"."));
+  return names;
+}
+
+// A regular file that is open for reading only, so that nobody can write to it through the daemon.
+ApiResult<platform::OpenFile> adopt(int descriptor, const std::filesystem::path& name) {
+  auto file = platform::OpenFile::duplicate(descriptor, name);
+  if (!file) return std::unexpected(refused(file.error().message));
+  if ((::fcntl(descriptor, F_GETFL) & O_ACCMODE) != O_RDONLY)
+    return std::unexpected(refused(name.string() + " is open for writing. Open it for reading only."));
+  return std::move(*file);
+}
+
+ApiResult<platform::OpenFiles> adopt(const ReceivedFiles& received, const std::filesystem::path& name,
+                                     const std::vector<std::string>& names) {
+  const auto expected = std::max<std::size_t>(names.size(), 1);
   if (received.is_cut)
     return std::unexpected(refused("Not all descriptors arrived: too many were sent, or mlxrunnerd has too many files open."));
   if (received.files.empty()) return std::unexpected(refused("No descriptor came with the first byte of the request (SCM_RIGHTS)."));
-  const auto names = formats::shard_paths(name);
-  if (received.files.size() > 1 && received.files.size() != names.size())
-    return std::unexpected(refused("More than one descriptor came with the request, and not one for each shard that \"name\" speaks of."));
+  if (received.files.size() > expected)
+    return std::unexpected(
+        refused("More than " + (expected == 1 ? "one descriptor" : std::to_string(expected) + " descriptors") + " came with the request."));
+  if (received.files.size() < expected)
+    return std::unexpected(refused(std::to_string(received.files.size()) + " descriptors came with the request, and \"files\" names " +
+                                   std::to_string(expected) + " files."));
+  // Shards are called by the first of them, and lie beside it; files of a folder lie in it.
+  const auto folder = !names.empty() && name.filename() == names.front() ? name.parent_path() : name;
   std::vector<platform::OpenFile> files;
-  for (const auto& descriptor : received.files) {
-    const auto& own_name = received.files.size() == 1 ? std::filesystem::path(name) : names[files.size()];
-    auto file = platform::OpenFile::duplicate(descriptor->get(), own_name);
-    if (!file) return std::unexpected(refused(file.error().message));
-    if ((::fcntl(descriptor->get(), F_GETFL) & O_ACCMODE) != O_RDONLY)
-      return std::unexpected(refused(own_name.string() + " is open for writing. Open it for reading only."));
+  for (std::size_t i = 0; i < expected; ++i) {
+    auto file = adopt(received.files[i]->get(), names.empty() ? name : folder / names[i]);
+    if (!file) return std::unexpected(file.error());
     files.push_back(*std::move(file));
   }
   return platform::OpenFiles(name, std::move(files));
 }
 
 ApiResult<json> open_file(ModelHost& host, const Request& request) {
-  static constexpr Field kFields[] = {{.name = "name", .type = FieldType::kString}, {.name = "sha256", .type = FieldType::kString}};
+  static constexpr Field kFields[] = {{.name = "name", .type = FieldType::kString},
+                                      {.name = "files", .type = FieldType::kArray},
+                                      {.name = "sha256", .type = FieldType::kString}};
   if (request.transport != Transport::kUnixSocket)
     return std::unexpected(
         ApiError{.status = 403, .message = "A file can be handed over through the Unix socket only.", .code = "permission"});
@@ -67,7 +102,9 @@ ApiResult<json> open_file(ModelHost& host, const Request& request) {
   if (!name) return std::unexpected(name.error());
   const auto sha256 = read_sha256(*body);
   if (!sha256) return std::unexpected(sha256.error());
-  auto files = adopt(request.received, *name);
+  const auto names = read_file_names(*body);
+  if (!names) return std::unexpected(names.error());
+  auto files = adopt(request.received, *name, *names);
   if (!files) return std::unexpected(files.error());
   const auto size = files->size();
   return json{{"model", host.opened().add(*std::move(files), *sha256)}, {"size", size}};

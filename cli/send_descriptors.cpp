@@ -1,14 +1,12 @@
-// Client::send_descriptors. libcurl cannot send descriptors, so this request has a connection of its own.
+// Client::send_descriptors. libcurl cannot send a descriptor, so this request has a connection of its own.
 #include <poll.h>
 #include <sys/socket.h>
 
 #include <array>
 #include <cerrno>
 #include <charconv>
-#include <cstddef>
 #include <cstring>
 #include <optional>
-#include <span>
 #include <vector>
 
 #include "cli/client.h"
@@ -45,8 +43,8 @@ bool is_busy() { return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINT
 
 // Like send(); the first byte comes with `files`.
 ssize_t send_with(int descriptor, std::string_view bytes, std::span<const int> files) {
-  std::vector<std::max_align_t> room(CMSG_SPACE(files.size_bytes()) / sizeof(std::max_align_t) + 1);
-  const auto control = std::as_writable_bytes(std::span(room)).first(CMSG_SPACE(files.size_bytes()));
+  // A vector's memory is aligned for every type.
+  std::vector<char> control(CMSG_SPACE(files.size_bytes()));
   iovec data{.iov_base = const_cast<char*>(bytes.data()), .iov_len = bytes.size()};
   msghdr message{};
   message.msg_iov = &data;

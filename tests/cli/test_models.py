@@ -18,7 +18,7 @@ def test_import_list_show_rm(empty, sources):
     assert run.returncode == 0 and str(file) in run.stdout
     assert empty("list", "-q").stdout == "tiny:1\n"
     listed, shown = empty.json("list")["models"], empty.json("show", "tiny")
-    assert listed == [shown] and shown["file"] == str(file) and shown["in_place"] and shown["context_length"] == 128
+    assert listed == [{key: value for key, value in shown.items() if key not in ("sampling", "memory")}] and shown["file"] == str(file) and shown["in_place"] and shown["context_length"] == 128
     people = empty("show", "tiny").stdout
     assert shown["sha256"] in people and "used in place" in people and "license         unknown" in people
     run = empty("rm", "tiny:1")

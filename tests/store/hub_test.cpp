@@ -1,6 +1,10 @@
 // The model hub, simulated by fixtures.py: the choice of files, messages, and false answers of the hub.
 #include "store/hub.h"
 
+#include <algorithm>
+
+#include "store/descriptions.h"
+#include "store/model_details.h"
 #include "store/offers.h"
 #include "tests/store/pull_fixture.h"
 
@@ -132,6 +136,26 @@ TEST_F(HubTest, ASplitModelIsPulledAndRemovedWithAllItsShards) {
   EXPECT_EQ(store_->open_model(ModelRef::parse("split:Q4_K_M", PathRule::kNever).value())->files.files().size(), 3u);
   ASSERT_TRUE(store_->remove("split:Q4_K_M"));
   EXPECT_TRUE(fs::is_empty(paths_.models));
+}
+
+// Of a server that ignores ranges (the hub here), and of one that has them.
+TEST_F(HubTest, TheDescriptionOfAModelIsFetchedWithoutItsWeights) {
+  for (const auto& text : {std::string("hf:tests/split"), address("/good/model.gguf")}) {
+    const auto offered = offer(text).value();
+    const auto folder = temporary_folder();
+    const auto first = fetch_descriptions(offered, folder, {.allow_plain_http = true});
+    ASSERT_TRUE(first) << first.error().message;
+    std::uint64_t bytes = 0, files = 0;
+    for (const auto& entry : fs::directory_iterator(folder)) ++files, bytes += entry.file_size();
+    EXPECT_EQ(bytes, offered.size);
+    EXPECT_EQ(files, std::max<std::size_t>(offered.shards.size(), 1));
+    EXPECT_EQ(first->filename(), offered.file);
+    ModelRecord record;
+    record.file = *first;
+    EXPECT_TRUE(read_details(record));
+    EXPECT_EQ(record.parameters, 262144u);
+    fs::remove_all(folder);
+  }
 }
 
 TEST_F(HubTest, AShardThatArrivedIsNotFetchedAgain) {

@@ -21,8 +21,8 @@ struct MemoryNeed {
   bool fits = false;
 };
 
-// Of a model file or folder, of which the description must be there. Nothing when mlxrunnerd cannot tell: the model cannot run, or it is not
-// installed.
+// Of a model file or folder, of which the description must be there. Nothing when mlxrunnerd cannot tell: the model cannot run, or it is
+// not installed.
 std::optional<MemoryNeed> memory_need(const std::filesystem::path& model);
 // Of what a pull would fetch. Nothing also where the source has whole files only.
 std::optional<MemoryNeed> memory_need(const store::Offer& offer, const store::PullOptions& options);

@@ -16,7 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::uint64_t kFirst = 1 << 20;    // enough without a vocabulary
+constexpr std::uint64_t kFirst = 1 << 20;  // enough without a vocabulary
 constexpr std::uint64_t kLongest = 64 << 20;
 
 bool is_whole_description(const std::string& bytes, const OfferedFile& file) {

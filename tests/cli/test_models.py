@@ -214,7 +214,7 @@ def test_an_unknown_name_says_where_the_known_ones_are(empty):
 def test_an_interrupted_pull_goes_on(pulling):
     run = pulling.start("pull", "test:stalls")
     deadline = time.monotonic() + 60
-    while not any(file.stat().st_size for file in pulling.home.rglob("stalls.gguf")):
+    while not any(file.stat().st_size for file in (pulling.home / "models").rglob("stalls.gguf")):
         assert time.monotonic() < deadline, "nothing arrived within a minute"
         time.sleep(0.02)
     run.send_signal(signal.SIGINT)

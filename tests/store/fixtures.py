@@ -80,6 +80,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.send_error(501)
         if way == "mamba":
             return self.answer(FOREIGN)
+        if way == "shards":
+            return self.do_GET()
         if way == "linked":
             return self.redirect(f"{base}/good/model.gguf", X_Linked_Etag=f'"{SHA256}"', X_Linked_Size=str(len(MODEL)))
         if way == "renews" and (folder / "renewed").exists():
@@ -100,6 +102,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if way == "mishashed":
                 return self.answer(f"{hashlib.sha256(OTHER).hexdigest()}  model.gguf\n".encode())
             return self.send_error(404)
+        piece = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range") or "")  # a download asks for the rest of a file
+        if piece and way in ("good", "stalls"):
+            self.send_response(206)
+            body = MODEL[int(piece[1]):int(piece[2]) + 1]
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            return self.wfile.write(body)
         with lock:
             seen.setdefault(way, []).append(self.headers.get("Range"))
             authorizations.setdefault(way, []).append(self.headers.get("Authorization"))
@@ -110,6 +119,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(json.dumps(authorizations.get(self.path.split("/")[2], [])).encode())
         if way == "missing":
             return self.send_error(404)
+        if way == "shards":
+            name = self.path.split("/")[-1]
+            return self.answer(SHARDS[name], Last_Modified="Sat, 01 Jan 2000 00:00:00 GMT") if name in SHARDS else self.send_error(404)
         if way == "downgrade":
             return self.redirect(f"{base}/good/model.gguf")
         if way == "circle":

@@ -6,6 +6,7 @@
 #include "store/descriptions.h"
 #include "store/model_details.h"
 #include "store/offers.h"
+#include "store/source.h"
 #include "tests/store/pull_fixture.h"
 
 namespace mlxr::store {
@@ -156,6 +157,26 @@ TEST_F(HubTest, TheDescriptionOfAModelIsFetchedWithoutItsWeights) {
     EXPECT_EQ(record.parameters, 262144u);
     fs::remove_all(folder);
   }
+}
+
+TEST_F(HubTest, TheBeginningOfAFileIsReadInPieces) {
+  const auto model = platform::read_file(fixtures / "model.gguf", 1 << 24).value();
+  for (const auto* way : {"good", "ignores"}) {  // the second sends the whole file each time
+    const auto source = Source::parse(address("/" + std::string(way) + "/model.gguf")).value();
+    std::string bytes;
+    for (const std::uint64_t end : {1000u, 5000u, 70000u}) {
+      ASSERT_TRUE(source->read_beginning(bytes, end, {.allow_plain_http = true})) << way;
+      EXPECT_EQ(bytes, model.substr(0, end)) << way;
+    }
+  }
+}
+
+TEST_F(HubTest, TheAddressOfAnyShardNamesTheModel) {
+  const auto record = store_->pull(address("/shards/big-Q4_K_M-00002-of-00003.gguf"));
+  ASSERT_TRUE(record) << record.error().message;
+  EXPECT_EQ(record->name, "big-Q4_K_M");
+  expect_whole_shards(record);
+  expect_error(as_record(offer(address("/shards/big-Q4_K_M-00001-of-00004.gguf"))), ErrorCode::kNotFound, "404");
 }
 
 TEST_F(HubTest, AShardThatArrivedIsNotFetchedAgain) {

@@ -18,7 +18,11 @@ SamplingAdvice advice(std::initializer_list<std::pair<const char*, Value>> keys)
 }
 
 TEST(SamplingAdvice, IsWhatTheFileSays) {
-  const auto all = advice({{"temp", 0.75}, {"top_k", std::int64_t{20}}, {"top_p", 0.5}, {"min_p", std::int64_t{0}}, {"penalty_repeat", 1.25},
+  const auto all = advice({{"temp", 0.75},
+                           {"top_k", std::int64_t{20}},
+                           {"top_p", 0.5},
+                           {"min_p", std::int64_t{0}},
+                           {"penalty_repeat", 1.25},
                            {"penalty_last_n", std::int64_t{-1}}});
   EXPECT_EQ(all.values.temperature, 0.75f);
   EXPECT_EQ(all.values.top_k, 20);
@@ -39,8 +43,12 @@ TEST(SamplingAdvice, MinusOneIsAllTokens) { EXPECT_EQ(advice({{"top_k", std::int
 
 TEST(SamplingAdvice, WhatIsOutOfRangeIsNamedAndIgnored) {
   constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-  const auto bad = advice({{"temp", -0.5}, {"top_k", std::int64_t{1} << 40}, {"top_p", kNaN}, {"min_p", std::string_view("0.1")},
-                           {"penalty_repeat", 0.0}, {"penalty_last_n", 1.5}});
+  const auto bad = advice({{"temp", -0.5},
+                           {"top_k", std::int64_t{1} << 40},
+                           {"top_p", kNaN},
+                           {"min_p", std::string_view("0.1")},
+                           {"penalty_repeat", 0.0},
+                           {"penalty_last_n", 1.5}});
   EXPECT_FALSE(bad.values.temperature || bad.values.top_k || bad.values.top_p || bad.values.min_p || bad.values.repeat_penalty ||
                bad.values.repeat_last_n);
   EXPECT_THAT(bad.ignored, ElementsAre("general.sampling.temp", "general.sampling.top_k", "general.sampling.top_p",

@@ -4,8 +4,11 @@
 
 #include "cli/format.h"
 #include "cli/interrupt.h"
+#include "cli/memory_need.h"
 #include "cli/progress_bar.h"
 #include "cli/terminal.h"
+#include "platform/cpu.h"
+#include "store/catalogue.h"
 
 namespace mlxr::cli {
 namespace {
@@ -21,6 +24,21 @@ void show_offer(const store::Offer& offer) {
     if (!offer.license_summary.empty()) say(wrapped(offer.license_summary, text_width()));
   }
   for (const auto& notice : offer.notices) say(wrapped(notice, text_width()));
+}
+
+// What the model will take, so that nobody waits for a download that cannot be used here.
+void show_memory(const store::Offer& offer, const store::PullOptions& options) {
+  if (const auto need = memory_need(offer, options)) {
+    say("Memory:  " + in_words(*need) + "\n");
+    if (!need->fits)
+      say(wrapped("It runs here only with a smaller context, if at all. Choose a smaller quantization, or a smaller model.", text_width()));
+    return;
+  }
+  const auto* known = offer.is_from_catalogue ? store::find_in_catalogue(offer.name) : nullptr;
+  if (known == nullptr || known->memory == 0) return;
+  const bool fits = known->memory <= platform::usable_memory();
+  say("Memory:  about " + format_bytes(known->memory) + " of " + format_bytes(platform::usable_memory()) +
+      (fits ? "" : ": it does not fit") + "\n");
 }
 
 // Makes sure that the license is accepted, if it has to be.
@@ -67,6 +85,7 @@ Outcome<store::ModelRecord> pull_model(store::Store& store, std::string_view tex
     return *offer->installed;
   }
   show_offer(*offer);
+  show_memory(*offer, options);
   auto accepted = settle_license(store, *offer, text, wishes.accept_license);
   if (!accepted) return give_up(accepted.error());
   options.accept_license = *accepted;

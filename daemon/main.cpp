@@ -15,6 +15,7 @@
 #include <optional>
 
 #include "daemon/config.h"
+#include "daemon/models/memory_of.h"
 #include "daemon/models/model_host.h"
 #include "daemon/periodic.h"
 #include "daemon/routes/api_error.h"
@@ -67,6 +68,17 @@ Result<void> write_to_log(const std::filesystem::path& log) {
   return {};
 }
 
+std::uint64_t memory_limit(const Config& config) { return config.memory != 0 ? config.memory : platform::usable_memory(); }
+
+Result<void> print_memory_of(const std::filesystem::path& model, const Config& config) {
+  auto engine = Engine::open(engine_options(config));
+  if (!engine) return fail(engine.error());
+  const auto need = memory_of(**engine, model, config.context, memory_limit(config));
+  if (!need) return fail(need.error());
+  std::puts(need->c_str());
+  return {};
+}
+
 Result<void> serve(const Config& config, const platform::Paths& paths) {
   // Claimed first: a second daemon must end before it touches anything.
   auto instance = Instance::claim(platform::daemon_lock_file(paths), config.uds.empty() ? paths.socket : config.uds);
@@ -84,7 +96,7 @@ Result<void> serve(const Config& config, const platform::Paths& paths) {
   ModelHost host(**engine, **store,
                  {.keep_alive = *parse_duration(config.keep_alive),
                   .context = config.context,
-                  .memory = config.memory != 0 ? config.memory : platform::usable_memory(),
+                  .memory = memory_limit(config),
                   .panel_folder = config.cache != 0 ? paths.cache : std::filesystem::path(),
                   .panel_limit = config.cache});
   Router router;
@@ -173,10 +185,13 @@ int main(int argc, char** argv) {
   app.footer("Example: mlx serve --threads 4\nManual: man mlxrunnerd");
   std::string config_file;
   std::optional<int> threads;
+  std::string memory_of_model;
   bool show_config = false, log_file = false;
   app.add_option("--config", config_file, "Read this file instead of the default server.yaml")->check(CLI::ExistingFile);
   app.add_option("--threads", threads, "Number of kernel threads, overriding server.yaml; 0: one per core")->check(CLI::Range(0, 1024));
   app.add_flag("--show-config", show_config, "Print the effective settings and where each comes from, then exit");
+  app.add_option("--memory-of", memory_of_model,
+                 "Print as JSON how much memory the model at this path takes with these settings, then exit");
   app.add_flag("--log-file", log_file, "Write to mlxrunnerd.log in the log folder instead of stderr; used by launchd");
   app.set_version_flag("--version", std::string("mlxrunnerd ") + kVersion);
   app.failure_message(explain);
@@ -208,6 +223,7 @@ int main(int argc, char** argv) {
       return {};
     }
     if (config->is_managed("kernels")) ::unsetenv("MLXR_KERNELS");  // it would override the setting
+    if (!memory_of_model.empty()) return print_memory_of(memory_of_model, *config);
     auto served = serve(*config, *paths);
     another_runs = !served && platform::running_daemon(platform::daemon_lock_file(*paths));
     return served;

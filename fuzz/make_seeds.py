@@ -36,6 +36,7 @@ def write(folder, seeds):
 if __name__ == "__main__":
     folder = pathlib.Path(sys.argv[1])
     hostile_gguf.main(folder / "gguf")
+    write(folder / "gguf", (file.bytes() for file in hostile_gguf.shards(hostile_gguf.model_file(), 2).values()))
     hostile_folder.main(folder)
     write(folder / "chat_template", templates())
     write(folder / "tokenizer", texts())

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdlib>
 
 #include "store/download.h"
@@ -29,6 +30,33 @@ class AddressSource final : public Source {
                      .cancelled = context.cancelled});
   }
 
+  Result<void> read_beginning(std::string& bytes, std::uint64_t end, const FetchContext& context) const override {
+    const std::string begun = bytes;
+    std::size_t skip = 0;  // a server that ignores ranges sends what is here already
+    const auto answer =
+        http_request({.address = address_,
+                      .allow_plain_http = context.allow_plain_http,
+                      .headers = {"Range: bytes=" + std::to_string(bytes.size()) + "-" + std::to_string(end - 1)},
+                      .bearer = bearer_,
+                      .stall_time = std::chrono::seconds(10),
+                      .cancelled = context.cancelled,
+                      .on_head = [&](const HttpHead& head) -> Result<void> {
+                        if (head.status != 206) skip = bytes.size();
+                        return {};
+                      },
+                      .on_body = [&](std::string_view more) -> Result<void> {
+                        const auto skipped = std::min(skip, more.size());
+                        skip -= skipped;
+                        more.remove_prefix(skipped);
+                        bytes += more.substr(0, end - bytes.size());
+                        return bytes.size() < end ? Result<void>() : fail(ErrorCode::kCancelled, "Enough of the file is here.");
+                      }});
+    if (answer && answer->head.status >= 300) return http_status_error(answer->head.status, address_);
+    if (answer || bytes.size() == end) return {};
+    bytes = begun;
+    return fail(answer.error().error);
+  }
+
  private:
   const Address address_;
   const std::string bearer_, shown_;
@@ -38,6 +66,10 @@ class AddressSource final : public Source {
 
 std::unique_ptr<Source> make_address_source(Address address, std::string bearer, std::string shown) {
   return std::make_unique<AddressSource>(std::move(address), std::move(bearer), std::move(shown));
+}
+
+Result<void> Source::read_beginning(std::string&, std::uint64_t, const FetchContext&) const {
+  return fail(ErrorCode::kUnsupported, shown() + " has whole files only.");
 }
 
 bool may_try_another(ErrorCode code) {

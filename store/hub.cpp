@@ -7,8 +7,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/formats/shards.h"
 #include "platform/sha256.h"
 #include "store/http.h"
+#include "store/model_file.h"
 
 namespace mlxr::store {
 namespace {
@@ -27,17 +29,6 @@ std::string upper(std::string_view text) {
 }
 
 std::string name_of(std::string_view path) { return std::string(path.substr(path.rfind('/') + 1)); }
-
-// A model that is split into several files is represented by the first.
-bool is_later_shard(std::string_view path) {
-  static const std::regex pattern(R"(-\d{5}-of-\d{5}\.gguf$)"), first(R"(-00001-of-\d{5}\.gguf$)");
-  return std::regex_search(path.begin(), path.end(), pattern) && !std::regex_search(path.begin(), path.end(), first);
-}
-
-bool is_shard(std::string_view path) {
-  static const std::regex pattern(R"(-\d{5}-of-\d{5}\.gguf$)");
-  return std::regex_search(path.begin(), path.end(), pattern);
-}
 
 // Files beside a model that are no model of their own: projectors of images, drafts of the next tokens, importance matrices.
 bool is_companion(std::string_view path) {
@@ -97,27 +88,55 @@ void read_card(const json& model, const HubRef& ref, HubRepository& repository) 
   repository.is_gated = model.contains("gated") && !(model["gated"].is_boolean() && !model["gated"].get<bool>());
 }
 
-std::vector<HubFile> read_tree(const json& tree) {
-  std::vector<HubFile> files;
-  for (const auto& entry : tree) {
-    const auto path = text_at(entry, "path");
-    if (text_at(entry, "type") != "file" || !path.ends_with(".gguf") || is_companion(path) || is_later_shard(path)) continue;
-    HubFile file{.path = path, .quantization = quantization_of(name_of(path))};
-    const auto lfs = object_at(entry, "lfs");
-    const auto& sized = lfs.contains("size") ? lfs : entry;
-    if (sized.contains("size") && sized["size"].is_number_unsigned()) file.size = sized["size"].get<std::uint64_t>();
-    if (const auto hash = text_at(lfs, "oid"); platform::is_sha256(hash)) file.sha256 = hash;
-    files.push_back(std::move(file));
-  }
-  return files;
+HubFile read_entry(const json& entry) {
+  HubFile file{.path = text_at(entry, "path")};
+  file.quantization = quantization_of(name_of(file.path));
+  const auto lfs = object_at(entry, "lfs");
+  const auto& sized = lfs.contains("size") ? lfs : entry;
+  if (sized.contains("size") && sized["size"].is_number_unsigned()) file.size = sized["size"].get<std::uint64_t>();
+  if (const auto hash = text_at(lfs, "oid"); platform::is_sha256(hash)) file.sha256 = hash;
+  return file;
 }
 
-Result<HubFile> only_whole(const HubFile& file) {
-  if (is_shard(file.path))
-    return fail(ErrorCode::kUnsupported, file.path +
-                                             " is one part of a model that is split into several files. MLXR runs models that are "
-                                             "one file; choose another quantization.");
-  return file;
+// The first of these shards, which stands for the model.
+HubFile join_shards(const std::vector<HubFile>& shards) {
+  HubFile model = shards.front();
+  model.shards = shards;
+  std::vector<NamedHash> hashes;
+  model.size = 0;
+  for (const auto& shard : shards) {
+    model.size += shard.size;
+    hashes.push_back({name_of(shard.path), shard.sha256});
+  }
+  model.sha256 = std::ranges::find(hashes, "", &NamedHash::sha256) == hashes.end() ? digest_of(hashes) : "";
+  return model;
+}
+
+// In the hub's order. A model that is split into shards is one, in the place of its first.
+std::vector<HubFile> read_tree(const json& tree) {
+  std::vector<HubFile> all, models;
+  for (const auto& entry : tree) {
+    const auto path = text_at(entry, "path");
+    if (text_at(entry, "type") == "file" && path.ends_with(".gguf") && !is_companion(path)) all.push_back(read_entry(entry));
+  }
+  for (const auto& file : all) {
+    const auto paths = formats::shard_paths(file.path);
+    if (paths.size() == 1) {
+      models.push_back(file);
+      continue;
+    }
+    if (file.path != paths.front()) continue;
+    std::vector<HubFile> shards;
+    std::string missing;
+    for (const auto& shard : paths) {
+      const auto found = std::ranges::find(all, shard.string(), &HubFile::path);
+      if (found != all.end()) shards.push_back(*found);
+      if (found == all.end() && missing.empty()) missing = shard.string();
+    }
+    models.push_back(join_shards(shards));
+    models.back().missing_shard = missing;
+  }
+  return models;
 }
 
 }  // namespace
@@ -144,12 +163,15 @@ Result<HubRepository> read_hub(const HubRef& ref, const std::atomic<bool>* cance
   return repository;
 }
 
-Result<HubFile> choose_hub_file(const HubRef& ref, const HubRepository& repository) {
+namespace {
+
+Result<HubFile> choose(const HubRef& ref, const HubRepository& repository) {
   const auto name = "hf:" + ref.organization + "/" + ref.repository;
   if (!ref.file.empty()) {
-    const auto found = std::ranges::find(repository.files, ref.file, &HubFile::path);
-    if (found == repository.files.end()) return fail(ErrorCode::kNotFound, name + " has no file " + ref.file + ".");
-    return only_whole(*found);
+    const auto first = formats::shard_paths(ref.file).front().string();  // any shard stands for its model
+    const auto found = std::ranges::find(repository.files, first, &HubFile::path);
+    if (found != repository.files.end()) return *found;
+    return fail(ErrorCode::kNotFound, name + " has no file " + first + ".");
   }
   const auto& models = repository.files;
   if (models.empty()) return fail(ErrorCode::kNotFound, name + " has no .gguf file. Look for a repository whose name ends in -GGUF.");
@@ -160,7 +182,7 @@ Result<HubFile> choose_hub_file(const HubRef& ref, const HubRepository& reposito
     return matching;
   };
   const auto only_one = [&](const std::vector<HubFile>& matching) -> Result<HubFile> {
-    if (matching.size() == 1 || is_shard(matching.front().path)) return only_whole(matching.front());
+    if (matching.size() == 1) return matching.front();
     std::string paths;
     for (const auto& file : matching) paths += "\n  " + name + "/" + file.path;
     return fail(ErrorCode::kNotFound, name + " has several files in " + matching.front().quantization + ". Name one of them:" + paths);
@@ -171,12 +193,21 @@ Result<HubFile> choose_hub_file(const HubRef& ref, const HubRepository& reposito
     if (!matching.empty()) return only_one(matching);
     return fail(ErrorCode::kNotFound, name + " has no file in " + ref.quantization + ". It has: " + listed(models) + ".");
   }
-  if (models.size() == 1) return only_whole(models.front());
+  if (models.size() == 1) return models.front();
   for (const auto* preferred : kPreferred) {
     const auto matching = of_quantization(preferred);
-    if (!matching.empty() && !is_shard(matching.front().path)) return only_one(matching);
+    if (!matching.empty()) return only_one(matching);
   }
   return fail(ErrorCode::kNotFound, name + " has several files; name one: " + name + ":QUANTIZATION. It has: " + listed(models) + ".");
+}
+
+}  // namespace
+
+Result<HubFile> choose_hub_file(const HubRef& ref, const HubRepository& repository) {
+  auto chosen = choose(ref, repository);
+  if (!chosen || chosen->missing_shard.empty()) return chosen;
+  return fail(ErrorCode::kUnsupported, "hf:" + ref.organization + "/" + ref.repository + " lacks " + chosen->missing_shard +
+                                           ", without which " + chosen->path + " is not a whole model. Choose another quantization.");
 }
 
 }  // namespace mlxr::store

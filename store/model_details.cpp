@@ -1,10 +1,12 @@
 #include "store/model_details.h"
 
+#include <charconv>
 #include <string>
 
 #include "core/formats/checkpoint.h"
 #include "core/formats/file_type.h"
 #include "core/formats/printable.h"
+#include "core/formats/sampling_advice.h"
 #include "core/models/runnable.h"
 #include "platform/files.h"
 
@@ -16,6 +18,12 @@ std::uint64_t positive(std::optional<std::int64_t> value) { return value && *val
 Result<std::shared_ptr<const formats::Checkpoint>> open_checkpoint(const platform::OpenFiles& files) {
   auto own = files.duplicate();
   return own ? formats::Checkpoint::open(std::move(*own)) : fail(own.error());
+}
+
+// As short as it can be read back: "0.7".
+std::string as_text(auto number) {
+  char text[32];
+  return {text, std::to_chars(text, text + sizeof text, number).ptr};
 }
 
 }  // namespace
@@ -47,6 +55,23 @@ Result<std::string> read_chat_template(const platform::OpenFiles& files) {
   const auto checkpoint = open_checkpoint(files);
   if (!checkpoint) return fail(checkpoint.error());
   return std::string((*checkpoint)->metadata().string("tokenizer.chat_template").value_or(""));
+}
+
+Result<std::vector<NamedValue>> read_sampling(const platform::OpenFiles& files) {
+  const auto checkpoint = open_checkpoint(files);
+  if (!checkpoint) return fail(checkpoint.error());
+  const auto advice = formats::read_sampling_advice((*checkpoint)->metadata()).values;
+  std::vector<NamedValue> values;
+  const auto add = [&](const char* name, const auto& value) {
+    if (value) values.push_back({name, as_text(*value)});
+  };
+  add("temperature", advice.temperature);
+  add("top_k", advice.top_k);
+  add("top_p", advice.top_p);
+  add("min_p", advice.min_p);
+  add("repeat_penalty", advice.repeat_penalty);
+  add("repeat_last_n", advice.repeat_last_n);
+  return values;
 }
 
 std::filesystem::path license_file(const std::filesystem::path& model) { return model.parent_path() / "LICENSE"; }

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include <mlxrunner/result.h>
 
@@ -19,6 +20,13 @@ Result<void> read_details(ModelRecord& record, const platform::OpenFiles& files)
 
 // The chat template of a model; empty when it has none. Errors: those of formats::Checkpoint::open.
 Result<std::string> read_chat_template(const platform::OpenFiles& files);
+
+// The sampling options that the model's authors recommend, under the names of Ollama's options: {"temperature", "0.7"}. Errors: those of
+// formats::Checkpoint::open.
+struct NamedValue {
+  std::string name, value;
+};
+Result<std::vector<NamedValue>> read_sampling(const platform::OpenFiles& files);
 
 // The file in which a pull keeps the license's text: beside the model.
 std::filesystem::path license_file(const std::filesystem::path& model);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/formats/shards.h"
+
 namespace mlxr::store {
 
 bool is_plain_name(std::string_view name) {
@@ -35,7 +37,8 @@ std::string model_of_folder(std::string_view folder) {
 }
 
 std::string name_of_file(const std::filesystem::path& file) {
-  std::string name = file.stem().string();
+  const auto shard = formats::ShardName::parse(file.filename().string());
+  std::string name = shard ? shard->stem : file.stem().string();
   for (std::size_t i = 0; i < name.size(); ++i) {
     const auto byte = static_cast<unsigned char>(name[i]), next = static_cast<unsigned char>(i + 1 < name.size() ? name[i + 1] : 0);
     const bool is_c1 = byte == 0xc2 && next >= 0x80 && next < 0xa0;  // U+0080 to U+009F

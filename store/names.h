@@ -18,7 +18,8 @@ Result<void> check_model_name(std::string_view name);
 std::string folder_name(std::string_view model);
 // The name of the model in such a folder.
 std::string model_of_folder(std::string_view folder);
-// The name of a file that was not imported: its stem, with control characters replaced by '?', because they could control a terminal.
+// The name of a file that was not imported: its stem, without the number of a shard, and with control characters replaced by '?', because
+// they could control a terminal.
 std::string name_of_file(const std::filesystem::path& file);
 // The parts between separators, one more than there are separators: an empty text has one empty part.
 std::vector<std::string> split(std::string_view text, char separator);

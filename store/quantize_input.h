@@ -23,12 +23,12 @@ struct QuantizeInput {
   const formats::Metadata* metadata = nullptr;
   std::span<const formats::Tensor> tensors;
   std::vector<formats::RawPair> pairs;  // the metadata as GGUF has them; those of a file as they are
-  std::uint64_t size = 0;               // bytes of the file, or of a folder's weights
+  std::uint64_t size = 0;               // bytes of the file or shards, or of a folder's weights
 
-  // What the above refers to, of a file and of a folder.
+  // What the above refers to, of one file, and of a folder or shards.
   std::unique_ptr<const formats::FileSource> file;
   std::unique_ptr<const formats::GgufContents> contents;
-  std::shared_ptr<const formats::Checkpoint> folder;
+  std::shared_ptr<const formats::Checkpoint> checkpoint;
   std::vector<std::string> encoded;
 };
 

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "core/formats/shards.h"
 #include "platform/files.h"
 #include "platform/time.h"
 
@@ -176,9 +177,12 @@ Result<void> Registry::erase(std::string_view name) {
   auto erase = database_.prepare("DELETE FROM models WHERE name = ?");
   if (!erase) return fail(erase.error());
   if (auto ok = erase->bind(name).run(); !ok || !*record) return ok;
-  auto forget = database_.prepare("DELETE FROM verified_files WHERE file = ?");
-  if (!forget) return fail(forget.error());
-  return forget->bind(stored((*record)->file)).run();
+  for (const auto& file : formats::shard_paths((*record)->file)) {
+    auto forget = database_.prepare("DELETE FROM verified_files WHERE file = ?");
+    if (!forget) return fail(forget.error());
+    if (auto ok = forget->bind(stored(file)).run(); !ok) return ok;
+  }
+  return {};
 }
 
 Result<std::optional<std::string>> Registry::verified(const fs::path& file, const FileStamp& stamp) {

@@ -48,7 +48,7 @@ class Registry {
   Result<std::optional<ModelRecord>> model_of_file(const std::filesystem::path& file);
   // Adds the record, or replaces the one with the same name. The caller holds the model's lock (lock_model).
   Result<void> put(const ModelRecord& record);
-  // Also forgets the hash of the model's file.
+  // Also forgets the hashes of the model's files.
   Result<void> erase(std::string_view name);
 
   // The hash that was computed for the file with these properties.

@@ -41,6 +41,9 @@ class Source {
   virtual bool needs_room_beside() const { return false; }  // it needs the same space again until the part is complete
   // Appends the part to `file`. Errors: kNotFound, kPermission, kNetwork, kCorrupt, kNoSpace, kIo, kCancelled, those of `inspect`.
   virtual Result<void> fetch(PartialFile& file, const FetchContext& context) const = 0;
+  // Appends the bytes [bytes.size(), end) to `bytes`, or those up to the end of the file; keeps nothing. Of the context, allow_plain_http
+  // and cancelled count. Errors: kUnsupported (a source that has whole files only), those of fetch.
+  virtual Result<void> read_beginning(std::string& bytes, std::uint64_t end, const FetchContext& context) const;
 };
 
 // True for failures after which another source of the same file may succeed.

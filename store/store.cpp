@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/formats/checkpoint.h"
+#include "core/formats/shards.h"
 #include "platform/clone_file.h"
 #include "platform/files.h"
 #include "platform/mac_paths.h"
@@ -75,8 +76,11 @@ class SqliteStore final : public Store {
                                const CheckOptions& options) override {
     auto files = opened.duplicate();
     if (!files) return fail(files.error());
-    const auto hash = hash_of(*files, options, [this](const platform::OpenFile& file) { return registry_->verified(stamp_of(file)); });
-    return hash ? describe(std::move(*files), *hash, sha256) : fail(hash.error());
+    const auto hashes = hashes_of(*files, options, [this](const platform::OpenFile& file) { return registry_->verified(stamp_of(file)); });
+    if (!hashes) return fail(hashes.error());
+    const auto hash = digest_of(*files, *hashes);
+    if (sha256 && *sha256 != hash) return other_hash(files->name(), hash);
+    return describe(*std::move(files), hash);
   }
 
   std::optional<std::string> known_hash(const platform::OpenFiles& files) override {
@@ -136,7 +140,7 @@ class SqliteStore final : public Store {
     const auto folder = find_model_folder(path);
     const auto file = folder ? Result<fs::path>(*folder) : find_model_file(path);
     if (!file) return fail(file.error());
-    const std::string own_name = (folder ? file->filename() : file->stem()).string();
+    const std::string own_name = folder ? file->filename().string() : name_of_file(*file);
     const std::string chosen = name.empty() ? own_name : std::string(name);
     if (auto ok = check_model_name(chosen); !ok) {
       if (name.empty()) ok.error().message += " Choose a name with --name.";
@@ -191,22 +195,31 @@ class SqliteStore final : public Store {
  private:
   Result<void> delete_files_of(const ModelRecord& record) {
     if (record.in_place || !is_below(record.file, paths_.models)) return {};
+    if (auto ok = delete_files(files_of(record)); !ok) return ok;
     std::error_code ec;
-    fs::remove(record.file, ec);
-    if (ec) return fail(platform::os_error(ec.value(), "Cannot delete " + record.file.string()));
-    fs::remove(record.file.string() + ".sha256", ec);
     fs::remove(license_file(record.file), ec);
     remove_empty_folders(record.file.parent_path(), paths_.models);
     return {};
   }
 
-  // A renewed model may have another file name: nothing of the old file stays behind.
-  Result<void> delete_replaced(const ModelRecord& old, const ModelRecord& renewed) {
-    if (old.file != renewed.file && !old.in_place && is_below(old.file, paths_.models)) {
+  // With the .sha256 beside each.
+  static Result<void> delete_files(const std::vector<fs::path>& files) {
+    for (const auto& file : files) {
       std::error_code ec;
-      fs::remove(old.file, ec);
-      if (ec) return fail(platform::os_error(ec.value(), "Cannot delete " + old.file.string() + ", which was replaced"));
-      fs::remove(old.file.string() + ".sha256", ec);
+      fs::remove(file, ec);
+      if (ec) return fail(platform::os_error(ec.value(), "Cannot delete " + file.string()));
+      fs::remove(file.string() + ".sha256", ec);
+    }
+    return {};
+  }
+
+  // A renewed model may have other file names, or other shards: nothing of the old files stays behind.
+  Result<void> delete_replaced(const ModelRecord& old, const ModelRecord& renewed) {
+    if (!old.in_place && is_below(old.file, paths_.models)) {
+      auto gone = formats::shard_paths(old.file);
+      const auto stay = files_of(renewed);
+      std::erase_if(gone, [&](const fs::path& file) { return std::ranges::find(stay, file) != stay.end(); });
+      if (auto ok = delete_files(gone); !ok) return ok;
     }
     return old.sha256 == renewed.sha256 ? Result<void>() : forget_weights(old);
   }
@@ -260,9 +273,9 @@ class SqliteStore final : public Store {
 
   static FileStamp stamp_of(const platform::OpenFile& file) { return FileStamp::of(file.info()); }
 
-  // The hash of a model. That of each file is remembered while the file looks the same: `known` says what it is.
+  // The hash of each file of a model. It is remembered while the file looks the same: `known` says what it is.
   using KnownHash = std::function<Result<std::optional<std::string>>(const platform::OpenFile&)>;
-  Result<std::string> hash_of(const platform::OpenFiles& files, const CheckOptions& options, const KnownHash& known) {
+  Result<std::vector<std::string>> hashes_of(const platform::OpenFiles& files, const CheckOptions& options, const KnownHash& known) {
     std::vector<std::string> hashes;
     std::uint64_t done = 0;
     for (const auto& file : files.files()) {
@@ -271,15 +284,15 @@ class SqliteStore final : public Store {
       auto of_this = options;
       if (options.progress) of_this.progress = [&](std::uint64_t bytes) { options.progress(done + bytes); };
       auto hash = *remembered ? Result<std::string>(**std::move(remembered)) : compute_hash(file, of_this);
-      if (!hash) return hash;
+      if (!hash) return fail(std::move(hash.error()));
       hashes.push_back(*std::move(hash));
       done += file.size();
     }
-    return digest_of(files, hashes);
+    return hashes;
   }
   // The same for files whose paths are known.
-  Result<std::string> hash_of(const platform::OpenFiles& files, const CheckOptions& options) {
-    return hash_of(files, options, [this](const platform::OpenFile& file) { return registry_->verified(file.name(), stamp_of(file)); });
+  Result<std::vector<std::string>> hashes_of(const platform::OpenFiles& files, const CheckOptions& options) {
+    return hashes_of(files, options, [this](const platform::OpenFile& file) { return registry_->verified(file.name(), stamp_of(file)); });
   }
 
   // Remembered for a file whose path is known.
@@ -296,27 +309,39 @@ class SqliteStore final : public Store {
   Result<OpenModel> verify(const ModelRecord& record, const CheckOptions& options) {
     auto files = open_files_of(record);
     if (!files) return fail(files.error());
-    const auto hash = hash_of(*files, options);
-    if (!hash) return fail(hash.error());
-    if (*hash == record.sha256) return OpenModel{record, std::move(*files)};
-    return fail(ErrorCode::kCorrupt, record.file.string() + " has changed: its SHA-256 is " + *hash + " and was " + record.sha256 + ". " +
+    const auto hashes = hashes_of(*files, options);
+    if (!hashes) return fail(hashes.error());
+    const auto hash = digest_of(*files, *hashes);
+    if (hash == record.sha256) return OpenModel{record, std::move(*files)};
+    return fail(ErrorCode::kCorrupt, record.file.string() + (files->is_one_file() ? "" : ", or another shard,") +
+                                         " has changed: its SHA-256 is " + hash + " and was " + record.sha256 + ". " +
                                          (record.in_place ? "If it was changed on purpose, import it again."
                                                           : "Remove it and pull it again: mlx rm " + record.name));
   }
 
-  // A sandboxed daemon opens no file elsewhere: the store gets a file of its own, which takes no room where the disk can share it.
+  // A sandboxed daemon opens no file elsewhere: the store gets files of its own, which take no room where the disk can share them.
   Result<OpenModel> describe_copy(const fs::path& file, const std::string& name, const CheckOptions& options) {
-    const fs::path copy = paths_.models / "imported" / folder_name(name) / file.filename();
-    const fs::path sum = file.string() + ".sha256", sum_copy = copy.string() + ".sha256";
-    if (auto made = platform::make_folders(copy.parent_path()); !made) return fail(made.error());
+    const fs::path folder = paths_.models / "imported" / folder_name(name);
+    const auto files = formats::open_model_files(file);
+    if (!files) return fail(files.error());
+    if (auto made = platform::make_folders(folder); !made) return fail(made.error());
     std::error_code failed;
-    for (const auto& old : {copy, sum_copy}) fs::remove(old, failed);  // of an import that was interrupted: no model has this name
-    auto cloned = platform::clone_file(file, copy, options.cancelled);
-    if (cloned && fs::exists(sum, failed)) cloned = platform::clone_file(sum, sum_copy, options.cancelled);
-    auto described = cloned ? describe(copy, options) : Result<OpenModel>(fail(cloned.error()));
+    std::vector<fs::path> copies;
+    Result<void> cloned;
+    for (const auto& one : files->files()) {
+      const auto& path = one.name();
+      const fs::path copy = folder / path.filename(), sum = path.string() + ".sha256", sum_copy = copy.string() + ".sha256";
+      copies.push_back(copy);
+      for (const auto& old : {copy, sum_copy}) fs::remove(old, failed);  // of an import that was interrupted: no model has this name
+      cloned = platform::clone_file(path, copy, options.cancelled);
+      if (cloned && fs::exists(sum, failed)) cloned = platform::clone_file(sum, sum_copy, options.cancelled);
+      if (!cloned) break;
+    }
+    auto described = cloned ? describe(copies.front(), options) : Result<OpenModel>(fail(cloned.error()));
     if (!described) {
-      for (const auto& mine : {copy, sum_copy}) fs::remove(mine, failed);
-      remove_empty_folders(copy.parent_path(), paths_.models);
+      for (const auto& copy : copies)
+        for (const auto& mine : {copy, fs::path(copy.string() + ".sha256")}) fs::remove(mine, failed);
+      remove_empty_folders(folder, paths_.models);
       return described;
     }
     described->record.in_place = false;
@@ -342,25 +367,29 @@ class SqliteStore final : public Store {
     return described;
   }
 
-  // A file or folder that no import has registered, a file compared with the .sha256 beside it.
+  // A file, shards or a folder that no import has registered. Each file that has a .sha256 beside it is compared with that.
   Result<OpenModel> describe(const fs::path& path, const CheckOptions& options) {
     auto files = formats::open_model_files(path);
     if (!files) return fail(files.error());
-    const auto hash = hash_of(*files, options);
-    if (!hash) return fail(hash.error());
-    if (!files->is_one_file()) return describe(std::move(*files), *hash, std::nullopt);
-    const auto beside = platform::read_file(path.string() + ".sha256", 4096);
-    if (!beside && beside.error().code != ErrorCode::kNotFound) return fail(beside.error());
-    return describe(std::move(*files), *hash, beside ? std::optional(beside->substr(0, 64)) : std::nullopt);
+    const auto hashes = hashes_of(*files, options);
+    if (!hashes) return fail(hashes.error());
+    for (std::size_t i = 0; i < hashes->size(); ++i) {
+      const auto& name = files->files()[i].name();
+      const auto beside = platform::read_file(name.string() + ".sha256", 4096);
+      if (!beside && beside.error().code != ErrorCode::kNotFound) return fail(beside.error());
+      if (beside && beside->substr(0, 64) != (*hashes)[i]) return other_hash(name, (*hashes)[i]);
+    }
+    const auto hash = digest_of(*files, *hashes);
+    return describe(*std::move(files), hash);
   }
 
-  // `expected` is the hash in the .sha256 beside the file, if there is one.
-  static Result<OpenModel> describe(platform::OpenFiles files, const std::string& hash, const std::optional<std::string>& expected) {
+  static std::unexpected<Error> other_hash(const fs::path& file, const std::string& hash) {
+    return fail(ErrorCode::kCorrupt, file.string() + " has the SHA-256 " + hash + ", and " + file.filename().string() +
+                                         ".sha256 says another. Nothing was imported.");
+  }
+
+  static Result<OpenModel> describe(platform::OpenFiles files, const std::string& hash) {
     const auto& path = files.name();
-    if (expected && *expected != hash) {
-      return fail(ErrorCode::kCorrupt, path.string() + " has the SHA-256 " + hash + ", and " + path.filename().string() +
-                                           ".sha256 says another. Nothing was imported.");
-    }
     const auto last_modified =
         std::ranges::max(files.files() | std::views::transform([](const auto& file) { return stamp_of(file).modified_ns; }));
     ModelRecord record;

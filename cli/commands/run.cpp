@@ -53,7 +53,7 @@ Outcome<Located> locate(store::Store& store, const std::string& name) {
   if (ref->kind == Kind::kPath) {
     std::error_code failed;
     if (!fs::exists(name, failed)) return give_up(ExitCode::kNotFound, "There is no file " + name + ". Installed models: mlx list");
-    const fs::path path = fs::canonical(name, failed);
+    const fs::path path = store::without_links(name, failed);
     if (failed) return give_up(ExitCode::kPermission, name + " cannot be reached: " + failed.message() + ".");
     auto file = store::find_model_file(path);
     if (!file) return give_up(file.error());

@@ -6,14 +6,31 @@
 #include "cli/format.h"
 #include "cli/interrupt.h"
 #include "cli/json_output.h"
+#include "cli/memory_need.h"
 #include "cli/model_json.h"
 #include "cli/open_store.h"
 #include "cli/terminal.h"
+#include "store/installed.h"
+#include "store/model_details.h"
 
 namespace mlxr::cli {
 namespace {
 
-std::string for_people(const store::ModelRecord& model) {
+// What is read from the model's files each time.
+struct Details {
+  std::vector<store::NamedValue> sampling;
+  std::optional<MemoryNeed> memory;
+};
+
+Details details_of(const store::ModelRecord& model) {
+  Details details{.sampling = {}, .memory = memory_need(model.file)};
+  if (const auto files = store::open_files_of(model)) {
+    if (auto sampling = store::read_sampling(*files)) details.sampling = *std::move(sampling);
+  }
+  return details;
+}
+
+std::string for_people(const store::ModelRecord& model, const Details& details) {
   std::string out;
   const auto line = [&out](std::string_view label, const std::string& value) {
     if (value.empty()) return;
@@ -26,6 +43,10 @@ std::string for_people(const store::ModelRecord& model) {
   line("parameters", format_count(model.parameters));
   line("quantization", model.quantization);
   line("context", std::to_string(model.context_length) + " tokens");
+  std::string sampling;
+  for (const auto& [name, value] : details.sampling) sampling += (sampling.empty() ? "" : ", ") + name + " " + value;
+  line("sampling", sampling);
+  if (details.memory) line("memory", in_words(*details.memory));
   line("embedding", std::to_string(model.embedding_length));
   line("file", model.file.string() + (model.in_place ? " (used in place)" : ""));
   line("size", format_bytes(model.size));
@@ -63,9 +84,16 @@ void add_show(CLI::App& app, Action& action) {
       if (!store) return give_up(store.error());
       auto model = find(**store, options->model);
       if (!model) return give_up(model.error());
-      if (options->json) return print_json(to_json(*model));
-      write_out(for_people(*model));
-      return {};
+      const auto details = details_of(*model);
+      if (!options->json) {
+        write_out(for_people(*model, details));
+        return {};
+      }
+      auto json = to_json(*model);
+      json["sampling"] = nlohmann::ordered_json::object();
+      for (const auto& [name, value] : details.sampling) json["sampling"][name] = nlohmann::json::parse(value);
+      json["memory"] = details.memory ? to_json(*details.memory) : nlohmann::ordered_json();
+      return print_json(json);
     };
   });
 }

@@ -31,7 +31,7 @@ Answered<std::string> name_for_daemon(Client& client, const std::string& model) 
   if (!ref) return std::unexpected(ClientError(ref.error()));
   if (ref->kind != store::ModelRef::Kind::kPath) return model;
   std::error_code failed;
-  const auto path = std::filesystem::weakly_canonical(model, failed);
+  const auto path = store::without_links(model, failed);
   const auto file = store::find_model_file(path);
   if (!file) return path.string();
   auto reference = hand_over(client, *file);

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "core/formats/file_type.h"
+#include "core/formats/sampling_advice.h"
 #include "core/models/runnable.h"
 #include "platform/cpu.h"
 
@@ -148,6 +149,9 @@ ModelInfo describe(const formats::Checkpoint& file, const std::filesystem::path&
   info.quantization = formats::file_type_name(file);
   info.chat_template = metadata.string("tokenizer.chat_template").value_or("");
   info.warning = conversions(parts, ops);
+  auto advice = formats::read_sampling_advice(metadata);
+  info.sampling = advice.values;
+  for (const auto& key : advice.ignored) add_warning(info, "The model's advice " + key + " is ignored: MLXR cannot follow it.");
   for (const auto& tensor : file.tensors()) info.parameters += tensor.elements();
   for (const auto& tensor : parts) info.weight_bytes += ops.weight_bytes(tensor);
   info.file_bytes = file.file_size();

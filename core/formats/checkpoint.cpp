@@ -1,39 +1,14 @@
 #include "core/formats/checkpoint.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "core/formats/folder/folder.h"
 #include "core/formats/folder/folder_files.h"
-#include "core/formats/gguf.h"
+#include "core/formats/gguf_checkpoint.h"
+#include "core/formats/shards.h"
 #include "core/quant/dequantize.h"
 
 namespace mlxr::formats {
-namespace {
-
-class GgufCheckpoint final : public Checkpoint {
- public:
-  GgufCheckpoint(std::unique_ptr<FileSource> source, std::shared_ptr<const GgufContents> contents)
-      : source_(std::move(source)), contents_(std::move(contents)) {}
-
-  const Metadata& metadata() const override { return contents_->metadata; }
-  std::shared_ptr<const Metadata> share_metadata() const override { return {contents_, &contents_->metadata}; }
-  std::span<const Tensor> tensors() const override { return contents_->tensors; }
-  std::uint64_t file_size() const override { return source_->size(); }
-  bool unchanged() const override { return source_->file().unchanged(); }
-
-  const Tensor* find(std::string_view name) const override {
-    const auto& names = contents_->by_name;
-    const auto it = std::lower_bound(names.begin(), names.end(), name, [](const Tensor* t, std::string_view n) { return t->name < n; });
-    return it != names.end() && (*it)->name == name ? *it : nullptr;
-  }
-
- private:
-  std::unique_ptr<FileSource> source_;
-  std::shared_ptr<const GgufContents> contents_;
-};
-
-}  // namespace
 
 std::uint64_t Tensor::elements() const {
   std::uint64_t n = 1;
@@ -90,9 +65,7 @@ Result<platform::OpenFiles> open_model_files(const std::filesystem::path& path) 
     if (!folder) return fail(std::move(folder.error()));
     return (*std::move(folder)).take();
   }
-  auto file = platform::OpenFile::open(path);
-  if (!file) return fail(std::move(file.error()));
-  return *std::move(file);
+  return open_gguf_files(path);
 }
 
 Result<std::shared_ptr<const Checkpoint>> Checkpoint::open(const std::filesystem::path& path) {
@@ -102,13 +75,8 @@ Result<std::shared_ptr<const Checkpoint>> Checkpoint::open(const std::filesystem
 }
 
 Result<std::shared_ptr<const Checkpoint>> Checkpoint::open(platform::OpenFiles files) {
-  if (!files.is_one_file()) return open_folder(std::move(files));
-  auto file = platform::OpenFile::duplicate(files.files().front().descriptor(), files.name());
-  if (!file) return fail(std::move(file.error()));
-  auto source = std::make_unique<FileSource>(*std::move(file));
-  auto contents = parse_gguf(*source, files.name().string());
-  if (!contents) return fail(std::move(contents.error()));
-  return std::make_shared<const GgufCheckpoint>(std::move(source), std::make_shared<const GgufContents>(*std::move(contents)));
+  const bool is_gguf = files.is_one_file() || ShardName::parse(files.files().front().name().filename().string());
+  return is_gguf ? open_gguf(std::move(files)) : open_folder(std::move(files));
 }
 
 }  // namespace mlxr::formats

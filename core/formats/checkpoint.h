@@ -47,27 +47,27 @@ struct Tensor {
   Result<std::vector<float>> values() const;
 };
 
-// Opens what a model at `path` is read from: the file itself, or files of the model folder.
-// Errors: those of platform::OpenFile::open and FolderFiles::open.
+// Opens what a model at `path` is read from: a GGUF file, all shards of a model where it is one of them (shards.h), or files of the model
+// folder. Errors: those of open_gguf_files and FolderFiles::open.
 Result<platform::OpenFiles> open_model_files(const std::filesystem::path& path);
 
 class Checkpoint {
  public:
   virtual ~Checkpoint() = default;
 
-  // Opens a GGUF file (version 2 or 3), or a model folder (folder/folder.h).
+  // Opens a GGUF file (version 2 or 3), all shards of a model where `file` is one of them, or a model folder (folder/folder.h).
   // Errors: kNotFound, kIo, kCorrupt (a sentence with the tensor or key and the offsets), kUnsupported (not GGUF; a version or tensor
   // type that cannot be run, by name).
   static Result<std::shared_ptr<const Checkpoint>> open(const std::filesystem::path& file);
-  // The same for the open files of a model: a file, or those of a folder.
+  // The same for the open files of a model: a file, its shards in order, or those of a folder.
   static Result<std::shared_ptr<const Checkpoint>> open(platform::OpenFiles files);
 
   virtual const Metadata& metadata() const = 0;
   // The metadata alone, which keep neither the Checkpoint nor the file open.
   virtual std::shared_ptr<const Metadata> share_metadata() const = 0;
-  virtual std::span<const Tensor> tensors() const = 0;          // in the order of the file
+  virtual std::span<const Tensor> tensors() const = 0;          // in the order of the file, or files
   virtual const Tensor* find(std::string_view name) const = 0;  // nullptr when there is none
-  virtual std::uint64_t file_size() const = 0;                  // bytes
+  virtual std::uint64_t file_size() const = 0;                  // bytes, of all files
   virtual bool unchanged() const = 0;                           // false: another program wrote to the file after it was opened
 };
 

@@ -55,10 +55,10 @@ class GgufParser {
     if (const auto placed = place(entries, *alignment); !placed) return fail(placed.error());
     if (const auto distinct = check_overlaps(entries); !distinct) return fail(distinct.error());
 
-    GgufContents contents{.head = {}, .metadata = std::move(*metadata), .tensors = {}, .by_name = {}};
+    GgufContents contents{.head = {}, .metadata = std::move(*metadata), .tensors = {}};
     contents.tensors.reserve(entries.size());
     for (Entry& entry : entries) contents.tensors.push_back(std::move(entry.tensor));
-    if (const auto named = index_names(contents); !named) return fail(named.error());
+    if (const auto distinct = check_names(contents.tensors); !distinct) return fail(distinct.error());
     return contents;
   }
 
@@ -192,14 +192,12 @@ class GgufParser {
     return bad_tensor(overlap[0]->tensor.name, "overlaps tensor " + printable(overlap[1]->tensor.name));
   }
 
-  Result<void> index_names(GgufContents& contents) const {
-    std::vector<const Tensor*>& names = contents.by_name;
-    names.reserve(contents.tensors.size());
-    for (const Tensor& tensor : contents.tensors) names.push_back(&tensor);
-    std::sort(names.begin(), names.end(), [](const Tensor* a, const Tensor* b) { return a->name < b->name; });
-    const auto twice = std::adjacent_find(names.begin(), names.end(), [](const Tensor* a, const Tensor* b) { return a->name == b->name; });
-    if (twice != names.end()) return bad_tensor((*twice)->name, "is there twice");
-    return {};
+  Result<void> check_names(const std::vector<Tensor>& tensors) const {
+    std::vector<std::string_view> names;
+    for (const Tensor& tensor : tensors) names.push_back(tensor.name);
+    std::ranges::sort(names);
+    const auto twice = std::ranges::adjacent_find(names);
+    return twice == names.end() ? Result<void>() : bad_tensor(*twice, "is there twice");
   }
 
   const std::uint64_t file_size_;

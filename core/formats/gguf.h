@@ -36,8 +36,7 @@ inline constexpr std::int64_t kMaxAlignment = 1 << 20;
 struct GgufContents {
   std::vector<std::byte> head;  // the file up to its data, and perhaps more; the views in the other members point into it
   Metadata metadata;
-  std::vector<Tensor> tensors;         // in the order of the file
-  std::vector<const Tensor*> by_name;  // sorted; elements of `tensors`, so move the contents and never copy them
+  std::vector<Tensor> tensors;  // in the order of the file; no two have the same name
 };
 
 // Reads everything that stands before a file's data. `file_name` begins every error message. `source` must outlive the tensors.

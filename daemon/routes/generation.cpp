@@ -100,6 +100,18 @@ ApiResult<void> read_tools(const json& body, std::vector<std::string>& warnings)
   return {};
 }
 
+void take_advice(const SamplingValues& advice, const SamplingValues& asked, Sampling& sampling) {
+  const auto take = [](const auto& advised, const auto& own, auto& value) {
+    if (advised && !own) value = *advised;
+  };
+  take(advice.temperature, asked.temperature, sampling.temperature);
+  take(advice.top_k, asked.top_k, sampling.top_k);
+  take(advice.top_p, asked.top_p, sampling.top_p);
+  take(advice.min_p, asked.min_p, sampling.min_p);
+  take(advice.repeat_penalty, asked.repeat_penalty, sampling.repeat_penalty);
+  take(advice.repeat_last_n, asked.repeat_last_n, sampling.repeat_last_n);
+}
+
 void limit_max_tokens(mlxr::Request& request, const Model& model, std::vector<std::string>& warnings) {
   const int context = context_of(request, model.info()), prompt = static_cast<int>(request.prompt.size());
   if (request.max_tokens <= 0) return;  // until the context is full, or no token at all

@@ -41,6 +41,9 @@ ApiResult<int> read_logprobs(const json& body);
 // the model should call is refused, because MLXR does not support that.
 ApiResult<void> read_tools(const json& body, std::vector<std::string>& warnings);
 
+// Gives `sampling` the values that the model's authors recommend, except those that the request asked for.
+void take_advice(const SamplingValues& advice, const SamplingValues& asked, Sampling& sampling);
+
 // Limits max_tokens to the context that is left after the prompt, with a warning. Engine::submit refuses a prompt that does not fit.
 void limit_max_tokens(mlxr::Request& request, const Model& model, std::vector<std::string>& warnings);
 

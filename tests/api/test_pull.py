@@ -93,8 +93,8 @@ def test_a_repository_of_the_hub(daemon):
         assert lines[-1] == {"status": "success"}, lines
         assert any("Chose Q4_K_M" in line["status"] for line in lines)
         assert [model["name"] for model in client.get("/api/tags").json()["models"]] == ["tiny:Q4_K_M"]
-        status, lines = pull(client, "hf:tests/split")
-        assert "is one part" in lines[-1]["error"] and status == 400, (status, lines)
+        status, lines = pull(client, "hf:tests/halved")
+        assert "lacks big-Q4_K_M-00003-of-00003.gguf" in lines[-1]["error"] and status == 400, (status, lines)
 
 
 def test_a_second_address_with_the_same_file_name_is_not_taken_for_the_first(daemon, source):

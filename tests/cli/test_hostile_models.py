@@ -8,9 +8,10 @@ from programs import ROOT, Mlx, new_home
 
 sys.path.insert(0, str(ROOT / "tests" / "core" / "formats"))
 import hostile_gguf  # noqa: E402
+import hostile_shards  # noqa: E402
 
 FOUND_WHEN_RUN = ("weights_", "template_", "rope_factors_of_zero")  # the description says nothing of it
-EXIT_CODES = {"corrupt": 7, "unsupported": 13}
+EXIT_CODES = {"not_found": 3, "corrupt": 7, "unsupported": 13}
 # Of the reader's refusals one of each kind; all of them are in tests/core/formats/hostile_test.py.
 DAMAGED = ["empty", "zip", "version_99", "big_endian", "tensors_2_64", "keys_2_63", "string_2_63", "array_2_64", "arrays_100000_deep", "name_with_escapes",
            "alignment_0", "five_dimensions", "product_2_64", "type_q4_0_4_4", "offset_2_64", "one_byte_too_few", "overlap", "tensor_twice"]  # fmt: skip
@@ -76,12 +77,12 @@ def test_an_impossible_model(mlx, case, tmp_path):
     expect(mlx("run", file, "Hello", "--max-tokens", "4"), case)
 
 
-def test_a_part_of_a_split_model_names_the_others(mlx, tmp_path):
-    file = tmp_path / "big-00002-of-00003.gguf"
-    file.write_bytes(hostile_gguf.model(keys={"split.count": (hostile_gguf.U16, 3), "split.no": (hostile_gguf.U16, 1)}))
-    for command in (("import", file), ("run", file, "Hello")):
-        run = mlx(*command)
-        assert run.returncode == 13 and "is part 2 of 3 of a model (big-00001-of-00003.gguf to big-00003-of-00003.gguf)" in run.stderr
+@pytest.mark.parametrize("case", hostile_shards.cases(), ids=lambda case: case.name)
+def test_shards_that_are_no_model(mlx, case, tmp_path):
+    for name, content in case.files.items():
+        (tmp_path / name).write_bytes(content)
+    expect(mlx("import", tmp_path / case.open), case)
+    expect(mlx("run", tmp_path / case.open, "Hello"), case)
 
 
 # llama.cpp takes 0 and 2^32 - 1 as "unknown"; such files are in the field.

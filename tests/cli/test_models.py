@@ -18,7 +18,7 @@ def test_import_list_show_rm(empty, sources):
     assert run.returncode == 0 and str(file) in run.stdout
     assert empty("list", "-q").stdout == "tiny:1\n"
     listed, shown = empty.json("list")["models"], empty.json("show", "tiny")
-    assert listed == [shown] and shown["file"] == str(file) and shown["in_place"] and shown["context_length"] == 128
+    assert listed == [{key: value for key, value in shown.items() if key not in ("sampling", "memory")}] and shown["file"] == str(file) and shown["in_place"] and shown["context_length"] == 128
     people = empty("show", "tiny").stdout
     assert shown["sha256"] in people and "used in place" in people and "license         unknown" in people
     run = empty("rm", "tiny:1")
@@ -214,7 +214,7 @@ def test_an_unknown_name_says_where_the_known_ones_are(empty):
 def test_an_interrupted_pull_goes_on(pulling):
     run = pulling.start("pull", "test:stalls")
     deadline = time.monotonic() + 60
-    while not any(file.stat().st_size for file in pulling.home.rglob("stalls.gguf")):
+    while not any(file.stat().st_size for file in (pulling.home / "models").rglob("stalls.gguf")):
         assert time.monotonic() < deadline, "nothing arrived within a minute"
         time.sleep(0.02)
     run.send_signal(signal.SIGINT)

@@ -24,6 +24,16 @@ TEST(ReadCall, DefaultsAreOpenAis) {
   EXPECT_FALSE(options->stream);
 }
 
+TEST(TakeAdvice, ARequestsOwnValueWinsEachByItself) {
+  auto call = call_with(json{{"temperature", 0.25}, {"repetition_penalty", 1.5}});
+  take_advice({.temperature = 0.75f, .top_k = 20, .top_p = {}, .min_p = {}, .repeat_penalty = 1.25f, .repeat_last_n = {}}, call->asked,
+              call->request.sampling);
+  EXPECT_EQ(call->request.sampling.temperature, 0.25f);
+  EXPECT_EQ(call->request.sampling.repeat_penalty, 1.5f);
+  EXPECT_EQ(call->request.sampling.top_k, 20);
+  EXPECT_EQ(call->request.sampling.top_p, 1.0f);
+}
+
 TEST(ReadCall, TheNewerNameOfMaxTokensWins) {
   EXPECT_EQ(call_with(json{{"max_tokens", 5}, {"max_completion_tokens", 7}})->request.max_tokens, 7);
 }

@@ -26,10 +26,11 @@ def gguf():
         "tokenizer.ggml.eos_token_id": (make.U32, 257),
     }
     tensors = [(name, dims, make.TYPE_F32, offset) for (name, dims), offset in zip(shapes.items(), offsets)]
-    return make.Gguf(keys=keys, tensors=tensors, data=struct.pack("<" + "I" * sum(counts), *(i & 0xFFFF for i in range(sum(counts))))).bytes()
+    return make.Gguf(keys=keys, tensors=tensors, data=struct.pack("<" + "I" * sum(counts), *(i & 0xFFFF for i in range(sum(counts)))))
 
 
-MODEL = gguf()
+MODEL = gguf().bytes()
+SHARDS = {name: shard.bytes() for name, shard in make.shards(gguf(), 3, "big-Q4_K_M").items()}
 other = bytearray(MODEL)
 other[-1] ^= 1
 OTHER = bytes(other)
@@ -79,6 +80,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.send_error(501)
         if way == "mamba":
             return self.answer(FOREIGN)
+        if way == "shards":
+            return self.do_GET()
         if way == "linked":
             return self.redirect(f"{base}/good/model.gguf", X_Linked_Etag=f'"{SHA256}"', X_Linked_Size=str(len(MODEL)))
         if way == "renews" and (folder / "renewed").exists():
@@ -99,6 +102,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if way == "mishashed":
                 return self.answer(f"{hashlib.sha256(OTHER).hexdigest()}  model.gguf\n".encode())
             return self.send_error(404)
+        piece = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range") or "")  # a download asks for the rest of a file
+        if piece and way in ("good", "stalls"):
+            self.send_response(206)
+            body = MODEL[int(piece[1]):int(piece[2]) + 1]
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            return self.wfile.write(body)
         with lock:
             seen.setdefault(way, []).append(self.headers.get("Range"))
             authorizations.setdefault(way, []).append(self.headers.get("Authorization"))
@@ -109,6 +119,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(json.dumps(authorizations.get(self.path.split("/")[2], [])).encode())
         if way == "missing":
             return self.send_error(404)
+        if way == "shards":
+            name = self.path.split("/")[-1]
+            return self.answer(SHARDS[name], Last_Modified="Sat, 01 Jan 2000 00:00:00 GMT") if name in SHARDS else self.send_error(404)
         if way == "downgrade":
             return self.redirect(f"{base}/good/model.gguf")
         if way == "circle":
@@ -180,7 +193,9 @@ def repositories():
         "tiny-gguf": ({"cardData": {"license": "apache-2.0"}, "gguf": {"architecture": "llama"}}, [readme, lfs("mmproj-F16.gguf", OTHER), *three]),
         "single": ({"cardData": {"license": "other", "license_name": "tiny-terms", "license_link": "LICENSE.md"}}, [lfs("whatever.gguf", MODEL)]),
         "unlicensed": ({}, [lfs("tiny-Q4_0.gguf", MODEL)]),
-        "split": ({}, [lfs("big-Q4_K_M-00001-of-00002.gguf", MODEL), lfs("big-Q4_K_M-00002-of-00002.gguf", MODEL)]),
+        "split": ({}, [lfs(f"Q4_K_M/{name}", shard) for name, shard in SHARDS.items()]),
+        "halved": ({}, [lfs(name, shard) for name, shard in SHARDS.items()][:2]),
+        "mixed": ({}, [lfs(name.replace("3.gguf", "2.gguf"), MODEL) for name in SHARDS][:2]),
         "twins": ({}, [lfs("a-Q4_K_M.gguf", MODEL), lfs("b-Q4_K_M.gguf", OTHER)]),
         "letters": ({}, [lfs("step-Compact.gguf", MODEL), lfs("step-I-Compact.gguf", OTHER)]),
         "drafts": ({}, [lfs("mtp-tiny-Q6_K.gguf", OTHER), lfs("tiny-IQ2_M.gguf", OTHER), lfs("tiny-Q6_K.gguf", MODEL)]),
@@ -229,7 +244,9 @@ def hub_download(request, repository, revision, path):
             return
     if repository == "gated":  # the storage is another host: it must not see the token
         return request.redirect(f"{secure_base}/storage/{path}", X_Linked_Etag=f'"{SHA256}"')
-    request.answer(MODEL, ETag='"cdn"', X_Linked_Etag=f'"{SHA256}"', X_Repo_Commit=COMMIT)
+    with (folder / "hub.log").open("a") as log:
+        log.write(path + "\n")
+    request.answer(SHARDS.get(path.split("/")[-1], MODEL), ETag='"cdn"', X_Linked_Etag=f'"{SHA256}"', X_Repo_Commit=COMMIT)
 
 
 # A package index in the form of PEP 691, and one project in that of PEP 503.

@@ -1,7 +1,12 @@
 // The model hub, simulated by fixtures.py: the choice of files, messages, and false answers of the hub.
 #include "store/hub.h"
 
+#include <algorithm>
+
+#include "store/descriptions.h"
+#include "store/model_details.h"
 #include "store/offers.h"
+#include "store/source.h"
 #include "tests/store/pull_fixture.h"
 
 namespace mlxr::store {
@@ -11,6 +16,11 @@ class HubTest : public PullTest {
  protected:
   Result<Offer> offer(const std::string& text) { return store_->offer(ModelRef::parse(text, PathRule::kNever).value()); }
   Result<ModelRecord> as_record(const Result<Offer>& offer) { return offer ? Result<ModelRecord>(ModelRecord{}) : fail(offer.error()); }
+  void expect_whole_shards(const Result<ModelRecord>& record) {
+    ASSERT_TRUE(record) << record.error().message;
+    EXPECT_TRUE(store_->resolve_name(record->name));
+    EXPECT_FALSE(fs::exists(record->file.parent_path() / ".partial"));
+  }
 };
 
 TEST(Hub, ReadsTheQuantizationOfAFileName) {
@@ -106,8 +116,110 @@ TEST_F(HubTest, ADraftIsNotTheModel) {
   EXPECT_EQ(chosen->file, "tiny-Q6_K.gguf");
 }
 
+TEST_F(HubTest, ASplitModelIsPulledAndRemovedWithAllItsShards) {
+  for (const char* text : {"hf:tests/split", "hf:tests/split:Q4_K_M", "hf:tests/split/Q4_K_M/big-Q4_K_M-00002-of-00003.gguf"}) {
+    const auto offered = offer(text);
+    ASSERT_TRUE(offered) << offered.error().message;
+    EXPECT_EQ(offered->name, "split:Q4_K_M");
+    EXPECT_EQ(offered->shards.size(), 3u);
+  }
+  const auto offered = offer("hf:tests/split").value();
+  const auto record = store_->pull(offered);
+  ASSERT_TRUE(record) << record.error().message;
+  EXPECT_EQ(record->file.filename(), "big-Q4_K_M-00001-of-00003.gguf");
+  EXPECT_EQ(record->size, offered.size);
+  EXPECT_EQ(record->sha256, offered.sha256);
+  EXPECT_EQ(record->parameters, 262144u);
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(record->file.parent_path())) names.push_back(entry.path().filename().string());
+  EXPECT_EQ(names.size(), 6u) << testing::PrintToString(names);  // each with its .sha256
+  EXPECT_TRUE(offer("hf:tests/split")->installed);
+  EXPECT_EQ(store_->open_model(ModelRef::parse("split:Q4_K_M", PathRule::kNever).value())->files.files().size(), 3u);
+  ASSERT_TRUE(store_->remove("split:Q4_K_M"));
+  EXPECT_TRUE(fs::is_empty(paths_.models));
+}
+
+// Of a server that ignores ranges (the hub here), and of one that has them.
+TEST_F(HubTest, TheDescriptionOfAModelIsFetchedWithoutItsWeights) {
+  for (const auto& text : {std::string("hf:tests/split"), address("/good/model.gguf")}) {
+    const auto offered = offer(text).value();
+    const auto folder = temporary_folder();
+    const auto first = fetch_descriptions(offered, folder, {.allow_plain_http = true});
+    ASSERT_TRUE(first) << first.error().message;
+    std::uint64_t bytes = 0, files = 0;
+    for (const auto& entry : fs::directory_iterator(folder)) ++files, bytes += entry.file_size();
+    EXPECT_EQ(bytes, offered.size);
+    EXPECT_EQ(files, std::max<std::size_t>(offered.shards.size(), 1));
+    EXPECT_EQ(first->filename(), offered.file);
+    ModelRecord record;
+    record.file = *first;
+    EXPECT_TRUE(read_details(record));
+    EXPECT_EQ(record.parameters, 262144u);
+    fs::remove_all(folder);
+  }
+}
+
+TEST_F(HubTest, TheBeginningOfAFileIsReadInPieces) {
+  const auto model = platform::read_file(fixtures / "model.gguf", 1 << 24).value();
+  for (const auto* way : {"good", "ignores"}) {  // the second sends the whole file each time
+    const auto source = Source::parse(address("/" + std::string(way) + "/model.gguf")).value();
+    std::string bytes;
+    for (const std::uint64_t end : {1000u, 5000u, 70000u}) {
+      ASSERT_TRUE(source->read_beginning(bytes, end, {.allow_plain_http = true})) << way;
+      EXPECT_EQ(bytes, model.substr(0, end)) << way;
+    }
+  }
+}
+
+TEST_F(HubTest, TheAddressOfAnyShardNamesTheModel) {
+  const auto record = store_->pull(address("/shards/big-Q4_K_M-00002-of-00003.gguf"));
+  ASSERT_TRUE(record) << record.error().message;
+  EXPECT_EQ(record->name, "big-Q4_K_M");
+  expect_whole_shards(record);
+  expect_error(as_record(offer(address("/shards/big-Q4_K_M-00001-of-00004.gguf"))), ErrorCode::kNotFound, "404");
+}
+
+TEST_F(HubTest, AShardThatArrivedIsNotFetchedAgain) {
+  const auto offered = offer("hf:tests/split").value();
+  std::atomic<bool> cancelled = false;
+  const auto stop_at_the_second = [&](const Progress& progress) { cancelled = progress.item == "big-Q4_K_M-00002-of-00003.gguf"; };
+  const auto stopped = store_->pull(offered, {.progress = stop_at_the_second, .cancelled = &cancelled});
+  ASSERT_FALSE(stopped);
+  EXPECT_EQ(stopped.error().code, ErrorCode::kCancelled);
+  ASSERT_EQ(store_->leftovers().size(), 1u);
+  EXPECT_EQ(store_->leftovers().front().name, "split:Q4_K_M");
+  EXPECT_GE(store_->leftovers().front().size, offered.shards[0].size);
+  fs::remove(fixtures / "hub.log");
+  expect_whole_shards(store_->pull(offered));
+  EXPECT_THAT(platform::read_file(fixtures / "hub.log", 4096).value(), Not(HasSubstr("00001-of")));
+  store_->remove("split:Q4_K_M").value();
+}
+
+TEST_F(HubTest, AnUnfinishedDownloadOfShardsIsRemovedByItsName) {
+  std::atomic<bool> cancelled = false;
+  const auto stop_at_the_second = [&](const Progress& progress) { cancelled = progress.item == "big-Q4_K_M-00002-of-00003.gguf"; };
+  ASSERT_FALSE(store_->pull(offer("hf:tests/split").value(), {.progress = stop_at_the_second, .cancelled = &cancelled}));
+  ASSERT_TRUE(store_->remove("split:Q4_K_M"));
+  EXPECT_TRUE(fs::is_empty(paths_.models));
+}
+
+TEST_F(HubTest, ADamagedShardIsFound) {
+  const auto record = store_->pull("hf:tests/split").value();
+  const auto second = record.file.parent_path() / "big-Q4_K_M-00002-of-00003.gguf";
+  std::fstream(second, std::ios::in | std::ios::out | std::ios::binary).seekp(-1, std::ios::end).put('?');
+  expect_error(store_->resolve_name("split:Q4_K_M"), ErrorCode::kCorrupt, "or another shard, has changed");
+  fs::remove(second);
+  expect_error(store_->resolve_name("split:Q4_K_M"), ErrorCode::kNotFound, "big-Q4_K_M-00002-of-00003.gguf");
+  expect_whole_shards(store_->pull("hf:tests/split"));
+}
+
+TEST_F(HubTest, FilesThatAreOnlyCalledShardsAreNotOneModel) {
+  expect_error(store_->pull("hf:tests/mixed"), ErrorCode::kCorrupt, "does not say which (split.no)");
+  EXPECT_EQ(store_->leftovers().size(), 2u);  // in quarantine
+}
+
 TEST_F(HubTest, WhatCannotRunIsRefusedByNameBeforeTheDownload) {
-  expect_error(as_record(offer("hf:tests/split")), ErrorCode::kUnsupported, "big-Q4_K_M-00001-of-00002.gguf is one part");
+  expect_error(as_record(offer("hf:tests/halved")), ErrorCode::kUnsupported, "lacks big-Q4_K_M-00003-of-00003.gguf");
   expect_error(as_record(offer("hf:tests/foreign")), ErrorCode::kUnsupported, "architecture mamba");
 }
 

@@ -326,7 +326,9 @@ Result<void> add_chat_template(const FolderFiles& folder, const Json* settings, 
 
 // The model's own advice for sampling.
 void add_sampling(const Json* generation, OwnedMetadata& metadata) {
-  if (!generation || !flag(generation, "do_sample")) return;
+  if (!generation) return;
+  const auto* sampled = generation->find("do_sample");
+  if (sampled && !flag(generation, "do_sample")) return metadata.add("general.sampling.temp", 0.0);  // always the most likely token
   constexpr std::pair<std::string_view, std::string_view> kNames[] = {
       {"temperature", "temp"}, {"top_k", "top_k"}, {"top_p", "top_p"}, {"min_p", "min_p"}, {"repetition_penalty", "penalty_repeat"}};
   for (const auto& [name, gguf] : kNames) {

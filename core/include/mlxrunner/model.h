@@ -14,6 +14,16 @@
 
 namespace mlxr {
 
+// Values for some of the options that choose the next token (Sampling in engine.h, where they are explained).
+struct SamplingValues {
+  std::optional<float> temperature;
+  std::optional<int> top_k;
+  std::optional<float> top_p;
+  std::optional<float> min_p;
+  std::optional<float> repeat_penalty;
+  std::optional<int> repeat_last_n;
+};
+
 struct ModelInfo {
   std::filesystem::path file;
   std::string architecture;   // "llama", "gemma3"
@@ -21,6 +31,7 @@ struct ModelInfo {
   std::string quantization;   // "Q4_1", "Q4_K_M", ...
   std::string warning;        // what is odd in the file, or makes the model slower than it could be: sentences; empty: nothing
   std::string chat_template;  // Jinja source; empty when the file has none
+  SamplingValues sampling;    // what the model's authors recommend: for whoever asks for nothing else
   std::uint64_t parameters = 0;
   std::uint64_t file_bytes = 0;    // of the model file
   std::uint64_t weight_bytes = 0;  // memory of the weights as the kernels read them; without a kernel pack several times file_bytes

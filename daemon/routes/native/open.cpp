@@ -79,9 +79,11 @@ ApiResult<platform::OpenFiles> adopt(const ReceivedFiles& received, const std::f
   if (received.files.size() < expected)
     return std::unexpected(refused(std::to_string(received.files.size()) + " descriptors came with the request, and \"files\" names " +
                                    std::to_string(expected) + " files."));
+  // Shards are called by the first of them, and lie beside it; files of a folder lie in it.
+  const auto folder = !names.empty() && name.filename() == names.front() ? name.parent_path() : name;
   std::vector<platform::OpenFile> files;
   for (std::size_t i = 0; i < expected; ++i) {
-    auto file = adopt(received.files[i]->get(), names.empty() ? name : name / names[i]);
+    auto file = adopt(received.files[i]->get(), names.empty() ? name : folder / names[i]);
     if (!file) return std::unexpected(file.error());
     files.push_back(*std::move(file));
   }

@@ -67,11 +67,6 @@ void ps(ModelHost& host, Responder& out) {
   out.respond({.body = dump({{"models", std::move(models)}})});
 }
 
-struct Shown {
-  store::ModelRecord record;
-  std::string chat_template;
-};
-
 // A model in memory has it at hand; reading it from the file takes milliseconds where the vocabulary is large.
 Result<std::string> chat_template_of(ModelHost& host, const store::ModelRecord& record, const platform::OpenFiles* opened) {
   for (const auto& one : host.loaded())
@@ -79,6 +74,19 @@ Result<std::string> chat_template_of(ModelHost& host, const store::ModelRecord& 
   if (opened != nullptr) return store::read_chat_template(*opened);
   const auto files = store::open_files_of(record);
   return files ? store::read_chat_template(*files) : fail(files.error());
+}
+
+// As Ollama writes them: a line for each, the values in one column.
+Result<std::string> parameters_of(const store::ModelRecord& record, const platform::OpenFiles* opened) {
+  constexpr std::size_t kColumn = 31;
+  const auto files = opened != nullptr ? opened->duplicate() : store::open_files_of(record);
+  if (!files) return fail(files.error());
+  const auto values = store::read_sampling(*files);
+  if (!values) return fail(values.error());
+  std::string text;
+  for (const auto& [name, value] : *values)
+    text += (text.empty() ? "" : "\n") + name + std::string(kColumn - std::min(kColumn - 1, name.size()), ' ') + value;
+  return text;
 }
 
 ApiResult<json> show(ModelHost& host, const Request& request, Responder& out) {
@@ -103,6 +111,8 @@ ApiResult<json> show(ModelHost& host, const Request& request, Responder& out) {
   if (!record) return std::unexpected(to_api_error(record.error()));
   const auto chat_template = chat_template_of(host, *record, checked ? &checked->files : nullptr);
   if (!chat_template) return std::unexpected(to_api_error(chat_template.error()));
+  const auto parameters = parameters_of(*record, checked ? &checked->files : nullptr);
+  if (!parameters) return std::unexpected(to_api_error(parameters.error()));
   const auto license = store::read_license(*record);
   json info{{"general.architecture", record->architecture},
             {"general.parameter_count", record->parameters},
@@ -110,7 +120,7 @@ ApiResult<json> show(ModelHost& host, const Request& request, Responder& out) {
             {record->architecture + ".embedding_length", record->embedding_length}};
   return json{{"license", license.empty() ? record->license : license},
               {"modelfile", "FROM " + record->file.string() + "\n"},
-              {"parameters", ""},
+              {"parameters", *parameters},
               {"template", *chat_template},
               {"details", details_json(*record)},
               {"model_info", std::move(info)},

@@ -57,12 +57,15 @@ ApiResult<Options> read_options(const json& options) {
         .message = "option \"typical_p\" is not supported by MLXR, except as 1.", .field = "typical_p", .code = "unsupported_parameter"});
 
   auto& sampling = result.request.sampling;  // the engine's defaults are Ollama's
-  sampling.temperature = get<float>(known, "temperature").value_or(sampling.temperature);
-  sampling.top_k = std::max(0, get_limited_int(known, "top_k").value_or(sampling.top_k));
-  sampling.top_p = get<float>(known, "top_p").value_or(sampling.top_p);
-  sampling.min_p = get<float>(known, "min_p").value_or(sampling.min_p);
-  sampling.repeat_penalty = get<float>(known, "repeat_penalty").value_or(sampling.repeat_penalty);
-  sampling.repeat_last_n = get_limited_int(known, "repeat_last_n").value_or(sampling.repeat_last_n);
+  auto& asked = result.asked;
+  asked = {.temperature = get<float>(known, "temperature"),
+           .top_k = get_limited_int(known, "top_k"),
+           .top_p = get<float>(known, "top_p"),
+           .min_p = get<float>(known, "min_p"),
+           .repeat_penalty = get<float>(known, "repeat_penalty"),
+           .repeat_last_n = get_limited_int(known, "repeat_last_n")};
+  take_advice(asked, {}, sampling);
+  sampling.top_k = std::max(0, sampling.top_k);
   sampling.presence_penalty = get<float>(known, "presence_penalty").value_or(0.0f);
   sampling.frequency_penalty = get<float>(known, "frequency_penalty").value_or(0.0f);
   sampling.seed = read_seed(known);

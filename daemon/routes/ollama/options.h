@@ -15,6 +15,7 @@ namespace mlxr::daemon::ollama {
 
 struct Options {
   mlxr::Request request;              // without the prompt
+  SamplingValues asked;               // the options of the request itself, which the model's advice does not change
   int context = 0;                    // num_ctx; 0: the configured context
   std::vector<std::string> warnings;  // for the client, in Warning headers: options that are unknown, have no effect, or were limited
 };

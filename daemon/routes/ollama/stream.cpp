@@ -90,10 +90,11 @@ Result<void> unload_if_loaded(ModelHost& host, const Call& call) {
 }  // namespace
 
 void answer(ModelHost& host, const ModelHost::Lease& lease, Call call, const Piece& piece, Responder& out) {
-  auto& [request, asked, warnings] = call.options;
-  if (const int context = lease.model()->info().context_length; asked > context)
+  auto& [request, asked, context_asked, warnings] = call.options;
+  if (const int context = lease.model()->info().context_length; context_asked > context)
     warnings.push_back("num_ctx is limited to " + std::to_string(context) + " tokens, the context of this model here");
-  request.context = asked;  // the model may be loaded with a larger one
+  request.context = context_asked;  // the model may be loaded with a larger one
+  take_advice(lease.model()->info().sampling, asked, request.sampling);
   limit_max_tokens(request, *lease.model(), warnings);
   auto reply = host.engine().submit(lease.model(), request);
   if (!reply) return out.respond(ollama_error(to_api_error(reply.error())));

@@ -58,15 +58,18 @@ ApiResult<Call> read_call(const Request& http, std::span<const Field> fields, in
   // OpenAI's defaults: the model's own, unmodified distribution.
   request.sampling = {.temperature = 1, .top_k = 0, .top_p = 1, .repeat_last_n = -1};
   auto& sampling = request.sampling;
-  sampling.temperature = get<float>(body, "temperature").value_or(sampling.temperature);
-  sampling.top_p = get<float>(body, "top_p").value_or(sampling.top_p);
   sampling.presence_penalty = get<float>(body, "presence_penalty").value_or(0.0f);
   sampling.frequency_penalty = get<float>(body, "frequency_penalty").value_or(0.0f);
   sampling.seed = read_seed(body);
-  sampling.top_k = std::max(0, get_limited_int(body, "top_k").value_or(sampling.top_k));
-  sampling.min_p = get<float>(body, "min_p").value_or(sampling.min_p);
-  sampling.repeat_penalty =
-      get<float>(body, "repeat_penalty").value_or(get<float>(body, "repetition_penalty").value_or(sampling.repeat_penalty));
+  const auto repeat_penalty = get<float>(body, "repeat_penalty");
+  call.asked = {.temperature = get<float>(body, "temperature"),
+                .top_k = get_limited_int(body, "top_k"),
+                .top_p = get<float>(body, "top_p"),
+                .min_p = get<float>(body, "min_p"),
+                .repeat_penalty = repeat_penalty ? repeat_penalty : get<float>(body, "repetition_penalty"),
+                .repeat_last_n = {}};
+  take_advice(call.asked, {}, sampling);
+  sampling.top_k = std::max(0, sampling.top_k);
   if (auto limit = get_limited_int(body, "max_completion_tokens"); limit || (limit = get_limited_int(body, "max_tokens")))
     request.max_tokens = *limit;
   else
@@ -156,6 +159,7 @@ void answer_stream(Reply& reply, bool include_usage, const Shape& shape, const H
 }  // namespace
 
 void answer(ModelHost& host, const ModelHost::Lease& lease, Call call, const Shape& shape, Responder& out) {
+  take_advice(lease.model()->info().sampling, call.asked, call.request.sampling);
   limit_max_tokens(call.request, *lease.model(), call.warnings);
   auto reply = host.engine().submit(lease.model(), std::move(call.request));
   if (!reply) return out.respond(openai_error(to_api_error(reply.error())));

@@ -20,7 +20,8 @@ struct Call {
   json body;
   std::string model;
   AcquireOptions acquire;
-  mlxr::Request request;  // sampling, max_tokens and stop; without the prompt
+  mlxr::Request request;      // sampling, max_tokens and stop; without the prompt
+  SamplingValues asked = {};  // the values of the request itself, which the model's advice does not change
   bool stream = false;
   bool include_usage = false;
   std::vector<std::string> warnings = {};  // for the client, in Warning headers

@@ -76,6 +76,22 @@ class Gguf:
         return description + b"\0" * (-len(description) % self.alignment) + self.data
 
 
+def shards(whole, count, name="model"):
+    """{file name: Gguf} of a model whose tensors are dealt out to so many files, as llama-gguf-split does: the first has the metadata."""
+    offsets = [offset for *_, offset in whole.tensors] + [len(whole.data)]
+    files = {}
+    for number in range(count):
+        shard = Gguf(keys=dict(whole.keys) if number == 0 else {})
+        shard.keys |= {"split.no": (U16, number), "split.count": (U16, count), "split.tensors.count": (I32, len(whole.tensors))}
+        for i in range(number * len(whole.tensors) // count, (number + 1) * len(whole.tensors) // count):
+            *tensor, offset = whole.tensors[i]
+            shard.tensors.append((*tensor, len(shard.data)))
+            content = whole.data[offset : offsets[i + 1]]
+            shard.data += content + b"\0" * (-len(content) % 32)
+        files[f"{name}-{number + 1:05}-of-{count:05}.gguf"] = shard
+    return files
+
+
 def one(*tensors, data=b"\0" * 64, **more):
     return Gguf(tensors=list(tensors), data=data, **more).bytes()
 
@@ -207,8 +223,13 @@ def hybrid(key, value):
     return of("granitehybrid", HYBRID | {key: (U32, value)})
 
 
-def model(keys=(), tensors=(), seed=1, without=()):
-    """The bytes of the small model with some keys and tensors replaced or added. A tensor is name -> (dimensions, values or None), or (dimensions, type, bytes)."""
+def model(*changes, **more):
+    """The bytes of model_file()."""
+    return model_file(*changes, **more).bytes()
+
+
+def model_file(keys=(), tensors=(), seed=1, without=()):
+    """The small model with some keys and tensors replaced or added. A tensor is name -> (dimensions, values or None), or (dimensions, type, bytes)."""
     tokens = [*letters(), MERGED, EOS]
     all_keys = {
         "general.architecture": (STRING, "llama"),
@@ -251,7 +272,7 @@ def model(keys=(), tensors=(), seed=1, without=()):
                 values.append(seed / 2147483647 - 0.5)
         directory.append((name, dims, TYPE_F32, len(data)))
         data += struct.pack(f"<{count}f", *values)
-    return Gguf(keys=all_keys, tensors=directory, data=data).bytes()
+    return Gguf(keys=all_keys, tensors=directory, data=data)
 
 
 def small():
@@ -380,7 +401,6 @@ def impossible():
         key("general.type", STRING, "adapter", "is an adapter (LoRA)", UNSUPPORTED),
         key("general.type", STRING, "mmproj", "(mmproj), not a model", UNSUPPORTED),
         key("general.architecture", STRING, "clip", "(mmproj), not a model", UNSUPPORTED),
-        key("split.count", U16, 2, "is part 1 of 2 of a model", UNSUPPORTED),
         Case("vocabulary", model(without=WEIGHTS), UNSUPPORTED, "holds a vocabulary and no weights"),
         absent("token_embd.weight", "has no tensor token_embd.weight"),
         absent("output_norm.weight", "has no tensor output_norm.weight"),

@@ -262,7 +262,8 @@ TEST_F(EngineTest, LoadsAFileThatTheCallerHasOpen) {
   const int fd = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
   std::ofstream(file.string() + ".other") << "another file";
   std::filesystem::rename(file.string() + ".other", file);
-  const auto loaded = engine_->load(fd, file, {.context = 256});
+  const OpenedFile opened{fd, file};
+  const auto loaded = engine_->load({&opened, 1}, file, {.context = 256});
   ::close(fd);
   ASSERT_TRUE(loaded) << loaded.error().message;
   EXPECT_EQ((*loaded)->info().file, file);

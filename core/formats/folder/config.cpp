@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "core/formats/folder/config_reader.h"
+#include "core/formats/folder/recurrent_config.h"
 #include "core/formats/gguf.h"
 #include "core/formats/printable.h"
 
@@ -26,6 +27,9 @@ constexpr std::pair<std::string_view, double> kCohereDefaults[] = {{"logit_scale
 
 // Of Qwen's classes: what they do where config.json does not say it.
 constexpr std::pair<std::string_view, double> kQwenMoeDefaults[] = {{"norm_topk_prob", 0}};
+
+// Of LFM2's classes. mlx-lm makes the weights of experts add up to one only where config.json says so.
+constexpr std::pair<std::string_view, double> kLfm2Defaults[] = {{"rope_theta", 1e6}, {"norm_eps", 1e-5}};
 
 constexpr ModelType kTypes[] = {
     {.name = "llama", .architecture = "llama", .pairs_together = true},
@@ -61,6 +65,12 @@ constexpr ModelType kTypes[] = {
     {.name = "olmo2", .architecture = "olmo2", .post_attention_norm_is_own = true},
     {.name = "olmo3", .architecture = "olmo2", .post_attention_norm_is_own = true, .windows = true},
     {.name = "exaone4", .architecture = "exaone4", .post_attention_norm_is_own = true, .windows = true},
+    {.name = "lfm2", .architecture = "lfm2", .recurrence = Recurrence::kConvolution, .recurrent_layer = "conv", .defaults = kLfm2Defaults},
+    {.name = "lfm2_moe",
+     .architecture = "lfm2moe",
+     .recurrence = Recurrence::kConvolution,
+     .recurrent_layer = "conv",
+     .defaults = kLfm2Defaults},
     {.name = "starcoder2", .architecture = "starcoder2", .activations = kGelu},
     {.name = "stablelm", .architecture = "stablelm", .rotated_share = 0.25},
     {.name = "cohere", .architecture = "command-r", .defaults = kCohereDefaults},
@@ -90,8 +100,10 @@ constexpr Key kKeys[] = {
     {"n_routed_experts", "expert_count"},
     {"n_shared_experts", "expert_shared_count"},
     {"norm_epsilon", "attention.layer_norm_epsilon", Kind::kNumber},
+    {"norm_eps", "attention.layer_norm_rms_epsilon", Kind::kNumber},
     {"norm_topk_prob", "expert_weights_norm", Kind::kBoolean},
     {"num_attention_heads", "attention.head_count"},
+    {"num_dense_layers", "leading_dense_block_count"},
     {"num_experts", "expert_count"},
     {"num_experts_per_tok", "expert_used_count"},
     {"num_hidden_layers", "block_count"},
@@ -111,6 +123,8 @@ struct Fixed {
   std::variant<bool, double, std::string_view> value;
 };
 constexpr Fixed kFixed[] = {
+    {"block_use_swiglu", true},
+    {"conv_bias", false},
     {"decoder_sparse_step", 1.0},
     {"full_attn_mod", 1.0},
     {"interpolate_factor", 1.0},
@@ -132,6 +146,7 @@ constexpr Fixed kFixed[] = {
     {"use_gated_activation", true},
     {"use_mrope", false},
     {"use_parallel_block", true},
+    {"use_pos_enc", true},
     {"use_parallel_embedding", true},
 };
 
@@ -147,9 +162,17 @@ constexpr std::string_view kHarmless[] = {
     "attn_implementation",
     "auto_map",
     "bias",
+    "block_dim",  // of LFM2, beside hidden_size; the others of its blocks and convolutions are of training
+    "block_mlp_init_scale",
+    "block_norm_eps",
+    "block_out_init_scale",
+    "block_use_xavier_init",
     "boi_token_index",
     "bos_token_id",
     "cache_implementation",
+    "conv_dim",
+    "conv_dim_out",
+    "conv_use_xavier_init",
     "dtype",
     "embd_pdrop",
     "embedding_dropout",
@@ -170,6 +193,7 @@ constexpr std::string_view kHarmless[] = {
     "model_max_length",
     "model_type",
     "original_max_position_embeddings",  // of Phi-3 without RoPE scaling
+    "num_heads",                         // of LFM2, beside num_attention_heads
     "output_router_logits",
     "pad_token_id",
     "pretraining_tp",
@@ -190,6 +214,7 @@ constexpr std::string_view kHarmless[] = {
     "use_bias",
     "use_cache",
     "use_embedding_sharing",
+    "use_expert_bias",
     "use_qk_norm",
     "use_qkv_bias",
 };
@@ -208,8 +233,9 @@ class Translator {
   Result<ModelConfig> translate() {
     metadata_.add("general.architecture", type_.architecture);
     metadata_.add("general.type", std::string_view("model"));
-    for (const auto& key : kKeys) translate(key);
     ModelConfig model{.type = &type_};
+    model.scan = read_recurrence(type_, config_, prefix_, metadata_);
+    for (const auto& key : kKeys) translate(key);
     read_shape(model);
     check_activation();
     for (const auto& fixed : kFixed) check(fixed);
@@ -336,7 +362,8 @@ class Translator {
     }
     for (const auto& item : *types->items()) {
       const std::string type = item.text() ? *item.text() : "";
-      if (type != "full_attention" && type != "sliding_attention")
+      const bool recurrent = type_.recurrence != Recurrence::kNone && type == type_.recurrent_layer;
+      if (!recurrent && type != "full_attention" && type != "sliding_attention")
         config_.note(ErrorCode::kUnsupported, "layer_types", printable(type) + " for some layers");
       local.push_back(type == "sliding_attention");
     }

@@ -86,6 +86,26 @@ constexpr Row kRows[] = {
     {"layers.{}.feed_forward.w1", "blk.{}.ffn_gate"},
     {"layers.{}.feed_forward.w3", "blk.{}.ffn_up"},
     {"layers.{}.feed_forward.w2", "blk.{}.ffn_down"},
+    // LFM 2, whose feed-forward parts have the names of InternLM 2, or those that mlx-lm gives to them
+    {"embedding_norm", "token_embd_norm", Layout::kNorm},
+    {"layers.{}.operator_norm", "blk.{}.attn_norm", Layout::kNorm},
+    {"layers.{}.conv.in_proj", "blk.{}.shortconv.in_proj"},
+    {"layers.{}.conv.conv", "blk.{}.shortconv.conv", Layout::kTaps},
+    {"layers.{}.conv.out_proj", "blk.{}.shortconv.out_proj"},
+    {"layers.{}.self_attn.out_proj", "blk.{}.attn_output"},
+    {"layers.{}.self_attn.q_layernorm", "blk.{}.attn_q_norm", Layout::kNorm},
+    {"layers.{}.self_attn.k_layernorm", "blk.{}.attn_k_norm", Layout::kNorm},
+    {"layers.{}.feed_forward.gate_proj", "blk.{}.ffn_gate"},
+    {"layers.{}.feed_forward.up_proj", "blk.{}.ffn_up"},
+    {"layers.{}.feed_forward.down_proj", "blk.{}.ffn_down"},
+    {"layers.{}.feed_forward.gate", "blk.{}.ffn_gate_inp"},
+    {"layers.{}.feed_forward.expert_selection", "blk.{}.exp_probs_b"},
+    {"layers.{}.feed_forward.experts.{}.w1", "blk.{}.ffn_gate_exps", Layout::kExpert},
+    {"layers.{}.feed_forward.experts.{}.w3", "blk.{}.ffn_up_exps", Layout::kExpert},
+    {"layers.{}.feed_forward.experts.{}.w2", "blk.{}.ffn_down_exps", Layout::kExpert},
+    {"layers.{}.feed_forward.switch_mlp.gate_proj", "blk.{}.ffn_gate_exps", Layout::kExperts},
+    {"layers.{}.feed_forward.switch_mlp.up_proj", "blk.{}.ffn_up_exps", Layout::kExperts},
+    {"layers.{}.feed_forward.switch_mlp.down_proj", "blk.{}.ffn_down_exps", Layout::kExperts},
 };
 
 // The numbers at the places of "{}" in a pattern. False when the text does not match.
@@ -123,6 +143,7 @@ std::string with_last_part(std::string_view name) {
   constexpr std::pair<std::string_view, std::string_view> kEnds[] = {
       {".self_attn.sinks", ".self_attn.sinks.weight"},
       {".mlp.gate.e_score_correction_bias", ".mlp.gate.e_score_correction.bias"},
+      {".feed_forward.expert_bias", ".feed_forward.expert_selection.bias"},
       {"_proj_blocks", "_proj.blocks"},
       {"_proj_scales", "_proj.scales"},
       {"_proj_bias", "_proj.bias"},

@@ -15,6 +15,7 @@ enum class Layout {
   kQuery,        // heads of rows, which GGUF may order in another way
   kKey,          // likewise
   kNorm,         // float32, and 1 more in some families
+  kTaps,         // of a convolution of each channel by itself: float32, without the dimension of one channel
   kStacked,      // one of several tensors that GGUF keeps as one: each is a row of a norm
   kFusedInTurn,  // queries, keys and values of each group of heads in turn, which GGUF keeps in three tensors
   kVector,       // float32; a matrix of one row

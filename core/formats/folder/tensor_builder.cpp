@@ -14,7 +14,9 @@ namespace {
 // Of activations, which are not kept in 8 bits here.
 constexpr std::string_view kScalesOfActivations[] = {"activation_scale", "input_scale"};
 
-bool is_stack(Layout layout) { return layout == Layout::kExperts || layout == Layout::kGateThenUp || layout == Layout::kGateAndUp; }
+bool has_three_dims(Layout layout) {
+  return layout == Layout::kExperts || layout == Layout::kGateThenUp || layout == Layout::kGateAndUp || layout == Layout::kTaps;
+}
 
 }  // namespace
 
@@ -52,7 +54,7 @@ Result<void> TensorBuilder::build(const std::string& stem, const Parts& parts) {
       return damaged(folder_, "tensor " + printable(name) + " is of a layer that its config.json does not have");
     auto plain = decode(stem, stored->second, parts, used);
     if (!plain) return fail(std::move(plain.error()));
-    const std::size_t most_dims = is_stack(mapped->layout) && part != "bias" ? 3 : 2;
+    const std::size_t most_dims = has_three_dims(mapped->layout) && part != "bias" ? 3 : 2;
     if (plain->shape.empty() || plain->shape.size() > most_dims) return wrong_shape(name);
     if (part == "bias") plain = as_floats(*std::move(plain), 0);
     if (auto built = build(*mapped, *std::move(plain), name); !built) return built;
@@ -110,6 +112,13 @@ Result<void> TensorBuilder::build(const MappedName& mapped, Tensor plain, const 
     case Layout::kVector:
       if (plain.shape.size() == 2 && plain.shape[0] == 1) plain.shape.erase(plain.shape.begin());
       break;
+    case Layout::kTaps: {
+      auto& shape = plain.shape;  // (channels, 1, taps), or (channels, taps, 1) as MLX has it
+      if (shape.size() != 3 || (shape[1] != 1 && shape[2] != 1)) return wrong_shape(stored_name);
+      shape = {shape[0], shape[1] * shape[2]};
+      emit(mapped.name, as_floats(std::move(plain), 0));
+      return {};
+    }
     case Layout::kNorm: emit(mapped.name, as_floats(std::move(plain), added)); return {};
     case Layout::kQuery:
     case Layout::kKey:

@@ -23,6 +23,12 @@ from mlx.utils import tree_flatten, tree_unflatten  # noqa: E402
 VOCABULARY = 300
 
 
+def caches(model):
+    """One for each layer: keys and values as MLXR keeps them, and mlx-lm's own for states."""
+    own = model.make_cache() if hasattr(model, "make_cache") else [None] * len(model.layers)
+    return [cache if type(cache).__name__ == "ArraysCache" else HalfCache() for cache in own]
+
+
 class HalfCache:
     """Keys and values as MLXR's cache keeps them: rounded to float16."""
 
@@ -108,7 +114,7 @@ def logits_of(model, family, tokens):
     try:
         if family.gelu_is_tanh:
             nn.gelu = nn.gelu_approx
-        logits = model(mx.array(tokens)[None], cache=[HalfCache() for _ in model.layers])[0]
+        logits = model(mx.array(tokens)[None], cache=caches(model))[0]
         mx.eval(logits)
     finally:
         nn.gelu = exact
@@ -140,6 +146,19 @@ def experts_one_by_one(weights, stack, one, parts):
 
 def of_qwen(weights):
     return experts_one_by_one(weights, "switch_mlp", "experts.{}", {name: name for name in ("gate_proj", "up_proj", "down_proj")})
+
+
+def channels_first(weights):
+    """A convolution's taps as PyTorch has them, after the dimension of the one channel that each is of."""
+    return {name: value.transpose(0, 2, 1) if ".conv" in name and value.ndim == 3 else value for name, value in weights.items()}
+
+
+def of_lfm2_moe(weights):
+    """Experts one by one, and the names that are InternLM's too."""
+    weights = experts_one_by_one(weights, "switch_mlp", "experts.{}", {name: name for name in ("gate_proj", "up_proj", "down_proj")})
+    for name, other in (("gate_proj", "w1"), ("down_proj", "w2"), ("up_proj", "w3")):
+        weights = {key.replace(f".{name}.", f".{other}."): value for key, value in weights.items()}
+    return channels_first(weights)
 
 
 def of_mixtral(weights):

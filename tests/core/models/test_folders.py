@@ -8,7 +8,7 @@ import subprocess
 
 import numpy as np
 import pytest
-from folder_models import VOCABULARY, Family, mx, of_glm4, of_gpt_oss, of_granite, of_mixtral, of_qwen, write, write_fp8, write_packed
+from folder_models import VOCABULARY, Family, channels_first, mx, of_glm4, of_gpt_oss, of_granite, of_lfm2_moe, of_mixtral, of_qwen, write, write_fp8, write_packed
 from gguf import GGMLQuantizationType, GGUFReader, dequantize
 from peer import peer_logits
 from real_models import BUILD, VARIANTS, logits
@@ -94,7 +94,25 @@ GPT_OSS = Family(
     {"tie_word_embeddings": False, "swiglu_limit": 7.0, "experts_per_token": 2, "initial_context_length": 32},
 )  # fmt: skip
 
+LFM2_BASE = {
+    **BASE, "norm_eps": 1e-5, "hidden_size": 192, "conv_bias": False, "conv_L_cache": 3, "rope_theta": 1e6,
+    "layer_types": ["conv", "full_attention", "conv", "full_attention"],
+}  # fmt: skip
+LFM2 = Family(
+    "lfm2",
+    {**LFM2_BASE, "model_type": "lfm2", "block_dim": 192, "block_ff_dim": 300, "block_multiple_of": 32, "block_ffn_dim_multiplier": 1.2, "block_auto_adjust_ff_dim": True},
+    {"intermediate_size": 300, "block_use_swiglu": True, "conv_dim": 192, "use_pos_enc": True, "num_heads": 6},
+)
+LFM2_MOE = Family(
+    "lfm2_moe",
+    {**LFM2_BASE, **EXPERTS, "model_type": "lfm2_moe", "num_experts": 6, "moe_intermediate_size": 96, "num_dense_layers": 1, "use_expert_bias": True, "routed_scaling_factor": 1.0},
+)
+
 FAMILIES = {
+    "lfm2": LFM2.but(published=channels_first),
+    "lfm2-as-mlx-lm-has-it": LFM2.but(layer_types=None, full_attn_idxs=[1, 3], block_auto_adjust_ff_dim=False),
+    "lfm2moe": LFM2_MOE.but(published=of_lfm2_moe),
+    "lfm2moe-stacked": LFM2_MOE,
     "mixtral": MIXTRAL.but(published=of_mixtral),
     "mixtral-stacked": MIXTRAL,
     "qwen2moe": QWEN2_MOE.but(published=of_qwen),

@@ -31,6 +31,9 @@ constexpr std::pair<std::string_view, double> kQwenMoeDefaults[] = {{"norm_topk_
 // Of LFM2's classes. mlx-lm makes the weights of experts add up to one only where config.json says so.
 constexpr std::pair<std::string_view, double> kLfm2Defaults[] = {{"rope_theta", 1e6}, {"norm_eps", 1e-5}};
 
+// Of Qwen3-Next and Qwen3.5, which rotate a quarter of each head.
+constexpr std::pair<std::string_view, double> kQwen35Defaults[] = {{"head_dim", 256}, {"rms_norm_eps", 1e-6}};
+
 constexpr ModelType kTypes[] = {
     {.name = "llama", .architecture = "llama", .pairs_together = true},
     {.name = "mistral", .architecture = "llama", .pairs_together = true},
@@ -44,6 +47,32 @@ constexpr ModelType kTypes[] = {
     {.name = "qwen3", .architecture = "qwen3"},
     {.name = "qwen2_moe", .architecture = "qwen2moe", .defaults = kQwenMoeDefaults},
     {.name = "qwen3_moe", .architecture = "qwen3moe", .defaults = kQwenMoeDefaults},
+    {.name = "qwen3_next",
+     .architecture = "qwen3next",
+     .norms_plus_one = true,
+     .post_attention_norm_is_own = true,
+     .recurrence = Recurrence::kDeltaRule,
+     .recurrent_layer = "linear_attention",
+     .rotated_share = 0.25,
+     .defaults = kQwen35Defaults},
+    {.name = "qwen3_5_text",
+     .architecture = "qwen35",
+     .norms_plus_one = true,
+     .post_attention_norm_is_own = true,
+     .tiled_heads = true,
+     .recurrence = Recurrence::kDeltaRule,
+     .recurrent_layer = "linear_attention",
+     .rotated_share = 0.25,
+     .defaults = kQwen35Defaults},
+    {.name = "qwen3_5_moe_text",
+     .architecture = "qwen35moe",
+     .norms_plus_one = true,
+     .post_attention_norm_is_own = true,
+     .tiled_heads = true,
+     .recurrence = Recurrence::kDeltaRule,
+     .recurrent_layer = "linear_attention",
+     .rotated_share = 0.25,
+     .defaults = kQwen35Defaults},
     {.name = "gpt_oss", .architecture = "gpt-oss", .post_attention_norm_is_own = true, .windows = true, .rounds_ramp = true},
     {.name = "phi3", .architecture = "phi3"},
     {.name = "glm4", .architecture = "glm4", .rotated_share = 0.5},
@@ -78,7 +107,7 @@ constexpr ModelType kTypes[] = {
 };
 
 // Models whose language model is described by `text_config`. The rest of them, which sees or hears, is left out.
-constexpr std::string_view kWrappers[] = {"gemma3", "mistral3"};
+constexpr std::string_view kWrappers[] = {"gemma3", "mistral3", "qwen3_5", "qwen3_5_moe"};
 
 enum class Kind { kInteger, kNumber, kBoolean };
 struct Key {
@@ -123,6 +152,7 @@ struct Fixed {
   std::variant<bool, double, std::string_view> value;
 };
 constexpr Fixed kFixed[] = {
+    {"attn_output_gate", true},
     {"block_use_swiglu", true},
     {"conv_bias", false},
     {"decoder_sparse_step", 1.0},
@@ -187,6 +217,7 @@ constexpr std::string_view kHarmless[] = {
     "layer_norm_bias",
     "layer_norm_epsilon",  // of StarCoder2, beside norm_epsilon
     "layer_switch",        // of Cohere 2, beside its pattern
+    "mamba_ssm_dtype",     // of Qwen3.5: states are float32 here
     "max_window_layers",   // of Qwen, where use_sliding_window is false
     "mlp_bias",
     "mm_tokens_per_image",
@@ -194,6 +225,8 @@ constexpr std::string_view kHarmless[] = {
     "model_type",
     "original_max_position_embeddings",  // of Phi-3 without RoPE scaling
     "num_heads",                         // of LFM2, beside num_attention_heads
+    "mtp_num_hidden_layers",             // of Qwen3.5: layers that predict further tokens, which are left out
+    "mtp_use_dedicated_embeddings",
     "output_router_logits",
     "pad_token_id",
     "pretraining_tp",

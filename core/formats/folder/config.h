@@ -28,6 +28,7 @@ struct ModelType {
   bool norms_plus_one = false;              // the folder stores norms less 1
   bool post_attention_norm_is_own = false;  // post_attention_layernorm is of what attention adds; in others it is the norm before the MLP
   bool windows = false;                     // some layers see a window of the text
+  bool tiled_heads = false;                 // GGUF has value heads in the order of TiledHeads
   Recurrence recurrence = Recurrence::kNone;
   std::string_view recurrent_layer;  // its name in layer_types
   bool rounds_ramp = false;          // YaRN's ramp is between whole numbers, whatever config.json says

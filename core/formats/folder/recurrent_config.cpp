@@ -99,6 +99,8 @@ class RecurrenceReader {
       }
     }
     add("full_attention_interval", period);
+    // Where all layers have experts, nothing is as wide as GGUF's key for other feed-forward parts says, which it must have.
+    if (!config_.find("intermediate_size")) add("feed_forward_length", need("moe_intermediate_size"));
     scan_ = {.key_heads = need("linear_num_key_heads"),
              .key_dim = need("linear_key_head_dim", 1 << 12),
              .value_heads = need("linear_num_value_heads", 1 << 12),

@@ -161,6 +161,27 @@ def of_lfm2_moe(weights):
     return channels_first(weights)
 
 
+def less_one(weights):
+    """Norms as Qwen3-Next and Qwen3.5 have them, except that of linear attention."""
+    return {name: value - 1 if "norm" in name and "linear_attn" not in name else value for name, value in channels_first(weights).items()}
+
+
+def of_qwen3_next(weights):
+    return {**less_one(of_qwen(weights)), "mtp.fc.weight": mx.zeros((4, 4))}
+
+
+def of_qwen35_moe(weights):
+    """The experts in one stack, the rows of the gate before those of what it opens, under names without a last part."""
+    result = {name: value for name, value in weights.items() if ".switch_mlp." not in name}
+    for name in weights:
+        before, found, _ = name.partition(".switch_mlp.gate_proj.weight")
+        if found:
+            stacked = {part: weights[f"{before}.switch_mlp.{part}_proj.weight"] for part in ("gate", "up", "down")}
+            result[f"{before}.experts.gate_up_proj"] = mx.concatenate([stacked["gate"], stacked["up"]], axis=1)
+            result[f"{before}.experts.down_proj"] = stacked["down"]
+    return less_one(result)
+
+
 def of_mixtral(weights):
     return experts_one_by_one(weights, "switch_mlp", "experts.{}", {"gate_proj": "w1", "down_proj": "w2", "up_proj": "w3"})
 

@@ -8,7 +8,7 @@ import subprocess
 
 import numpy as np
 import pytest
-from folder_models import VOCABULARY, Family, channels_first, mx, of_glm4, of_gpt_oss, of_granite, of_lfm2_moe, of_mixtral, of_qwen, write, write_fp8, write_packed
+from folder_models import VOCABULARY, Family, channels_first, less_one, mx, of_glm4, of_gpt_oss, of_granite, of_lfm2_moe, of_mixtral, of_qwen, of_qwen3_next, of_qwen35_moe, write, write_fp8, write_packed
 from gguf import GGMLQuantizationType, GGUFReader, dequantize
 from peer import peer_logits
 from real_models import BUILD, VARIANTS, logits
@@ -108,7 +108,36 @@ LFM2_MOE = Family(
     {**LFM2_BASE, **EXPERTS, "model_type": "lfm2_moe", "num_experts": 6, "moe_intermediate_size": 96, "num_dense_layers": 1, "use_expert_bias": True, "routed_scaling_factor": 1.0},
 )
 
+DELTA = {
+    **RMS, "hidden_size": 160, "head_dim": 64, "full_attention_interval": 2,
+    "linear_num_key_heads": 2, "linear_num_value_heads": 6, "linear_key_head_dim": 32, "linear_value_head_dim": 32, "linear_conv_kernel_dim": 4,
+}  # fmt: skip
+DELTA_EXPERTS = {"num_experts": 6, "num_experts_per_tok": 2, "moe_intermediate_size": 96, "shared_expert_intermediate_size": 120}
+QWEN3_NEXT = Family(
+    "qwen3_next",
+    {**DELTA, **DELTA_EXPERTS, "model_type": "qwen3_next", "rope_theta": 1e6, "partial_rotary_factor": 0.25, "norm_topk_prob": True, "decoder_sparse_step": 1, "mlp_only_layers": [], "tie_word_embeddings": False},
+    {"layer_types": ["linear_attention", "full_attention"] * 2},
+)
+AXES = {"type": "default", "mrope_section": [3, 3, 2], "mrope_interleaved": True, "rope_theta": 1e6, "partial_rotary_factor": 0.25}
+
+
+def qwen35(module, **changes):
+    return Family(
+        module,
+        {"model_type": module, "tie_word_embeddings": True, "text_config": {**DELTA, "model_type": f"{module}_text", "rope_parameters": AXES, "mtp_num_hidden_layers": 1, "attn_output_gate": True, **changes}},
+        {"vision_config": {"hidden_size": 4}},
+    )
+
+
+QWEN35, QWEN35_MOE = qwen35("qwen3_5"), qwen35("qwen3_5_moe", **DELTA_EXPERTS, intermediate_size=None)
+
 FAMILIES = {
+    "qwen3next": QWEN3_NEXT.but(published=of_qwen3_next),
+    "qwen3next-as-mlx-lm-has-it": QWEN3_NEXT,
+    "qwen35": QWEN35.but(published=less_one),
+    "qwen35-as-mlx-lm-has-it": QWEN35,
+    "qwen35moe": QWEN35_MOE.but(published=of_qwen35_moe),
+    "qwen35moe-as-mlx-lm-has-it": QWEN35_MOE,
     "lfm2": LFM2.but(published=channels_first),
     "lfm2-as-mlx-lm-has-it": LFM2.but(layer_types=None, full_attn_idxs=[1, 3], block_auto_adjust_ff_dim=False),
     "lfm2moe": LFM2_MOE.but(published=of_lfm2_moe),

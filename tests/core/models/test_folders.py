@@ -3,6 +3,7 @@
 Weights are float32, as in test_families.py, whose bound this is.
 """
 
+import json
 import os
 import subprocess
 
@@ -272,6 +273,9 @@ PACKED = {
     "experts-4-bits": packed(4, 32, family=QWEN3_MOE.but(hidden_size=160)),
     "experts-mxfp4": packed(4, 32, "mxfp4", family=QWEN3_MOE.but(hidden_size=160)),
     "gpt-oss": packed(4, 32, "mxfp4", own={".experts.": {"bits": 4, "group_size": 32, "mode": "mxfp4"}, "": False}, family=GPT_OSS.but(published=of_gpt_oss)),
+    # the columns of packed weights in another order; groups are as wide as the heads
+    "linear-attention-4-bits": packed(4, 32, family=qwen35("qwen3_5", intermediate_size=256)),
+    "short-convolutions-4-bits": packed(4, 32, family=LFM2),
     "fp8-blocks": lambda folder, tokens: write_fp8(folder, SQUARE, tokens, lambda rows, columns: (-(-rows // 128), -(-columns // 128))),
     "fp8-rows": lambda folder, tokens: write_fp8(folder, SQUARE, tokens, lambda rows, columns: (rows, 1)),
     "fp8-whole": lambda folder, tokens: write_fp8(folder, SQUARE, tokens, lambda rows, columns: ()),
@@ -305,6 +309,30 @@ def test_a_scale_that_is_no_positive_number_is_refused(name, scale, tmp_path):
     mx.save_safetensors(str(folder / "model.safetensors"), weights)
     run, file = run_import(folder, tmp_path / "home")
     assert run.returncode != 0 and "model.layers.1.mlp.up_proj.weight' holds a value that is not a number" in run.stderr
+    assert file is None
+
+
+@pytest.mark.parametrize(
+    ("family", "changes", "message"),
+    [
+        (LFM2, {"layer_types": ["conv"] * 3}, "layer_types is not one string for each layer"),
+        (LFM2, {"layer_types": None, "full_attn_idxs": [1, 4]}, "full_attn_idxs is not a list of layers"),
+        (LFM2, {"layer_types": ["mamba"] * 4}, "'mamba' for some layers"),
+        (LFM2, {"block_ffn_dim_multiplier": -1}, "block_ffn_dim_multiplier is no factor"),
+        (LFM2, {"conv_bias": True}, "conv_bias is of a kind"),
+        (QWEN3_NEXT, {"layer_types": ["full_attention"] * 4}, "layer_types is not regular"),
+        (QWEN3_NEXT, {"linear_num_key_heads": 4}, "linear_num_value_heads is no multiple"),
+        (QWEN3_NEXT, {"linear_num_value_heads": 8}, "linear_attn.A_log' is not that"),
+        (QWEN3_NEXT, {"linear_key_head_dim": 0}, "linear_key_head_dim is 0"),
+    ],
+)
+def test_recurrent_layers_that_contradict_the_description(family, changes, message, tmp_path):
+    folder = tmp_path / "model"
+    write(folder, family, TOKENS[:2])
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, **changes}))
+    run, file = run_import(folder, tmp_path / "home")
+    assert run.returncode != 0 and message in run.stderr
     assert file is None
 
 

@@ -170,6 +170,11 @@ def of_qwen3_next(weights):
     return {**less_one(of_qwen(weights)), "mtp.fc.weight": mx.zeros((4, 4))}
 
 
+def of_qwen35_text(weights):
+    """The language model by itself."""
+    return {name.removeprefix("language_model."): value for name, value in less_one(weights).items()}
+
+
 def of_qwen35_moe(weights):
     """The experts in one stack, the rows of the gate before those of what it opens, under names without a last part."""
     result = {name: value for name, value in weights.items() if ".switch_mlp." not in name}

@@ -9,7 +9,7 @@ import subprocess
 
 import numpy as np
 import pytest
-from folder_models import VOCABULARY, Family, channels_first, less_one, mx, of_glm4, of_gpt_oss, of_granite, of_lfm2_moe, of_mixtral, of_qwen, of_qwen3_next, of_qwen35_moe, write, write_fp8, write_packed
+from folder_models import VOCABULARY, Family, channels_first, less_one, mx, of_glm4, of_gpt_oss, of_granite, of_lfm2_moe, of_mixtral, of_qwen, of_qwen3_next, of_qwen35_moe, of_qwen35_text, write, write_fp8, write_packed
 from gguf import GGMLQuantizationType, GGUFReader, dequantize
 from peer import peer_logits
 from real_models import BUILD, VARIANTS, logits
@@ -137,6 +137,7 @@ FAMILIES = {
     "qwen3next-as-mlx-lm-has-it": QWEN3_NEXT,
     "qwen35": QWEN35.but(published=less_one),
     "qwen35-as-mlx-lm-has-it": QWEN35,
+    "qwen35-text-alone": Family("qwen3_5", QWEN35.config["text_config"], published=of_qwen35_text),
     "qwen35moe": QWEN35_MOE.but(published=of_qwen35_moe),
     "qwen35moe-as-mlx-lm-has-it": QWEN35_MOE,
     "lfm2": LFM2.but(published=channels_first),

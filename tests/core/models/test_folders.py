@@ -337,6 +337,15 @@ def test_recurrent_layers_that_contradict_the_description(family, changes, messa
     assert file is None
 
 
+def test_linear_attention_whose_heads_are_not_whole_blocks_is_refused(tmp_path):
+    """Their columns come in another order, and packed values cannot leave their blocks."""
+    folder = tmp_path / "model"
+    packed(4, 32, family=qwen35("qwen3_5", intermediate_size=256, linear_value_head_dim=48))(folder, TOKENS[:2])
+    run, file = run_import(folder, tmp_path / "home")
+    assert run.returncode != 0 and "wider than the heads of its linear attention" in run.stderr
+    assert file is None
+
+
 @pytest.mark.parametrize("name", PACKED)
 def test_packed_weights(name, tmp_path):
     """The values are those of MLX, except that 6 and 8 bits are rounded to float16. With MLX expressions, which round no activations."""

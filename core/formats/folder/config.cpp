@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "core/formats/folder/config_reader.h"
+#include "core/formats/folder/recurrent_config.h"
 #include "core/formats/gguf.h"
 #include "core/formats/printable.h"
 
@@ -27,6 +28,12 @@ constexpr std::pair<std::string_view, double> kCohereDefaults[] = {{"logit_scale
 // Of Qwen's classes: what they do where config.json does not say it.
 constexpr std::pair<std::string_view, double> kQwenMoeDefaults[] = {{"norm_topk_prob", 0}};
 
+// Of LFM2's classes. mlx-lm makes the weights of experts add up to one only where config.json says so.
+constexpr std::pair<std::string_view, double> kLfm2Defaults[] = {{"rope_theta", 1e6}, {"norm_eps", 1e-5}};
+
+// Of Qwen3-Next and Qwen3.5, which rotate a quarter of each head.
+constexpr std::pair<std::string_view, double> kQwen35Defaults[] = {{"head_dim", 256}, {"rms_norm_eps", 1e-6}};
+
 constexpr ModelType kTypes[] = {
     {.name = "llama", .architecture = "llama", .pairs_together = true},
     {.name = "mistral", .architecture = "llama", .pairs_together = true},
@@ -40,6 +47,32 @@ constexpr ModelType kTypes[] = {
     {.name = "qwen3", .architecture = "qwen3"},
     {.name = "qwen2_moe", .architecture = "qwen2moe", .defaults = kQwenMoeDefaults},
     {.name = "qwen3_moe", .architecture = "qwen3moe", .defaults = kQwenMoeDefaults},
+    {.name = "qwen3_next",
+     .architecture = "qwen3next",
+     .norms_plus_one = true,
+     .post_attention_norm_is_own = true,
+     .recurrence = Recurrence::kDeltaRule,
+     .recurrent_layer = "linear_attention",
+     .rotated_share = 0.25,
+     .defaults = kQwen35Defaults},
+    {.name = "qwen3_5_text",
+     .architecture = "qwen35",
+     .norms_plus_one = true,
+     .post_attention_norm_is_own = true,
+     .tiled_heads = true,
+     .recurrence = Recurrence::kDeltaRule,
+     .recurrent_layer = "linear_attention",
+     .rotated_share = 0.25,
+     .defaults = kQwen35Defaults},
+    {.name = "qwen3_5_moe_text",
+     .architecture = "qwen35moe",
+     .norms_plus_one = true,
+     .post_attention_norm_is_own = true,
+     .tiled_heads = true,
+     .recurrence = Recurrence::kDeltaRule,
+     .recurrent_layer = "linear_attention",
+     .rotated_share = 0.25,
+     .defaults = kQwen35Defaults},
     {.name = "gpt_oss", .architecture = "gpt-oss", .post_attention_norm_is_own = true, .windows = true, .rounds_ramp = true},
     {.name = "phi3", .architecture = "phi3"},
     {.name = "glm4", .architecture = "glm4", .rotated_share = 0.5},
@@ -61,6 +94,12 @@ constexpr ModelType kTypes[] = {
     {.name = "olmo2", .architecture = "olmo2", .post_attention_norm_is_own = true},
     {.name = "olmo3", .architecture = "olmo2", .post_attention_norm_is_own = true, .windows = true},
     {.name = "exaone4", .architecture = "exaone4", .post_attention_norm_is_own = true, .windows = true},
+    {.name = "lfm2", .architecture = "lfm2", .recurrence = Recurrence::kConvolution, .recurrent_layer = "conv", .defaults = kLfm2Defaults},
+    {.name = "lfm2_moe",
+     .architecture = "lfm2moe",
+     .recurrence = Recurrence::kConvolution,
+     .recurrent_layer = "conv",
+     .defaults = kLfm2Defaults},
     {.name = "starcoder2", .architecture = "starcoder2", .activations = kGelu},
     {.name = "stablelm", .architecture = "stablelm", .rotated_share = 0.25},
     {.name = "cohere", .architecture = "command-r", .defaults = kCohereDefaults},
@@ -68,7 +107,7 @@ constexpr ModelType kTypes[] = {
 };
 
 // Models whose language model is described by `text_config`. The rest of them, which sees or hears, is left out.
-constexpr std::string_view kWrappers[] = {"gemma3", "mistral3"};
+constexpr std::string_view kWrappers[] = {"gemma3", "mistral3", "qwen3_5", "qwen3_5_moe"};
 
 enum class Kind { kInteger, kNumber, kBoolean };
 struct Key {
@@ -90,8 +129,10 @@ constexpr Key kKeys[] = {
     {"n_routed_experts", "expert_count"},
     {"n_shared_experts", "expert_shared_count"},
     {"norm_epsilon", "attention.layer_norm_epsilon", Kind::kNumber},
+    {"norm_eps", "attention.layer_norm_rms_epsilon", Kind::kNumber},
     {"norm_topk_prob", "expert_weights_norm", Kind::kBoolean},
     {"num_attention_heads", "attention.head_count"},
+    {"num_dense_layers", "leading_dense_block_count"},
     {"num_experts", "expert_count"},
     {"num_experts_per_tok", "expert_used_count"},
     {"num_hidden_layers", "block_count"},
@@ -111,6 +152,9 @@ struct Fixed {
   std::variant<bool, double, std::string_view> value;
 };
 constexpr Fixed kFixed[] = {
+    {"attn_output_gate", true},
+    {"block_use_swiglu", true},
+    {"conv_bias", false},
     {"decoder_sparse_step", 1.0},
     {"full_attn_mod", 1.0},
     {"interpolate_factor", 1.0},
@@ -132,6 +176,7 @@ constexpr Fixed kFixed[] = {
     {"use_gated_activation", true},
     {"use_mrope", false},
     {"use_parallel_block", true},
+    {"use_pos_enc", true},
     {"use_parallel_embedding", true},
 };
 
@@ -147,9 +192,17 @@ constexpr std::string_view kHarmless[] = {
     "attn_implementation",
     "auto_map",
     "bias",
+    "block_dim",  // of LFM2, beside hidden_size; the others of its blocks and convolutions are of training
+    "block_mlp_init_scale",
+    "block_norm_eps",
+    "block_out_init_scale",
+    "block_use_xavier_init",
     "boi_token_index",
     "bos_token_id",
     "cache_implementation",
+    "conv_dim",
+    "conv_dim_out",
+    "conv_use_xavier_init",
     "dtype",
     "embd_pdrop",
     "embedding_dropout",
@@ -164,12 +217,16 @@ constexpr std::string_view kHarmless[] = {
     "layer_norm_bias",
     "layer_norm_epsilon",  // of StarCoder2, beside norm_epsilon
     "layer_switch",        // of Cohere 2, beside its pattern
+    "mamba_ssm_dtype",     // of Qwen3.5: states are float32 here
     "max_window_layers",   // of Qwen, where use_sliding_window is false
     "mlp_bias",
     "mm_tokens_per_image",
     "model_max_length",
     "model_type",
     "original_max_position_embeddings",  // of Phi-3 without RoPE scaling
+    "num_heads",                         // of LFM2, beside num_attention_heads
+    "mtp_num_hidden_layers",             // of Qwen3.5: layers that predict further tokens, which are left out
+    "mtp_use_dedicated_embeddings",
     "output_router_logits",
     "pad_token_id",
     "pretraining_tp",
@@ -190,6 +247,7 @@ constexpr std::string_view kHarmless[] = {
     "use_bias",
     "use_cache",
     "use_embedding_sharing",
+    "use_expert_bias",
     "use_qk_norm",
     "use_qkv_bias",
 };
@@ -208,8 +266,9 @@ class Translator {
   Result<ModelConfig> translate() {
     metadata_.add("general.architecture", type_.architecture);
     metadata_.add("general.type", std::string_view("model"));
-    for (const auto& key : kKeys) translate(key);
     ModelConfig model{.type = &type_};
+    model.scan = read_recurrence(type_, config_, prefix_, metadata_);
+    for (const auto& key : kKeys) translate(key);
     read_shape(model);
     check_activation();
     for (const auto& fixed : kFixed) check(fixed);
@@ -336,7 +395,8 @@ class Translator {
     }
     for (const auto& item : *types->items()) {
       const std::string type = item.text() ? *item.text() : "";
-      if (type != "full_attention" && type != "sliding_attention")
+      const bool recurrent = type_.recurrence != Recurrence::kNone && type == type_.recurrent_layer;
+      if (!recurrent && type != "full_attention" && type != "sliding_attention")
         config_.note(ErrorCode::kUnsupported, "layer_types", printable(type) + " for some layers");
       local.push_back(type == "sliding_attention");
     }

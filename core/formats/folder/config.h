@@ -17,6 +17,9 @@
 
 namespace mlxr::formats {
 
+// What the layers do that have no attention.
+enum class Recurrence { kNone, kConvolution, kDeltaRule };
+
 // A kind of model by Hugging Face's name (`model_type`), and in what its folder differs from its GGUF file.
 struct ModelType {
   std::string_view name;
@@ -25,10 +28,18 @@ struct ModelType {
   bool norms_plus_one = false;              // the folder stores norms less 1
   bool post_attention_norm_is_own = false;  // post_attention_layernorm is of what attention adds; in others it is the norm before the MLP
   bool windows = false;                     // some layers see a window of the text
-  bool rounds_ramp = false;                 // YaRN's ramp is between whole numbers, whatever config.json says
+  bool tiled_heads = false;                 // GGUF has value heads in the order of TiledHeads
+  Recurrence recurrence = Recurrence::kNone;
+  std::string_view recurrent_layer;  // its name in layer_types
+  bool rounds_ramp = false;          // YaRN's ramp is between whole numbers, whatever config.json says
   std::array<std::string_view, 2> activations = {"silu", ""};
   double rotated_share = 1;                                            // of each head, where config.json does not say it
   std::span<const std::pair<std::string_view, double>> defaults = {};  // of its class, which config.json need not repeat
+};
+
+// The heads of the gated delta rule. Each key head has an equal share of the value heads. Zeros: a model without them.
+struct ScanShape {
+  std::int64_t key_heads = 0, key_dim = 0, value_heads = 0, value_dim = 0;
 };
 
 struct ModelConfig {
@@ -39,6 +50,7 @@ struct ModelConfig {
   std::int64_t further_layers = 0;  // after the others: they predict more tokens and are left out
   bool wrapped = false;             // the language model of a model that also sees or hears
   RopeFactors rope_factors;
+  ScanShape scan;
   const Json* quantization = nullptr;  // how an MLX folder packs its weights; a part of `config`; null: it does not
   std::int64_t fp8_block = 0;          // 8-bit floats have a scale for each block of so many rows and columns; 0: another number
   const Json* text = nullptr;          // the object that describes the language model: `config`, or a part of it

@@ -1,6 +1,7 @@
 #include "core/formats/folder/decoded_sources.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 namespace mlxr::formats {
@@ -53,8 +54,33 @@ Result<void> HeadRowsSource::make(std::uint64_t first, std::span<std::byte> to) 
 Result<void> FloatSource::make(std::uint64_t, std::span<std::byte> to) const {
   auto values = base_.values();
   if (!values) return fail(std::move(values.error()));
-  for (float& value : *values) value += added_;
+  for (float& value : *values) value = negative_exp_ ? -std::exp(value) : value + added_;
   std::ranges::copy(std::as_bytes(std::span(*values)), to.begin());
+  return {};
+}
+
+Result<void> OrderedRowsSource::make(std::uint64_t first, std::span<std::byte> to) const {
+  const auto row_bytes = unit_bytes();
+  auto row = static_cast<std::size_t>(first);
+  while (!to.empty()) {  // rows that follow one another in both are one read
+    std::size_t count = 1;
+    while (count < to.size() / row_bytes && order_[row + count] == order_[row] + static_cast<std::int64_t>(count)) ++count;
+    const auto made = to.first(count * row_bytes);
+    if (auto done = base_.read(static_cast<std::uint64_t>(order_[row]) * row_bytes, made); !done) return done;
+    to = to.subspan(made.size());
+    row += count;
+  }
+  return {};
+}
+
+Result<void> OrderedColumnsSource::make(std::uint64_t first, std::span<std::byte> to) const {
+  const auto row_bytes = static_cast<std::size_t>(unit_bytes()), run_bytes = row_bytes / order_.size();
+  std::vector<std::byte> row(row_bytes);
+  for (; !to.empty(); to = to.subspan(row_bytes)) {
+    if (auto done = base_.read(first++ * row_bytes, row); !done) return done;
+    for (std::size_t i = 0; i < order_.size(); ++i)
+      std::memcpy(to.data() + i * run_bytes, row.data() + static_cast<std::size_t>(order_[i]) * run_bytes, run_bytes);
+  }
   return {};
 }
 

@@ -49,16 +49,49 @@ class HeadRowsSource final : public UnitSource {
   std::uint64_t row_bytes_;
 };
 
-// The values of a small tensor as float32, each plus `added`.
+// The values of a small tensor as float32, each plus `added`, or e to the power of each, negated.
 class FloatSource final : public UnitSource {
  public:
-  FloatSource(Tensor base, float added) : UnitSource(sizeof(float) * base.elements(), 1), base_(std::move(base)), added_(added) {}
+  FloatSource(Tensor base, float added, bool negative_exp = false)
+      : UnitSource(sizeof(float) * base.elements(), 1), base_(std::move(base)), added_(added), negative_exp_(negative_exp) {}
 
  private:
   Result<void> make(std::uint64_t first, std::span<std::byte> to) const override;
 
   Tensor base_;
   float added_;
+  bool negative_exp_;
+};
+
+// Rows of a matrix, or values of a vector, in any order: row i is row order[i] of `base`, which must have it.
+class OrderedRowsSource final : public UnitSource {
+ public:
+  OrderedRowsSource(Tensor base, std::vector<std::int64_t> order)
+      : UnitSource(base.bytes / static_cast<std::uint64_t>(base.shape[0]), order.size()),
+        base_(std::move(base)),
+        order_(std::move(order)) {}
+
+ private:
+  Result<void> make(std::uint64_t first, std::span<std::byte> to) const override;
+
+  Tensor base_;
+  std::vector<std::int64_t> order_;
+};
+
+// A matrix whose columns are in runs of equal length, which come in another order: run i of each row is run order[i] of `base`. The bytes
+// of a row must be a multiple of the number of runs.
+class OrderedColumnsSource final : public UnitSource {
+ public:
+  OrderedColumnsSource(Tensor base, std::vector<std::int64_t> order)
+      : UnitSource(base.bytes / static_cast<std::uint64_t>(base.shape[0]), static_cast<std::uint64_t>(base.shape[0])),
+        base_(std::move(base)),
+        order_(std::move(order)) {}
+
+ private:
+  Result<void> make(std::uint64_t first, std::span<std::byte> to) const override;
+
+  Tensor base_;
+  std::vector<std::int64_t> order_;
 };
 
 // Every other row of a matrix, from row `first` (0 or 1) on. It must have an even number of rows.

@@ -86,6 +86,39 @@ constexpr Row kRows[] = {
     {"layers.{}.feed_forward.w1", "blk.{}.ffn_gate"},
     {"layers.{}.feed_forward.w3", "blk.{}.ffn_up"},
     {"layers.{}.feed_forward.w2", "blk.{}.ffn_down"},
+    // Qwen3-Next and Qwen3.5
+    {"layers.{}.mlp.experts.fused_gate_up", "blk.{}.ffn_gate_exps", Layout::kGateThenUp},
+    {"layers.{}.linear_attn.in_proj_qkvz", "blk.{}.attn_qkv", Layout::kScanInTurn},
+    {"layers.{}.linear_attn.in_proj_ba", "blk.{}.ssm_ba"},
+    {"layers.{}.linear_attn.in_proj_qkv", "blk.{}.attn_qkv", Layout::kScanInput},
+    {"layers.{}.linear_attn.in_proj_z", "blk.{}.attn_gate", Layout::kScanGate},
+    {"layers.{}.linear_attn.in_proj_b", "blk.{}.ssm_beta", Layout::kSteps},
+    {"layers.{}.linear_attn.in_proj_a", "blk.{}.ssm_alpha", Layout::kSteps},
+    {"layers.{}.linear_attn.conv1d", "blk.{}.ssm_conv1d", Layout::kScanTaps},
+    {"layers.{}.linear_attn.A_log", "blk.{}.ssm_a", Layout::kRates},
+    {"layers.{}.linear_attn.dt", "blk.{}.ssm_dt", Layout::kSteps},
+    {"layers.{}.linear_attn.norm", "blk.{}.ssm_norm", Layout::kOwnNorm},
+    {"layers.{}.linear_attn.out_proj", "blk.{}.ssm_out", Layout::kScanOutput},
+    // LFM 2, whose feed-forward parts have the names of InternLM 2, or those that mlx-lm gives to them
+    {"embedding_norm", "token_embd_norm", Layout::kNorm},
+    {"layers.{}.operator_norm", "blk.{}.attn_norm", Layout::kNorm},
+    {"layers.{}.conv.in_proj", "blk.{}.shortconv.in_proj"},
+    {"layers.{}.conv.conv", "blk.{}.shortconv.conv", Layout::kTaps},
+    {"layers.{}.conv.out_proj", "blk.{}.shortconv.out_proj"},
+    {"layers.{}.self_attn.out_proj", "blk.{}.attn_output"},
+    {"layers.{}.self_attn.q_layernorm", "blk.{}.attn_q_norm", Layout::kNorm},
+    {"layers.{}.self_attn.k_layernorm", "blk.{}.attn_k_norm", Layout::kNorm},
+    {"layers.{}.feed_forward.gate_proj", "blk.{}.ffn_gate"},
+    {"layers.{}.feed_forward.up_proj", "blk.{}.ffn_up"},
+    {"layers.{}.feed_forward.down_proj", "blk.{}.ffn_down"},
+    {"layers.{}.feed_forward.gate", "blk.{}.ffn_gate_inp"},
+    {"layers.{}.feed_forward.expert_selection", "blk.{}.exp_probs_b"},
+    {"layers.{}.feed_forward.experts.{}.w1", "blk.{}.ffn_gate_exps", Layout::kExpert},
+    {"layers.{}.feed_forward.experts.{}.w3", "blk.{}.ffn_up_exps", Layout::kExpert},
+    {"layers.{}.feed_forward.experts.{}.w2", "blk.{}.ffn_down_exps", Layout::kExpert},
+    {"layers.{}.feed_forward.switch_mlp.gate_proj", "blk.{}.ffn_gate_exps", Layout::kExperts},
+    {"layers.{}.feed_forward.switch_mlp.up_proj", "blk.{}.ffn_up_exps", Layout::kExperts},
+    {"layers.{}.feed_forward.switch_mlp.down_proj", "blk.{}.ffn_down_exps", Layout::kExperts},
 };
 
 // The numbers at the places of "{}" in a pattern. False when the text does not match.
@@ -123,6 +156,11 @@ std::string with_last_part(std::string_view name) {
   constexpr std::pair<std::string_view, std::string_view> kEnds[] = {
       {".self_attn.sinks", ".self_attn.sinks.weight"},
       {".mlp.gate.e_score_correction_bias", ".mlp.gate.e_score_correction.bias"},
+      {".feed_forward.expert_bias", ".feed_forward.expert_selection.bias"},
+      {".linear_attn.A_log", ".linear_attn.A_log.weight"},
+      {".linear_attn.dt_bias", ".linear_attn.dt.bias"},
+      {".experts.gate_up_proj", ".experts.fused_gate_up.weight"},
+      {".experts.down_proj", ".experts.down_proj.weight"},
       {"_proj_blocks", "_proj.blocks"},
       {"_proj_scales", "_proj.scales"},
       {"_proj_bias", "_proj.bias"},
@@ -139,10 +177,13 @@ std::optional<MappedName> map_name(std::string_view stem, std::string_view suffi
   const auto named = [&](std::string_view gguf, Layout layout) {
     std::string full(gguf);
     if (const auto hole = full.find("{}"); hole != full.npos) full.replace(hole, 2, std::to_string(numbers[0]));
-    return MappedName{full + std::string(suffix), layout, numbers[0], numbers[1]};
+    const bool plain = layout == Layout::kRates;  // GGUF has no last part in this name
+    return MappedName{full + std::string(plain ? "" : suffix), layout, numbers[0], numbers[1]};
   };
   if (match(name, kAttentionNorm, numbers))
     return named(model.type->post_attention_norm_is_own ? "blk.{}.post_attention_norm" : "blk.{}.ffn_norm", Layout::kNorm);
+  // gpt-oss has other stacks of experts under the name of those of Qwen3.5.
+  if (model.type->architecture == "gpt-oss" && name.ends_with(".experts.fused_gate_up")) return std::nullopt;
   for (const auto& row : kRows) {
     if (match(name, row.folder, numbers)) return named(row.gguf, row.layout);
   }
@@ -156,7 +197,9 @@ bool is_left_out(std::string_view name, const ModelConfig& model) {
     if (plain.starts_with("layers." + std::to_string(model.layers + further) + ".")) return true;
   }
   if (model.tied && (plain.starts_with("lm_head.") || plain.starts_with("output."))) return true;
-  return model.wrapped && (plain.starts_with("vision_tower.") || plain.starts_with("multi_modal_projector."));
+  if (model.type->recurrence == Recurrence::kDeltaRule && plain.starts_with("mtp.")) return true;  // predicts further tokens
+  return model.wrapped &&
+         (plain.starts_with("vision_tower.") || plain.starts_with("visual.") || plain.starts_with("multi_modal_projector."));
 }
 
 }  // namespace mlxr::formats

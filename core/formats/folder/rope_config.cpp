@@ -25,6 +25,7 @@ class RopeReader {
     if (base_ > 0) add("rope.freq_base", base_);
     rotated_ = read_rotated(rope);
     add("rope.dimension_count", rotated_);
+    read_sections(rope);
     scale(rope);
     if (auto known = rope.finish({}); !known) return fail(known.error());
     if (&rope != &all) {
@@ -57,6 +58,17 @@ class RopeReader {
   static const std::string* type_of(ConfigReader& rope) {
     const auto *newer = rope.text("rope_type"), *older = rope.text("type");
     return newer ? newer : older;
+  }
+
+  // Qwen3.5: the pairs of each axis of positions, which are the same for a text.
+  void read_sections(ConfigReader& rope) {
+    rope.boolean("mrope_interleaved");
+    const auto sections = rope.numbers("mrope_section");
+    if (sections.empty()) return;
+    std::vector<std::int64_t> pairs;
+    for (const double section : sections) pairs.push_back(static_cast<std::int64_t>(section));
+    pairs.resize(4);
+    add("rope.dimension_sections", std::move(pairs));
   }
 
   void scale(ConfigReader& rope) {

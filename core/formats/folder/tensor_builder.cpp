@@ -1,6 +1,7 @@
 #include "core/formats/folder/tensor_builder.h"
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "core/formats/folder/decoded_sources.h"
@@ -14,7 +15,35 @@ namespace {
 // Of activations, which are not kept in 8 bits here.
 constexpr std::string_view kScalesOfActivations[] = {"activation_scale", "input_scale"};
 
-bool is_stack(Layout layout) { return layout == Layout::kExperts || layout == Layout::kGateThenUp || layout == Layout::kGateAndUp; }
+bool has_three_dims(Layout layout) {
+  return layout == Layout::kExperts || layout == Layout::kGateThenUp || layout == Layout::kGateAndUp || layout == Layout::kTaps ||
+         layout == Layout::kScanTaps;
+}
+
+// (channels, 1, taps), or (channels, taps, 1) as MLX has it, without the dimension of one. False for another shape.
+bool drop_single_channel(std::vector<std::int64_t>& shape) {
+  if (shape.size() != 3 || (shape[1] != 1 && shape[2] != 1)) return false;
+  shape = {shape[0], shape[1] * shape[2]};
+  return true;
+}
+
+// The rows of value heads, `width` of each, after `before` others. Tiled: those that are first among the heads of their key head come
+// first.
+void append_heads(std::vector<std::int64_t>& order, const ScanShape& scan, bool tiled, std::int64_t width, std::int64_t before) {
+  const auto of_each = scan.value_heads / scan.key_heads;
+  for (std::int64_t head = 0; head < scan.value_heads; ++head) {
+    const auto from = tiled ? head % scan.key_heads * of_each + head / scan.key_heads : head;
+    for (std::int64_t row = 0; row < width; ++row) order.push_back(before + from * width + row);
+  }
+}
+
+std::vector<std::int64_t> counting(std::int64_t count) {
+  std::vector<std::int64_t> numbers(static_cast<std::size_t>(count));
+  std::iota(numbers.begin(), numbers.end(), 0);
+  return numbers;
+}
+
+bool is_scan(Layout layout) { return layout >= Layout::kRates; }
 
 }  // namespace
 
@@ -30,6 +59,7 @@ Result<void> TensorBuilder::add(StoredSource stored) {
 }
 
 Result<BuiltTensors> TensorBuilder::finish() {
+  norms_less_one_ = model_.type->norms_plus_one && !is_of_mlx();
   for (const auto& [stem, parts] : modules_) {
     if (auto built = build(stem, parts); !built) return fail(built.error());
   }
@@ -38,6 +68,16 @@ Result<BuiltTensors> TensorBuilder::finish() {
   emit("rope_factors_long.weight", model_.rope_factors.of_long_texts);
   emit("rope_factors_short.weight", model_.rope_factors.of_short_texts);
   return std::move(built_);
+}
+
+// MLX folders of models with convolutions have whole norms, and their taps before the dimension of one channel.
+bool TensorBuilder::is_of_mlx() const {
+  return std::ranges::any_of(modules_, [](const auto& module) {
+    const auto weight = module.second.find("weight");
+    if (!module.first.ends_with(".linear_attn.conv1d") || weight == module.second.end()) return false;
+    const auto& shape = weight->second.tensor.shape;
+    return shape.size() == 3 && shape[2] == 1 && shape[1] != 1;
+  });
 }
 
 Result<void> TensorBuilder::build(const std::string& stem, const Parts& parts) {
@@ -52,7 +92,7 @@ Result<void> TensorBuilder::build(const std::string& stem, const Parts& parts) {
       return damaged(folder_, "tensor " + printable(name) + " is of a layer that its config.json does not have");
     auto plain = decode(stem, stored->second, parts, used);
     if (!plain) return fail(std::move(plain.error()));
-    const std::size_t most_dims = is_stack(mapped->layout) && part != "bias" ? 3 : 2;
+    const std::size_t most_dims = has_three_dims(mapped->layout) && part != "bias" ? 3 : 2;
     if (plain->shape.empty() || plain->shape.size() > most_dims) return wrong_shape(name);
     if (part == "bias") plain = as_floats(*std::move(plain), 0);
     if (auto built = build(*mapped, *std::move(plain), name); !built) return built;
@@ -96,7 +136,8 @@ Result<Tensor> TensorBuilder::decode(const std::string& stem, const StoredSource
 }
 
 Result<void> TensorBuilder::build(const MappedName& mapped, Tensor plain, const std::string& stored_name) {
-  const float added = model_.type->norms_plus_one ? 1 : 0;
+  if (is_scan(mapped.layout)) return build_scan(mapped, std::move(plain), stored_name);
+  const float added = norms_less_one_ ? 1 : 0;
   switch (mapped.layout) {
     case Layout::kFusedInTurn: return split_in_turn(mapped, plain, stored_name);
     case Layout::kStacked:
@@ -110,6 +151,10 @@ Result<void> TensorBuilder::build(const MappedName& mapped, Tensor plain, const 
     case Layout::kVector:
       if (plain.shape.size() == 2 && plain.shape[0] == 1) plain.shape.erase(plain.shape.begin());
       break;
+    case Layout::kTaps:
+      if (!drop_single_channel(plain.shape)) return wrong_shape(stored_name);
+      emit(mapped.name, as_floats(std::move(plain), 0));
+      return {};
     case Layout::kNorm: emit(mapped.name, as_floats(std::move(plain), added)); return {};
     case Layout::kQuery:
     case Layout::kKey:
@@ -119,10 +164,84 @@ Result<void> TensorBuilder::build(const MappedName& mapped, Tensor plain, const 
         plain = *std::move(ordered);
       }
       break;
-    case Layout::kAsItIs: break;
+    case Layout::kOwnNorm:
+    default: break;
   }
   emit(mapped.name, plain.shape.size() == 1 ? as_floats(std::move(plain), 0) : std::move(plain));
   return {};
+}
+
+Result<void> TensorBuilder::build_scan(const MappedName& mapped, Tensor plain, const std::string& stored_name) {
+  const auto& scan = model_.scan;
+  const bool tiled = model_.type->tiled_heads;
+  if (scan.key_heads == 0) return unknown(stored_name);
+  const auto keys = scan.key_heads * scan.key_dim, values = scan.value_heads * scan.value_dim;
+  const auto finish = [&](std::string name, const Tensor& base, std::vector<std::int64_t> order, std::int64_t rows) -> Result<void> {
+    auto made = ordered(base, std::move(order), rows, stored_name);
+    if (!made) return fail(made.error());
+    const bool vector = made->shape.size() == 1 || mapped.layout == Layout::kScanTaps;
+    emit(std::move(name), vector ? as_floats(*std::move(made), 0) : *std::move(made));
+    return {};
+  };
+  std::vector<std::int64_t> order;
+  switch (mapped.layout) {
+    case Layout::kRates: {
+      if (plain.shape.size() != 1) return wrong_shape(stored_name);
+      auto shape = plain.shape;
+      plain = from(std::make_unique<FloatSource>(std::move(plain), 0.0f, true), quant::Type::kF32, std::move(shape));
+      [[fallthrough]];
+    }
+    case Layout::kSteps: append_heads(order, scan, tiled, 1, 0); return finish(mapped.name, plain, std::move(order), scan.value_heads);
+    case Layout::kScanGate:
+      append_heads(order, scan, tiled, scan.value_dim, 0);
+      return finish(mapped.name, plain, std::move(order), values);
+    case Layout::kScanTaps:
+      if (!drop_single_channel(plain.shape)) return wrong_shape(stored_name);
+      [[fallthrough]];
+    case Layout::kScanInput:
+      order = counting(2 * keys);
+      append_heads(order, scan, tiled, scan.value_dim, 2 * keys);
+      return finish(mapped.name, plain, std::move(order), 2 * keys + values);
+    case Layout::kScanInTurn: {
+      const auto of_each = values / scan.key_heads, every = 2 * scan.key_dim + 2 * of_each;
+      std::vector<std::int64_t> gates;
+      const auto take = [&](std::vector<std::int64_t>& rows, std::int64_t first, std::int64_t count) {
+        for (std::int64_t head = 0; head < scan.key_heads; ++head)
+          for (std::int64_t row = 0; row < count; ++row) rows.push_back(head * every + first + row);
+      };
+      take(order, 0, scan.key_dim);
+      take(order, scan.key_dim, scan.key_dim);
+      take(order, 2 * scan.key_dim, of_each);
+      take(gates, 2 * scan.key_dim + of_each, of_each);
+      auto gate_name = mapped.name;
+      gate_name.replace(gate_name.find("attn_qkv"), std::string_view("attn_qkv").size(), "attn_gate");
+      if (auto done = finish(std::move(gate_name), plain, std::move(gates), every * scan.key_heads); !done) return done;
+      return finish(mapped.name, plain, std::move(order), every * scan.key_heads);
+    }
+    default: break;
+  }
+  // kScanOutput. Packed values stay in their blocks, so heads must be whole blocks.
+  if (plain.shape.size() != 2 || plain.shape[1] != values) return wrong_shape(stored_name);
+  if (!tiled) {
+    emit(mapped.name, std::move(plain));
+    return {};
+  }
+  if (scan.value_dim % static_cast<std::int64_t>(quant::traits(plain.type).block_size) != 0)
+    return fail(ErrorCode::kUnsupported, "MLXR cannot run this model yet: the blocks of its tensor " + printable(stored_name) +
+                                             " are wider than the heads of its linear attention.");
+  append_heads(order, scan, tiled, 1, 0);
+  const auto type = plain.type;
+  auto shape = plain.shape;
+  emit(mapped.name, from(std::make_unique<OrderedColumnsSource>(std::move(plain), std::move(order)), type, std::move(shape)));
+  return {};
+}
+
+Result<Tensor> TensorBuilder::ordered(Tensor plain, std::vector<std::int64_t> order, std::int64_t rows, const std::string& stored_name) {
+  if (plain.shape[0] != rows) return wrong_shape(stored_name);
+  const auto type = plain.type;
+  auto shape = plain.shape;
+  shape[0] = static_cast<std::int64_t>(order.size());
+  return from(std::make_unique<OrderedRowsSource>(std::move(plain), std::move(order)), type, std::move(shape));
 }
 
 Result<Tensor> TensorBuilder::heads_of(Tensor plain, std::int64_t heads, const std::string& stored_name) {

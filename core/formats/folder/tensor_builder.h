@@ -45,8 +45,13 @@ class TensorBuilder {
   Result<void> build(const MappedName& mapped, Tensor plain, const std::string& stored_name);
   Result<void> split_in_turn(const MappedName& mapped, const Tensor& plain, const std::string& stored_name);
   Result<void> split_gate_and_up(const MappedName& mapped, Tensor plain, const std::string& stored_name);
+  bool is_of_mlx() const;
   Result<void> build_stacks();
   Result<Tensor> heads_of(Tensor plain, std::int64_t heads, const std::string& stored_name);
+  // Of the gated delta rule: see Layout.
+  Result<void> build_scan(const MappedName& mapped, Tensor plain, const std::string& stored_name);
+  // The tensor with its rows in this order. Errors: kCorrupt (it has not `rows`).
+  Result<Tensor> ordered(Tensor plain, std::vector<std::int64_t> order, std::int64_t rows, const std::string& stored_name);
   Tensor as_floats(Tensor base, float added);
   Tensor from(std::unique_ptr<const Source> source, quant::Type type, std::vector<std::int64_t> shape);
   void emit(std::string name, Tensor tensor);
@@ -55,6 +60,7 @@ class TensorBuilder {
   std::unexpected<Error> unknown(const std::string& stored_name) const;
 
   const ModelConfig& model_;
+  bool norms_less_one_ = false;  // norms are stored less 1
   std::string folder_;
   std::map<std::string, Parts> modules_;
   std::map<std::string, std::map<std::int64_t, Tensor>> stacks_;  // parts by number, of each tensor of GGUF

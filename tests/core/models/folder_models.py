@@ -23,6 +23,12 @@ from mlx.utils import tree_flatten, tree_unflatten  # noqa: E402
 VOCABULARY = 300
 
 
+def caches(model):
+    """One for each layer: keys and values as MLXR keeps them, and mlx-lm's own for states."""
+    own = model.make_cache() if hasattr(model, "make_cache") else [None] * len(model.layers)
+    return [cache if type(cache).__name__ == "ArraysCache" else HalfCache() for cache in own]
+
+
 class HalfCache:
     """Keys and values as MLXR's cache keeps them: rounded to float16."""
 
@@ -108,7 +114,7 @@ def logits_of(model, family, tokens):
     try:
         if family.gelu_is_tanh:
             nn.gelu = nn.gelu_approx
-        logits = model(mx.array(tokens)[None], cache=[HalfCache() for _ in model.layers])[0]
+        logits = model(mx.array(tokens)[None], cache=caches(model))[0]
         mx.eval(logits)
     finally:
         nn.gelu = exact
@@ -140,6 +146,45 @@ def experts_one_by_one(weights, stack, one, parts):
 
 def of_qwen(weights):
     return experts_one_by_one(weights, "switch_mlp", "experts.{}", {name: name for name in ("gate_proj", "up_proj", "down_proj")})
+
+
+def channels_first(weights):
+    """A convolution's taps as PyTorch has them, after the dimension of the one channel that each is of."""
+    return {name: value.transpose(0, 2, 1) if ".conv" in name and value.ndim == 3 else value for name, value in weights.items()}
+
+
+def of_lfm2_moe(weights):
+    """Experts one by one, and the names that are InternLM's too."""
+    weights = experts_one_by_one(weights, "switch_mlp", "experts.{}", {name: name for name in ("gate_proj", "up_proj", "down_proj")})
+    for name, other in (("gate_proj", "w1"), ("down_proj", "w2"), ("up_proj", "w3")):
+        weights = {key.replace(f".{name}.", f".{other}."): value for key, value in weights.items()}
+    return channels_first(weights)
+
+
+def less_one(weights):
+    """Norms as Qwen3-Next and Qwen3.5 have them, except that of linear attention."""
+    return {name: value - 1 if "norm" in name and "linear_attn" not in name else value for name, value in channels_first(weights).items()}
+
+
+def of_qwen3_next(weights):
+    return {**less_one(of_qwen(weights)), "mtp.fc.weight": mx.zeros((4, 4))}
+
+
+def of_qwen35_text(weights):
+    """The language model by itself."""
+    return {name.removeprefix("language_model."): value for name, value in less_one(weights).items()}
+
+
+def of_qwen35_moe(weights):
+    """The experts in one stack, the rows of the gate before those of what it opens, under names without a last part."""
+    result = {name: value for name, value in weights.items() if ".switch_mlp." not in name}
+    for name in weights:
+        before, found, _ = name.partition(".switch_mlp.gate_proj.weight")
+        if found:
+            stacked = {part: weights[f"{before}.switch_mlp.{part}_proj.weight"] for part in ("gate", "up", "down")}
+            result[f"{before}.experts.gate_up_proj"] = mx.concatenate([stacked["gate"], stacked["up"]], axis=1)
+            result[f"{before}.experts.down_proj"] = stacked["down"]
+    return less_one(result)
 
 
 def of_mixtral(weights):

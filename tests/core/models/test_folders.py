@@ -3,12 +3,13 @@
 Weights are float32, as in test_families.py, whose bound this is.
 """
 
+import json
 import os
 import subprocess
 
 import numpy as np
 import pytest
-from folder_models import VOCABULARY, Family, mx, of_glm4, of_gpt_oss, of_granite, of_mixtral, of_qwen, write, write_fp8, write_packed
+from folder_models import VOCABULARY, Family, channels_first, less_one, mx, of_glm4, of_gpt_oss, of_granite, of_lfm2_moe, of_mixtral, of_qwen, of_qwen3_next, of_qwen35_moe, of_qwen35_text, write, write_fp8, write_packed
 from gguf import GGMLQuantizationType, GGUFReader, dequantize
 from peer import peer_logits
 from real_models import BUILD, VARIANTS, logits
@@ -94,7 +95,55 @@ GPT_OSS = Family(
     {"tie_word_embeddings": False, "swiglu_limit": 7.0, "experts_per_token": 2, "initial_context_length": 32},
 )  # fmt: skip
 
+LFM2_BASE = {
+    **BASE, "norm_eps": 1e-5, "hidden_size": 192, "conv_bias": False, "conv_L_cache": 3, "rope_theta": 1e6,
+    "layer_types": ["conv", "full_attention", "conv", "full_attention"],
+}  # fmt: skip
+LFM2 = Family(
+    "lfm2",
+    {**LFM2_BASE, "model_type": "lfm2", "block_dim": 192, "block_ff_dim": 300, "block_multiple_of": 32, "block_ffn_dim_multiplier": 1.2, "block_auto_adjust_ff_dim": True},
+    {"intermediate_size": 300, "block_use_swiglu": True, "conv_dim": 192, "use_pos_enc": True, "num_heads": 6},
+)
+LFM2_MOE = Family(
+    "lfm2_moe",
+    {**LFM2_BASE, **EXPERTS, "model_type": "lfm2_moe", "num_experts": 6, "moe_intermediate_size": 96, "num_dense_layers": 1, "use_expert_bias": True, "routed_scaling_factor": 1.0},
+)
+
+DELTA = {
+    **RMS, "hidden_size": 160, "head_dim": 64, "full_attention_interval": 2,
+    "linear_num_key_heads": 2, "linear_num_value_heads": 6, "linear_key_head_dim": 32, "linear_value_head_dim": 32, "linear_conv_kernel_dim": 4,
+}  # fmt: skip
+DELTA_EXPERTS = {"num_experts": 6, "num_experts_per_tok": 2, "moe_intermediate_size": 96, "shared_expert_intermediate_size": 120}
+QWEN3_NEXT = Family(
+    "qwen3_next",
+    {**DELTA, **DELTA_EXPERTS, "model_type": "qwen3_next", "rope_theta": 1e6, "partial_rotary_factor": 0.25, "norm_topk_prob": True, "decoder_sparse_step": 1, "mlp_only_layers": [], "tie_word_embeddings": False},
+    {"layer_types": ["linear_attention", "full_attention"] * 2},
+)
+AXES = {"type": "default", "mrope_section": [3, 3, 2], "mrope_interleaved": True, "rope_theta": 1e6, "partial_rotary_factor": 0.25}
+
+
+def qwen35(module, **changes):
+    return Family(
+        module,
+        {"model_type": module, "tie_word_embeddings": True, "text_config": {**DELTA, "model_type": f"{module}_text", "rope_parameters": AXES, "mtp_num_hidden_layers": 1, "attn_output_gate": True, **changes}},
+        {"vision_config": {"hidden_size": 4}},
+    )
+
+
+QWEN35, QWEN35_MOE = qwen35("qwen3_5"), qwen35("qwen3_5_moe", **DELTA_EXPERTS, intermediate_size=None)
+
 FAMILIES = {
+    "qwen3next": QWEN3_NEXT.but(published=of_qwen3_next),
+    "qwen3next-as-mlx-lm-has-it": QWEN3_NEXT,
+    "qwen35": QWEN35.but(published=less_one),
+    "qwen35-as-mlx-lm-has-it": QWEN35,
+    "qwen35-text-alone": Family("qwen3_5", QWEN35.config["text_config"], published=of_qwen35_text),
+    "qwen35moe": QWEN35_MOE.but(published=of_qwen35_moe),
+    "qwen35moe-as-mlx-lm-has-it": QWEN35_MOE,
+    "lfm2": LFM2.but(published=channels_first),
+    "lfm2-as-mlx-lm-has-it": LFM2.but(layer_types=None, full_attn_idxs=[1, 3], block_auto_adjust_ff_dim=False),
+    "lfm2moe": LFM2_MOE.but(published=of_lfm2_moe),
+    "lfm2moe-stacked": LFM2_MOE,
     "mixtral": MIXTRAL.but(published=of_mixtral),
     "mixtral-stacked": MIXTRAL,
     "qwen2moe": QWEN2_MOE.but(published=of_qwen),
@@ -225,6 +274,9 @@ PACKED = {
     "experts-4-bits": packed(4, 32, family=QWEN3_MOE.but(hidden_size=160)),
     "experts-mxfp4": packed(4, 32, "mxfp4", family=QWEN3_MOE.but(hidden_size=160)),
     "gpt-oss": packed(4, 32, "mxfp4", own={".experts.": {"bits": 4, "group_size": 32, "mode": "mxfp4"}, "": False}, family=GPT_OSS.but(published=of_gpt_oss)),
+    # the columns of packed weights in another order; groups are as wide as the heads
+    "linear-attention-4-bits": packed(4, 32, family=qwen35("qwen3_5", intermediate_size=256)),
+    "short-convolutions-4-bits": packed(4, 32, family=LFM2),
     "fp8-blocks": lambda folder, tokens: write_fp8(folder, SQUARE, tokens, lambda rows, columns: (-(-rows // 128), -(-columns // 128))),
     "fp8-rows": lambda folder, tokens: write_fp8(folder, SQUARE, tokens, lambda rows, columns: (rows, 1)),
     "fp8-whole": lambda folder, tokens: write_fp8(folder, SQUARE, tokens, lambda rows, columns: ()),
@@ -258,6 +310,39 @@ def test_a_scale_that_is_no_positive_number_is_refused(name, scale, tmp_path):
     mx.save_safetensors(str(folder / "model.safetensors"), weights)
     run, file = run_import(folder, tmp_path / "home")
     assert run.returncode != 0 and "model.layers.1.mlp.up_proj.weight' holds a value that is not a number" in run.stderr
+    assert file is None
+
+
+@pytest.mark.parametrize(
+    ("family", "changes", "message"),
+    [
+        (LFM2, {"layer_types": ["conv"] * 3}, "layer_types is not one string for each layer"),
+        (LFM2, {"layer_types": None, "full_attn_idxs": [1, 4]}, "full_attn_idxs is not a list of layers"),
+        (LFM2, {"layer_types": ["mamba"] * 4}, "'mamba' for some layers"),
+        (LFM2, {"block_ffn_dim_multiplier": -1}, "block_ffn_dim_multiplier is no factor"),
+        (LFM2, {"conv_bias": True}, "conv_bias is of a kind"),
+        (QWEN3_NEXT, {"layer_types": ["full_attention"] * 4}, "layer_types is not regular"),
+        (QWEN3_NEXT, {"linear_num_key_heads": 4}, "linear_num_value_heads is no multiple"),
+        (QWEN3_NEXT, {"linear_num_value_heads": 8}, "linear_attn.A_log' is not that"),
+        (QWEN3_NEXT, {"linear_key_head_dim": 0}, "linear_key_head_dim is 0"),
+    ],
+)
+def test_recurrent_layers_that_contradict_the_description(family, changes, message, tmp_path):
+    folder = tmp_path / "model"
+    write(folder, family, TOKENS[:2])
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, **changes}))
+    run, file = run_import(folder, tmp_path / "home")
+    assert run.returncode != 0 and message in run.stderr
+    assert file is None
+
+
+def test_linear_attention_whose_heads_are_not_whole_blocks_is_refused(tmp_path):
+    """Their columns come in another order, and packed values cannot leave their blocks."""
+    folder = tmp_path / "model"
+    packed(4, 32, family=qwen35("qwen3_5", intermediate_size=256, linear_value_head_dim=48))(folder, TOKENS[:2])
+    run, file = run_import(folder, tmp_path / "home")
+    assert run.returncode != 0 and "wider than the heads of its linear attention" in run.stderr
     assert file is None
 
 

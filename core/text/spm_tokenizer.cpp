@@ -106,7 +106,11 @@ class SentencePieceBpe final : public VocabularyTokenizer {
   std::size_t longest_ = 0;  // bytes of the longest token that is searched for
 };
 
-bool has_merges(const formats::Metadata& metadata) { return !metadata.strings("tokenizer.ggml.merges").empty(); }
+// Scores decide in files of the kind "llama" that have any; Gemma 4's files may have some that mean nothing.
+bool merges_decide(const formats::Metadata& metadata) {
+  if (metadata.string("tokenizer.ggml.model") == "llama" && metadata.find("tokenizer.ggml.scores") != nullptr) return false;
+  return !metadata.strings("tokenizer.ggml.merges").empty();
+}
 
 // Merges as scores: an earlier one is better, and all that make the same token have the score of the first.
 std::vector<float> scores_of_merges(const formats::Metadata& metadata, const Vocabulary& vocabulary) {
@@ -128,7 +132,7 @@ Result<WordRules> rules_for(const formats::Metadata& metadata) {
   auto own = huggingface_rules(metadata);
   if (!own) return fail(own.error());
   if (*own) return *std::move(*own);
-  const bool prefix = metadata.boolean("tokenizer.ggml.add_space_prefix").value_or(!has_merges(metadata));
+  const bool prefix = metadata.boolean("tokenizer.ggml.add_space_prefix").value_or(!merges_decide(metadata));
   WordRules rules;
   rules.normalizer = Normalizer({[prefix](const std::string& text) { return escape_spaces(text, prefix); }});
   return rules;
@@ -139,7 +143,7 @@ Result<WordRules> rules_for(const formats::Metadata& metadata) {
 Result<std::unique_ptr<const Tokenizer>> make_sentencepiece_bpe(const formats::Metadata& metadata) {
   auto vocabulary = Vocabulary::from_metadata(metadata, {.bos = 1, .eos = 2, .add_bos = true, .add_eos = false});
   if (!vocabulary) return fail(vocabulary.error());
-  auto scores = has_merges(metadata) ? scores_of_merges(metadata, *vocabulary) : token_scores(metadata, *vocabulary);
+  auto scores = merges_decide(metadata) ? scores_of_merges(metadata, *vocabulary) : token_scores(metadata, *vocabulary);
   if (!scores) return fail(scores.error());
   const auto unknown = vocabulary->special_id(metadata, "tokenizer.ggml.unknown_token_id");
 

@@ -201,7 +201,7 @@ def tensors():
     yield "expert_other_type", {}, {f"{experts}.0.up_proj.weight": ("F32", (HIDDEN, DIM)), f"{experts}.1.up_proj.weight": ("BF16", (HIDDEN, DIM))}, CORRUPT, "not of one shape and type"
     yield "expert_cube", {}, {f"{experts}.0.up_proj.weight": ("F32", (2, HIDDEN, DIM))}, CORRUPT, f"the shape of tensor '{experts}.0.up_proj.weight'"
     yield "experts_odd", {}, {"model.layers.0.block_sparse_moe.input_linear.weight": ("F32", (2, 3, DIM))}, CORRUPT, "the shape of tensor 'model.layers.0.block_sparse_moe.input_linear.weight'"
-    yield "experts_transposed", {}, {f"{experts}.gate_up_proj": ("BF16", (2, DIM, HIDDEN))}, UNSUPPORTED, f"the tensor '{experts}.gate_up_proj'"
+    yield "experts_transposed", {"model_type": "gpt_oss", "num_local_experts": 2, "num_experts_per_tok": 1, "sliding_window": 16}, {f"{experts}.gate_up_proj": ("BF16", (2, DIM, HIDDEN))}, UNSUPPORTED, f"the tensor '{experts}.gate_up_proj'"
     yield "blocks_no_scales", {}, {f"{experts}.down_proj_blocks": ("U8", (2, DIM, 1, 16))}, CORRUPT, "do not fit its shape"
     yield "blocks_scales", {}, {f"{experts}.down_proj_blocks": ("U8", (2, DIM, 1, 16)), f"{experts}.down_proj_scales": ("U8", (2, DIM, 2))}, CORRUPT, "do not fit its shape"
     yield "blocks_short", {}, {f"{experts}.down_proj_blocks": ("U8", (2, DIM, 1, 8)), f"{experts}.down_proj_scales": ("U8", (2, DIM, 1))}, CORRUPT, "do not fit its shape"

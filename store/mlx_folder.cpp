@@ -1,5 +1,8 @@
 #include "store/mlx_folder.h"
 
+#include <sys/stat.h>
+#include <unistd.h>  // mkdtemp, on macOS
+
 #include <algorithm>
 #include <cerrno>
 #include <cmath>
@@ -82,8 +85,7 @@ class NewFolder {
     if (platform::is_there(name)) return fail(ErrorCode::kInvalidArgument, name.string() + " exists. Name a folder that does not exist.");
     auto temporary = name.string() + ".partial-XXXXXX";
     if (::mkdtemp(temporary.data()) == nullptr) return fail(platform::os_error(errno, "Cannot create " + name.string()));
-    std::error_code ignored;
-    fs::permissions(temporary, fs::perms(0755), ignored);
+    ::chmod(temporary.c_str(), 0755);
     return NewFolder(name, std::move(temporary));
   }
   NewFolder(NewFolder&& other) noexcept : name_(std::move(other.name_)), temporary_(std::exchange(other.temporary_, {})) {}

@@ -1,6 +1,6 @@
 #include "store/model_details.h"
 
-#include <charconv>
+#include <cstdio>
 #include <string>
 
 #include "core/formats/checkpoint.h"
@@ -20,10 +20,13 @@ Result<std::shared_ptr<const formats::Checkpoint>> open_checkpoint(const platfor
   return own ? formats::Checkpoint::open(std::move(*own)) : fail(own.error());
 }
 
-// As short as it can be read back: "0.7".
-std::string as_text(auto number) {
+std::string as_text(int number) { return std::to_string(number); }
+
+// "0.7" for the float32 nearest to it.
+std::string as_text(float number) {
   char text[32];
-  return {text, std::to_chars(text, text + sizeof text, number).ptr};
+  std::snprintf(text, sizeof text, "%.6g", static_cast<double>(number));
+  return text;
 }
 
 }  // namespace

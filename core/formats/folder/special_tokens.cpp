@@ -12,8 +12,8 @@ using Id = std::int64_t;
 
 class SpecialTokensReader {
  public:
-  SpecialTokensReader(const TokenFiles& files, const std::string& folder, std::span<const std::string_view> tokens, OwnedMetadata& metadata)
-      : files_(files), folder_(folder), tokens_(tokens), metadata_(metadata) {}
+  SpecialTokensReader(const TokenFiles& files, std::span<const std::string_view> tokens, OwnedMetadata& metadata)
+      : files_(files), tokens_(tokens), metadata_(metadata) {}
 
   Result<void> read() {
     const auto cls = token("cls"), separator = token("sep");
@@ -117,16 +117,14 @@ class SpecialTokensReader {
   }
 
   const TokenFiles& files_;
-  const std::string& folder_;
   std::span<const std::string_view> tokens_;
   OwnedMetadata& metadata_;
 };
 
 }  // namespace
 
-Result<void> read_special_tokens(const TokenFiles& files, const std::string& folder, std::span<const std::string_view> tokens,
-                                 OwnedMetadata& metadata) {
-  return SpecialTokensReader(files, folder, tokens, metadata).read();
+Result<void> read_special_tokens(const TokenFiles& files, std::span<const std::string_view> tokens, OwnedMetadata& metadata) {
+  return SpecialTokensReader(files, tokens, metadata).read();
 }
 
 }  // namespace mlxr::formats

@@ -363,7 +363,7 @@ Result<void> read_vocabulary(const FolderFiles& folder, const ModelConfig& model
   const auto tokens = read_tokens(**tokenizer, (folder.path() / "tokenizer.json").string(), model.vocabulary, metadata);
   if (!tokens) return fail(tokens.error());
   const TokenFiles files{&**tokenizer, get(*settings), get(*generation), model.text};
-  if (auto done = read_special_tokens(files, folder.path().string(), *tokens, metadata); !done) return done;
+  if (auto done = read_special_tokens(files, *tokens, metadata); !done) return done;
   add_sampling(files.generation, metadata);
   return add_chat_template(folder, files.settings, metadata);
 }

@@ -37,8 +37,7 @@ struct TokenFiles {
   const Json* config = nullptr;      // the language model's part of config.json
 };
 // Adds the ids of the tokens with a part to play, and whether a text begins and ends with them.
-Result<void> read_special_tokens(const TokenFiles& files, const std::string& folder, std::span<const std::string_view> tokens,
-                                 OwnedMetadata& metadata);
+Result<void> read_special_tokens(const TokenFiles& files, std::span<const std::string_view> tokens, OwnedMetadata& metadata);
 
 // The steps of a part of tokenizer.json, which may be a sequence of them under the name `list`. `part` may be null.
 std::vector<const Json*> steps_of(const Json* part, std::string_view list);

@@ -151,9 +151,12 @@ class MlxFolderMaker {
     formats::OwnedMetadata unused;
     const auto model = formats::read_config(**config, (files.path() / "config.json").string(), unused);
     if (!model) return fail(model.error());
-    if (model->wrapped)
-      return fail(ErrorCode::kUnsupported, "mlx quantize cannot make an MLX folder of a model that also sees yet. A GGUF file of " +
-                                               input_.string() + ": mlx quantize " + input_.string() + " OUTPUT.gguf Q4_K_M");
+    const bool recurrent = model->type->recurrence != formats::Recurrence::kNone;
+    if (model->wrapped || recurrent)
+      return fail(ErrorCode::kUnsupported, "mlx quantize cannot make an MLX folder of a model " +
+                                               std::string(recurrent ? "with recurrent layers" : "that also sees") +
+                                               " yet. A GGUF file of " + input_.string() + ": mlx quantize " + input_.string() +
+                                               " OUTPUT.gguf Q4_K_M");
     if (model->quantization != nullptr) return packed_already();
     const auto names = files.weight_files();
     if (!names) return fail(names.error());

@@ -56,7 +56,13 @@ def test_bits_and_scales_are_those_of_mlx(kind, made):
 
 # Rows that groups of 32 divide, and a square root that bfloat16 holds.
 SHAPE = {"hidden_size": 256, "intermediate_size": 224, "num_attention_heads": 8, "head_dim": 32}
-FOLDERS = [name for name, family in FAMILIES.items() if "text_config" not in family.config and name != "phi3-longrope"]  # whose factors are those of other heads
+RECURRENT = ("lfm2", "qwen3_next", "qwen3_5")
+# Without phi3-longrope, whose factors are those of other heads.
+FOLDERS = [
+    name
+    for name, family in FAMILIES.items()
+    if "text_config" not in family.config and name != "phi3-longrope" and not family.config["model_type"].startswith(RECURRENT)
+]
 
 
 @pytest.mark.parametrize("name", FOLDERS)
@@ -89,6 +95,7 @@ def test_what_stays_as_it_is_is_said(tmp_path):
 
 REFUSED = {
     "vision": (lambda folder: write_bf16(folder, FAMILIES["gemma3-with-vision"]), "also sees"),
+    "recurrent": (lambda folder: write_bf16(folder, FAMILIES["lfm2"]), "with recurrent layers"),
     "file": (lambda folder: folder.write_bytes(b"GGUF"), "is not a model folder"),
 }
 

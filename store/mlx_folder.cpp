@@ -11,7 +11,6 @@
 #include <memory>
 #include <set>
 #include <system_error>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -27,6 +26,7 @@
 #include "core/quant/dequantize.h"
 #include "platform/files.h"
 #include "store/model_file.h"
+#include "store/on_threads.h"
 #include "store/safetensors_writer.h"
 
 namespace mlxr::store {
@@ -60,21 +60,6 @@ struct Plan {
 formats::Dtype dtype_of(quant::Type type) {
   if (type == quant::Type::kF32) return formats::Dtype::kF32;
   return type == quant::Type::kF16 ? formats::Dtype::kF16 : formats::Dtype::kBF16;
-}
-
-// Calls `work` with each number below `count`, from several threads.
-void in_parallel(std::size_t count, int n_threads, const std::function<void(std::size_t)>& work) {
-  std::atomic<std::size_t> next = 0;
-  const auto take = [&] {
-    for (std::size_t i; (i = next.fetch_add(1)) < count;) work(i);
-  };
-  std::vector<std::thread> helpers;
-  try {
-    for (int i = 1; i < n_threads; ++i) helpers.emplace_back(take);
-  } catch (const std::system_error&) {  // the system cannot create more threads: the existing ones do the work
-  }
-  take();
-  for (auto& helper : helpers) helper.join();
 }
 
 // The folder while it is being made. Deleted unless it was moved to its name.
@@ -313,15 +298,18 @@ class MlxFolderMaker {
     };
     packed_.resize(count * encoder.bits_bytes());
     std::atomic<bool> is_finite = true;
-    in_parallel(count, options_.threads, [&](std::size_t row) {
+    std::atomic<std::size_t> next = 0;
+    on_threads(options_.threads, [&] {
       std::vector<float> values(plan.columns());
-      quant::dequantize_row(plan.source.type, read_.data() + row * row_bytes, values.data(), values.size());
-      if (std::ranges::all_of(values, [](float value) { return std::isfinite(value); })) {
-        encoder.encode(values, {.bits = row_of(packed_, row, encoder.bits_bytes()),
-                                .scales = row_of(scales_, first + row, encoder.scales_bytes()),
-                                .biases = row_of(biases_, first + row, encoder.biases_bytes())});
-      } else {
-        is_finite = false;
+      for (std::size_t row; (row = next.fetch_add(1)) < count;) {
+        quant::dequantize_row(plan.source.type, read_.data() + row * row_bytes, values.data(), values.size());
+        if (std::ranges::all_of(values, [](float value) { return std::isfinite(value); })) {
+          encoder.encode(values, {.bits = row_of(packed_, row, encoder.bits_bytes()),
+                                  .scales = row_of(scales_, first + row, encoder.scales_bytes()),
+                                  .biases = row_of(biases_, first + row, encoder.biases_bytes())});
+        } else {
+          is_finite = false;
+        }
       }
     });
     if (is_finite) return {};

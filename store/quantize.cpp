@@ -6,8 +6,6 @@
 #include <limits>
 #include <span>
 #include <string>
-#include <system_error>
-#include <thread>
 #include <vector>
 
 #include <mlxrunner/can_run.h>
@@ -18,6 +16,7 @@
 #include "core/quant/quantize.h"
 #include "platform/files.h"
 #include "store/mlx_folder.h"
+#include "store/on_threads.h"
 #include "store/quantize_input.h"
 #include "store/quantize_recipe.h"
 
@@ -51,7 +50,7 @@ Trouble trouble_in(std::span<const float> values, Type type) {
 Trouble convert(std::span<const std::byte> source, Type from, std::span<std::byte> target, Type to, std::size_t n_values, int n_threads) {
   std::atomic<std::size_t> next = 0;
   std::atomic<int> worst = 0;
-  const auto work = [&] {
+  on_threads(n_threads, [&] {
     std::vector<float> values(kChunkValues);
     for (std::size_t begin; (begin = next.fetch_add(kChunkValues)) < n_values;) {
       const std::size_t n = std::min(kChunkValues, n_values - begin);
@@ -67,14 +66,7 @@ Trouble convert(std::span<const std::byte> source, Type from, std::span<std::byt
       else
         quant::quantize_row(to, values.data(), out, n);
     }
-  };
-  std::vector<std::thread> helpers;
-  try {
-    for (int i = 1; i < n_threads; ++i) helpers.emplace_back(work);
-  } catch (const std::system_error&) {  // the system cannot create more threads: the existing ones do the work
-  }
-  work();
-  for (std::thread& helper : helpers) helper.join();
+  });
   return static_cast<Trouble>(worst.load());
 }
 

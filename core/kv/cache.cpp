@@ -3,7 +3,6 @@
 #include <utility>
 
 namespace mlxr::kv {
-
 namespace {
 
 // A state is seen by the next token alone.
@@ -111,15 +110,16 @@ std::vector<int> Cache::missing(const Pages& pages, int stored, int tokens) cons
 bool Cache::extend(Pages& pages, int stored, int tokens) {
   pages.resize(kinds_.size());
   leave_behind(pages, stored);
-  const auto counts = missing(pages, stored, tokens);
-  for (std::size_t kind = 0; kind < kinds_.size(); ++kind)
-    if (counts[kind] > arenas_[kind].free_blocks()) return false;
+  std::vector<std::vector<int>> places;  // of each kind
+  for (std::size_t kind = 0; kind < kinds_.size(); ++kind) {
+    places.push_back(wanted(kind, pages, stored, tokens));
+    if (std::cmp_greater(places[kind].size(), arenas_[kind].free_blocks())) return false;
+  }
   for (std::size_t kind = 0; kind < kinds_.size(); ++kind) {
     std::vector<std::int32_t> taken;
-    arenas_[kind].take(counts[kind], taken);
-    const auto places = wanted(kind, pages, stored, tokens);
-    for (std::size_t i = 0; i < places.size(); ++i) {
-      const auto place = static_cast<std::size_t>(places[i]);
+    arenas_[kind].take(static_cast<int>(places[kind].size()), taken);
+    for (std::size_t i = 0; i < taken.size(); ++i) {
+      const auto place = static_cast<std::size_t>(places[kind][i]);
       pages[kind].resize(std::max(pages[kind].size(), place + 1), -1);
       pages[kind][place] = taken[i];
     }

@@ -54,7 +54,7 @@ constexpr std::pair<Role, std::string_view> kGgufNames[] = {
 constexpr std::string_view kRouterBias = "blk.{}.exp_probs_b.bias", kMlpNormOfSome = "blk.{}.post_attention_norm";
 constexpr std::string_view kFusedQkv = "blk.{}.attn_qkv", kFusedGateUp = "blk.{}.ffn_up";
 constexpr std::string_view kFusedExperts = "blk.{}.ffn_gate_up_exps", kExpertScales = "blk.{}.ffn_down_exps.scale";
-constexpr std::string_view kStrengthsAndSteps = "blk.{}.ssm_ba", kConvolution = "blk.{}.ssm_conv1d", kScanOutput = "blk.{}.ssm_out";
+constexpr std::string_view kStrengthsAndSteps = "blk.{}.ssm_ba", kConvolution = "blk.{}.ssm_conv1d";
 
 std::string text(const std::vector<std::int64_t>& shape) {
   std::string s = "(";
@@ -75,6 +75,10 @@ class Binder {
   }
   void table(Role role, int n, int k) { add(role, name_of(role), false, {n, k}, 0, n, true); }
   void matrix(Role role, int n, int k, bool required = true) { add(role, name_of(role), true, {n, k}, 0, n, required); }
+  // One whose name depends on what else the layer has.
+  void matrix(Role role, std::string_view stem, int n, int k, bool with_bias = false) {
+    add(role, numbered(stem), with_bias, {n, k}, 0, n, true);
+  }
   // A tensor whose values are read as one vector.
   void values(Role role, std::string tensor, std::vector<std::int64_t> shape, std::string bias = "") {
     const int rows = static_cast<int>(shape[0]);
@@ -141,13 +145,13 @@ class Binder {
   void mixer(const LatentAttention& a) {
     const int q = a.heads * (a.key_dim + a.rotated);
     if (a.query_latent > 0) {
-      add(Role::kQueryLatent, numbered("blk.{}.attn_q_a"), true, {a.query_latent, spec_.dim}, 0, a.query_latent, true);
-      add(Role::kQuery, numbered("blk.{}.attn_q_b"), false, {q, a.query_latent}, 0, q, true);
+      matrix(Role::kQueryLatent, "blk.{}.attn_q_a", a.query_latent, spec_.dim, true);
+      matrix(Role::kQuery, "blk.{}.attn_q_b", q, a.query_latent);
       values(Role::kQueryNorm, numbered("blk.{}.attn_q_a_norm") + ".weight", {a.query_latent});
     } else {
       matrix(Role::kQuery, q, spec_.dim);
     }
-    add(Role::kLatent, numbered("blk.{}.attn_kv_a_mqa"), true, {a.latent + a.rotated, spec_.dim}, 0, a.latent + a.rotated, true);
+    matrix(Role::kLatent, "blk.{}.attn_kv_a_mqa", a.latent + a.rotated, spec_.dim, true);
     values(Role::kLatentNorm, numbered("blk.{}.attn_kv_a_norm") + ".weight", {a.latent});
     if (a.absorbed) {
       stack(Role::kAbsorbedKey, numbered("blk.{}.attn_k_b"), a.heads, a.latent, a.key_dim);
@@ -167,19 +171,19 @@ class Binder {
     const int n = spec_.dim;
     fused("blk.{}.shortconv.in_proj", n, {{Role::kInputGate, n}, {Role::kOutputGate, n}, {Role::kRecurrentInput, n}});
     values(Role::kConvolution, numbered("blk.{}.shortconv.conv") + ".weight", {n, c.taps});
-    add(Role::kMixerOutput, numbered("blk.{}.shortconv.out_proj"), false, {n, n}, 0, n, true);
+    matrix(Role::kMixerOutput, "blk.{}.shortconv.out_proj", n, n);
   }
 
   void mixer(const LinearAttention& a) {
     const int heads = a.scan.heads, inner = heads * a.scan.value_dim, columns = a.columns();
     if (a.delta) {
-      add(Role::kRecurrentInput, numbered(kFusedQkv), false, {columns, spec_.dim}, 0, columns, true);
-      add(Role::kOutputGate, numbered("blk.{}.attn_gate"), false, {inner, spec_.dim}, 0, inner, true);
+      matrix(Role::kRecurrentInput, kFusedQkv, columns, spec_.dim);
+      matrix(Role::kOutputGate, "blk.{}.attn_gate", inner, spec_.dim);
       if (has(kStrengthsAndSteps)) {  // of the heads of each key head
         in_turns(numbered(kStrengthsAndSteps), spec_.dim, heads, heads / a.scan.key_heads, Role::kStrengths, Role::kSteps);
       } else {
-        add(Role::kStrengths, numbered("blk.{}.ssm_beta"), false, {heads, spec_.dim}, 0, heads, true);
-        add(Role::kSteps, numbered("blk.{}.ssm_alpha"), false, {heads, spec_.dim}, 0, heads, true);
+        matrix(Role::kStrengths, "blk.{}.ssm_beta", heads, spec_.dim);
+        matrix(Role::kSteps, "blk.{}.ssm_alpha", heads, spec_.dim);
       }
       norm(Role::kScanNorm, {a.scan.value_dim});
     } else {
@@ -190,7 +194,7 @@ class Binder {
     values(Role::kConvolution, numbered(kConvolution) + ".weight", {columns, a.taps}, a.delta ? "" : numbered(kConvolution) + ".bias");
     values(Role::kStepBias, numbered("blk.{}.ssm_dt.bias"), {heads});
     values(Role::kRates, numbered("blk.{}.ssm_a"), a.delta ? std::vector<std::int64_t>{heads} : std::vector<std::int64_t>{heads, 1});
-    add(Role::kMixerOutput, numbered(kScanOutput), false, {spec_.dim, inner}, 0, spec_.dim, true);
+    matrix(Role::kMixerOutput, "blk.{}.ssm_out", spec_.dim, inner);
   }
 
   void feed_forward(const GatedMlp& mlp) {

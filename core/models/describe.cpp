@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
 #include "core/formats/printable.h"
+#include "core/models/attention_layers.h"
 #include "core/models/family.h"
 #include "core/models/key_reader.h"
 #include "core/models/keys.h"
@@ -30,53 +32,10 @@ int read_context(KeyReader& read) {
   return context == 0 ? kUnknownContext : static_cast<int>(std::min<double>(context, kMaxContext));
 }
 
-// The window of each layer, in tokens. In the file, the pattern is absent, a period, or one boolean for each layer.
-std::vector<int> read_windows(KeyReader& read, const Family& family, int layers) {
-  std::vector<int> windows(static_cast<std::size_t>(layers));
-  if (family.global_every == 1) return windows;
-  const int window = read.integer("attention.sliding_window", family.default_window, family.default_window == 0 ? 0 : 1, 1 << 26);
-  constexpr std::string_view kPattern = "attention.sliding_window_pattern";
-  const auto* pattern = read.find(kPattern);
-  if (const auto* local = pattern ? std::get_if<std::vector<bool>>(pattern) : nullptr) {
-    if (local->size() != windows.size()) read.note(ErrorCode::kCorrupt, kPattern, "not one boolean for each layer");
-    for (std::size_t i = 0; i < std::min(local->size(), windows.size()); ++i) windows[i] = (*local)[i] ? window : 0;
-    return windows;
-  }
-  const int period = read.integer(kPattern, family.global_every, 1, 1024);
-  for (int i = 0; i < layers; ++i) windows[static_cast<std::size_t>(i)] = (i + 1) % period == 0 ? 0 : window;
-  return windows;
-}
-
-// Which of its layers know positions.
-std::vector<bool> with_rope(const Family& family, const std::vector<int>& windows) {
-  std::vector<bool> with(windows.size(), true);
-  const bool any_window = std::ranges::any_of(windows, [](int window) { return window > 0; });
-  for (std::size_t i = 0; i < with.size(); ++i) {
-    if (family.no_rope == NoRope::kAlways) with[i] = false;
-    if (family.no_rope == NoRope::kEveryFourth) with[i] = (i + 1) % 4 != 0;
-    if (family.no_rope == NoRope::kWhereWindowsAreAbsent && any_window) with[i] = windows[i] > 0;
-  }
-  return with;
-}
-
 Result<void> check_heads(const Attention& a) {
   if (a.heads > 0 && a.kv_heads > 0 && a.heads % a.kv_heads == 0) return {};
   return fail(ErrorCode::kUnsupported,
               "MLXR cannot run this shape: " + std::to_string(a.heads) + " heads and " + std::to_string(a.kv_heads) + " KV heads.");
-}
-
-// Adds a rope whose magnitude grows, if attention has a temperature that does; the index of the rope for queries.
-std::optional<int> read_temperature(KeyReader& read, std::vector<ops::Rope>& ropes, int key_dim) {
-  const double growth = read.number("attention.temperature_scale", 0, 0, 100);
-  if (growth == 0) return std::nullopt;
-  const int tokens = original_context(read);
-  if (tokens == 0) read.note(ErrorCode::kCorrupt, "rope.scaling.original_context_length", "missing");
-  if (std::cmp_not_equal(2 * ropes[0].frequencies.size(), key_dim))
-    read.note(ErrorCode::kUnsupported, "attention.temperature_scale", "there, and heads are not rotated as a whole");
-  auto& rope = ropes.emplace_back(ropes[0]);
-  rope.growth = static_cast<float>(growth);
-  rope.growth_tokens = std::max(1, tokens);
-  return static_cast<int>(ropes.size()) - 1;
 }
 
 // The experts of a layer whose feed-forward part would have `hidden` values without them. None: the model has no experts.
@@ -105,28 +64,21 @@ std::optional<Experts> read_experts(KeyReader& read, const Family& family, int h
   return experts;
 }
 
-// Of the layers before `end`, the last one with the window of layer i.
-std::optional<int> last_of_its_kind(const std::vector<int>& windows, std::size_t i, int end) {
-  for (int j = end - 1; j >= 0; --j)
-    if (windows[static_cast<std::size_t>(j)] == windows[i]) return j;
-  return std::nullopt;
-}
-
-// What the layers of a model have in common.
-struct Common {
-  LayerSpec layer;
-  Attention attention;
-};
-
-Common read_common(KeyReader& read, const Family& family, const TensorNames& tensors) {
-  Common all;
-  all.layer.norms_before = family.norms_before;
-  all.layer.norms_after = family.norms_after;
-  all.layer.parallel = family.parallel || read.boolean("use_parallel_residual", false);
-  auto& attention = all.attention;
-  attention.softcap = static_cast<float>(read.number("attn_logit_softcapping", 0, 0, 1e6));
-  if (!family.qk_norm_is_optional || tensors.contains("blk.0.attn_q_norm.weight")) attention.qk_norm = family.qk_norm;
-  return all;
+// Gives a layer its feed-forward part. `has` tells whether the layer has a tensor.
+void set_feed_forward(LayerSpec& layer, const Family& family, int hidden, Experts* experts,
+                      const std::function<bool(std::string_view)>& has) {
+  if (family.single_parts && hidden == 0) {
+    layer.feed_forward = Absent();
+  } else if (experts && family.experts_beside_mlp && has("ffn_gate_inp.weight")) {
+    layer.feed_forward = MlpAndExperts{{hidden, family.activation}, *experts};
+  } else if (experts && !family.experts_beside_mlp) {
+    experts->selection_bias = has("exp_probs_b.bias");
+    layer.feed_forward = *experts;
+  } else if (family.plain_mlp) {
+    layer.feed_forward = PlainMlp{hidden, family.activation};
+  } else {
+    layer.feed_forward = GatedMlp{hidden, family.activation};
+  }
 }
 
 Result<void> read_layers(KeyReader& read, const Family& family, const TensorNames& tensors, ModelSpec& spec) {
@@ -141,71 +93,33 @@ Result<void> read_layers(KeyReader& read, const Family& family, const TensorName
   const auto kv_heads = read.find("attention.head_count_kv") ? read.integers("attention.head_count_kv", layers, {}, least, 4096) : heads;
   const auto recurrent = read_recurrent_layers(read, family, kv_heads);
   const auto hidden = read.integers("feed_forward_length", layers, {}, family.single_parts ? 0 : 1, 1 << 20);
-  const auto even_share = heads[0] > 0 && spec.dim % heads[0] == 0 ? std::optional(spec.dim / heads[0]) : std::nullopt;
-  const int key_dim = read.integer("attention.key_length", even_share, 2, 1024);
-  const int value_dim = read.integer("attention.value_length", key_dim, 1, 1024);
-  const double own_scale = read.number("attention.scale", 0, 0, 1e6);
-  const auto windows = read_windows(read, family, layers);
-  const auto roped = with_rope(family, windows);
-  const int local_key_dim = read.integer("attention.key_length_swa", key_dim, 2, 1024);
-  const int local_value_dim = read.integer("attention.value_length_swa", key_dim == local_key_dim ? value_dim : local_key_dim, 1, 1024);
-  const int sharing = read.integer("attention.shared_kv_layers", 0, 0, layers - 1);
   spec.layer_inputs = read.integer("embedding_length_per_layer_input", 0, 0, 1 << 16);
-  spec.ropes = read_ropes(read, family, key_dim, local_key_dim);
-  const int local_rope = static_cast<int>(spec.ropes.size()) - 1;
-  const auto query_rope = read_temperature(read, spec.ropes, key_dim);
-  auto [layer, attention] = read_common(read, family, tensors);
+  const auto attention = read_attention_layers(read, family, tensors, heads, kv_heads, spec);
   const auto recurrent_mixer = std::ranges::find(recurrent, true) != recurrent.end() ? read_recurrent_mixer(read, family) : Mixer();
   const auto latent = family.latent ? read_latent_attention(read, tensors, heads[0], spec.ropes[0]) : LatentAttention();
+  LayerSpec layer{.norms_before = family.norms_before, .norms_after = family.norms_after};
+  layer.parallel = family.parallel || read.boolean("use_parallel_residual", false);
   const int dense = read.integer("leading_dense_block_count", 0, 0, layers);
   auto experts = read_experts(read, family, hidden[0]);
   if (read.problem()) return fail(*read.problem());
-  attention.sinks = family.sinks;
-  attention.gated = family.gated_attention;
-  attention.value_norm = family.value_norm;
+  const auto is_mixture = [&](std::size_t i) { return family.experts_beside_mlp || std::cmp_greater_equal(i, dense); };
   for (std::size_t i = 0; i < static_cast<std::size_t>(layers); ++i) {
-    attention.heads = heads[i];
-    attention.kv_heads = kv_heads[i];
-    attention.window = windows[i];
-    attention.key_dim = windows[i] > 0 ? local_key_dim : key_dim;
-    attention.value_dim = windows[i] > 0 ? local_value_dim : value_dim;
     const auto has = [&](std::string_view name) { return tensors.contains("blk." + std::to_string(i) + "." + std::string(name)); };
-    attention.shares = std::cmp_greater_equal(i, layers - sharing) ? last_of_its_kind(windows, i, layers - sharing) : std::nullopt;
-    if (std::cmp_greater_equal(i, layers - sharing) && !attention.shares)
-      read.note(ErrorCode::kCorrupt, "attention.shared_kv_layers", std::to_string(sharing));
-    attention.values_of_keys = family.value_norm && !attention.shares && !has("attn_v.weight");
     layer.scaled = has("layer_output_scale.weight");
-    attention.rope = roped[i] ? std::optional(windows[i] > 0 ? local_rope : 0) : std::nullopt;
-    attention.query_rope = roped[i] ? query_rope : std::nullopt;
-    const int width = layers == family.layers_scaled_by_share ? spec.dim / std::max(1, heads[i]) : key_dim;
-    attention.scale = own_scale > 0 ? static_cast<float>(own_scale) : 1 / std::sqrt(static_cast<float>(width));
-    if (family.unscaled_attention) attention.scale = 1;
     if (family.single_parts && hidden[i] > 0) {
       layer.mixer = Absent();
     } else if (recurrent[i]) {
       layer.mixer = recurrent_mixer;
     } else if (family.latent) {
       layer.mixer = latent;
-    } else if (auto ok = check_heads(attention); !ok) {
+    } else if (auto ok = check_heads(attention[i]); !ok) {
       return ok;
     } else {
-      layer.mixer = attention;
+      layer.mixer = attention[i];
     }
-    if (family.single_parts && hidden[i] == 0) {
-      layer.feed_forward = Absent();
-    } else if (experts && family.experts_beside_mlp && has("ffn_gate_inp.weight")) {
-      layer.feed_forward = MlpAndExperts{{hidden[i], family.activation}, *experts};
-    } else if (experts && !family.experts_beside_mlp && std::cmp_greater_equal(i, dense)) {
-      experts->selection_bias = has("exp_probs_b.bias");
-      layer.feed_forward = *experts;
-    } else if (family.plain_mlp) {
-      layer.feed_forward = PlainMlp{hidden[i], family.activation};
-    } else {
-      layer.feed_forward = GatedMlp{hidden[i], family.activation};
-    }
+    set_feed_forward(layer, family, hidden[i], experts && is_mixture(i) ? &*experts : nullptr, has);
     spec.layers.push_back(layer);
   }
-  if (read.problem()) return fail(*read.problem());
   return {};
 }
 

@@ -95,7 +95,8 @@ Transformer::LinearAttentionLayer Transformer::read(WeightReader& reader, const 
           .convolution = taps_of(reader, layer, spec.taps),
           .convolution_bias = reader.bias(Role::kConvolution, layer),
           .scan = {vector(Role::kRates), vector(Role::kStepBias), reader.vector(Role::kSkip, layer)},
-          .norm = read_norm(reader, Role::kScanNorm, layer)};
+          .norm = read_norm(reader, Role::kScanNorm, layer),
+          .group = spec.norm_groups > 1 ? std::optional(ones(spec.scan.heads * spec.scan.value_dim / spec.norm_groups)) : std::nullopt};
 }
 
 std::optional<mx::array> Transformer::mix(const AttentionLayer& layer, const mx::array& x, const ops::Step& step, ops::LayerMemory* memory,
@@ -166,7 +167,9 @@ std::optional<mx::array> Transformer::mix(const LinearAttentionLayer& layer, con
   const auto y = ops_->scan(step, state, input, parts[2], strengths, spec.scan, layer.scan);
   if (!wanted) return std::nullopt;
   if (spec.delta) return ops_->activate(parts[1], ops::Activation::kSilu, normalised_within(y, layer.norm, spec.scan.value_dim));
-  return normalised_within(ops_->activate(parts[1], ops::Activation::kSilu, y), layer.norm, y.shape(1) / spec.norm_groups);
+  const auto gated = ops_->activate(parts[1], ops::Activation::kSilu, y);
+  if (!layer.group) return normalised_within(gated, layer.norm, 0);
+  return mx::multiply(ops_->rms_norm(gated, *layer.group, spec_.inner_eps), layer.norm->weight);
 }
 
 std::optional<mx::array> Transformer::mix(const Absent&, const mx::array&, const ops::Step&, ops::LayerMemory*, bool) const {
@@ -177,8 +180,7 @@ mx::array Transformer::normalised_within(const mx::array& x, const std::optional
   if (!norm) return x;
   if (width == 0) width = x.shape(1);
   if (spec_.norm == NormKind::kLayer) return ops_->layer_norm(x, width, norm->weight, norm->bias, spec_.inner_eps);
-  if (norm->weight.shape(0) == width) return ops_->rms_norm(x, norm->weight, spec_.inner_eps);
-  return mx::multiply(ops_->rms_norm(x, ones(width), spec_.inner_eps), norm->weight);
+  return ops_->rms_norm(x, norm->weight, spec_.inner_eps);
 }
 
 }  // namespace mlxr::models

@@ -71,6 +71,7 @@ class Transformer {
     std::optional<Array> convolution_bias;
     ops::ScanWeights scan;
     std::optional<Norm> norm;
+    std::optional<Array> group;  // (columns of a group), all 1: the norm of each group by itself, before norm.weight
   };
   struct GatedMlpLayer {
     GatedMlp spec;

@@ -1,5 +1,6 @@
 #include "core/text/sentencepiece.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <optional>
@@ -48,6 +49,16 @@ Result<std::array<TokenId, 256>> byte_tokens(const Vocabulary& vocabulary) {
     ids[*byte] = id;
   }
   return ids;
+}
+
+void append_bytes(std::string_view text, const std::array<TokenId, 256>& byte_ids, std::optional<TokenId> unknown,
+                  std::vector<TokenId>& out) {
+  const auto id_of = [&](char c) { return byte_ids[static_cast<unsigned char>(c)]; };
+  if (std::ranges::all_of(text, [&](char c) { return id_of(c) >= 0; })) {
+    for (const char c : text) out.push_back(id_of(c));
+  } else if (unknown) {
+    out.push_back(*unknown);
+  }
 }
 
 std::string sentencepiece_text(const Vocabulary& vocabulary, TokenId id) {

@@ -88,14 +88,8 @@ class SentencePieceBpe final : public VocabularyTokenizer {
   void append(const BpeSymbol& symbol, std::string_view text, std::vector<TokenId>& out) const {
     if (symbol.id >= 0) {
       out.push_back(symbol.id);
-      return;
-    }
-    bool spelled = true;
-    for (const char c : text.substr(symbol.begin, symbol.length)) spelled &= byte_ids_[static_cast<unsigned char>(c)] >= 0;
-    if (spelled) {
-      for (const char c : text.substr(symbol.begin, symbol.length)) out.push_back(byte_ids_[static_cast<unsigned char>(c)]);
-    } else if (unknown_) {
-      out.push_back(*unknown_);
+    } else {
+      append_bytes(text.substr(symbol.begin, symbol.length), byte_ids_, unknown_, out);
     }
   }
 

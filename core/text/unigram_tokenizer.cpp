@@ -75,7 +75,7 @@ class Unigram final : public VocabularyTokenizer {
     append(word, best, out);
   }
 
-  // Walks back from the end of the word.
+  // Walks back from the end of the word, so that all is appended the last first.
   void append(std::string_view word, const std::vector<Best>& best, std::vector<TokenId>& out) const {
     const std::size_t first = out.size();
     for (std::size_t end = word.size(); end > 0;) {
@@ -84,21 +84,13 @@ class Unigram final : public VocabularyTokenizer {
         out.push_back(best[end].token);
       } else {
         while (begin > 0 && best[begin].token == kNone) begin = best[begin].begin;
-        append_unknown(word.substr(begin, end - begin), out);
+        const auto unspelled = static_cast<std::ptrdiff_t>(out.size());
+        append_bytes(word.substr(begin, end - begin), byte_ids_, unknown_, out);
+        std::reverse(out.begin() + unspelled, out.end());
       }
       end = begin;
     }
     std::reverse(out.begin() + static_cast<std::ptrdiff_t>(first), out.end());
-  }
-
-  // The bytes' tokens, the last first, where the vocabulary has them all; else the unknown token.
-  void append_unknown(std::string_view text, std::vector<TokenId>& out) const {
-    const auto id_of = [&](char c) { return byte_ids_[static_cast<unsigned char>(c)]; };
-    if (std::ranges::all_of(text, [&](char c) { return id_of(c) >= 0; })) {
-      for (auto c = text.rbegin(); c != text.rend(); ++c) out.push_back(id_of(*c));
-    } else if (unknown_) {
-      out.push_back(*unknown_);
-    }
   }
 
   std::vector<float> scores_;

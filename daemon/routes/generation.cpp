@@ -110,6 +110,7 @@ void take_advice(const SamplingValues& advice, const SamplingValues& asked, Samp
   take(advice.min_p, asked.min_p, sampling.min_p);
   take(advice.repeat_penalty, asked.repeat_penalty, sampling.repeat_penalty);
   take(advice.repeat_last_n, asked.repeat_last_n, sampling.repeat_last_n);
+  sampling.top_k = std::max(0, sampling.top_k);  // less than 0 is all tokens, as 0
 }
 
 void limit_max_tokens(mlxr::Request& request, const Model& model, std::vector<std::string>& warnings) {

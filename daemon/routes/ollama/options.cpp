@@ -65,7 +65,6 @@ ApiResult<Options> read_options(const json& options) {
            .repeat_penalty = get<float>(known, "repeat_penalty"),
            .repeat_last_n = get_limited_int(known, "repeat_last_n")};
   take_advice(asked, {}, sampling);
-  sampling.top_k = std::max(0, sampling.top_k);
   sampling.presence_penalty = get<float>(known, "presence_penalty").value_or(0.0f);
   sampling.frequency_penalty = get<float>(known, "frequency_penalty").value_or(0.0f);
   sampling.seed = read_seed(known);

@@ -69,7 +69,6 @@ ApiResult<Call> read_call(const Request& http, std::span<const Field> fields, in
                 .repeat_penalty = repeat_penalty ? repeat_penalty : get<float>(body, "repetition_penalty"),
                 .repeat_last_n = {}};
   take_advice(call.asked, {}, sampling);
-  sampling.top_k = std::max(0, sampling.top_k);
   if (auto limit = get_limited_int(body, "max_completion_tokens"); limit || (limit = get_limited_int(body, "max_tokens")))
     request.max_tokens = *limit;
   else

@@ -21,6 +21,14 @@ Tokens text(int count, int differs = 1 << 20) {
   return tokens;
 }
 
+// How many blocks of the text are kept.
+std::size_t blocks_found(Prefixes& prefixes, Cache& cache, const Tokens& tokens) {
+  auto pages = prefixes.find(tokens);
+  const auto blocks = pages.empty() ? 0 : pages[0].size();
+  cache.release(pages);
+  return blocks;
+}
+
 class PrefixesTest : public ::testing::Test {
  protected:
   // Stores a text and keeps it. Returns its blocks.
@@ -31,12 +39,7 @@ class PrefixesTest : public ::testing::Test {
     prefixes_.keep(tokens, std::move(pages));
     return blocks;
   }
-  std::size_t found(const Tokens& tokens) {
-    auto pages = prefixes_.find(tokens);
-    const auto blocks = pages.empty() ? 0 : pages[0].size();
-    cache_.release(pages);
-    return blocks;
-  }
+  std::size_t found(const Tokens& tokens) { return blocks_found(prefixes_, cache_, tokens); }
   int free_blocks() const { return cache_.arena(0).free_blocks(); }
 
   Cache cache_ = cache_of({{0, 8}});
@@ -101,12 +104,7 @@ TEST_F(PrefixesTest, BlocksThatASessionUsesTooAreNotReclaimable) {
 TEST(PrefixesWithAWindow, ASequenceIsContinuedWhereItsWindowIsStillThere) {
   auto cache = cache_of({{0, 60}, {100, 40}});
   Prefixes prefixes(cache);
-  const auto found = [&](const Tokens& tokens) {
-    auto pages = prefixes.find(tokens);
-    const auto blocks = pages.empty() ? 0 : pages[0].size();
-    cache.release(pages);
-    return blocks;
-  };
+  const auto found = [&](const Tokens& tokens) { return blocks_found(prefixes, cache, tokens); };
   Pages pages;
   const auto store_to = [&](int end) {
     for (int stored = pages.empty() ? 0 : static_cast<int>(pages[0].size()) * kBlockTokens; stored < end; stored += 64)
@@ -127,12 +125,7 @@ TEST(PrefixesWithAWindow, ASequenceIsContinuedWhereItsWindowIsStillThere) {
 TEST(PrefixesWithStates, ASequenceIsContinuedWhereItsStateIsStillThere) {
   auto cache = cache_of({{0, 60}, {kStates, 12}});
   Prefixes prefixes(cache);
-  const auto found = [&](const Tokens& tokens) {
-    auto pages = prefixes.find(tokens);
-    const auto blocks = pages.empty() ? 0 : pages[0].size();
-    cache.release(pages);
-    return blocks;
-  };
+  const auto found = [&](const Tokens& tokens) { return blocks_found(prefixes, cache, tokens); };
   Pages pages;
   ASSERT_TRUE(cache.extend(pages, 0, 64));
   for (int stored = 64; stored < 640; stored += 64) ASSERT_TRUE(cache.extend(pages, stored, stored + 64));
@@ -154,12 +147,7 @@ TEST(PrefixesWithAWindow, OfAChatTheLastTwoBeginningsAreKept) {
     prefixes.keep(text(end), cache.share(pages, end / kBlockTokens));
   }
   cache.release(pages);
-  const auto found = [&](int tokens) {
-    auto shared = prefixes.find(text(2000, tokens));
-    const auto blocks = shared.empty() ? 0 : static_cast<int>(shared[0].size());
-    cache.release(shared);
-    return blocks * kBlockTokens;
-  };
+  const auto found = [&](int tokens) { return static_cast<int>(blocks_found(prefixes, cache, text(2000, tokens))) * kBlockTokens; };
   EXPECT_EQ(found(1024), 1024);
   EXPECT_EQ(found(768), 768);
   EXPECT_EQ(found(512), 512);

@@ -175,16 +175,21 @@ def of_qwen35_text(weights):
     return {name.removeprefix("language_model."): value for name, value in less_one(weights).items()}
 
 
-def of_qwen35_moe(weights):
-    """The experts in one stack, the rows of the gate before those of what it opens, under names without a last part."""
+def with_fused_experts(weights, gate_and_up, down):
+    """The stacks of experts under other names: one with the rows of the gate before those of what it opens, and one of what goes down."""
     result = {name: value for name, value in weights.items() if ".switch_mlp." not in name}
     for name in weights:
         before, found, _ = name.partition(".switch_mlp.gate_proj.weight")
         if found:
             stacked = {part: weights[f"{before}.switch_mlp.{part}_proj.weight"] for part in ("gate", "up", "down")}
-            result[f"{before}.experts.gate_up_proj"] = mx.concatenate([stacked["gate"], stacked["up"]], axis=1)
-            result[f"{before}.experts.down_proj"] = stacked["down"]
-    return less_one(result)
+            result[f"{before}.{gate_and_up}"] = mx.concatenate([stacked["gate"], stacked["up"]], axis=1)
+            result[f"{before}.{down}"] = stacked["down"]
+    return result
+
+
+def of_qwen35_moe(weights):
+    """Under names without a last part."""
+    return less_one(with_fused_experts(weights, "experts.gate_up_proj", "experts.down_proj"))
 
 
 def of_mixtral(weights):
@@ -197,15 +202,7 @@ def of_glm4(weights):
 
 
 def of_granite(weights):
-    """The rows of the gate, then those of what it opens."""
-    result = {name: value for name, value in weights.items() if ".switch_mlp." not in name}
-    for name in weights:
-        before, found, _ = name.partition(".switch_mlp.gate_proj.weight")
-        if found:
-            stacked = {part: weights[f"{before}.switch_mlp.{part}_proj.weight"] for part in ("gate", "up", "down")}
-            result[f"{before}.input_linear.weight"] = mx.concatenate([stacked["gate"], stacked["up"]], axis=1)
-            result[f"{before}.output_linear.weight"] = stacked["down"]
-    return result
+    return with_fused_experts(weights, "input_linear.weight", "output_linear.weight")
 
 
 def of_gpt_oss(weights):

@@ -23,7 +23,7 @@ extern "C" {
 #endif
 
 // Grows with every change of a struct or of a meaning below.
-#define MLXR_KERNEL_ABI 9
+#define MLXR_KERNEL_ABI 10
 
 typedef struct mlxr_pool mlxr_pool;  // threads and their scratch memory
 
@@ -53,6 +53,7 @@ typedef enum mlxr_activation {
   MLXR_ACT_SIGMOID = 4,       // 1 / (1 + exp(-x))
   MLXR_ACT_NONE = 5,          // x
   MLXR_ACT_SQUARED_RELU = 6,  // max(x, 0)^2
+  MLXR_ACT_GELU = 7,          // 0.5 x (1 + erf(x / sqrt(2)))
 } mlxr_activation;
 
 // y = x · wᵀ + bias + residual, for several matrices that share x (Q, K and V; activations are converted once).
@@ -174,7 +175,7 @@ typedef struct mlxr_sequence {
   const int32_t* pages;
 } mlxr_sequence;
 
-// Causal grouped-query attention over the paged cache, softmax(scale · q kᵀ) v. Head h reads KV head h / (n_heads / n_kv_heads).
+// Grouped-query attention over the paged cache, softmax(scale · q kᵀ) v. Head h reads KV head h / (n_heads / n_kv_heads).
 typedef struct mlxr_attention_args {
   const float* q;  // (n_tokens, n_heads, key_dim)
   mlxr_kv kv;
@@ -183,6 +184,7 @@ typedef struct mlxr_attention_args {
   int64_t n_heads;
   float scale;
   int32_t window;      // a position sees itself and the window - 1 before it; 0: all
+  int32_t two_sided;   // 1: and as many after it, of those that its sequence holds; 0: attention is causal
   float softcap;       // scores become softcap * tanh(score / softcap); 0: off
   const float* sinks;  // (n_heads) or null: one more score of each head, neither scaled nor capped, with a weight but no value
   float* y;            // (n_tokens, n_heads, value_dim)

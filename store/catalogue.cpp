@@ -127,6 +127,11 @@ const Catalogue& loaded() {
 
 }  // namespace
 
+bool CatalogueEntry::writes_text() const {
+  const auto* family = models::find_family(architecture);
+  return family == nullptr || !family->two_sided;
+}
+
 bool CatalogueEntry::runs() const { return architecture.empty() || models::find_family(architecture) != nullptr; }
 
 Result<std::vector<CatalogueEntry>> parse_catalogue(std::string_view table, std::string_view license_table) {

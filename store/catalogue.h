@@ -32,6 +32,7 @@ struct CatalogueEntry {
 
   // Whether the engine supports the architecture. Entries that it does not support are only listed.
   bool runs() const;
+  bool writes_text() const;  // false: it makes embeddings
 };
 
 // The built-in entries, then those of the JSON file that MLXR_CATALOGUE names (a team's own models): {"models": [{"name": …, "publisher":

@@ -136,7 +136,7 @@ static void attentions(int threads) {
       }
       const auto run = [&](int64_t i, int64_t count, int64_t length) {
         const mlxr_sequence sequence{0, count, length, pages.data()};
-        const mlxr_attention_args args{x.data(), caches[size_t(i)].kv(), &sequence, 1, heads, 0.125f, 0, 0, nullptr, y.data()};
+        const mlxr_attention_args args{x.data(), caches[size_t(i)].kv(), &sequence, 1, heads, 0.125f, 0, 0, 0, nullptr, y.data()};
         pack->attention(pool, &args);
       };
       const double one = best_seconds([&] {

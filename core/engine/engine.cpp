@@ -40,6 +40,7 @@ std::string problem_with(const Request& r, const ModelInfo& model) {
   for (TokenId id : r.prompt) {
     if (id < 0 || id >= model.vocabulary) return "prompt holds the token " + std::to_string(id) + ", which the model does not have";
   }
+  if (r.second < 0 || std::cmp_greater_equal(r.second, r.prompt.size())) return "second must be 0, or the index of a token of the prompt";
   if (r.max_tokens < -1) return "max_tokens must be -1 (no limit) or more";
   if (r.stop.size() > kMaxStops)
     return "stop has " + std::to_string(r.stop.size()) + " strings; at most " + std::to_string(kMaxStops) + " are allowed";
@@ -155,14 +156,20 @@ Result<Reply> Engine::submit(std::shared_ptr<Model> model, Request request) {
   if (!loaded || &loaded->ops() != state_->ops.get()) return fail(ErrorCode::kInvalidArgument, "The model was not loaded by this engine.");
   if (auto problem = problem_with(request, loaded->info()); !problem.empty()) return fail(ErrorCode::kInvalidArgument, problem + ".");
 
+  const bool writes = request.output == Output::kText;
+  if (writes && !loaded->info().writes_text) {
+    return fail(ErrorCode::kUnsupported, loaded->info().file.filename().string() +
+                                             " makes embeddings of texts; it does not write any. Take another model for chats.");
+  }
+
   const int context = context_of(request, loaded->info()), prompt = static_cast<int>(request.prompt.size());
-  const int wanted = std::max(request.max_tokens, request.max_tokens == -1 ? 1 : 0);
+  const int wanted = !writes ? 0 : std::max(request.max_tokens, request.max_tokens == -1 ? 1 : 0);
   if (prompt > context - wanted) {
     return fail(ErrorCode::kContextExceeded, "The prompt has " + std::to_string(prompt) + " tokens and " + std::to_string(wanted) +
                                                  " more were asked for, " + std::to_string(static_cast<std::int64_t>(prompt) + wanted) +
                                                  " in all; the model's context holds " + std::to_string(context) + ".");
   }
-  const int max_tokens = request.max_tokens == -1 ? context - prompt : request.max_tokens;
+  const int max_tokens = !writes ? 0 : request.max_tokens == -1 ? context - prompt : request.max_tokens;
   auto reply = std::make_shared<Reply::State>();
   auto session = std::make_unique<engine::Session>(std::move(loaded), std::move(request), max_tokens, reply);
   if (!state_->scheduler->submit(std::move(session))) {

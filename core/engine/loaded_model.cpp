@@ -7,6 +7,7 @@
 #include "core/formats/file_type.h"
 #include "core/formats/sampling_advice.h"
 #include "core/models/runnable.h"
+#include "core/text/pair.h"
 #include "platform/cpu.h"
 
 namespace mlxr::engine {
@@ -159,7 +160,11 @@ ModelInfo describe(const formats::Checkpoint& file, const std::filesystem::path&
   info.kv_bytes_saved = plan.bytes_saved;
   info.context_length = plan.context;
   info.trained_context = spec.context;
-  info.embedding_length = spec.dim;
+  const auto& embedder = spec.embedder;
+  const int width = embedder.layers.empty() ? spec.dim : embedder.layers.back().outputs;
+  info.embedding_length = embedder.scores ? spec.dim : width;
+  info.labels = embedder.scores ? width : 0;
+  info.writes_text = !spec.two_sided;
   info.layers = static_cast<int>(spec.layers.size());
   info.vocabulary = spec.vocabulary;
   return info;
@@ -167,7 +172,7 @@ ModelInfo describe(const formats::Checkpoint& file, const std::filesystem::path&
 
 }  // namespace
 
-Result<std::unique_ptr<LoadedModel>> LoadedModel::load(platform::OpenFiles opened, const LoadOptions& options, const KvLimit& limit,
+Result<std::unique_ptr<LoadedModel>> LoadedModel::load(platform::OpenFiles opened, const LoadOptions& options, KvLimit limit,
                                                        std::shared_ptr<const ops::Ops> ops) {
   if (auto go = check_cancelled(options); !go) return fail(go.error());
   const auto path = opened.name();
@@ -180,6 +185,7 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(platform::OpenFiles opene
   auto tokenizer = text::Tokenizer::from_metadata(metadata);
   if (!tokenizer) return fail(tokenizer.error());
   if (auto fits = models::check_vocabulary((*tokenizer)->vocab_size(), spec.vocabulary); !fits) return fail(fits.error());
+  if (spec.two_sided) limit.step_tokens = spec.context;  // a text is computed in one step
   const auto plan = plan_cache(spec, options, limit, *ops);
   if (!plan) return fail(plan.error());
   std::unique_ptr<LoadedModel> model(new LoadedModel);
@@ -236,6 +242,10 @@ std::string LoadedModel::detokenize(const std::vector<TokenId>& tokens, bool spe
     }
   }
   return result + out.finish();
+}
+
+Pair LoadedModel::render_pair(std::string_view query, std::string_view document) const {
+  return text::encode_pair(*tokenizer_, *metadata_, query, document);
 }
 
 Result<std::string> LoadedModel::render_chat_text(std::string_view context_json, ChatOptions options) const {

@@ -31,7 +31,7 @@ struct KvLimit {
 class LoadedModel final : public Model {
  public:
   // Errors: see Engine::load.
-  static Result<std::unique_ptr<LoadedModel>> load(platform::OpenFiles files, const LoadOptions& options, const KvLimit& limit,
+  static Result<std::unique_ptr<LoadedModel>> load(platform::OpenFiles files, const LoadOptions& options, KvLimit limit,
                                                    std::shared_ptr<const ops::Ops> ops);
 
   const ModelInfo& info() const override { return info_; }
@@ -39,6 +39,7 @@ class LoadedModel final : public Model {
   std::vector<TokenId> tokenize(std::string_view text, TokenizeOptions options) const override;
   std::string detokenize(const std::vector<TokenId>& tokens, bool special) const override;
   Result<std::vector<TokenId>> render_chat(std::string_view context_json, ChatOptions options) const override;
+  Pair render_pair(std::string_view query, std::string_view document) const override;
   Result<std::string> render_chat_text(std::string_view context_json, ChatOptions options) const override;
 
   const models::Transformer& transformer() const { return *transformer_; }

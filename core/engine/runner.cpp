@@ -38,7 +38,7 @@ bool Runner::admit(std::unique_ptr<Session>& session) {
 bool Runner::begin(Session& session) {
   auto& cache = model_->cache();
   auto& prefixes = model_->prefixes();
-  auto pages = stored_beginning(session.history());
+  auto pages = session.takes_stored() ? stored_beginning(session.history()) : kv::Pages();
   const auto missing = cache.missing(pages, kv::tokens_in(pages), static_cast<int>(session.history().size()));
   const auto is_room = [&](const std::vector<int>& reclaimable) {
     for (std::size_t kind = 0; kind < missing.size(); ++kind)
@@ -83,15 +83,37 @@ void Runner::begin_again() {
 
 Runner::Parts Runner::plan() {
   Parts parts;
+  const bool two_sided = model_->transformer().spec().two_sided;
   if (one_by_one_) {
     Session& session = *sessions_[turn_++ % sessions_.size()];
-    add(parts, session, std::min(session.unread(), max_prompt_tokens_));
+    embedding_ = session.embeds();
+    add(parts, session, two_sided ? session.unread() : std::min(session.unread(), max_prompt_tokens_));
+    return parts;
+  }
+  embedding_ = has_any(!embedding_) ? !embedding_ : embedding_;
+  if (two_sided) {
+    add_texts(parts);
     return parts;
   }
   for (std::size_t i = 0; i < sessions_.size(); ++i)  // add() may take sessions from the end
-    if (sessions_[i]->unread() == 1) add(parts, *sessions_[i], 1);
+    if (sessions_[i]->embeds() == embedding_ && sessions_[i]->unread() == 1) add(parts, *sessions_[i], 1);
   add_prompts(parts);
   return parts;
+}
+
+bool Runner::has_any(bool embeds) const {
+  return std::ranges::any_of(sessions_, [&](const auto& session) { return session->embeds() == embeds; });
+}
+
+void Runner::add_texts(Parts& parts) {
+  int tokens = 0;
+  for (std::size_t i = 0; i < sessions_.size(); ++i) {
+    Session& session = *sessions_[i];
+    const int count = session.unread();
+    if (tokens > 0 && tokens + count > max_prompt_tokens_) return;
+    add(parts, session, count);
+    tokens += count;
+  }
 }
 
 // Half of the step is for the session that arrived first; the rest is for those that have the least left to read, so that a short prompt
@@ -99,7 +121,7 @@ Runner::Parts Runner::plan() {
 void Runner::add_prompts(Parts& parts) {
   Parts prompts;
   for (const auto& session : sessions_)
-    if (session->unread() > 1) prompts.push_back({session.get(), 0});
+    if (session->embeds() == embedding_ && session->unread() > 1) prompts.push_back({session.get(), 0});
   if (prompts.empty()) return;
   int left = most_prompt_tokens(!parts.empty());
   const auto give = [&](Part& part, int most) {
@@ -159,16 +181,20 @@ void Runner::start_over() {
 
 void Runner::run(const Parts& parts) {
   ops::Batch batch;
+  std::vector<int> wanted;         // rows of each part
   std::vector<Session*> choosing;  // the session of each row of logits
-  for (const auto& [session, count] : parts)
-    if (session->add_to(batch, count)) choosing.push_back(session);
+  for (const auto& [session, count] : parts) {
+    wanted.push_back(session->add_to(batch, count));
+    if (wanted.back() > 0) choosing.push_back(session);
+  }
 
   const auto begin = Clock::now();
   const int tokens = static_cast<int>(batch.tokens.size());
   auto& cache = model_->cache();
-  const auto logits = model_->transformer().forward(std::move(batch), cache.layers());
+  const auto& transformer = model_->transformer();
+  const auto rows = embedding_ ? transformer.hidden(std::move(batch), cache.layers()) : transformer.forward(std::move(batch), cache.layers());
   auto results = cache.arrays();
-  if (logits) results.push_back(*logits);
+  if (rows) results.push_back(*rows);
   mlx::core::eval(results);
   model_->pace().measured(tokens, Clock::now() - begin);
 
@@ -183,9 +209,24 @@ void Runner::run(const Parts& parts) {
     session->stored(count);
     if (count > 1 && session->unread() == 0) session->keep_beginning();
   }
-  choose(choosing, logits ? logits->data<float>() : nullptr);
+  const float* values = rows ? rows->data<float>() : nullptr;
+  if (embedding_) return pool(parts, wanted, values);
+  choose(choosing, values);
   for (const auto& part : parts)  // it asked for no answer
     if (!part.session->is_finished() && part.session->unread() == 0) part.session->finish(FinishReason::kLength);
+}
+
+void Runner::pool(const Parts& parts, const std::vector<int>& wanted, const float* rows) {
+  const auto dim = static_cast<std::size_t>(model_->transformer().spec().dim);
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    const auto count = static_cast<std::size_t>(wanted[i]) * dim;
+    try {
+      parts[i].session->pool({rows, count});
+    } catch (...) {
+      parts[i].session->finish(FinishReason::kError, error_of_step());
+    }
+    rows += count;
+  }
 }
 
 void Runner::choose(const std::vector<Session*>& sessions, const float* logits) {

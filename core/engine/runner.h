@@ -1,5 +1,6 @@
 // Computes the sessions of one model, all of them together: each step is one pass of the model over one batch. The batch has the next token
-// of every session that is answering and, after those, the next parts of prompts, up to max_batch_tokens.
+// of every session that is answering and, after those, the next parts of prompts, up to max_batch_tokens. Embeddings are made in steps of
+// their own, in turns with those.
 //
 // A session takes KV pages as it grows. When they run out, kept prefixes go first; then the session that arrived last waits, and its pages
 // become a kept prefix: what others have taken of it by the time it goes on is computed again. So the oldest session always finishes.
@@ -40,6 +41,9 @@ class Runner {
   using Parts = std::vector<Part>;
 
   Parts plan();
+  bool has_any(bool embeds) const;
+  // Whole texts, of a model whose attention is two-sided: as many as are in order, or one that is longer.
+  void add_texts(Parts& parts);
   void add_prompts(Parts& parts);
   int most_prompt_tokens(bool beside_answers) const;
   // Adds a part, for which room is made. Adds nothing when the session is itself the youngest and has to wait.
@@ -47,6 +51,8 @@ class Runner {
   // Computes a batch. If that fails, its sessions are computed one by one from then on, and the one that fails then ends.
   void compute(const Parts& parts);
   void run(const Parts& parts);
+  // Takes its rows, which lie one after the other, to each session.
+  void pool(const Parts& parts, const std::vector<int>& wanted, const float* rows);
   // Takes its row of logits (sessions, vocabulary) to each session.
   void choose(const std::vector<Session*>& sessions, const float* logits);
   // Gives the session the blocks for all its tokens: those that hold its beginning already, and new ones. Returns false when there are too
@@ -66,6 +72,7 @@ class Runner {
   std::vector<std::unique_ptr<Session>> sent_back_;  // without pages; they arrived after those; the youngest first
   bool one_by_one_ = false;                          // a batch has failed, and the session at fault is not known yet
   std::size_t turn_ = 0;                             // whose it is, one by one
+  bool embedding_ = false;                           // the step makes embeddings
 };
 
 }  // namespace mlxr::engine

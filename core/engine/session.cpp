@@ -1,6 +1,9 @@
 #include "core/engine/session.h"
 
+#include <mlx/array.h>
+
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 namespace mlxr::engine {
@@ -26,6 +29,7 @@ Session::Session(std::shared_ptr<LoadedModel> model, Request request, int max_to
 void Session::begin(kv::Pages shared_pages) {
   pages_ = std::move(shared_pages);
   stored_ = kv::tokens_in(pages_);
+  pooled_.assign(embeds() ? static_cast<std::size_t>(spec().dim) : 0, 0);
   if (admitted_ != Clock::time_point()) return;  // it was sent back, and begins again
   admitted_ = Clock::now();
   usage_.queue_ns = ns(admitted_ - submitted_);
@@ -33,24 +37,43 @@ void Session::begin(kv::Pages shared_pages) {
 }
 
 void Session::keep_beginning() {
-  if (!model_->cache().has_windows()) return;  // what is kept in the end will do
+  if (!model_->cache().has_windows() || spec().two_sided) return;  // what is kept in the end will do
   const auto tokens = stored_tokens();
   model_->prefixes().keep({tokens.begin(), tokens.end()},
                           model_->cache().share(pages_, static_cast<int>(tokens.size()) / kv::kBlockTokens));
 }
 
 void Session::give_back_pages() {
-  const auto tokens = stored_tokens();
-  model_->prefixes().keep({tokens.begin(), tokens.end()}, std::exchange(pages_, {}));
+  if (spec().two_sided) {  // what is stored of a token depends on those after it
+    model_->cache().release(pages_);
+  } else {
+    const auto tokens = stored_tokens();
+    model_->prefixes().keep({tokens.begin(), tokens.end()}, std::exchange(pages_, {}));
+  }
   stored_ = 0;
 }
 
-bool Session::add_to(ops::Batch& batch, int count) const {
-  const bool wanted = wants_logits(count);
+std::pair<int, int> Session::wanted_rows(int count) const {
+  const bool ends = count == unread();
+  if (!embeds()) return {count - 1, ends && max_tokens_ > 0 ? 1 : 0};
+  switch (spec().embedder.pooling) {
+    case models::Pooling::kMean: return {0, count};
+    case models::Pooling::kFirst: return {0, stored_ == 0 ? 1 : 0};
+    case models::Pooling::kLast: break;
+  }
+  return {count - 1, ends ? 1 : 0};
+}
+
+int Session::add_to(ops::Batch& batch, int count) const {
+  const auto [first, wanted] = wanted_rows(count);
   kv::Pages pages;
   for (const auto& of_kind : pages_) pages.emplace_back(of_kind.begin(), of_kind.begin() + kv::blocks_for(stored_ + count));
   batch.append(history().subspan(static_cast<std::size_t>(stored_), static_cast<std::size_t>(count)), stored_, std::move(pages),
-               kv::kBlockTokens, wanted ? 1 : 0);
+               kv::kBlockTokens, first, wanted);
+  if (spec().token_types > 1) {
+    for (int position = stored_; position < stored_ + count; ++position)
+      batch.types.push_back(request_.second > 0 && position >= request_.second ? 1 : 0);
+  }
   return wanted;
 }
 
@@ -65,11 +88,7 @@ void Session::choose(std::span<const float> logits) {
 }
 
 void Session::accept() {
-  if (!choice_) {
-    const auto name = model_->info().file.filename().string();
-    const Error damaged{ErrorCode::kCorrupt, name + " is damaged: what it computes are not numbers. Download or copy it again."};
-    return finish(FinishReason::kError, damaged);
-  }
+  if (!choice_) return finish(FinishReason::kError, damaged());
   const TokenId id = *choice_;
   const auto now = Clock::now();
   if (usage_.completion_tokens == 0) {
@@ -103,6 +122,28 @@ void Session::accept() {
   if (full) return finish(FinishReason::kLength);
 }
 
+void Session::pool(std::span<const float> rows) {
+  const auto dim = pooled_.size();
+  for (std::size_t i = 0; i < rows.size(); ++i) pooled_[i % dim] += rows[i];
+  if (unread() > 0) return;
+  if (spec().embedder.pooling == models::Pooling::kMean)
+    for (auto& value : pooled_) value /= static_cast<float>(history_.size());
+  auto made = model_->transformer().embed(mlx::core::array(pooled_.data(), {1, static_cast<int>(dim)}, mlx::core::float32));
+  made.eval();
+  pooled_.assign(made.data<float>(), made.data<float>() + made.size());
+  double squares = 0;
+  for (const float value : pooled_) squares += static_cast<double>(value) * value;
+  if (!std::isfinite(squares)) return finish(FinishReason::kError, damaged());
+  if (!spec().embedder.scores && squares > 0)
+    for (auto& value : pooled_) value = static_cast<float>(value / std::sqrt(squares));
+  finish(FinishReason::kStop);
+}
+
+Error Session::damaged() const {
+  return {ErrorCode::kCorrupt,
+          model_->info().file.filename().string() + " is damaged: what it computes are not numbers. Download or copy it again."};
+}
+
 void Session::finish(FinishReason reason, std::optional<Error> error) {
   is_finished_ = true;
   give_back_pages();
@@ -117,6 +158,7 @@ void Session::finish(FinishReason reason, std::optional<Error> error) {
   }
   event.tokens = std::exchange(unsent_, {});
   event.finish = reason;
+  if (reason == FinishReason::kStop) event.embedding = std::move(pooled_);
   event.usage = usage_;
   event.error = std::move(error);
   reply_->push(std::move(event));

@@ -1,11 +1,12 @@
-// One request, from the queue to its last event: its tokens, the pages they are stored in, its sampler and its text. The runner of its
-// model computes it, together with the model's other sessions.
+// One request, from the queue to its last event: its tokens, the pages they are stored in, its sampler and its text, or its embedding. The
+// runner of its model computes it, together with the model's other sessions.
 #pragma once
 
 #include <chrono>
 #include <expected>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "core/decode/sampler.h"
@@ -36,19 +37,24 @@ class Session {
   void keep_beginning();
   // Gives all pages to the model's kept prefixes. After the next begin(), the tokens that are not kept any more are computed again.
   void give_back_pages();
-  // Appends the next `count` tokens, whose pages it has, to a batch. True when their last row of logits is wanted.
-  bool add_to(ops::Batch& batch, int count) const;
+  // Appends the next `count` tokens, whose pages it has, to a batch. Returns how many of their rows are wanted.
+  int add_to(ops::Batch& batch, int count) const;
   // The batch was computed: `count` more tokens are stored.
   void stored(int count);
   // Chooses the next token from the logits (vocabulary). Any thread, also while other sessions do the same.
   void choose(std::span<const float> logits);
   // Adds that token to the answer and sends what can be shown.
   void accept();
+  // Takes the wanted rows, (rows, dim), of the tokens that were computed. After the last of its tokens, sends their embedding.
+  void pool(std::span<const float> rows);
   // Gives the pages back and sends the last event.
   void finish(FinishReason reason, std::optional<Error> error = {});
 
   const std::shared_ptr<LoadedModel>& model() const { return model_; }
   bool is_finished() const { return is_finished_; }
+  bool embeds() const { return request_.output == Output::kEmbedding; }
+  // Whether stored tokens need not be computed again: not if the rows of all of them are wanted, or depend on what comes after them.
+  bool takes_stored() const { return !embeds() || (!spec().two_sided && spec().embedder.pooling == models::Pooling::kLast); }
   bool cancelled() const { return reply_->cancelled; }
   Clock::time_point arrival() const { return submitted_; }
   std::span<const TokenId> history() const { return history_; }
@@ -58,7 +64,10 @@ class Session {
   int prompt_read() const { return prompt_read_; }  // tokens of the prompt that have been computed
 
  private:
-  bool wants_logits(int count) const { return count == unread() && max_tokens_ > 0; }
+  const models::ModelSpec& spec() const { return model_->transformer().spec(); }
+  // The rows, among those of the next `count` tokens, whose logits or embeddings are wanted: the first one, and how many.
+  std::pair<int, int> wanted_rows(int count) const;
+  Error damaged() const;
 
   std::shared_ptr<LoadedModel> model_;
   Request request_;
@@ -72,6 +81,7 @@ class Session {
   decode::Sampler sampler_;
   std::expected<TokenId, decode::NoChoice> choice_;
   decode::Logprobs logprobs_;  // of the choice, where the request asks for them
+  std::vector<float> pooled_;  // (dim), the sum so far, of an embedding
   decode::StopMatcher stops_;
   text::Detokenizer detokenizer_;
   std::vector<TokenLogprob> unsent_;  // tokens since the last event

@@ -11,10 +11,11 @@ namespace mlxr::models {
 namespace {
 
 // The window of each layer, in tokens. In the file, the pattern is absent, a period, or one boolean for each layer.
-std::vector<int> read_windows(KeyReader& read, const Family& family, int layers) {
+std::vector<int> read_windows(KeyReader& read, const Family& family, bool two_sided, int layers) {
   std::vector<int> windows(static_cast<std::size_t>(layers));
   if (family.global_every == 1) return windows;
-  const int window = read.integer("attention.sliding_window", family.default_window, family.default_window == 0 ? 0 : 1, 1 << 26);
+  int window = read.integer("attention.sliding_window", family.default_window, family.default_window == 0 ? 0 : 1, 1 << 26);
+  if (two_sided && window > 0) window = window / 2 + 1;  // half of it lies before the token
   constexpr std::string_view kPattern = "attention.sliding_window_pattern";
   const auto* pattern = read.find(kPattern);
   if (const auto* local = pattern ? std::get_if<std::vector<bool>>(pattern) : nullptr) {
@@ -22,8 +23,8 @@ std::vector<int> read_windows(KeyReader& read, const Family& family, int layers)
     for (std::size_t i = 0; i < std::min(local->size(), windows.size()); ++i) windows[i] = (*local)[i] ? window : 0;
     return windows;
   }
-  const int period = read.integer(kPattern, family.global_every, 1, 1024);
-  for (int i = 0; i < layers; ++i) windows[static_cast<std::size_t>(i)] = (i + 1) % period == 0 ? 0 : window;
+  const int period = read.integer(kPattern, family.global_every, 1, 1024), global = family.global_first ? 0 : period - 1;
+  for (int i = 0; i < layers; ++i) windows[static_cast<std::size_t>(i)] = i % period == global ? 0 : window;
   return windows;
 }
 
@@ -69,7 +70,7 @@ std::vector<Attention> read_attention_layers(KeyReader& read, const Family& fami
   const int key_dim = read.integer("attention.key_length", even_share, 2, 1024);
   const int value_dim = read.integer("attention.value_length", key_dim, 1, 1024);
   const double own_scale = read.number("attention.scale", 0, 0, 1e6);
-  const auto windows = read_windows(read, family, layers);
+  const auto windows = read_windows(read, family, spec.two_sided, layers);
   const auto roped = with_rope(family, windows);
   const int local_key_dim = read.integer("attention.key_length_swa", key_dim, 2, 1024);
   const int local_value_dim = read.integer("attention.value_length_swa", key_dim == local_key_dim ? value_dim : local_key_dim, 1, 1024);

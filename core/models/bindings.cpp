@@ -14,6 +14,9 @@ constexpr std::pair<Role, std::string_view> kGgufNames[] = {
     {Role::kEmbeddings, "token_embd"},
     {Role::kHead, "output"},
     {Role::kFinalNorm, "output_norm"},
+    {Role::kEmbeddingNorm, "token_embd_norm"},
+    {Role::kPositions, "position_embd"},
+    {Role::kTokenTypes, "token_types"},
     {Role::kRopeFactors, "rope_freqs"},
     {Role::kRopeFactorsLong, "rope_factors_long"},
     {Role::kRopeFactorsShort, "rope_factors_short"},
@@ -37,6 +40,8 @@ constexpr std::pair<Role, std::string_view> kGgufNames[] = {
     {Role::kExpertsNorm, "blk.{}.pre_ffw_norm_2"},
     {Role::kExpertsNormAfter, "blk.{}.post_ffw_norm_2"},
     {Role::kNormAfterMixer, "blk.{}.post_attention_norm"},
+    {Role::kMixerSumNorm, "blk.{}.attn_output_norm"},
+    {Role::kMlpSumNorm, "blk.{}.layer_output_norm"},
     {Role::kMlpNorm, "blk.{}.ffn_norm"},
     {Role::kGate, "blk.{}.ffn_gate"},
     {Role::kUp, "blk.{}.ffn_up"},
@@ -99,8 +104,16 @@ class Binder {
   // LFM2's has the name that others give to a norm of the embeddings.
   void final_norm() {
     constexpr std::string_view kOtherName = "token_embd_norm";
-    if (!has(kOtherName)) return norm(Role::kFinalNorm, {spec_.dim});
+    if (spec_.embedding_norm || !has(kOtherName)) return norm(Role::kFinalNorm, {spec_.dim});
     values(Role::kFinalNorm, std::string(kOtherName) + ".weight", {spec_.dim});
+  }
+  // Rows of `width` values, each of them added as it is.
+  void rows(Role role, int n, int width) {
+    if (n > 0) values(role, name_of(role) + ".weight", {n, width});
+  }
+  void dense(const std::string& name, const Dense& layer) {
+    values(Role::kDense, name + ".weight", {layer.outputs, layer.inputs}, name + ".bias");
+    if (layer.norm) values(Role::kDenseNorm, name + ".norm.weight", {layer.outputs});
   }
   // Matrices of k columns that lie one after the other in one tensor.
   void fused(std::string_view stem, int k, const std::vector<std::pair<Role, int>>& parts) {
@@ -322,7 +335,15 @@ Bindings bind_gguf(const ModelSpec& spec, const TensorNames& present) {
   Binder whole(bindings, spec, present, kWholeModel);
   whole.table(Role::kEmbeddings, spec.vocabulary, spec.dim);
   whole.matrix(Role::kHead, spec.vocabulary, spec.dim, false);
-  whole.final_norm();
+  if (spec.final_norm) whole.final_norm();
+  if (spec.embedding_norm) whole.norm(Role::kEmbeddingNorm, {spec.dim});
+  whole.rows(Role::kPositions, spec.positions, spec.dim);
+  whole.rows(Role::kTokenTypes, spec.token_types, spec.dim);
+  for (int i = 0; const auto& layer : spec.embedder.layers) {
+    const bool last = std::cmp_equal(i + 1, spec.embedder.layers.size());
+    Binder(bindings, spec, present, i).dense(spec.embedder.scores ? last ? "cls.output" : "cls" : "dense_" + std::to_string(i + 2), layer);
+    ++i;
+  }
   if (spec.rope_factors) {
     for (const auto role : {Role::kRopeFactors, Role::kRopeFactorsLong, Role::kRopeFactorsShort})
       whole.vector(role, static_cast<int>(spec.ropes[0].frequencies.size()), false);
@@ -337,11 +358,17 @@ Bindings bind_gguf(const ModelSpec& spec, const TensorNames& present) {
     const auto& layer = spec.layers[static_cast<std::size_t>(i)];
     Binder of_layer(bindings, spec, present, i);
     const bool mixes = !std::holds_alternative<Absent>(layer.mixer), feeds = !std::holds_alternative<Absent>(layer.feed_forward);
-    if (layer.norms_before && mixes) of_layer.norm(Role::kMixerNorm, {spec.dim});
+    // The embeddings' own norm may stand for the first one.
+    const bool normed = i == 0 && spec.embedding_norm && !of_layer.has("blk.{}.attn_norm");
+    if (layer.norms_before && mixes && !normed) of_layer.norm(Role::kMixerNorm, {spec.dim});
     if (layer.norms_before && feeds && !layer.parallel) of_layer.mlp_norm(mixes);
     if (layer.norms_after) {
       of_layer.norm(Role::kNormAfterMixer, {spec.dim});
       of_layer.norm(Role::kNormAfterMlp, {spec.dim});
+    }
+    if (layer.norms_sums) {
+      of_layer.norm(Role::kMixerSumNorm, {spec.dim});
+      of_layer.norm(Role::kMlpSumNorm, {spec.dim});
     }
     if (inputs > 0) {
       of_layer.matrix(Role::kLayerInputGate, inputs, spec.dim);
@@ -358,6 +385,7 @@ Bindings bind_gguf(const ModelSpec& spec, const TensorNames& present) {
 bool is_harmless(const ModelSpec& spec, std::string_view name) {
   for (int i = 0; i < spec.further_layers; ++i)
     if (name.starts_with("blk." + std::to_string(static_cast<int>(spec.layers.size()) + i) + ".")) return true;
+  if (name.starts_with("cls.")) return !spec.embedder.scores;  // a head that pooling does not ask for
   return name.starts_with("blk.") && name.ends_with(".attn_rot_embd.weight");
 }
 

@@ -6,6 +6,7 @@
 
 #include "core/formats/printable.h"
 #include "core/models/attention_layers.h"
+#include "core/models/embedder.h"
 #include "core/models/family.h"
 #include "core/models/key_reader.h"
 #include "core/models/keys.h"
@@ -97,12 +98,15 @@ Result<void> read_layers(KeyReader& read, const Family& family, const TensorName
   const auto attention = read_attention_layers(read, family, tensors, heads, kv_heads, spec);
   const auto recurrent_mixer = std::ranges::find(recurrent, true) != recurrent.end() ? read_recurrent_mixer(read, family) : Mixer();
   const auto latent = family.latent ? read_latent_attention(read, tensors, heads[0], spec.ropes[0]) : LatentAttention();
-  LayerSpec layer{.norms_before = family.norms_before, .norms_after = family.norms_after};
+  LayerSpec layer{.norms_before = family.norms_before, .norms_after = family.norms_after, .norms_sums = family.norms_sums};
   layer.parallel = family.parallel || read.boolean("use_parallel_residual", false);
-  const int dense = read.integer("leading_dense_block_count", 0, 0, layers);
+  const int dense = read.integer("leading_dense_block_count", 0, 0, layers), every = read.integer("moe_every_n_layers", 0, 0, layers);
   auto experts = read_experts(read, family, hidden[0]);
   if (read.problem()) return fail(*read.problem());
-  const auto is_mixture = [&](std::size_t i) { return family.experts_beside_mlp || std::cmp_greater_equal(i, dense); };
+  const auto is_mixture = [&](std::size_t i) {
+    if (every > 0) return std::cmp_equal(i % static_cast<std::size_t>(every), every > 1 ? 1 : 0);
+    return family.experts_beside_mlp || std::cmp_greater_equal(i, dense);
+  };
   for (std::size_t i = 0; i < static_cast<std::size_t>(layers); ++i) {
     const auto has = [&](std::string_view name) { return tensors.contains("blk." + std::to_string(i) + "." + std::string(name)); };
     layer.scaled = has("layer_output_scale.weight");
@@ -136,6 +140,16 @@ void read_scales(KeyReader& read, const Family& family, ModelSpec& spec) {
   spec.logit_softcap = static_cast<float>(read.number("final_logit_softcapping", 0, 0, 1e6));
 }
 
+// Tables beside the embeddings, and what becomes of a whole text.
+void read_encoder(KeyReader& read, const Family& family, std::span<const formats::Tensor> tensors, ModelSpec& spec) {
+  spec.embedding_norm = family.embedding_norm;
+  spec.final_norm = family.final_norm;
+  spec.positions = family.positions ? spec.context : 0;
+  const auto types = std::ranges::find(tensors, "token_types.weight", &formats::Tensor::name);
+  if (types != tensors.end()) spec.token_types = static_cast<int>(std::clamp<std::int64_t>(types->shape[0], 1, 1 << 16));
+  spec.embedder = read_embedder(read, family, tensors, spec.dim, spec.two_sided);
+}
+
 // The number of rows of the embeddings.
 Result<int> count_tokens(std::span<const formats::Tensor> tensors) {
   const auto embeddings = std::ranges::find(tensors, "token_embd.weight", &formats::Tensor::name);
@@ -163,7 +177,9 @@ Result<ModelSpec> read_spec(const formats::Metadata& metadata, std::span<const f
   const auto eps = spec.norm == NormKind::kRms ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon";
   spec.norm_eps = static_cast<float>(read.number(eps, {}, 0, 1));
   spec.rope_factors = family->rope_factors;
+  spec.two_sided = !read.boolean("attention.causal", !family->two_sided);
   read_scales(read, *family, spec);
+  read_encoder(read, *family, tensors, spec);
   if (auto layers = read_layers(read, *family, names_of(tensors), spec); !layers) return fail(layers.error());
 
   const auto vocabulary = count_tokens(tensors);

@@ -28,6 +28,11 @@ struct Family {
   bool norms_before = true;  // LayerSpec says what the three are
   bool norms_after = false;
   bool parallel = false;
+  bool norms_sums = false;
+  bool embedding_norm = false;
+  bool final_norm = true;
+  bool positions = false;  // it has a table of them, and no rope
+  bool two_sided = false;  // where the file does not say so
   bool plain_mlp = false;
   ops::Activation activation = ops::Activation::kSilu;
   bool scale_embeddings = false;  // by sqrt(dim)
@@ -55,9 +60,15 @@ struct Family {
 
   // With a sliding window: every n-th layer is global.
   int global_every = 1;
+  bool global_first = false;          // beginning with the first
   std::optional<int> default_window;  // where the file does not name one; 0: no window. Nothing: the file must name one
   bool local_rope_unscaled = false;   // the rope scaling is of global layers alone
   double local_rope_base = 0;         // of the layers with a window; 0: the same as the global one
+
+  // Of a file with a head that scores labels: it takes the mean of all rows and its first layer ends with GELU, else one row and tanh; and
+  // whether scores are probabilities.
+  bool scores_mean = false;
+  bool label_probabilities = false;
 
   std::array<std::string_view, 4> keys = {};  // optional ones that it understands, beside those of every family
 };

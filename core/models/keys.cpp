@@ -12,6 +12,7 @@ namespace {
 
 // read_spec() reads these and acts on them.
 constexpr std::string_view kRead[] = {
+    "attention.causal",
     "attention.head_count",
     "attention.head_count_kv",
     "attention.key_length",
@@ -22,6 +23,7 @@ constexpr std::string_view kRead[] = {
     "context_length",
     "embedding_length",
     "feed_forward_length",
+    "pooling_type",
     "rope.dimension_count",
     "rope.freq_base",
     "rope.scale_linear",
@@ -52,6 +54,7 @@ constexpr std::string_view kReadForExperts[] = {
     "expert_shared_count",
     "expert_shared_feed_forward_length",
     "expert_used_count",
+    "moe_every_n_layers",
     "expert_weights_norm",
     "expert_weights_scale",
     "leading_dense_block_count",
@@ -71,6 +74,7 @@ constexpr std::string_view kReadForRecurrence[] = {
 
 // These change nothing in a forward pass: notes of the converter.
 constexpr std::string_view kHarmless[] = {
+    "classifier.output_labels",
     "rope.scaling.finetuned",
     "tensor_data_layout",
     "vocab_size",
@@ -86,7 +90,6 @@ struct Feature {
   std::string_view name;
 };
 constexpr Feature kFeatures[] = {
-    {"attention.causal", 1, "attention that is not causal"},
     {"attention.clamp_kqv", 0, "clamped queries, keys and values"},
     {"attention.max_alibi_bias", 0, "ALiBi"},
     {"attention.scale", 0, "a scale of attention"},
@@ -100,8 +103,8 @@ constexpr Feature kFeatures[] = {
     {"final_logit_softcapping", 0, "soft-capping of logits"},
     {"leading_dense_block_count", 0, "a mixture of experts"},
     {"logit_scale", 1, "scaled logits"},
+    {"moe_every_n_layers", 0, "a mixture of experts"},
     {"nextn_predict_layers", 0, "layers that predict several tokens"},
-    {"pooling_type", 0, "pooled embeddings"},
     {"residual_scale", 1, "scaled residuals"},
     {"use_parallel_residual", 0, "parallel residuals"},
 };

@@ -115,11 +115,31 @@ struct LayerSpec {
   bool norms_after = false;  // what a part adds to x is normalised (once more) before it is added
   bool scaled = false;       // in the end x is multiplied by a number of the file
   bool parallel = false;     // x += mixer(norm(x)) + feed_forward(norm(x)), of the same norm
+  bool norms_sums = false;   // after each of the two additions, x = norm(x)
 };
 
 // y = x / sqrt(mean(x²) + eps) · weight (Zhang and Sennrich 2019), or y = (x - mean) / sqrt(variance + eps) · weight + bias (Ba et al.
 // 2016)
 enum class NormKind { kRms, kLayer };
+
+// Of which rows of a text its embedding is made: of all of them, or one.
+enum class Pooling { kMean, kFirst, kLast };
+
+// What a text's pooled row goes through: y = norm(act(w · x + bias)).
+struct Dense {
+  enum class Activation { kNone, kTanh, kGelu };
+  int inputs = 0, outputs = 0;
+  Activation activation = Activation::kNone;
+  bool norm = false;
+};
+
+// What a model makes of a whole text, where it is asked for that and not for the next token.
+struct Embedder {
+  Pooling pooling = Pooling::kLast;
+  std::vector<Dense> layers;
+  bool scores = false;         // what comes out are scores of so many labels, and not an embedding
+  bool probabilities = false;  // which are normalised by a softmax
+};
 
 struct ModelSpec {
   std::string architecture;  // of the file, "llama"
@@ -139,6 +159,13 @@ struct ModelSpec {
   // Each layer adds part_of(gelu(gate(x)) · input) to x, of an input of its own with so many values for each token (Gemma 3n, 2025): from a
   // table of its own and from the embedding. 0: it does not.
   int layer_inputs = 0;
+  // Attention sees what comes after a token, too. So such a model computes a text as a whole, and writes none.
+  bool two_sided = false;
+  int positions = 0;    // rows of a table of positions, each of which is added to the embedding of the token there; 0: there is no table
+  int token_types = 0;  // the same for the texts of a pair, the first and the second
+  bool embedding_norm = false;
+  bool final_norm = true;
+  Embedder embedder;
   int further_layers = 0;  // that the file has after these, which are not part of the model
 };
 

@@ -11,6 +11,19 @@ namespace {
 
 namespace mx = mlx::core;
 
+// Some rows of a table. (rows, width)
+mx::array rows_of(const mx::array& table, const std::vector<std::int32_t>& numbers) {
+  return mx::take(table, mx::array(numbers.data(), mx::Shape{static_cast<int>(numbers.size())}, mx::int32), 0);
+}
+
+// Values as rows of `width`. Nothing stays nothing.
+std::optional<mx::array> as_rows(const std::optional<mx::array>& values, int width) {
+  if (!values) return std::nullopt;
+  auto rows = mx::reshape(*values, {static_cast<int>(values->size()) / width, width});
+  rows.eval();  // on the thread that loads: another one has no part in its streams
+  return rows;
+}
+
 // Divides the frequencies of a rope by the factors in a tensor (Llama 3.1 and later).
 Result<void> divide(ops::Rope& rope, std::span<const float> factors, const std::string& tensor) {
   for (std::size_t i = 0; i < factors.size(); ++i) {
@@ -43,6 +56,13 @@ Transformer::GatedMlpLayer Transformer::read(WeightReader& reader, const GatedMl
 
 Transformer::PlainMlpLayer Transformer::read(WeightReader& reader, const PlainMlp& spec, int layer) {
   return {.spec = spec, .up = reader.matrix(Role::kUp, layer), .down = reader.matrix(Role::kDown, layer)};
+}
+
+Transformer::DenseLayer Transformer::read(WeightReader& reader, const Dense& spec, int number) {
+  return {.spec = spec,
+          .weight = as_rows(reader.vector(Role::kDense, number), spec.inputs).value_or(mx::array(0.0f)),
+          .bias = reader.bias(Role::kDense, number),
+          .norm = read_norm(reader, Role::kDenseNorm, number)};
 }
 
 Transformer::ExpertsLayer Transformer::read(WeightReader& reader, const Experts& spec, int layer) {
@@ -94,6 +114,10 @@ Result<std::unique_ptr<const Transformer>> Transformer::load(const Description& 
   model->head_ = reader.matrix(Role::kHead, kWholeModel);
   if (!model->head_) model->head_ = model->embeddings_;
   model->final_norm_ = read_norm(reader, Role::kFinalNorm, kWholeModel, spec.logit_scale);
+  model->embedding_norm_ = read_norm(reader, Role::kEmbeddingNorm, kWholeModel);
+  model->positions_ = as_rows(reader.vector(Role::kPositions, kWholeModel), spec.dim);
+  model->token_types_ = as_rows(reader.vector(Role::kTokenTypes, kWholeModel), spec.dim);
+  for (int i = 0; const auto& layer : spec.embedder.layers) model->embedder_.push_back(read(reader, layer, i++));
   model->input_table_ = reader.matrix(Role::kLayerInputTable, kWholeModel);
   model->input_projection_ = reader.matrix(Role::kLayerInputProjection, kWholeModel);
   model->input_norm_ = read_norm(reader, Role::kLayerInputNorm, kWholeModel);
@@ -107,6 +131,8 @@ Result<std::unique_ptr<const Transformer>> Transformer::load(const Description& 
         .mlp_norm = read_norm(reader, Role::kMlpNorm, i),
         .norm_after_mixer = read_norm(reader, Role::kNormAfterMixer, i),
         .norm_after_mlp = read_norm(reader, Role::kNormAfterMlp, i),
+        .mixer_sum_norm = read_norm(reader, Role::kMixerSumNorm, i),
+        .mlp_sum_norm = read_norm(reader, Role::kMlpSumNorm, i),
         .mixer = std::visit([&](const auto& mixer) -> Mix { return read(reader, mixer, i); }, layer.mixer),
         .feed_forward = std::visit([&](const auto& mlp) -> Part { return read(reader, mlp, i); }, layer.feed_forward),
         .memory = static_cast<std::size_t>(attention && attention->shares ? *attention->shares : i),
@@ -122,6 +148,7 @@ Result<std::unique_ptr<const Transformer>> Transformer::load(const Description& 
     const auto* rows = std::get_if<KeysAndValues>(&kind.content);
     model->step_shape_.windows.push_back(rows ? rows->window : 0);
   }
+  model->step_shape_.two_sided = spec.two_sided;
   model->step_shape_.block_tokens = options.block_tokens;
   model->ops_ = std::move(ops);
   return model;
@@ -142,31 +169,64 @@ const ops::WeightPtr& Transformer::output_of(const Mix& mixer) {
 
 std::optional<mx::array> Transformer::forward(ops::Batch batch, std::span<ops::LayerMemory> memory) const {
   const auto step = ops_->begin(std::move(batch), step_shape_);
-  const auto outputs = step->batch.outputs.size();
-  auto x = ops_->embed(*step, *embeddings_, spec_.embed_scale);  // (T, dim)
-  auto inputs = input_table_ ? std::optional(layer_inputs(x, *step)) : std::nullopt;
+  const auto rows = hidden(*step, memory);
+  if (!rows) return std::nullopt;
+  const auto logits = ops_->q_gemm(*step, *rows, *head_);
+  return spec_.logit_softcap > 0 ? ops_->softcap(logits, spec_.logit_softcap) : logits;
+}
+
+std::optional<mx::array> Transformer::hidden(ops::Batch batch, std::span<ops::LayerMemory> memory) const {
+  return hidden(*ops_->begin(std::move(batch), step_shape_), memory);
+}
+
+mx::array Transformer::embeddings(const ops::Step& step) const {
+  auto x = ops_->embed(step, *embeddings_, spec_.embed_scale);
+  if (positions_) x = mx::add(x, rows_of(*positions_, step.batch.positions));
+  if (token_types_) {
+    const auto& types = step.batch.types;
+    x = mx::add(x, types.empty() ? mx::slice(*token_types_, {0, 0}, {1, spec_.dim}) : rows_of(*token_types_, types));
+  }
+  return normalised(x, embedding_norm_);
+}
+
+mx::array Transformer::embed(const mx::array& rows) const {
+  auto x = rows;
+  for (const auto& [spec, weight, bias, norm] : embedder_) {
+    x = mx::matmul(x, mx::transpose(weight));
+    if (bias) x = mx::add(x, *bias);
+    if (spec.activation == Dense::Activation::kTanh) x = mx::tanh(x);
+    if (spec.activation == Dense::Activation::kGelu) x = ops_->activate(x, ops::Activation::kGelu);
+    x = normalised(x, norm);
+  }
+  return spec_.embedder.probabilities ? mx::softmax(x, -1, true) : x;
+}
+
+std::optional<mx::array> Transformer::hidden(const ops::Step& step, std::span<ops::LayerMemory> memory) const {
+  const auto outputs = step.batch.outputs.size();
+  auto x = embeddings(step);  // (T, dim)
+  auto inputs = input_table_ ? std::optional(layer_inputs(x, step)) : std::nullopt;
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     const Layer& layer = layers_[i];
     const bool last = i + 1 == layers_.size();
     auto h = normalised(x, layer.mixer_norm);
     const bool wanted = !last || outputs > 0;
     auto* its_memory = layer.memory < memory.size() ? &memory[layer.memory] : nullptr;
-    auto y = std::visit([&](const auto& mixer) { return mix(mixer, h, *step, its_memory, wanted); }, layer.mixer);
+    auto y = std::visit([&](const auto& mixer) { return mix(mixer, h, step, its_memory, wanted); }, layer.mixer);
     if (!wanted) return std::nullopt;
-    if (last && outputs != step->batch.tokens.size()) {
-      x = ops_->output_rows(*step, x);  // (outputs, dim)
-      if (y) y = ops_->output_rows(*step, *y);
-      if (layer.parallel) h = ops_->output_rows(*step, h);
-      if (inputs) inputs = ops_->output_rows(*step, *inputs);
+    if (last && outputs != step.batch.tokens.size()) {
+      x = ops_->output_rows(step, x);  // (outputs, dim)
+      if (y) y = ops_->output_rows(step, *y);
+      if (layer.parallel) h = ops_->output_rows(step, h);
+      if (inputs) inputs = ops_->output_rows(step, *inputs);
     }
-    if (y) x = add_product(x, *y, *output_of(layer.mixer), layer.norm_after_mixer, *step);
+    if (y) x = normalised(add_product(x, *y, *output_of(layer.mixer), layer.norm_after_mixer, step), layer.mixer_sum_norm);
     const auto g = layer.parallel ? h : normalised(x, layer.mlp_norm);
-    x = std::visit([&](const auto& part) { return add(part, x, g, layer.norm_after_mlp, *step); }, layer.feed_forward);
-    if (inputs) x = add_input(layer, x, input_of(*inputs, static_cast<int>(i), spec_.layer_inputs), *step);
+    x = std::visit([&](const auto& part) { return add(part, x, g, layer.norm_after_mlp, step); }, layer.feed_forward);
+    x = normalised(x, layer.mlp_sum_norm);
+    if (inputs) x = add_input(layer, x, input_of(*inputs, static_cast<int>(i), spec_.layer_inputs), step);
     if (layer.scale) x = mx::multiply(x, *layer.scale);
   }
-  const auto logits = ops_->q_gemm(*step, normalised(x, final_norm_), *head_);
-  return spec_.logit_softcap > 0 ? ops_->softcap(logits, spec_.logit_softcap) : logits;
+  return normalised(x, final_norm_);
 }
 
 mx::array Transformer::add(const GatedMlpLayer& layer, const mx::array& x, const mx::array& g, const std::optional<Norm>& norm,

@@ -1,4 +1,4 @@
-// A decoder-only transformer, run on ops/: weights and the forward pass.
+// A transformer, run on ops/: weights and the forward pass.
 #pragma once
 
 #include <atomic>
@@ -38,6 +38,10 @@ class Transformer {
   // those of caches_of(spec()). What it returns and stores may be lazy: the caller evaluates. Returns the logits of batch.outputs,
   // (outputs, vocabulary) float32, or nothing if there are none. The last layer computes only those rows.
   std::optional<mlx::core::array> forward(ops::Batch batch, std::span<ops::LayerMemory> memory) const;
+  // The same, but what it returns are the rows of which logits or embeddings are made, (outputs, dim).
+  std::optional<mlx::core::array> hidden(ops::Batch batch, std::span<ops::LayerMemory> memory) const;
+  // Embeddings, or scores, of pooled rows.  rows (n, dim), y (n, outputs of the last layer of spec().embedder)
+  mlx::core::array embed(const mlx::core::array& rows) const;
 
  private:
   using Array = mlx::core::array;
@@ -96,7 +100,7 @@ class Transformer {
   using Part = std::variant<GatedMlpLayer, PlainMlpLayer, ExpertsLayer, MlpAndExpertsLayer, Absent>;
   struct Layer {
     bool parallel = false;
-    std::optional<Norm> mixer_norm, mlp_norm, norm_after_mixer, norm_after_mlp;
+    std::optional<Norm> mixer_norm, mlp_norm, norm_after_mixer, norm_after_mlp, mixer_sum_norm, mlp_sum_norm;
     Mix mixer;
     Part feed_forward;
     std::size_t memory = 0;  // the layer that stores what the mixer reads
@@ -105,7 +109,15 @@ class Transformer {
     std::optional<Array> scale;
   };
 
+  struct DenseLayer {
+    Dense spec;
+    Array weight;  // (outputs, inputs)
+    std::optional<Array> bias;
+    std::optional<Norm> norm;
+  };
+
   Transformer() = default;
+  static DenseLayer read(WeightReader& reader, const Dense& spec, int number);
   static AttentionLayer read(WeightReader& reader, const Attention& spec, int layer);
   static LatentAttentionLayer read(WeightReader& reader, const LatentAttention& spec, int layer);
   static ShortConvolutionLayer read(WeightReader& reader, const ShortConvolution& spec, int layer);
@@ -118,6 +130,9 @@ class Transformer {
   static std::optional<Norm> read_norm(WeightReader& reader, Role role, int layer, float scale = 1);
   Result<void> apply_rope_factors(WeightReader& reader, int context);
 
+  std::optional<Array> hidden(const ops::Step& step, std::span<ops::LayerMemory> memory) const;
+  // The embeddings of the step's tokens, with what their places add to them.  (T, dim)
+  Array embeddings(const ops::Step& step) const;
   // What a mixer computes of x, before its output matrix: (T, width). Nothing if no row of it is wanted: then it only stores.
   std::optional<Array> mix(const AttentionLayer& layer, const Array& x, const ops::Step& step, ops::LayerMemory* memory, bool wanted) const;
   std::optional<Array> mix(const LatentAttentionLayer& layer, const Array& x, const ops::Step& step, ops::LayerMemory* memory,
@@ -153,6 +168,9 @@ class Transformer {
   ops::WeightPtr embeddings_;
   ops::WeightPtr head_;  // the embeddings, in many models
   std::optional<Norm> final_norm_;
+  std::optional<Array> positions_, token_types_;  // (rows, dim)
+  std::optional<Norm> embedding_norm_;
+  std::vector<DenseLayer> embedder_;
   ops::WeightPtr input_table_, input_projection_;
   std::optional<Norm> input_norm_;
 };

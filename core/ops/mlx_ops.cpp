@@ -50,14 +50,15 @@ struct Rotation {
 
 // What a sequence sees in the caches of one kind: its blocks, from the first that lies in the window of a new token.
 struct View {
-  View(const Sequence& s, std::size_t kind, int window, int block_tokens)
+  View(const Sequence& s, std::size_t kind, int window, bool two_sided, int block_tokens)
       : first(window > 0 ? std::max(0, s.length - s.count - window + 1) / block_tokens * block_tokens : 0) {
     const auto& all = s.pages[kind];
     blocks = int_array({all.begin() + first / block_tokens, all.begin() + (s.length + block_tokens - 1) / block_tokens});
     const auto query = mx::reshape(mx::arange(s.length - s.count, s.length), {s.count, 1});
     const auto key = mx::reshape(mx::arange(first, s.length), {1, s.length - first});
-    seen = mx::less_equal(key, query);
-    if (window > 0) seen = mx::logical_and(seen, mx::greater(key, mx::subtract(query, mx::array(window))));
+    const auto distance = mx::subtract(query, key);
+    seen = two_sided ? mx::full({s.count, s.length - first}, true) : mx::greater_equal(distance, mx::array(0));
+    if (window > 0) seen = mx::logical_and(seen, mx::less(two_sided ? mx::abs(distance) : distance, mx::array(window)));
   }
 
   int first;              // position of the first key
@@ -71,7 +72,8 @@ struct MlxStep final : Step {
     for (const auto& rope : shape.ropes) rotations.emplace_back(rope, batch.positions);
     for (std::size_t kind = 0; kind < shape.windows.size(); ++kind) {
       auto& of_kind = views.emplace_back();
-      for (const auto& sequence : batch.sequences) of_kind.emplace_back(sequence, kind, shape.windows[kind], shape.block_tokens);
+      for (const auto& sequence : batch.sequences) 
+        of_kind.emplace_back(sequence, kind, shape.windows[kind], shape.two_sided, shape.block_tokens);
     }
   }
 
@@ -103,6 +105,11 @@ mx::array gelu_tanh(const mx::array& x) {
   return mx::multiply(mx::multiply(mx::array(0.5f), x), mx::add(mx::array(1.0f), mx::tanh(mx::multiply(mx::array(0.7978845608f), cubic))));
 }
 
+mx::array gelu(const mx::array& x) {
+  const auto half = mx::multiply(mx::array(0.5f), x);
+  return mx::multiply(half, mx::add(mx::array(1.0f), mx::erf(mx::multiply(mx::array(0.70710678f), x))));
+}
+
 // act(g) · u
 mx::array gated(const mx::array& g, const mx::array& u, Activation activation) {
   switch (activation) {
@@ -111,6 +118,7 @@ mx::array gated(const mx::array& g, const mx::array& u, Activation activation) {
     case Activation::kSigmoid: return mx::multiply(mx::sigmoid(g), u);
     case Activation::kNone: return mx::multiply(g, u);
     case Activation::kSquaredRelu: return mx::multiply(mx::square(mx::maximum(g, mx::array(0.0f))), u);
+    case Activation::kGelu: return mx::multiply(gelu(g), u);
     case Activation::kClampedSwiglu: break;
   }
   const mx::array limit(7.0f), least(-7.0f), sharpness(1.702f);

@@ -42,6 +42,7 @@ enum class Activation {
   kSigmoid,
   kNone,           // of x: x
   kSquaredRelu,    // of x: max(x, 0)² (So et al. 2021)
+  kGelu,           // of x: x · Φ(x), the normal distribution's (Hendrycks and Gimpel 2016); kGeluTanh approximates it
   kClampedSwiglu,  // of a gate g and what it multiplies, u: min(g, 7) · sigmoid(1.702 · min(g, 7)) · (clamp(u, -7, 7) + 1) (gpt-oss, 2025)
 };
 
@@ -112,7 +113,7 @@ class Ops {
   virtual LayerCache make_cache(const CacheShape& shape) const = 0;
   // Writes the keys and values of the batch to their slots.  k (T, G · D), v (T, G · E)
   virtual void kv_store(const Step& step, LayerCache& cache, const mx::array& k, const mx::array& v) const = 0;
-  // Causal grouped-query attention of each sequence over its pages, in the window of the cache's kind.  q (T, H · D), y (T, H · E)
+  // Grouped-query attention of each sequence over its pages, in the window of the cache's kind.  q (T, H · D), y (T, H · E)
   virtual mx::array attention(const Step& step, const mx::array& q, const LayerCache& cache, const AttentionOptions& options) const = 0;
 
   // Causal convolution of each column, along the tokens of a sequence: y[t] = Σ weight[·, j] · x[t - taps + 1 + j] + bias.

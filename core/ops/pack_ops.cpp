@@ -79,6 +79,7 @@ struct PackStep final : Step {
   };
   std::vector<Rotation> rotations;
   std::vector<Kind> kinds;
+  bool two_sided = false;
 };
 
 const PackStep& own(const Step& step) { return static_cast<const PackStep&>(step); }
@@ -90,6 +91,7 @@ mlxr_activation of_abi(Activation activation) {
     case Activation::kSigmoid: return MLXR_ACT_SIGMOID;
     case Activation::kNone: return MLXR_ACT_NONE;
     case Activation::kSquaredRelu: return MLXR_ACT_SQUARED_RELU;
+    case Activation::kGelu: return MLXR_ACT_GELU;
     case Activation::kClampedSwiglu: break;
   }
   return MLXR_ACT_CLAMPED_SWIGLU;
@@ -153,6 +155,7 @@ class PackOps final : public Ops {
       kernels_.rotations(pool_, &args);
       if (rope.growth != 0) grow(rotation, rope, positions);
     }
+    step->two_sided = shape.two_sided;
     for (std::size_t kind = 0; kind < shape.windows.size(); ++kind) {
       auto& of_kind = step->kinds.emplace_back(std::vector<mlxr_sequence>(), shape.windows[kind]);
       for (const auto& s : step->batch.sequences) of_kind.sequences.push_back({s.first, s.count, s.length, s.pages[kind].data()});
@@ -298,9 +301,17 @@ class PackOps final : public Ops {
     const auto& [sequences, window] = own(step).kinds[static_cast<std::size_t>(cache.kind)];
     const int heads = q.shape(1) / cache.shape.key_dim;
     auto y = fresh(q.shape(0), heads * cache.shape.value_dim);
-    const mlxr_attention_args args{
-        floats(q),     arena(cache), sequences.data(), static_cast<std::int32_t>(sequences.size()),      heads,
-        options.scale, window,       options.softcap,  options.sinks ? floats(*options.sinks) : nullptr, y.data<float>()};
+    const mlxr_attention_args args{.q = floats(q),
+                                   .kv = arena(cache),
+                                   .sequences = sequences.data(),
+                                   .n_sequences = static_cast<std::int32_t>(sequences.size()),
+                                   .n_heads = heads,
+                                   .scale = options.scale,
+                                   .window = window,
+                                   .two_sided = own(step).two_sided,
+                                   .softcap = options.softcap,
+                                   .sinks = options.sinks ? floats(*options.sinks) : nullptr,
+                                   .y = y.data<float>()};
     check(kernels_.attention(pool_, &args));
     return y;
   }

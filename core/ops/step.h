@@ -26,6 +26,7 @@ struct Rope {
 struct StepShape {
   std::vector<Rope> ropes;
   std::vector<int> windows;  // of each kind of cache: a position sees itself and the window - 1 before it; 0: all before it
+  bool two_sided = false;    // and as many after it, of those that its sequence holds
   int block_tokens = 0;      // of every cache
 };
 

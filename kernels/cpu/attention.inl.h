@@ -150,8 +150,9 @@ inline void softmax_step(const Unit& unit, int64_t r, int64_t key, int64_t n, fl
   const int64_t width = (n + kLanes - 1) / kLanes * kLanes;
   if (args.softcap > 0)
     for (int64_t j = 0; j < width; j += kLanes) store(scores + j, args.softcap * vtanh(load<F>(scores + j) / args.softcap));
-  const int64_t high = unit.position(r) - key + 1,
-                low = args.window > 0 ? unit.position(r) - args.window + 1 - key : 0;  // visible: [low, high)
+  const int64_t position = unit.position(r) - key, reach = args.window - 1;  // visible: [low, high)
+  const int64_t low = args.window > 0 ? position - reach : 0;
+  const int64_t high = !args.two_sided ? position + 1 : args.window > 0 ? position + reach + 1 : n;
   for (int64_t j = 0; j < imin(low, width); ++j) scores[j] = -INFINITY;
   for (int64_t j = imax(0, imin(high, n)); j < width; ++j) scores[j] = -INFINITY;
   const float top = smax(out.top[r], row_max(scores, width));
@@ -321,6 +322,10 @@ struct Tiling {
   int64_t tiles(const mlxr_sequence& sequence) const { return (sequence.count + tokens - 1) / tokens; }
   // The first key that the token at a position sees, rounded down to kLanes.
   int64_t begin(int64_t position) const { return args->window > 0 ? imax(0, position - args->window + 1) / kLanes * kLanes : 0; }
+  // One more than the last key that the tokens before a position see, where attention is two-sided.
+  int64_t end(int64_t position, int64_t length) const {
+    return args->window > 0 ? imin(length, position + args->window - 1) : length;
+  }
   // The units of a head and tile: 1 where a unit takes all its pieces.
   int64_t pieces(const mlxr_sequence& sequence) const {
     return tiles(sequence) > 1 ? 1 : (sequence.length + kSplitKeys - 1) / kSplitKeys - begin(sequence.length - sequence.count) / kSplitKeys;
@@ -331,7 +336,7 @@ struct Tiling {
     const int64_t n_pieces = pieces(sequence), piece = index % n_pieces, head = index / n_pieces % args->kv.n_kv_heads;
     const int64_t first = (tiles(sequence) - 1 - index / n_pieces / args->kv.n_kv_heads) * tokens;  // the longest first
     const int64_t count = imin(tokens, sequence.count - first), position = sequence.length - sequence.count + first;
-    int64_t low = begin(position), high = position + count;
+    int64_t low = begin(position), high = args->two_sided ? end(position + count, sequence.length) : position + count;
     if (n_pieces > 1) {
       const int64_t whole = (low / kSplitKeys + piece) * kSplitKeys;
       low = imax(low, whole);

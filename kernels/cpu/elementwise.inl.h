@@ -83,6 +83,7 @@ inline F activate(F x, mlxr_activation activation) {
   if (activation == MLXR_ACT_SIGMOID) return 1.0f / (1.0f + vexp(-x));
   if (activation == MLXR_ACT_NONE) return x;
   if (activation == MLXR_ACT_SQUARED_RELU) return vmax(x, F{}) * vmax(x, F{});
+  if (activation == MLXR_ACT_GELU) return 0.5f * x * (1.0f + verf(0.70710678f * x));
   return 0.5f * x * (1.0f + vtanh(0.79788456f * (x + 0.044715f * x * x * x)));  // MLXR_ACT_GELU_TANH
 }
 

@@ -124,7 +124,7 @@ const char* check(const Operations& tested, mlxr_pool* pool) {
       }))
     return "layer_norm";
   for (const auto activation :
-       {MLXR_ACT_SILU, MLXR_ACT_GELU_TANH, MLXR_ACT_CLAMPED_SWIGLU, MLXR_ACT_SIGMOID, MLXR_ACT_NONE, MLXR_ACT_SQUARED_RELU}) {
+       {MLXR_ACT_SILU, MLXR_ACT_GELU_TANH, MLXR_ACT_CLAMPED_SWIGLU, MLXR_ACT_SIGMOID, MLXR_ACT_NONE, MLXR_ACT_SQUARED_RELU, MLXR_ACT_GELU}) {
     if (!agree(tested, 3 * 67, [&](const Operations& o, float* y) {
           const mlxr_activate_args args{x.data(), x.data() + 300, 3, 67, activation, y};
           o.activate(pool, &args);
@@ -154,7 +154,7 @@ const char* check(const Operations& tested, mlxr_pool* pool) {
   int32_t slots[21];
   for (int32_t i = 0; i < 21; ++i) slots[i] = pages[i / 16] * 16 + i % 16;
   for (const Type type : {Type::kF16, Type::kQ8_0}) {
-    for (const int64_t count : {int64_t(1), tokens}) {
+    for (const auto& [count, two_sided] : {std::pair<int64_t, int32_t>{1, 0}, {tokens, 0}, {tokens, 1}}) {
       if (!agree(tested, size_t(count * 4 * value_dim), [&](const Operations& o, float* y) {
             std::vector<uint8_t> k(size_t(2 * 2 * o.key_page_bytes(uint32_t(type), 16, key_dim)));
             std::vector<uint8_t> v(size_t(2 * 2 * o.value_page_bytes(uint32_t(type), 16, value_dim)));
@@ -162,7 +162,7 @@ const char* check(const Operations& tested, mlxr_pool* pool) {
             const mlxr_kv_store_args stored{kv, x.data(), x.data() + 700, slots, tokens};
             o.kv_store(pool, &stored);
             const mlxr_sequence sequence{0, count, tokens, pages};
-            const mlxr_attention_args args{x.data(), kv, &sequence, 1, 4, 0.25f, 7, 20.0f, weight.data(), y};
+            const mlxr_attention_args args{x.data(), kv, &sequence, 1, 4, 0.25f, 7, two_sided, 20.0f, weight.data(), y};
             o.attention(pool, &args);
           }))
         return "attention";

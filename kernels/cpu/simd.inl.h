@@ -362,7 +362,7 @@ inline void store_some(float* p, F v, int count) {
   for (int i = 0; i < count; ++i) p[i] = v[i];
 }
 
-// ---- exp and tanh
+// ---- exp, tanh and erf
 // e^x within 2 ulp (relative error below 2.4e-7) for x in [-87.3, 88.7]; exactly 0 below, infinity above; NaN stays NaN.
 inline F vexp(F x) {
   const F low = set1(-87.33654f), high = set1(88.72283f);
@@ -397,6 +397,17 @@ inline F vtanh(F x) {
   const F e = vexp(-2.0f * vabs(x));
   const F t = (1.0f - e) / (1.0f + e);
   return x < F{} ? -t : t;
+}
+// Absolute error below 5e-7 (Abramowitz and Stegun 1964, 7.1.26).
+inline F verf(F x) {
+  const F magnitude = vabs(x), t = 1.0f / (1.0f + 0.3275911f * magnitude);
+  F p = set1(1.061405429f);
+  p = p * t - 1.453152027f;
+  p = p * t + 1.421413741f;
+  p = p * t - 0.284496736f;
+  p = p * t + 0.254829592f;
+  const F y = 1.0f - p * t * vexp(-x * x);
+  return x < F{} ? -y : y;
 }
 
 }  // namespace mlxr::kernels::MLXR_ISA

@@ -79,18 +79,21 @@ TEST_F(Operations, ActivationsAndSoftCaps) {
   const auto x = reals(size_t(rows * n), random, 6), times = reals(x.size(), random);
   for (const auto* pack : available()) {
     mlxr_pool* pool = pack->pool_create(2);
-    std::vector<float> silu(x.size()), gelu(x.size()), capped(x);
+    std::vector<float> silu(x.size()), gelu(x.size()), exact(x.size()), capped(x);
     const mlxr_activate_args first{x.data(), times.data(), rows, n, MLXR_ACT_SILU, silu.data()};
     const mlxr_activate_args second{x.data(), nullptr, rows, n, MLXR_ACT_GELU_TANH, gelu.data()};
-    const mlxr_softcap_args third{capped.data(), rows, n, 2.5f, capped.data()};
+    const mlxr_activate_args third{x.data(), nullptr, rows, n, MLXR_ACT_GELU, exact.data()};
+    const mlxr_softcap_args fourth{capped.data(), rows, n, 2.5f, capped.data()};
     pack->activate(pool, &first);
     pack->activate(pool, &second);
-    pack->softcap(pool, &third);
+    pack->activate(pool, &third);
+    pack->softcap(pool, &fourth);
     pack->pool_destroy(pool);
     for (size_t i = 0; i < x.size(); ++i) {
       const double v = x[i];
       ASSERT_NEAR(silu[i], v / (1 + std::exp(-v)) * times[i], 2e-6) << pack->variant;
       ASSERT_NEAR(gelu[i], 0.5 * v * (1 + std::tanh(std::sqrt(2 / std::numbers::pi) * (v + 0.044715 * v * v * v))), 3e-6) << pack->variant;
+      ASSERT_NEAR(exact[i], 0.5 * v * (1 + std::erf(v / std::numbers::sqrt2)), 3e-6) << pack->variant;
       ASSERT_NEAR(capped[i], 2.5 * std::tanh(v / 2.5), 2e-6) << pack->variant;
     }
   }
@@ -150,11 +153,12 @@ struct AttentionCase {
   int32_t window = 0;
   float softcap = 0;
   bool has_sinks = false;
+  int32_t two_sided = 0;
 };
 
 std::ostream& operator<<(std::ostream& out, const AttentionCase& c) {
   return out << "heads " << c.heads << "/" << c.kv_heads << ", keys of " << c.key_dim << ", values of " << c.value_dim << ", " << c.count
-             << " of " << c.length << " tokens, window " << c.window << ", softcap " << c.softcap << (c.has_sinks ? ", sinks" : "");
+             << " of " << c.length << " tokens, window " << c.window << ", softcap " << c.softcap << (c.has_sinks ? ", sinks" : "") << (c.two_sided ? ", two-sided" : "");
 }
 
 class PagedAttention : public Operations, public testing::WithParamInterface<std::tuple<uint32_t, AttentionCase>> {};
@@ -186,18 +190,19 @@ TEST_P(PagedAttention, AgreesWithItsFormula) {
     const mlxr_sequence sequences[] = {{0, c.count, c.length, pages.data()}, {c.count, 1, c.length, pages.data() + pages_each}};
     std::vector<float> y(size_t(tokens * c.heads * c.value_dim));
     const float* given_sinks = c.has_sinks ? sinks.data() : nullptr;
-    const mlxr_attention_args args{q.data(), kv, sequences, 2, c.heads, scale, c.window, c.softcap, given_sinks, y.data()};
+    const mlxr_attention_args args{q.data(), kv, sequences, 2, c.heads, scale, c.window, c.two_sided, c.softcap, given_sinks, y.data()};
     pack->attention(pool, &args);
     pack->pool_destroy(pool);
     for (int64_t t = 0; t < tokens; ++t) {
       const int64_t which = t < c.count ? 0 : 1, position = which ? c.length - 1 : c.length - c.count + t;
       const int64_t begin = c.window ? std::max<int64_t>(0, position - c.window + 1) : 0;
+      const int64_t last = !c.two_sided ? position : c.window ? std::min(position + c.window, c.length) - 1 : c.length - 1;
       for (int64_t h = 0; h < c.heads; ++h) {
         const int64_t kv_head = h / (c.heads / c.kv_heads);
         const auto row = [&](int64_t p) { return (which * c.length + p) * c.kv_heads + kv_head; };
         std::vector<double> scores;
         double total = c.has_sinks ? std::exp(double(sinks[size_t(h)])) : 0;
-        for (int64_t p = begin; p <= position; ++p) {
+        for (int64_t p = begin; p <= last; ++p) {
           double s = 0;
           for (int64_t i = 0; i < c.key_dim; ++i)
             s += double(q[size_t((t * c.heads + h) * c.key_dim + i)]) * k[size_t(row(p) * c.key_dim + i)];
@@ -208,7 +213,7 @@ TEST_P(PagedAttention, AgreesWithItsFormula) {
         }
         for (int64_t i = 0; i < c.value_dim; ++i) {
           double want = 0;
-          for (int64_t p = begin; p <= position; ++p) want += scores[size_t(p - begin)] / total * v[size_t(row(p) * c.value_dim + i)];
+          for (int64_t p = begin; p <= last; ++p) want += scores[size_t(p - begin)] / total * v[size_t(row(p) * c.value_dim + i)];
           // Values are up to 1 and scores up to about 5. float16 rounds by 2^-11 of them, Q8_0 by 1/254 of the largest of 32.
           ASSERT_NEAR(y[size_t((t * c.heads + h) * c.value_dim + i)], want, type == kF16 ? 4e-3 : 3e-2)
               << c << ", variant " << pack->variant << ", token " << t;
@@ -245,7 +250,13 @@ const AttentionCase kCases[] = {{9, 3, 64, 64, 16, 1, 1},
                                 {8, 1, 64, 64, 16, 1, 90, 0, 0, true},
                                 {8, 1, 64, 64, 16, 1, 1200, 0, 0, true},
                                 {8, 1, 64, 64, 16, 60, 170, 32, 0, true},
-                                {8, 2, 96, 64, 16, 40, 600, 65, 5.0f, true}};
+                                {8, 2, 96, 64, 16, 40, 600, 65, 5.0f, true},
+                                // two-sided, with windows and without
+                                {12, 12, 32, 32, 16, 1, 1, 0, 0, false, 1},
+                                {12, 12, 32, 32, 32, 9, 9, 0, 0, false, 1},
+                                {12, 12, 32, 32, 16, 700, 700, 0, 0, false, 1},
+                                {4, 4, 64, 64, 32, 300, 300, 65, 0, false, 1},
+                                {4, 1, 64, 64, 16, 5, 90, 33, 5.0f, true, 1}};
 // Widths that only F16 holds.
 const AttentionCase kOddCases[] = {{4, 4, 20, 20, 16, 33, 100},
                                    {4, 4, 20, 20, 16, 1, 100, 0, 30.0f},
@@ -271,7 +282,7 @@ TEST_F(Operations, BlocksMayBeMoved) {
   const auto attend = [&](const mlxr_kernel_pack& pack, mlxr_pool* pool, const Cache& cache, const int32_t* pages) {
     std::vector<float> y(size_t(heads * value_dim));
     const mlxr_sequence sequence{0, 1, length, pages};
-    const mlxr_attention_args args{q.data(), cache.kv(), &sequence, 1, heads, 0.1f, 0, 0, nullptr, y.data()};
+    const mlxr_attention_args args{q.data(), cache.kv(), &sequence, 1, heads, 0.1f, 0, 0, 0, nullptr, y.data()};
     pack.attention(pool, &args);
     return y;
   };
@@ -332,7 +343,7 @@ TEST_F(Operations, AttentionIsTheSameForAnyNumberOfThreads) {
       pack->kv_store(pool, &stored);
       const mlxr_sequence sequence{0, 1, length, pages.data()};
       std::vector<float> y(4 * dim);
-      const mlxr_attention_args args{q.data(), cache.kv(), &sequence, 1, 4, 0.125f, 0, 0, nullptr, y.data()};
+      const mlxr_attention_args args{q.data(), cache.kv(), &sequence, 1, 4, 0.125f, 0, 0, 0, nullptr, y.data()};
       pack->attention(pool, &args);
       results.push_back(y);
       pack->pool_destroy(pool);

@@ -117,6 +117,7 @@ class Run {
                                    shape_.heads,
                                    0.125f,
                                    shape_.window,
+                                   0,
                                    shape_.softcap,
                                    shape_.has_sinks ? tokens_.sinks.data() : nullptr,
                                    y.data()};

@@ -34,6 +34,7 @@ class Experts:
     selection_bias: bool = False
     biases: bool = False  # of the router and the experts
     dense: int = 0  # layers without experts, at the beginning
+    every: int = 0  # only the second of so many layers has experts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +73,15 @@ class Latent:
 
 
 @dataclasses.dataclass(frozen=True)
+class Encoder:
+    positions: bool = False  # a table of them
+    types: int = 0  # rows of the table of token types
+    norms_sums: bool = False  # in place of norms before
+    first_norm: bool = True  # of the first layer
+    final_norm: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
 class Shape:
     architecture: str
     pretokenizer: str
@@ -102,6 +112,7 @@ class Shape:
     experts: Experts | None = None
     recurrence: Recurrence | None = None
     latent: Latent | None = None
+    encoder: Encoder | None = None
     single_parts: bool = False  # a layer without hidden values (layer_heads) has a mixer alone, one with them an MLP alone
     gated: bool = False  # attention has a gate
     gemma4: bool = False  # layers with another head size where they see everything, without values there, and the last two without keys too
@@ -166,14 +177,23 @@ def tensors(shape):
         yield from matrices(block + "ffn_up", shape.dim, *gates, (block + "ffn_up", hidden))
         yield from matrices("", hidden, (block + "ffn_down", shape.dim))
 
+    encoder = shape.encoder or Encoder(final_norm=True)
     yield matrix("token_embd", shape.vocabulary, shape.dim)
+    if shape.encoder:
+        yield from norm("token_embd_norm")
+    for name, rows in ("position_embd", shape.context * encoder.positions), ("token_types", encoder.types):
+        if rows:
+            yield name + ".weight", (rows, shape.dim), 0.5, 0.0
     for layer in range(shape.layers):
         block = f"blk.{layer}."
         heads, kv_heads, hidden = shape.layer_heads[layer] if shape.layer_heads else (shape.heads, shape.kv_heads, shape.hidden)
         head_dim = shape.head_dim * 2 if shape.gemma4 and layer in GEMMA4_GLOBAL else shape.head_dim
         q, k, value_dim = heads * head_dim, kv_heads * head_dim, shape.value_dim or head_dim
-        if shape.norms_before:
+        if shape.norms_before and (layer > 0 or encoder.first_norm):
             yield from norm(block + "attn_norm")
+        if encoder.norms_sums:
+            yield from norm(block + "attn_output_norm")
+            yield from norm(block + "layer_output_norm")
         if shape.single_parts and hidden:
             yield from experts(shape, block) if shape.experts else mlp(block, hidden)
             continue
@@ -215,7 +235,7 @@ def tensors(shape):
             for name in "post_ffw_norm_1", "pre_ffw_norm_2", "post_ffw_norm_2":
                 yield from norm(block + name)
             continue
-        if shape.experts and layer >= shape.experts.dense:
+        if shape.experts and layer >= shape.experts.dense and (shape.experts.every == 0 or layer % shape.experts.every == 1):
             yield from experts(shape, block)
             continue
         yield from mlp(block, hidden)
@@ -224,7 +244,8 @@ def tensors(shape):
         yield matrix("per_layer_token_embd", shape.vocabulary, width)
         yield matrix("per_layer_model_proj", width, shape.dim)
         yield from norm("per_layer_proj_norm", (shape.layer_inputs,))
-    yield from norm(shape.final_norm)
+    if encoder.final_norm:
+        yield from norm(shape.final_norm)
     if not shape.tied:
         yield matrix("output", shape.vocabulary, shape.dim)
     yield from shape.extra
@@ -372,6 +393,8 @@ def write(path, shape, dtype, seed=0):
     writer.add_file_type(1 if dtype == np.float16 else 0)
     add_description(writer, shape)
     add_tokenizer(writer, shape)
+    if shape.encoder and shape.encoder.types:
+        writer.add_token_type_count(shape.encoder.types)
 
     plan = [(*tensor, np.dtype(np.float32 if len(tensor[1]) == 1 or any(part in tensor[0] for part in ("norm", "bias", "conv", "ssm_a", "ssm_d", "scale")) else dtype)) for tensor in tensors(shape)]
     for name, dimensions, _, _, kind in plan:

@@ -33,7 +33,9 @@ TEST(Catalogue, NamesThatPeopleTypeAreKnown) {
 
 TEST(Catalogue, OffersOnlyWhatTheEngineRuns) {
   EXPECT_TRUE(find_in_catalogue("llama3.2:1b")->runs());
-  EXPECT_FALSE(find_in_catalogue("embeddinggemma:300m")->runs());
+  EXPECT_TRUE(find_in_catalogue("embeddinggemma:300m")->runs());
+  EXPECT_FALSE(find_in_catalogue("embeddinggemma:300m")->writes_text());
+  EXPECT_FALSE(CatalogueEntry{.architecture = "mamba"}.runs());
 }
 
 TEST(Catalogue, TheStarterComesOverHttpsFirst) {

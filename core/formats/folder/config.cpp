@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "core/formats/folder/config_reader.h"
+#include "core/formats/folder/encoder_config.h"
 #include "core/formats/folder/recurrent_config.h"
 #include "core/formats/gguf.h"
 #include "core/formats/printable.h"
@@ -14,6 +15,7 @@ namespace {
 
 using Defaults = std::span<const std::pair<std::string_view, double>>;
 
+constexpr std::array<std::string_view, 2> kExactGelu = {"gelu", ""};
 constexpr std::array<std::string_view, 2> kGelu = {"gelu_pytorch_tanh", ""};
 constexpr std::array<std::string_view, 2> kOldGelu = {"gelu_pytorch_tanh", "gelu"};  // its first folders say "gelu" and mean the other
 
@@ -46,7 +48,22 @@ constexpr ModelType with_delta_rule(std::string_view name, std::string_view arch
           .defaults = kQwen35Defaults};
 }
 
+// RoBERTa's positions begin after the number of its padding token.
+constexpr std::pair<std::string_view, double> kBertDefaults[] = {{"layer_norm_eps", 1e-12}}, kRobertaDefaults[] = {{"layer_norm_eps", 1e-5}};
+
+constexpr ModelType roberta(std::string_view name) {
+  return {.name = name,
+          .architecture = "bert",
+          .encoder = true,
+          .position_offset = 2,
+          .activations = kExactGelu,
+          .defaults = kRobertaDefaults};
+}
+
 constexpr ModelType kTypes[] = {
+    {.name = "bert", .architecture = "bert", .encoder = true, .activations = kExactGelu, .defaults = kBertDefaults},
+    roberta("roberta"),
+    roberta("xlm-roberta"),
     {.name = "llama", .architecture = "llama", .pairs_together = true},
     {.name = "mistral", .architecture = "llama", .pairs_together = true},
     {.name = "mixtral", .architecture = "llama", .pairs_together = true},
@@ -147,6 +164,8 @@ constexpr Fixed kFixed[] = {
     {"decoder_sparse_step", 1.0},
     {"full_attn_mod", 1.0},
     {"interpolate_factor", 1.0},
+    {"add_cross_attention", false},
+    {"is_decoder", false},
     {"is_encoder_decoder", false},
     {"lm_head_bias", false},
     {"mlp_type", "default"},
@@ -154,7 +173,6 @@ constexpr Fixed kFixed[] = {
     {"no_rope_layer_interval", 4.0},
     {"norm_type", "layer_norm"},
     {"order_of_interleaved_layers", "local_attn_first"},
-    {"position_embedding_type", "rope_gptj"},
     {"rope_interleaved", false},
     {"scale_attn_weights", true},
     {"scoring_func", "sigmoid"},
@@ -176,6 +194,7 @@ constexpr std::string_view kHarmless[] = {
     "activation_function",  // of StarCoder2, beside hidden_act
     "architectures",
     "attention_bias",
+    "attention_probs_dropout_prob",
     "attention_dropout",
     "attention_softmax_in_fp32",
     "attn_implementation",
@@ -189,20 +208,26 @@ constexpr std::string_view kHarmless[] = {
     "boi_token_index",
     "bos_token_id",
     "cache_implementation",
+    "classifier_dropout",
     "conv_dim",
     "conv_dim_out",
     "conv_use_xavier_init",
     "dtype",
     "embd_pdrop",
     "embedding_dropout",
+    "finetuning_task",
+    "gradient_checkpointing",
     "eoi_token_index",
     "eos_token_id",
     "experts_per_token",  // of gpt-oss, beside num_experts_per_tok
     "hidden_dropout",
+    "hidden_dropout_prob",
+    "id2label",
     "image_token_index",
     "initial_context_length",  // of gpt-oss, beside what its RoPE scaling says
     "initializer_range",
     "is_llama_config",
+    "label2id",
     "layer_norm_bias",
     "layer_norm_epsilon",  // of StarCoder2, beside norm_epsilon
     "layer_switch",        // of Cohere 2, beside its pattern
@@ -216,9 +241,11 @@ constexpr std::string_view kHarmless[] = {
     "num_heads",                         // of LFM2, beside num_attention_heads
     "mtp_num_hidden_layers",             // of Qwen3.5: layers that predict further tokens, which are left out
     "mtp_use_dedicated_embeddings",
+    "output_past",
     "output_router_logits",
     "pad_token_id",
     "pretraining_tp",
+    "problem_type",
     "qk_layernorm",
     "resid_pdrop",
     "residual_dropout",
@@ -226,11 +253,13 @@ constexpr std::string_view kHarmless[] = {
     "router_aux_loss_coef",
     "router_jitter_noise",
     "scale_attention_softmax_in_fp32",
+    "sentence_transformers",
     "tie_word_embeddings",
     "tokenizer_class",
     "torch_dtype",
     "transformers.js_config",
     "transformers_version",
+    "type_vocab_size",  // the tensor shows it
     "unsloth_fixed",
     "unsloth_version",
     "use_bias",
@@ -257,10 +286,12 @@ class Translator {
     metadata_.add("general.type", std::string_view("model"));
     ModelConfig model{.type = &type_};
     model.scan = read_recurrence(type_, config_, prefix_, metadata_);
+    model.scores = read_encoder(type_, config_, prefix_, metadata_);
     for (const auto& key : kKeys) translate(key);
     read_shape(model);
     check_activation();
     for (const auto& fixed : kFixed) check(fixed);
+    if (!type_.encoder) check({"position_embedding_type", "rope_gptj"});
     read_experts(model);
     read_windows(model);
     check_layers_without_rope(model);
@@ -330,7 +361,9 @@ class Translator {
     // Command R was trained for more than its max_position_embeddings say.
     context_ = need("max_position_embeddings");
     if (type_.architecture == "command-r") context_ = integer("model_max_length").value_or(context_);
-    add("context_length", context_);
+    context_ -= type_.position_offset;
+    if (context_ < 1) config_.note(ErrorCode::kCorrupt, "max_position_embeddings", "no number of a model");
+    add("context_length", std::max<std::int64_t>(context_, 1));
     // GGUF has no key for the scale of attention where it is that of the heads' width.
     const auto scalar = number("query_pre_attn_scalar");
     if (scalar && *scalar > 0 && *scalar != static_cast<double>(model.head_dim)) add("attention.scale", 1 / std::sqrt(*scalar));

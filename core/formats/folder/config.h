@@ -31,6 +31,8 @@ struct ModelType {
   bool tiled_heads = false;                 // GGUF has value heads in the order of TiledHeads
   Recurrence recurrence = Recurrence::kNone;
   std::string_view recurrent_layer;  // its name in layer_types
+  bool encoder = false;              // its names are BERT's, and it sees a text in both directions
+  std::int64_t position_offset = 0;  // rows before the first position in its table of positions
   bool rounds_ramp = false;          // YaRN's ramp is between whole numbers, whatever config.json says
   std::array<std::string_view, 2> activations = {"silu", ""};
   double rotated_share = 1;                                            // of each head, where config.json does not say it
@@ -48,6 +50,7 @@ struct ModelConfig {
   std::int64_t vocabulary = 0;      // tokens; 0: not said
   bool tied = false;                // the embeddings are the head, whatever the folder has
   std::int64_t further_layers = 0;  // after the others: they predict more tokens and are left out
+  bool scores = false;              // it has a head that scores labels
   bool wrapped = false;             // the language model of a model that also sees or hears
   RopeFactors rope_factors;
   ScanShape scan;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/formats/folder/config.h"
+#include "core/formats/folder/encoder_config.h"
 #include "core/formats/folder/folder_files.h"
 #include "core/formats/folder/safetensors.h"
 #include "core/formats/folder/tensor_builder.h"
@@ -91,6 +92,7 @@ Result<std::shared_ptr<const Checkpoint>> open_folder(platform::OpenFiles opened
   metadata->add("general.name", metadata->keep(std::filesystem::absolute(path).lexically_normal().filename().string()));
   const auto model = read_config(**config, (path / kConfig).string(), *metadata);
   if (!model) return fail(model.error());
+  if (auto pooling = read_pooling(folder, *model, *metadata); !pooling) return fail(pooling.error());
   WeightFiles files;
   auto built = read_tensors(folder, *model, files);
   if (!built) return fail(std::move(built.error()));

@@ -21,7 +21,8 @@ constexpr std::string_view kConfig = "config.json", kWeights = "model.safetensor
 
 // The files with a name of their own. The others are those that the index lists.
 constexpr std::string_view kNamed[] = {
-    kConfig, "tokenizer.json", "tokenizer_config.json", "generation_config.json", "chat_template.jinja", kWeights, kIndex};
+    kConfig,      "tokenizer.json", "tokenizer_config.json", "generation_config.json", "chat_template.jinja", kWeights, kIndex,
+    kModulesFile, kPoolingFile};
 
 bool is_plain_name(std::string_view name) {
   return !name.empty() && name != "." && name != ".." && name.find('/') == name.npos && name.find('\0') == name.npos;
@@ -30,12 +31,16 @@ bool is_plain_name(std::string_view name) {
 // `real` is the folder without links.
 bool may_lead_to(const fs::path& file, const fs::path& real) {
   if (file.parent_path() == real) return true;
-  const auto snapshots = real.parent_path();
+  const auto snapshots = (real.filename() == kPoolingFile ? real.parent_path() : real).parent_path();
   return snapshots.filename() == "snapshots" && file.parent_path() == snapshots.parent_path() / "blobs";
 }
 
-Result<platform::OpenFile> open_in(const fs::path& folder, const fs::path& real, std::string_view name) {
+Result<platform::OpenFile> open_in(const fs::path& folder, fs::path real, std::string_view name) {
   const auto path = folder / name;
+  if (name == kPoolingFile) {
+    real /= name;
+    name = kConfig;
+  }
   std::error_code ec;
   const auto file = fs::canonical(real / name, ec);
   if (ec) return fail(platform::os_error(ec.value(), "Cannot open " + path.string()));
@@ -57,7 +62,7 @@ Result<FolderFiles> FolderFiles::open(const fs::path& folder) {
     return fail(ErrorCode::kUnsupported, folder.string() + " is a folder without a " + std::string(kConfig) + ", so it is not a model.");
   std::vector<platform::OpenFile> opened;
   const auto open_one = [&](std::string_view name) -> Result<void> {
-    if (!platform::is_there(folder / name)) return {};
+    if (!platform::is_there(name == kPoolingFile ? folder / name / kConfig : folder / name)) return {};
     auto file = open_in(folder, real, name);
     if (!file) return fail(std::move(file.error()));
     opened.push_back(*std::move(file));

@@ -21,6 +21,10 @@
 
 namespace mlxr::formats {
 
+// Of sentence-transformers: the modules of a model, and how its rows are pooled. The second lies in a folder of its own, whose name it has
+// here.
+inline constexpr std::string_view kModulesFile = "modules.json", kPoolingFile = "1_Pooling";
+
 class FolderFiles {
  public:
   // The most files that a folder may have: those of one model can be sent with one message over a socket.

@@ -99,6 +99,23 @@ constexpr Row kRows[] = {
     {"layers.{}.linear_attn.dt", "blk.{}.ssm_dt", Layout::kSteps},
     {"layers.{}.linear_attn.norm", "blk.{}.ssm_norm", Layout::kOwnNorm},
     {"layers.{}.linear_attn.out_proj", "blk.{}.ssm_out", Layout::kScanOutput},
+    // BERT and its kin
+    {"embeddings.word_embeddings", "token_embd"},
+    {"embeddings.position_embeddings", "position_embd", Layout::kPositions},
+    {"embeddings.token_type_embeddings", "token_types"},
+    {"embeddings.LayerNorm", "token_embd_norm"},
+    {"encoder.layer.{}.attention.self.query", "blk.{}.attn_q"},
+    {"encoder.layer.{}.attention.self.key", "blk.{}.attn_k"},
+    {"encoder.layer.{}.attention.self.value", "blk.{}.attn_v"},
+    {"encoder.layer.{}.attention.output.dense", "blk.{}.attn_output"},
+    {"encoder.layer.{}.attention.output.LayerNorm", "blk.{}.attn_output_norm"},
+    {"encoder.layer.{}.intermediate.dense", "blk.{}.ffn_up"},
+    {"encoder.layer.{}.output.dense", "blk.{}.ffn_down"},
+    {"encoder.layer.{}.output.LayerNorm", "blk.{}.layer_output_norm"},
+    {"pooler.dense", "cls"},
+    {"classifier", "cls.output"},
+    {"classifier.dense", "cls"},
+    {"classifier.out_proj", "cls.output"},
     // LFM 2, whose feed-forward parts have the names of InternLM 2, or those that mlx-lm gives to them
     {"embedding_norm", "token_embd_norm", Layout::kNorm},
     {"layers.{}.operator_norm", "blk.{}.attn_norm", Layout::kNorm},
@@ -138,11 +155,16 @@ bool match(std::string_view text, std::string_view pattern, std::array<std::int6
   }
 }
 
-std::string_view without_prefixes(std::string_view name, bool wrapped) {
+std::string_view without_prefixes(std::string_view name, const ModelConfig& model) {
   const auto strip = [&](std::string_view prefix) {
     if (name.starts_with(prefix)) name.remove_prefix(prefix.size());
   };
-  if (wrapped) {
+  if (model.type->encoder) {
+    strip("bert.");
+    strip("roberta.");
+    return name;
+  }
+  if (model.wrapped) {
     strip("model.language_model.");
     strip("language_model.");
   }
@@ -161,6 +183,8 @@ std::string with_last_part(std::string_view name) {
       {".linear_attn.dt_bias", ".linear_attn.dt.bias"},
       {".experts.gate_up_proj", ".experts.fused_gate_up.weight"},
       {".experts.down_proj", ".experts.down_proj.weight"},
+      {".LayerNorm.gamma", ".LayerNorm.weight"},
+      {".LayerNorm.beta", ".LayerNorm.bias"},
       {"_proj_blocks", "_proj.blocks"},
       {"_proj_scales", "_proj.scales"},
       {"_proj_bias", "_proj.bias"},
@@ -172,7 +196,7 @@ std::string with_last_part(std::string_view name) {
 }
 
 std::optional<MappedName> map_name(std::string_view stem, std::string_view suffix, const ModelConfig& model) {
-  const auto name = without_prefixes(stem, model.wrapped);
+  const auto name = without_prefixes(stem, model);
   std::array<std::int64_t, 2> numbers = {-1, 0};
   const auto named = [&](std::string_view gguf, Layout layout) {
     std::string full(gguf);
@@ -192,7 +216,11 @@ std::optional<MappedName> map_name(std::string_view stem, std::string_view suffi
 
 bool is_left_out(std::string_view name, const ModelConfig& model) {
   if (name.ends_with(".rotary_emb.inv_freq") || name.ends_with(".rope.inv_freq")) return true;
-  const auto plain = without_prefixes(name, model.wrapped);
+  const auto plain = without_prefixes(name, model);
+  if (model.type->encoder) {  // tables that are counted, heads of training, and what only a score is made of
+    const bool head = plain.starts_with("cls.") || plain.starts_with("lm_head.");
+    return plain == "embeddings.position_ids" || head || (!model.scores && plain.starts_with("pooler."));
+  }
   for (std::int64_t further = 0; further < std::min(model.further_layers, kMostFurtherLayers); ++further) {
     if (plain.starts_with("layers." + std::to_string(model.layers + further) + ".")) return true;
   }

@@ -19,6 +19,7 @@ enum class Layout {
   kTaps,         // of a convolution of each channel by itself: float32, without the dimension of one channel
   kStacked,      // one of several tensors that GGUF keeps as one: each is a row of a norm
   kFusedInTurn,  // queries, keys and values of each group of heads in turn, which GGUF keeps in three tensors
+  kPositions,    // a table of positions, of which the first rows may be no positions
   kVector,       // float32; a matrix of one row
   kExpert,       // a matrix of one expert, of several that GGUF keeps as one
   kExperts,      // the same matrix of all experts

@@ -148,6 +148,14 @@ Result<void> TensorBuilder::build(const MappedName& mapped, Tensor plain, const 
     case Layout::kExperts: emit(mapped.name, std::move(plain)); return {};
     case Layout::kGateThenUp:
     case Layout::kGateAndUp: return split_gate_and_up(mapped, std::move(plain), stored_name);
+    case Layout::kPositions: {
+      auto rows = counting(std::max<std::int64_t>(plain.shape[0] - model_.type->position_offset, 0));
+      for (auto& row : rows) row += model_.type->position_offset;
+      auto made = ordered(plain, std::move(rows), plain.shape[0], stored_name);
+      if (!made) return fail(made.error());
+      emit(mapped.name, *std::move(made));
+      return {};
+    }
     case Layout::kVector:
       if (plain.shape.size() == 2 && plain.shape[0] == 1) plain.shape.erase(plain.shape.begin());
       break;

@@ -78,8 +78,15 @@ struct Sampling {
   std::optional<std::uint64_t> seed;  // same seed, same prompt, same options: same text; absent: drawn from the system
 };
 
+// What is made of a prompt: the text that follows, or the embedding of the prompt itself. A model that scores texts (ModelInfo::labels)
+// gives its scores in place of an embedding, which has the length 1.
+enum class Output { kText, kEmbedding };
+
+// The fields after `output` and `second` are for text alone.
 struct Request {
   std::vector<TokenId> prompt;  // at least one token
+  Output output = Output::kText;
+  int second = 0;               // where in the prompt the second text of a pair begins (Model::render_pair); 0: it is not a pair
   int max_tokens = -1;          // -1: until the model ends or the context is full
   int context = 0;              // tokens of the model's context that prompt and answer may have together; 0: all of them
   Sampling sampling;
@@ -116,6 +123,7 @@ struct Event {
   std::string text;                    // complete UTF-8; may be empty
   std::vector<TokenLogprob> tokens;    // the tokens since the last event; logprobs only where the request asked for them
   std::optional<FinishReason> finish;  // set on the last event
+  std::vector<float> embedding;        // or scores, on the last event of a request for them
   std::string stop;                    // the stop string that ended the answer, if one did
   Usage usage;                         // complete on the last event
   std::optional<Error> error;          // with FinishReason::kError
@@ -183,7 +191,8 @@ class MLXR_API Engine {
   Result<std::shared_ptr<Model>> load(std::span<const OpenedFile> files, const std::filesystem::path& name, LoadOptions options = {});
 
   // Queues a request. Returns at once; never waits for the model.
-  // Errors: kInvalidArgument (a field out of its range, by name), kContextExceeded (prompt, or prompt plus max_tokens, is longer than the
+  // Errors: kInvalidArgument (a field out of its range, by name), kUnsupported (text of a model that only makes embeddings),
+  // kContextExceeded (prompt, or prompt plus max_tokens, is longer than the
   // context; the sentence has both numbers), kOverloaded (the queue is full).
   Result<Reply> submit(std::shared_ptr<Model> model, Request request);
 

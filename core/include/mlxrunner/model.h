@@ -40,7 +40,9 @@ struct ModelInfo {
   std::uint64_t kv_bytes_saved = 0;
   int context_length = 0;   // tokens served
   int trained_context = 0;  // tokens the model was trained for
-  int embedding_length = 0;
+  int embedding_length = 0;  // of an embedding that the model makes
+  int labels = 0;            // scores that it gives in place of an embedding; 0: it gives none
+  bool writes_text = true;   // false: it makes embeddings or scores alone
   int layers = 0;
   int vocabulary = 0;
 
@@ -78,6 +80,8 @@ class MLXR_API Model {
   // Errors: kInvalidArgument (the template refuses these messages, or the last one cannot be continued), kUnsupported (the template cannot
   // be used, or takes more time or memory than it may).
   virtual Result<std::vector<TokenId>> render_chat(std::string_view context_json, ChatOptions options = {}) const = 0;
+  // The prompt of a model that scores how well a document answers a query: a cross-encoder's separators, or the model's own template.
+  virtual Pair render_pair(std::string_view query, std::string_view document) const = 0;
   // The same as text, before it is tokenized.
   virtual Result<std::string> render_chat_text(std::string_view context_json, ChatOptions options = {}) const = 0;
 };

@@ -20,6 +20,8 @@ struct TinyShape {
   std::uint32_t layers = 2, dim = 32, heads = 2, kv_heads = 1, hidden = 64, context = 256;
   std::uint32_t seed = 1;
   std::uint32_t window = 0;                    // of every other layer: for gemma3, which has such layers
+  bool two_sided = false;                      // an encoder
+  std::uint32_t pooling = 0;                   // GGUF's number of it; 0: the file does not say
   quant::Type type = quant::Type::kF32;        // of matrices
   std::optional<quant::Type> table_type = {};  // of the embeddings, if it is another
 };
@@ -66,6 +68,8 @@ inline void write_tiny_model(const std::filesystem::path& file, const TinyShape&
   GgufBuilder keys;
   if (s.window > 0)
     keys.key(a + "attention.sliding_window", kU32, s.window).key(a + "attention.sliding_window_pattern", kU32, std::uint32_t{2});
+  if (s.two_sided) keys.key(a + "attention.causal", kBool, false);
+  if (s.pooling > 0) keys.key(a + "pooling_type", kU32, s.pooling);
   const std::string description =
       keys.key("general.architecture", s.architecture)
           .key(a + "block_count", kU32, s.layers)

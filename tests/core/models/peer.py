@@ -7,11 +7,20 @@ import pytest
 from real_models import ROOT
 
 
-def peer_logits(path, tokens, first):
-    """llama.cpp's ten best after each of tokens[first:], as [[id, logit], ...]."""
+def run_peer(script, *arguments):
+    """The lines that a script of tests/peer prints."""
     if not (ROOT / ".deps" / "peer-node" / "node_modules").exists():
         pytest.skip("llama.cpp is not in .deps/peer-node (scripts/setup peer-node puts it there)")
-    command = [ROOT / "scripts" / "peer-node", ROOT / "tests" / "peer" / "logits.cjs", path, str(first), *map(str, tokens)]
-    run = subprocess.run(command, capture_output=True, text=True)
+    run = subprocess.run([ROOT / "scripts" / "peer-node", ROOT / "tests" / "peer" / script, *map(str, arguments)], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
-    return [json.loads(line) for line in run.stdout.splitlines() if line.startswith("[[")]  # it prints notes between them
+    return run.stdout.splitlines()
+
+
+def peer_logits(path, tokens, first):
+    """llama.cpp's ten best after each of tokens[first:], as [[id, logit], ...]."""
+    return [json.loads(line) for line in run_peer("logits.cjs", path, first, *tokens) if line.startswith("[[")]  # it prints notes between them
+
+
+def peer_embedding(path, kind, tokens):
+    """llama.cpp's embedding (kind "embedding") or scores ("ranking") of the tokens."""
+    return json.loads(next(line for line in run_peer("embedding.cjs", path, kind, *tokens) if line.startswith("[")))

@@ -1,0 +1,129 @@
+"""Embeddings and scores: small files with random weights, through the engine, against llama.cpp."""
+
+import dataclasses
+import json
+import subprocess
+
+import numpy as np
+import pytest
+from real_models import BUILD, MODELS, VARIANTS  # it puts tests/reference on the path
+import random_models
+from peer import peer_embedding
+from random_models import Encoder, Experts, Shape
+
+BERT = Shape("bert", "default", layers=3, dim=96, heads=3, kv_heads=3, head_dim=32, hidden=160, vocabulary=512, context=700, layer_norms=True, norm_biases=True, norms_before=False, plain_mlp=True, all_biases=True, eps=1e-12, encoder=Encoder(positions=True, types=2, norms_sums=True), keys=(("attention.causal", "add_bool", False), ("pooling_type", "add_uint32", 1)))
+NOMIC = dataclasses.replace(BERT, architecture="nomic-bert", plain_mlp=False, all_biases=False, fused=False, encoder=Encoder(types=1, norms_sums=True))
+MODERN = Shape("modern-bert", "default", layers=5, dim=96, heads=3, kv_heads=3, head_dim=32, hidden=160, vocabulary=512, context=700, rope_base=160000.0, window=64, layer_norms=True, encoder=Encoder(first_norm=False, final_norm=True), fused=True, keys=(("attention.causal", "add_bool", False), ("pooling_type", "add_uint32", 2), ("rope.freq_base_swa", "add_float32", 10000.0)))
+GEMMA = Shape("gemma-embedding", "default", layers=7, dim=128, heads=4, kv_heads=1, head_dim=64, hidden=256, vocabulary=512, context=700, rope_base=1e6, window=64, norms_after=True, qk_norm="head", eps=1e-6, keys=(("attention.causal", "add_bool", False), ("pooling_type", "add_uint32", 1)))
+QWEN3 = Shape("qwen3", "qwen2", layers=3, dim=128, heads=4, kv_heads=2, head_dim=32, hidden=320, vocabulary=512, context=700, qk_norm="head", eps=1e-6)
+
+
+def pooled(shape, kind, *extra, labels=()):
+    """With another pooling: 1 the mean, 2 the first, 3 the last row, 4 scores."""
+    keys = tuple(key for key in shape.keys if key[0] != "pooling_type") + (("pooling_type", "add_uint32", kind),)
+    keys += (("classifier.output_labels", "add_array", list(labels)),) if labels else ()
+    return dataclasses.replace(shape, keys=keys, extra=extra)
+
+
+def layer(name, outputs, inputs):
+    return (name + ".weight", (outputs, inputs), 1 / inputs**0.5, 0.0), (name + ".bias", (outputs,), 0.5, 0.0)
+
+
+DENSE = ("dense_2.weight", (192, 128), 0.1, 0.0), ("dense_3.weight", (128, 192), 0.1, 0.0)
+FAMILIES = {
+    "bert": BERT,
+    "bert-first": pooled(BERT, 2),
+    "nomic-bert": NOMIC,
+    "nomic-bert-moe": dataclasses.replace(NOMIC, architecture="nomic-bert-moe", plain_mlp=True, layers=4, experts=Experts(count=8, used=2, hidden=160, every=2), keys=(*NOMIC.keys, ("moe_every_n_layers", "add_uint32", 2))),
+    "modern-bert": MODERN,
+    "modern-bert-mean": pooled(MODERN, 1),
+    "gemma-embedding": GEMMA,
+    "gemma-embedding-dense": dataclasses.replace(GEMMA, extra=DENSE, keys=(*GEMMA.keys, ("dense_2_feat_in", "add_uint32", 128), ("dense_2_feat_out", "add_uint32", 192), ("dense_3_feat_in", "add_uint32", 192), ("dense_3_feat_out", "add_uint32", 128))),
+    "eurobert": dataclasses.replace(QWEN3, architecture="eurobert", qk_norm="", keys=(("attention.causal", "add_bool", False), ("pooling_type", "add_uint32", 1))),
+    "qwen3": pooled(QWEN3, 3),  # Qwen3-Embedding
+    "qwen3-mean": pooled(QWEN3, 1),
+    "qwen2-two-sided": dataclasses.replace(QWEN3, architecture="qwen2", qk_norm="", biases=True, keys=(("attention.causal", "add_bool", False), ("pooling_type", "add_uint32", 1))),
+}
+CROSS_ENCODERS = {
+    "bert": pooled(BERT, 4, *layer("cls", 96, 96), *layer("cls.output", 1, 96), labels=["score"]),
+    "bert-three-labels": pooled(BERT, 4, *layer("cls", 96, 96), *layer("cls.output", 3, 96), labels=["a", "b", "c"]),
+    "modern-bert": pooled(MODERN, 4, ("cls.weight", (96, 96), 0.1, 0.0), ("cls.norm.weight", (96,), 0.1, 1.0), *layer("cls.output", 1, 96), labels=["score"]),
+    "qwen3": pooled(QWEN3, 4, ("cls.output.weight", (2, 128), 0.1, 0.0), labels=["yes", "no"]),  # Qwen3-Reranker
+}
+RANDOM = np.random.default_rng(1)
+TEXTS = [RANDOM.integers(0, 500, length).tolist() for length in (1, 9, 33, 150, 610)]
+
+
+def embeddings(model, variant, *prompts):
+    """Of prompts as embed_tool.cpp describes them, requested at once."""
+    run = subprocess.run([BUILD / "tests" / "embed_tool", model, variant, BUILD / "lib" / "kernels" / "cpu", *prompts], capture_output=True, text=True)
+    if run.returncode == 77:
+        pytest.skip(run.stderr.strip())
+    assert run.returncode == 0, run.stderr
+    rows = [json.loads(line) for line in run.stdout.splitlines()]
+    assert all(row["same"] for row in rows)  # and again gives the same
+    return [np.array(row["values"]) for row in rows]
+
+
+def ids(tokens):
+    return "ids:" + ",".join(map(str, tokens))
+
+
+def random_model(folder, name, shape):
+    path = folder / f"{name}.gguf"
+    random_models.write(path, shape, np.float32)
+    return path
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def family(request, tmp_path_factory):
+    path = random_model(tmp_path_factory.mktemp("random"), request.param, FAMILIES[request.param])
+    return path, [np.array(peer_embedding(path, "embedding", tokens)) for tokens in TEXTS]
+
+
+@pytest.fixture(scope="module", params=CROSS_ENCODERS)
+def cross_encoder(request, tmp_path_factory):
+    path = random_model(tmp_path_factory.mktemp("random"), request.param, CROSS_ENCODERS[request.param])
+    return path, [np.array(peer_embedding(path, "ranking", tokens)) for tokens in TEXTS]
+
+
+# GELU is its tanh approximation in llama.cpp, and that by a table of float16; ours is the one that the models were trained with. And the cache of
+# keys is float16 here.
+ARITHMETIC = 0.01
+
+
+@pytest.mark.parametrize("variant", ["mlx", *VARIANTS])
+def test_embeddings_agree_with_llama_cpp(family, variant):
+    path, expected = family
+    for tokens, ours, theirs in zip(TEXTS, embeddings(path, variant, *map(ids, TEXTS)), expected):
+        assert np.linalg.norm(ours) == pytest.approx(1, abs=1e-5)
+        difference = np.linalg.norm(ours - theirs / np.linalg.norm(theirs))
+        print(f"{path.name} {variant}, {len(tokens)} tokens: distance {difference:.5f}")
+        assert difference < ARITHMETIC
+
+
+@pytest.mark.parametrize("variant", ["mlx", *VARIANTS])
+def test_scores_agree_with_llama_cpp(cross_encoder, variant):
+    path, expected = cross_encoder
+    ours = embeddings(path, variant, *map(ids, TEXTS))
+    for tokens, scores, theirs in zip(TEXTS, ours, expected):
+        print(f"{path.name} {variant}, {len(tokens)} tokens: {scores} and {theirs}")
+        assert len(scores) == len(theirs)
+        assert np.abs(scores - theirs).max() < ARITHMETIC
+    assert np.abs(np.diff(np.array(ours)[:, 0])).max() > 10 * ARITHMETIC  # else this shows nothing
+
+
+MINILM = MODELS / "all-MiniLM-L6-v2"
+SENTENCES = ["The weather is lovely today.", "It's so sunny outside!", "He drove to the stadium."]
+# https://sbert.net/docs/quickstart.html
+SIMILARITIES = [[1.0000, 0.6660, 0.1046], [0.6660, 1.0000, 0.1411], [0.1046, 0.1411, 1.0000]]
+
+
+@pytest.mark.parametrize("variant", ["mlx", *VARIANTS])
+def test_sentences_of_the_documentation_are_as_similar_as_it_says(variant):
+    """all-MiniLM-L6-v2, as it is published: a folder with sentence-transformers' files."""
+    if not MINILM.exists():
+        pytest.skip("all-MiniLM-L6-v2 is not in MLXR_TEST_MODELS (scripts/setup encoder puts it there)")
+    ours = np.array(embeddings(MINILM, variant, *(f"text:{sentence}" for sentence in SENTENCES)))
+    print(ours @ ours.T)
+    assert np.abs(ours @ ours.T - SIMILARITIES).max() < 2e-4

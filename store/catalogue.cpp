@@ -127,7 +127,7 @@ const Catalogue& loaded() {
 
 }  // namespace
 
-bool CatalogueEntry::writes_text() const {
+bool writes_text(std::string_view architecture) {
   const auto* family = models::find_family(architecture);
   return family == nullptr || !family->two_sided;
 }

@@ -12,6 +12,9 @@
 
 namespace mlxr::store {
 
+// False where models of an architecture make embeddings only.
+bool writes_text(std::string_view architecture);
+
 struct CatalogueEntry {
   std::string name;             // "smollm2:135m"
   std::string publisher;        // "QuantFactory": who publishes the file
@@ -32,7 +35,7 @@ struct CatalogueEntry {
 
   // Whether the engine supports the architecture. Entries that it does not support are only listed.
   bool runs() const;
-  bool writes_text() const;  // false: it makes embeddings
+  bool writes_text() const { return store::writes_text(architecture); }
 };
 
 // The built-in entries, then those of the JSON file that MLXR_CATALOGUE names (a team's own models): {"models": [{"name": …, "publisher":

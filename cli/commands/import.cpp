@@ -6,6 +6,7 @@
 #include "cli/interrupt.h"
 #include "cli/open_store.h"
 #include "cli/terminal.h"
+#include "store/catalogue.h"
 
 namespace mlxr::cli {
 
@@ -28,7 +29,8 @@ void add_import(CLI::App& app, Action& action) {
       auto model = (*store)->import(options->path, options->name, {.cancelled = &interrupted()});
       if (!model) return give_up(model.error());
       write_out("Imported " + model->name + " from " + model->file.string() + " (" + model->architecture + ", " +
-                format_count(model->parameters) + " parameters, " + model->quantization + "). Try it: mlx run " + model->name + "\n");
+                format_count(model->parameters) + " parameters, " + model->quantization + ").");
+      write_out(store::writes_text(model->architecture) ? " Try it: mlx run " + model->name + "\n" : " It makes embeddings of texts.\n");
       return {};
     };
   });

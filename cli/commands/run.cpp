@@ -67,7 +67,8 @@ Outcome<Located> locate(store::Store& store, const std::string& name) {
     return give_up(ExitCode::kNotFound, found.error().message + "\nFor the file or folder of this name: mlx run ./" + name);
   const auto* known = store::find_in_catalogue(name);
   if (ref->kind == Kind::kName && known == nullptr) return give_up(found.error());
-  if (known && !known->writes_text()) return give_up(Error{ErrorCode::kUnsupported, name + " makes embeddings of texts; it does not write any."});
+  if (known && !known->writes_text())
+    return give_up(Error{ErrorCode::kUnsupported, name + " makes embeddings of texts; it does not write any."});
   if (!stdin_is_terminal() || !stderr_is_terminal()) {
     if (ref->kind == Kind::kName) {  // of the catalogue, perhaps a model that MLXR does not run: no advice to download that
       if (const auto offer = store.offer(*ref); !offer) return give_up(offer.error());

@@ -192,7 +192,8 @@ void Runner::run(const Parts& parts) {
   const int tokens = static_cast<int>(batch.tokens.size());
   auto& cache = model_->cache();
   const auto& transformer = model_->transformer();
-  const auto rows = embedding_ ? transformer.hidden(std::move(batch), cache.layers()) : transformer.forward(std::move(batch), cache.layers());
+  const auto rows =
+      embedding_ ? transformer.hidden(std::move(batch), cache.layers()) : transformer.forward(std::move(batch), cache.layers());
   auto results = cache.arrays();
   if (rows) results.push_back(*rows);
   mlx::core::eval(results);

@@ -72,7 +72,7 @@ struct MlxStep final : Step {
     for (const auto& rope : shape.ropes) rotations.emplace_back(rope, batch.positions);
     for (std::size_t kind = 0; kind < shape.windows.size(); ++kind) {
       auto& of_kind = views.emplace_back();
-      for (const auto& sequence : batch.sequences) 
+      for (const auto& sequence : batch.sequences)
         of_kind.emplace_back(sequence, kind, shape.windows[kind], shape.two_sided, shape.block_tokens);
     }
   }

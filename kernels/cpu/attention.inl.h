@@ -323,9 +323,7 @@ struct Tiling {
   // The first key that the token at a position sees, rounded down to kLanes.
   int64_t begin(int64_t position) const { return args->window > 0 ? imax(0, position - args->window + 1) / kLanes * kLanes : 0; }
   // One more than the last key that the tokens before a position see, where attention is two-sided.
-  int64_t end(int64_t position, int64_t length) const {
-    return args->window > 0 ? imin(length, position + args->window - 1) : length;
-  }
+  int64_t end(int64_t position, int64_t length) const { return args->window > 0 ? imin(length, position + args->window - 1) : length; }
   // The units of a head and tile: 1 where a unit takes all its pieces.
   int64_t pieces(const mlxr_sequence& sequence) const {
     return tiles(sequence) > 1 ? 1 : (sequence.length + kSplitKeys - 1) / kSplitKeys - begin(sequence.length - sequence.count) / kSplitKeys;

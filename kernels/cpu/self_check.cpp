@@ -123,8 +123,8 @@ const char* check(const Operations& tested, mlxr_pool* pool) {
         o.layer_norm(pool, &args);
       }))
     return "layer_norm";
-  for (const auto activation :
-       {MLXR_ACT_SILU, MLXR_ACT_GELU_TANH, MLXR_ACT_CLAMPED_SWIGLU, MLXR_ACT_SIGMOID, MLXR_ACT_NONE, MLXR_ACT_SQUARED_RELU, MLXR_ACT_GELU}) {
+  for (const auto activation : {MLXR_ACT_SILU, MLXR_ACT_GELU_TANH, MLXR_ACT_CLAMPED_SWIGLU, MLXR_ACT_SIGMOID, MLXR_ACT_NONE,
+                                MLXR_ACT_SQUARED_RELU, MLXR_ACT_GELU}) {
     if (!agree(tested, 3 * 67, [&](const Operations& o, float* y) {
           const mlxr_activate_args args{x.data(), x.data() + 300, 3, 67, activation, y};
           o.activate(pool, &args);

@@ -158,7 +158,8 @@ struct AttentionCase {
 
 std::ostream& operator<<(std::ostream& out, const AttentionCase& c) {
   return out << "heads " << c.heads << "/" << c.kv_heads << ", keys of " << c.key_dim << ", values of " << c.value_dim << ", " << c.count
-             << " of " << c.length << " tokens, window " << c.window << ", softcap " << c.softcap << (c.has_sinks ? ", sinks" : "") << (c.two_sided ? ", two-sided" : "");
+             << " of " << c.length << " tokens, window " << c.window << ", softcap " << c.softcap << (c.has_sinks ? ", sinks" : "")
+             << (c.two_sided ? ", two-sided" : "");
 }
 
 class PagedAttention : public Operations, public testing::WithParamInterface<std::tuple<uint32_t, AttentionCase>> {};

@@ -110,16 +110,11 @@ class Run {
     const mlxr_kv_store_args stored{cache_.kv(), k.data(), v.data(), slots.data(), n_sequences_ * count};
     pack_.kv_store(pool, &stored);
     std::vector<float> y(size_t(n_sequences_ * count * shape_.row()));
-    const mlxr_attention_args args{q.data(),
-                                   cache_.kv(),
-                                   sequences.data(),
-                                   int32_t(n_sequences_),
-                                   shape_.heads,
-                                   0.125f,
-                                   shape_.window,
-                                   0,
-                                   shape_.softcap,
-                                   shape_.has_sinks ? tokens_.sinks.data() : nullptr,
+    const mlxr_attention_args args{q.data(),         cache_.kv(),
+                                   sequences.data(), int32_t(n_sequences_),
+                                   shape_.heads,     0.125f,
+                                   shape_.window,    0,
+                                   shape_.softcap,   shape_.has_sinks ? tokens_.sinks.data() : nullptr,
                                    y.data()};
     pack_.attention(pool, &args);
     return y;

@@ -49,15 +49,12 @@ constexpr ModelType with_delta_rule(std::string_view name, std::string_view arch
 }
 
 // RoBERTa's positions begin after the number of its padding token.
-constexpr std::pair<std::string_view, double> kBertDefaults[] = {{"layer_norm_eps", 1e-12}}, kRobertaDefaults[] = {{"layer_norm_eps", 1e-5}};
+constexpr std::pair<std::string_view, double> kBertDefaults[] = {{"layer_norm_eps", 1e-12}},
+                                              kRobertaDefaults[] = {{"layer_norm_eps", 1e-5}};
 
 constexpr ModelType roberta(std::string_view name) {
-  return {.name = name,
-          .architecture = "bert",
-          .encoder = true,
-          .position_offset = 2,
-          .activations = kExactGelu,
-          .defaults = kRobertaDefaults};
+  return {
+      .name = name, .architecture = "bert", .encoder = true, .position_offset = 2, .activations = kExactGelu, .defaults = kRobertaDefaults};
 }
 
 constexpr ModelType kTypes[] = {
@@ -259,7 +256,6 @@ constexpr std::string_view kHarmless[] = {
     "torch_dtype",
     "transformers.js_config",
     "transformers_version",
-    "type_vocab_size",  // the tensor shows it
     "unsloth_fixed",
     "unsloth_version",
     "use_bias",

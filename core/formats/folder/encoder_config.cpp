@@ -59,10 +59,12 @@ Result<void> check_modules(const Json& modules, const std::string& file) {
 bool read_encoder(const ModelType& type, ConfigReader& config, const std::string& prefix, OwnedMetadata& metadata) {
   if (!type.encoder) return false;
   metadata.add(prefix + "attention.causal", false);
+  if (const auto types = config.integer("type_vocab_size")) metadata.add("tokenizer.ggml.token_type_count", *types);  // for other programs
   const auto* positions = config.text("position_embedding_type");
   if (positions && *positions != "absolute") config.note(ErrorCode::kUnsupported, "position_embedding_type", printable(*positions));
   const auto* architectures = config.find("architectures");
-  const auto* of_class = architectures && architectures->items() && !architectures->items()->empty() ? &architectures->items()->front() : nullptr;
+  const auto* of_class =
+      architectures && architectures->items() && !architectures->items()->empty() ? &architectures->items()->front() : nullptr;
   const bool scores = of_class && of_class->text() && of_class->text()->ends_with("ForSequenceClassification");
   if (scores) metadata.add(prefix + "pooling_type", kScores);
   return scores;
@@ -79,8 +81,8 @@ Result<void> read_pooling(const FolderFiles& folder, const ModelConfig& model, O
   if (!*config || model.scores) return {};
   const auto kind = pooling_of(**config);
   if (!kind) {
-    return fail(ErrorCode::kUnsupported,
-                "MLXR cannot pool embeddings as " + (folder.path() / kPoolingFile).string() + " asks for: it takes the mean, the first or the last row.");
+    return fail(ErrorCode::kUnsupported, "MLXR cannot pool embeddings as " + (folder.path() / kPoolingFile).string() +
+                                             " asks for: it takes the mean, the first or the last row.");
   }
   metadata.add(std::string(model.type->architecture) + ".pooling_type", *kind);
   return {};

@@ -86,9 +86,9 @@ enum class Output { kText, kEmbedding };
 struct Request {
   std::vector<TokenId> prompt;  // at least one token
   Output output = Output::kText;
-  int second = 0;               // where in the prompt the second text of a pair begins (Model::render_pair); 0: it is not a pair
-  int max_tokens = -1;          // -1: until the model ends or the context is full
-  int context = 0;              // tokens of the model's context that prompt and answer may have together; 0: all of them
+  int second = 0;       // where in the prompt the second text of a pair begins (Model::render_pair); 0: it is not a pair
+  int max_tokens = -1;  // -1: until the model ends or the context is full
+  int context = 0;      // tokens of the model's context that prompt and answer may have together; 0: all of them
   Sampling sampling;
   std::vector<std::string> stop;  // the text ends before the first of these; at most 256, none empty
   int top_logprobs = -1;          // -1: none; 0: of the chosen token; n: also of the n most likely, at most 20

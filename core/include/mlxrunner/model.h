@@ -38,8 +38,8 @@ struct ModelInfo {
   std::uint64_t kv_bytes = 0;      // the KV cache when it is full; it takes memory as tokens are stored in it
   // How much less one whole context takes of it because some layers keep only a window of their tokens.
   std::uint64_t kv_bytes_saved = 0;
-  int context_length = 0;   // tokens served
-  int trained_context = 0;  // tokens the model was trained for
+  int context_length = 0;    // tokens served
+  int trained_context = 0;   // tokens the model was trained for
   int embedding_length = 0;  // of an embedding that the model makes
   int labels = 0;            // scores that it gives in place of an embedding; 0: it gives none
   bool writes_text = true;   // false: it makes embeddings or scores alone

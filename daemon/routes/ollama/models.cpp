@@ -4,6 +4,7 @@
 #include "daemon/routes/ollama/ollama.h"
 #include "daemon/routes/ollama/stream.h"
 #include "platform/time.h"
+#include "store/catalogue.h"
 #include "store/installed.h"
 #include "store/model_details.h"
 
@@ -36,6 +37,10 @@ json details_json(const store::ModelRecord& record) {
           {"embedding_length", record.embedding_length}};
 }
 
+json capabilities(const store::ModelRecord& record) {
+  return json::array({store::writes_text(record.architecture) ? "completion" : "embedding"});
+}
+
 void tags(ModelHost& host, Responder& out) {
   const auto records = host.store().list();
   if (!records) return out.respond(ollama_error(to_api_error(records.error())));
@@ -47,7 +52,7 @@ void tags(ModelHost& host, Responder& out) {
                       {"size", record.size},
                       {"digest", record.sha256},
                       {"details", details_json(record)},
-                      {"capabilities", json::array({"completion"})}});
+                      {"capabilities", capabilities(record)}});
   out.respond({.body = dump({{"models", std::move(models)}})});
 }
 
@@ -124,7 +129,7 @@ ApiResult<json> show(ModelHost& host, const Request& request, Responder& out) {
               {"template", *chat_template},
               {"details", details_json(*record)},
               {"model_info", std::move(info)},
-              {"capabilities", json::array({"completion"})},
+              {"capabilities", capabilities(*record)},
               {"modified_at", record->modified_at}};
 }
 

@@ -40,8 +40,7 @@ int main(int argc, char** argv) {
   if (argc < 5) return std::fprintf(stderr, "usage: embed_tool MODEL VARIANT PACK PROMPT...\n"), 2;
   auto engine = Engine::open({.threads = 2, .kernels = argv[2], .kernel_pack = argv[3]});
   if (!engine) return std::fprintf(stderr, "%s\n", engine.error().message.c_str()), 1;
-  if ((*engine)->status().kernels.variant != argv[2])
-    return std::fprintf(stderr, "%s\n", (*engine)->status().kernels.warning.c_str()), 77;
+  if ((*engine)->status().kernels.variant != argv[2]) return std::fprintf(stderr, "%s\n", (*engine)->status().kernels.warning.c_str()), 77;
   auto model = (*engine)->load(argv[1]);
   if (!model) return std::fprintf(stderr, "%s\n", model.error().message.c_str()), 1;
   std::vector<std::vector<float>> first;

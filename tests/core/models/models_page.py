@@ -8,6 +8,7 @@ import textwrap
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "tests" / "core" / "models"))
 
+import test_encoders as encoders  # noqa: E402
 import test_families as files  # noqa: E402
 import test_folders as folders  # noqa: E402
 from blocks import TYPES  # noqa: E402  (tests/reference; real_models has put that folder on the path)
@@ -30,7 +31,8 @@ mlx-lm's own classes.
 
 GGUF = """
 The key `general.architecture` of a file names its family. A name in the other columns is a model
-that was compared with that peer: the plain one of the family, or one with a feature of its own.
+that was compared with that peer: the plain one of the family, or one with a feature of its own. Of
+embeddings, which have the length 1, the distance is compared, and of scores their difference.
 """
 
 FOLDERS = f"""
@@ -69,6 +71,8 @@ def gguf_rows():
     reference = {name: shape.architecture for name, shape in files.FAMILIES.items()}
     peer = {name: arch for name, arch in reference.items() if name not in files.NOT_FOR_LLAMA_CPP}
     peer |= {name: shape.architecture for name, shape in files.AGAINST_LLAMA_CPP.items()}
+    peer |= {f"{name} (embedding)": shape.architecture for name, shape in encoders.FAMILIES.items()}
+    peer |= {f"{name} (scores)": shape.architecture for name, shape in encoders.CROSS_ENCODERS.items()}
     of = lambda table, architecture: [name for name, arch in table.items() if arch == architecture]  # noqa: E731
     return [(f"`{architecture}`", names(of(reference, architecture)), names(of(peer, architecture))) for architecture in architectures()]
 

@@ -51,8 +51,14 @@ bool Runner::begin(Session& session) {
     return false;
   }
   while (!is_room(none)) prefixes.give_up_block();
-  session.begin(std::move(pages));
+  session.begin(std::move(pages), most_in_common(session.history()));
   return session.take_pages(session.unread());
+}
+
+int Runner::most_in_common(std::span<const TokenId> tokens) const {
+  int most = model_->prefixes().most_in_common(tokens);
+  for (const auto& other : sessions_) most = std::max(most, kv::common_blocks(tokens, other->history()));
+  return most;
 }
 
 kv::Pages Runner::stored_beginning(std::span<const TokenId> tokens) {
@@ -85,7 +91,7 @@ Runner::Parts Runner::plan() {
   Parts parts;
   if (one_by_one_) {
     Session& session = *sessions_[turn_++ % sessions_.size()];
-    add(parts, session, std::min(session.unread(), max_prompt_tokens_));
+    add(parts, session, std::min(session.readable(), max_prompt_tokens_));
     return parts;
   }
   for (std::size_t i = 0; i < sessions_.size(); ++i)  // add() may take sessions from the end
@@ -103,7 +109,7 @@ void Runner::add_prompts(Parts& parts) {
   if (prompts.empty()) return;
   int left = most_prompt_tokens(!parts.empty());
   const auto give = [&](Part& part, int most) {
-    const int count = std::min({part.session->unread() - part.count, most, left});
+    const int count = std::min({part.session->readable() - part.count, most, left});
     part.count += count;
     left -= count;
   };
@@ -179,10 +185,7 @@ void Runner::run(const Parts& parts) {
     for (const auto& session : sessions_) session->finish(FinishReason::kError, lost);
     return;
   }
-  for (const auto& [session, count] : parts) {
-    session->stored(count);
-    if (count > 1 && session->unread() == 0) session->keep_beginning();
-  }
+  for (const auto& [session, count] : parts) session->stored(count);
   choose(choosing, logits ? logits->data<float>() : nullptr);
   for (const auto& part : parts)  // it asked for no answer
     if (!part.session->is_finished() && part.session->unread() == 0) part.session->finish(FinishReason::kLength);

@@ -34,9 +34,7 @@ void Session::begin(kv::Pages shared_pages, int common_blocks) {
   usage_.cached_tokens = stored_;
 }
 
-int Session::readable() const {
-  return ahead_.empty() ? unread() : std::min(unread(), ahead_.back().blocks * kv::kBlockTokens - stored_);
-}
+int Session::readable() const { return ahead_.empty() ? unread() : std::min(unread(), ahead_.back().blocks * kv::kBlockTokens - stored_); }
 
 void Session::keep_beginning(kv::Place place) {
   auto& cache = model_->cache();

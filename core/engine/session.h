@@ -39,8 +39,8 @@ class Session {
   void give_back_pages();
   // Appends the next `count` tokens, whose pages it has, to a batch. True when their last row of logits is wanted.
   bool add_to(ops::Batch& batch, int count) const;
-  // The batch was computed: `count` more tokens are stored. Keeps what is stored beside the session, at the places for that, where its windows
-  // will leave that behind.
+  // The batch was computed: `count` more tokens are stored. Keeps what is stored beside the session, at the places for that, where its
+  // windows will leave that behind.
   void stored(int count);
   // Chooses the next token from the logits (vocabulary). Any thread, also while other sessions do the same.
   void choose(std::span<const float> logits);

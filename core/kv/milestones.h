@@ -24,9 +24,9 @@ struct Milestone {
 // The milestones, in their order, of a prompt of which the first `stored` tokens are stored, and whose first `common_blocks` blocks another
 // text has, too (the most that any has; 0: none).
 //
-// Where this text parts from the other one, others will: a third prompt with the same instructions goes on there. For the second one, places
-// on the way are kept before anything is known of it, at 256 tokens before the end and at four times as many, 16 times and so on: so it
-// computes at most some four times what differs, whether that is a question behind a long document or half of a chat.
+// Where this text parts from the other one, others will: a third prompt with the same instructions goes on there. For the second one,
+// places on the way are kept before anything is known of it, at 256 tokens before the end and at four times as many, 16 times and so on: so
+// it computes at most some four times what differs, whether that is a question behind a long document or half of a chat.
 std::vector<Milestone> milestones(int stored, int tokens, int common_blocks);
 
 }  // namespace mlxr::kv

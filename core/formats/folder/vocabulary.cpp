@@ -301,10 +301,10 @@ class TokensReader {
   std::vector<std::int64_t> types_;
 };
 
-// The template of a list of them that is called "default".
-std::string default_of(const Json& list) {
+// The template of a list of them that has this name.
+std::string named(const Json& list, std::string_view name) {
   for (const auto& item : *list.items()) {
-    if (text_of(&item, "name") == "default") return text_of(&item, "template");
+    if (text_of(&item, "name") == name) return text_of(&item, "template");
   }
   return {};
 }
@@ -313,14 +313,17 @@ Result<void> add_chat_template(const FolderFiles& folder, const Json* settings, 
   const auto own = folder.read_text("chat_template.jinja");
   if (!own) return fail(own.error());
   const auto* in_settings = settings ? settings->find("chat_template") : nullptr;
-  std::string text;
-  if (*own)
+  std::string text, with_tools;
+  if (*own) {
     text = **own;
-  else if (in_settings && in_settings->text())
+  } else if (in_settings && in_settings->text()) {
     text = *in_settings->text();
-  else if (in_settings && in_settings->items())
-    text = default_of(*in_settings);
+  } else if (in_settings && in_settings->items()) {
+    text = named(*in_settings, "default");
+    with_tools = named(*in_settings, "tool_use");
+  }
   if (!text.empty()) metadata.add("tokenizer.chat_template", metadata.keep(std::move(text)));
+  if (!with_tools.empty()) metadata.add("tokenizer.chat_template.tool_use", metadata.keep(std::move(with_tools)));
   return {};
 }
 

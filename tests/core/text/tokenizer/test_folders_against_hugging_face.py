@@ -175,6 +175,16 @@ def explained(tokenizer, different):
     return f"{len(different)} texts differ; in one of them MLXR has {tokens[0]} and `tokenizers` has {tokens[1]}: {text[:400]!r}"
 
 
+def test_of_a_list_of_chat_templates_requests_with_tools_get_the_one_for_them(tmp_path):
+    tokenizer = byte_level()
+    listed = [{"name": name, "template": name + ": {{ messages[0].content }}"} for name in ("rag", "tool_use", "default")]
+    folder = folder_of(tokenizer, tmp_path / "model", chat_template=listed)
+    message = {"messages": [{"role": "user", "content": "Hi"}]}
+    contexts = {"default: Hi": message, "tool_use: Hi": message | {"tools": [{"type": "function"}]}}
+    done = subprocess.run([*ENCODE, folder, "--chats"], input="".join(json.dumps(context) + "\n" for context in contexts.values()), capture_output=True, text=True, check=True)
+    assert [list(map(int, line.split())) for line in done.stdout.splitlines()] == [tokenizer.encode(text).ids for text in contexts]
+
+
 REFUSED = {
     "an unknown normalizer": lambda whole: whole.update(normalizer={"type": "ByteLevel"}),
     "an unknown pre-tokenizer": lambda whole: whole.update(pre_tokenizer={"type": "UnicodeScripts"}),

@@ -85,6 +85,18 @@ def byte_fallback(*normalizer, metaspace=None):
     return changed(tokenizer, change)
 
 
+def whole_words(tokenizer):
+    """Added tokens that are none within a word (huggingface/tokenizers#918)."""
+    def change(whole):
+        for token in whole["added_tokens"]:
+            token.update(single_word=True)
+        next_id = 1 + max(token["id"] for token in whole["added_tokens"])
+        for i, text in enumerate(("the", "Wort", "日本", "an")):
+            if text not in whole["model"]["vocab"]:
+                whole["added_tokens"].append({"id": next_id + i, "content": text, "single_word": True, "lstrip": i == 1, "rstrip": i == 1, "normalized": False, "special": i == 2})
+    return changed(tokenizer, change)
+
+
 SPACES = normalizers.Replace(" ", "▁")
 
 
@@ -135,6 +147,10 @@ TOKENIZERS = {
     "nameless": lambda: byte_level(split(r"\p{Lu}+(?=\p{Ll})|[^\S\n]+$|\p{N}+", "merged_with_next"), pre_tokenizers.Punctuation("contiguous"), split(r"\p{Lo}", "merged_with_previous"),
                                    normalizer=normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])),
     "stripping": lambda: stripping(byte_level()),
+    "whole words": lambda: whole_words(byte_level()),
+    "nothing is left after a normalizer, bytes": lambda: byte_level(normalizer=normalizers.Replace(Regex(r"[\p{S}\s]+"), ""), prefix=True),
+    "nothing is left after a normalizer, unigram": lambda: unigram(pre_tokenizers.Metaspace(), normalizer=normalizers.Replace(Regex(r"[\p{S}\s]+"), "")),
+    "nothing is left after a normalizer": lambda: byte_fallback(normalizers.Strip(), normalizers.Replace(Regex(r"\p{S}+"), ""), SPACES),
     "fallback": lambda: byte_fallback(SPACES),
     "fallback with a prefix": lambda: byte_fallback(normalizers.Prepend("▁"), SPACES),
     "fallback with a first prefix": lambda: byte_fallback(metaspace=pre_tokenizers.Metaspace(prepend_scheme="first", split=False)),

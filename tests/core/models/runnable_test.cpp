@@ -54,7 +54,8 @@ TEST(CanRun, SaysYesFromTheBeginningOfAFile) {
 }
 
 TEST(CanRun, AModelWhoseTokenizerCannotBeMadeIsRefused) {
-  EXPECT_THAT(verdict(beginning("default", "unknown")), HasSubstr("pre-tokenizer 'unknown' (tokenizer.ggml.pre) is not one that MLXR knows"));
+  EXPECT_THAT(verdict(beginning("default", "unknown")),
+              HasSubstr("pre-tokenizer 'unknown' (tokenizer.ggml.pre) is not one that MLXR knows"));
   EXPECT_THAT(verdict(beginning("gpt2", "rwkv")), HasSubstr("tokenizer is of the kind 'rwkv'"));
   EXPECT_THAT(verdict(beginning("a b", "a c")), HasSubstr("merge"));
 }

@@ -97,6 +97,24 @@ def whole_words(tokenizer):
     return changed(tokenizer, change)
 
 
+def older(tokenizer):
+    """Merges as text (robertknight/rten#391), names of parts that are empty, and limits that are for training."""
+    def change(whole):
+        model = whole["model"]
+        model.update(merges=[one if isinstance(one, str) else " ".join(one) for one in model["merges"]], continuing_subword_prefix="", end_of_word_suffix="", dropout=None)
+        whole["truncation"] = {"direction": "Right", "max_length": 8, "strategy": "LongestFirst", "stride": 0}
+    return changed(tokenizer, change)
+
+
+def overlapping(tokenizer):
+    """Added tokens that begin as others do, of spaces alone, and without a text."""
+    def change(whole):
+        next_id = 1 + max(token["id"] for token in whole["added_tokens"])
+        for i, text in enumerate(("<tool>x", "<t", "tool>", "  ", "    ", "\n\n", "")):
+            whole["added_tokens"].append({"id": next_id + i, "content": text, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": False})
+    return changed(tokenizer, change)
+
+
 SPACES = normalizers.Replace(" ", "▁")
 
 
@@ -147,6 +165,8 @@ TOKENIZERS = {
     "nameless": lambda: byte_level(split(r"\p{Lu}+(?=\p{Ll})|[^\S\n]+$|\p{N}+", "merged_with_next"), pre_tokenizers.Punctuation("contiguous"), split(r"\p{Lo}", "merged_with_previous"),
                                    normalizer=normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])),
     "stripping": lambda: stripping(byte_level()),
+    "older": lambda: older(byte_level()),
+    "overlapping": lambda: overlapping(byte_level()),
     "whole words": lambda: whole_words(byte_level()),
     "nothing is left after a normalizer, bytes": lambda: byte_level(normalizer=normalizers.Replace(Regex(r"[\p{S}\s]+"), ""), prefix=True),
     "nothing is left after a normalizer, unigram": lambda: unigram(pre_tokenizers.Metaspace(), normalizer=normalizers.Replace(Regex(r"[\p{S}\s]+"), "")),
@@ -175,6 +195,7 @@ def folder_of(tokenizer, path, **settings):
 def test_ids(name, tmp_path):
     tokenizer = TOKENIZERS[name]()
     folder = folder_of(tokenizer, tmp_path / "model")
+    tokenizer.no_truncation()
     texts = list(mixed_text.texts(1 << 18, [*SPECIALS, "<tool>", " <s> ", "\n<|im_start|>\t"]))
     decoded = [text.decode("utf-8", "replace") for text in texts]
     for flags, with_ends in [(b"s-", False), (b"sb", True)]:

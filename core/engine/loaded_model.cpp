@@ -223,7 +223,7 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(platform::OpenFiles opene
   model->ops_ = ops;
   model->cache_ = std::make_unique<kv::Cache>(plan->kinds, limit.step_tokens, *ops);
   model->prefixes_ = std::make_unique<kv::Prefixes>(*model->cache_);
-  model->chat_ = text::ChatFormat::make(info.chat_template, *model->tokenizer_);
+  model->chat_ = text::ChatFormat::make(text::chat_templates(metadata), *model->tokenizer_);
   return model;
 }
 

@@ -51,8 +51,14 @@ bool Runner::begin(Session& session) {
     return false;
   }
   while (!is_room(none)) prefixes.give_up_block();
-  session.begin(std::move(pages));
+  session.begin(std::move(pages), most_in_common(session.history()));
   return session.take_pages(session.unread());
+}
+
+int Runner::most_in_common(std::span<const TokenId> tokens) const {
+  int most = model_->prefixes().most_in_common(tokens);
+  for (const auto& other : sessions_) most = std::max(most, kv::common_blocks(tokens, other->history()));
+  return most;
 }
 
 kv::Pages Runner::stored_beginning(std::span<const TokenId> tokens) {
@@ -87,7 +93,7 @@ Runner::Parts Runner::plan() {
   if (one_by_one_) {
     Session& session = *sessions_[turn_++ % sessions_.size()];
     embedding_ = session.embeds();
-    add(parts, session, two_sided ? session.unread() : std::min(session.unread(), max_prompt_tokens_));
+    add(parts, session, two_sided ? session.unread() : std::min(session.readable(), max_prompt_tokens_));
     return parts;
   }
   embedding_ = has_any(!embedding_) ? !embedding_ : embedding_;
@@ -125,7 +131,7 @@ void Runner::add_prompts(Parts& parts) {
   if (prompts.empty()) return;
   int left = most_prompt_tokens(!parts.empty());
   const auto give = [&](Part& part, int most) {
-    const int count = std::min({part.session->unread() - part.count, most, left});
+    const int count = std::min({part.session->readable() - part.count, most, left});
     part.count += count;
     left -= count;
   };
@@ -206,10 +212,7 @@ void Runner::run(const Parts& parts) {
     for (const auto& session : sessions_) session->finish(FinishReason::kError, lost);
     return;
   }
-  for (const auto& [session, count] : parts) {
-    session->stored(count);
-    if (count > 1 && session->unread() == 0) session->keep_beginning();
-  }
+  for (const auto& [session, count] : parts) session->stored(count);
   const float* values = rows ? rows->data<float>() : nullptr;
   if (embedding_) return pool(parts, wanted, values);
   choose(choosing, values);

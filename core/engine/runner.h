@@ -59,6 +59,8 @@ class Runner {
   // few; besides them, one must stay free for each of the other sessions.
   bool begin(Session& session);
   kv::Pages stored_beginning(std::span<const TokenId> tokens);
+  // The most blocks that the tokens have in common with a text that is kept or is being computed.
+  int most_in_common(std::span<const TokenId> tokens) const;
   void send_back_youngest();
   void begin_again();
   // The contents of the model's cache are lost: all sessions compute their tokens once more.

@@ -26,21 +26,27 @@ Session::Session(std::shared_ptr<LoadedModel> model, Request request, int max_to
   usage_.prompt_tokens = static_cast<int>(request_.prompt.size());
 }
 
-void Session::begin(kv::Pages shared_pages) {
+void Session::begin(kv::Pages shared_pages, int common_blocks) {
   pages_ = std::move(shared_pages);
   stored_ = kv::tokens_in(pages_);
   pooled_.assign(embeds() ? static_cast<std::size_t>(spec().dim) : 0, 0);
+  if (model_->cache().has_windows() && !spec().two_sided) ahead_ = kv::milestones(stored_, static_cast<int>(history_.size()), common_blocks);
+  std::ranges::reverse(ahead_);
   if (admitted_ != Clock::time_point()) return;  // it was sent back, and begins again
   admitted_ = Clock::now();
   usage_.queue_ns = ns(admitted_ - submitted_);
   usage_.cached_tokens = stored_;
 }
 
-void Session::keep_beginning() {
-  if (!model_->cache().has_windows() || spec().two_sided) return;  // what is kept in the end will do
+int Session::readable() const { return ahead_.empty() ? unread() : std::min(unread(), ahead_.back().blocks * kv::kBlockTokens - stored_); }
+
+void Session::keep_beginning(kv::Place place) {
+  auto& cache = model_->cache();
+  if (!cache.has_windows() || spec().two_sided) return;  // what is kept in the end will do
   const auto tokens = stored_tokens();
+  const int blocks = stored_ / kv::kBlockTokens;
   model_->prefixes().keep({tokens.begin(), tokens.end()},
-                          model_->cache().share(pages_, static_cast<int>(tokens.size()) / kv::kBlockTokens));
+                          place == kv::Place::kEnd ? cache.share(pages_, blocks) : cache.share_end(pages_, blocks), place);
 }
 
 void Session::give_back_pages() {
@@ -80,6 +86,12 @@ int Session::add_to(ops::Batch& batch, int count) const {
 void Session::stored(int count) {
   stored_ += count;
   prompt_read_ = std::max(prompt_read_, std::min(stored_, usage_.prompt_tokens) - usage_.cached_tokens);
+  if (!ahead_.empty() && stored_ == ahead_.back().blocks * kv::kBlockTokens) {
+    keep_beginning(ahead_.back().place);
+    ahead_.pop_back();
+  } else if (count > 1 && unread() == 0) {
+    keep_beginning(kv::Place::kEnd);
+  }
 }
 
 void Session::choose(std::span<const float> logits) {

@@ -27,19 +27,21 @@ class Session {
 
   // Every function below is for the scheduler's thread alone. A session that has pages must be finished before it is destroyed.
 
-  // Takes over blocks that hold the beginning of the session's tokens already, and counts the time in the queue.
-  void begin(kv::Pages shared_pages);
+  // Takes over blocks that hold the beginning of the session's tokens already, and counts the time in the queue. Another text has the first
+  // `common_blocks` blocks of tokens, too.
+  void begin(kv::Pages shared_pages, int common_blocks);
   // How many tokens are not stored yet: at least 1. The last of them gives the next token.
   int unread() const { return static_cast<int>(history_.size()) - stored_; }
+  // How many of them a step can compute: those up to the next place where what is stored is kept.
+  int readable() const;
   // Takes the pages for the next `count` tokens. Returns false, and takes none, when too few are free.
   bool take_pages(int count) { return model_->cache().extend(pages_, stored_, stored_ + count); }
-  // Keeps what is stored of the session's tokens beside it, where its windows will leave that behind.
-  void keep_beginning();
   // Gives all pages to the model's kept prefixes. After the next begin(), the tokens that are not kept any more are computed again.
   void give_back_pages();
   // Appends the next `count` tokens, whose pages it has, to a batch. Returns how many of their rows are wanted.
   int add_to(ops::Batch& batch, int count) const;
-  // The batch was computed: `count` more tokens are stored.
+  // The batch was computed: `count` more tokens are stored. Keeps what is stored beside the session, at the places for that, where its
+  // windows will leave that behind.
   void stored(int count);
   // Chooses the next token from the logits (vocabulary). Any thread, also while other sessions do the same.
   void choose(std::span<const float> logits);
@@ -68,6 +70,7 @@ class Session {
   // The rows, among those of the next `count` tokens, whose logits or embeddings are wanted: the first one, and how many.
   std::pair<int, int> wanted_rows(int count) const;
   Error damaged() const;
+  void keep_beginning(kv::Place place);
 
   std::shared_ptr<LoadedModel> model_;
   Request request_;
@@ -78,6 +81,7 @@ class Session {
   int prompt_read_ = 0;
   bool is_finished_ = false;
   kv::Pages pages_;
+  std::vector<kv::Milestone> ahead_;  // the next one is the last
   decode::Sampler sampler_;
   std::expected<TokenId, decode::NoChoice> choice_;
   decode::Logprobs logprobs_;  // of the choice, where the request asks for them

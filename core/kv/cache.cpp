@@ -159,6 +159,16 @@ Pages Cache::share(const Pages& pages, int blocks) {
   return first;
 }
 
+Pages Cache::share_end(const Pages& pages, int blocks) {
+  auto first = share(pages, blocks);
+  for (std::size_t kind = 0; kind < kinds_.size(); ++kind) {
+    const auto unseen = std::span(first[kind]).first(static_cast<std::size_t>(kinds_[kind].first_seen(blocks * kBlockTokens)));
+    arenas_[kind].release(unseen);
+    std::ranges::fill(unseen, -1);
+  }
+  return first;
+}
+
 void Cache::shorten(Pages& pages, int blocks) {
   for (std::size_t kind = 0; kind < kinds_.size(); ++kind) {
     const auto keep = std::min(static_cast<std::size_t>(blocks), pages[kind].size());

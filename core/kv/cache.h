@@ -92,6 +92,8 @@ class Cache {
   int usable(const Pages& pages, int blocks) const;
   // The first blocks of the pages, which have one more owner now.
   Pages share(const Pages& pages, int blocks);
+  // The same, but of kinds with a window or with states only what a sequence sees that goes on at the end.
+  Pages share_end(const Pages& pages, int blocks);
   // Gives back those after the first `blocks`.
   void shorten(Pages& pages, int blocks);
 

@@ -1,6 +1,8 @@
 #include "core/kv/prefixes.h"
 
 #include <algorithm>
+#include <array>
+#include <limits>
 
 namespace mlxr::kv {
 
@@ -22,7 +24,13 @@ Pages Prefixes::find(std::span<const std::int32_t> tokens) {
   return cache_.share(best->pages, most);
 }
 
-void Prefixes::keep(std::vector<std::int32_t> tokens, Pages pages) {
+int Prefixes::most_in_common(std::span<const std::int32_t> tokens) const {
+  int most = 0;
+  for (const auto& one : kept_) most = std::max(most, common_blocks(tokens, one.tokens));
+  return most;
+}
+
+void Prefixes::keep(std::vector<std::int32_t> tokens, Pages pages, Place place) {
   const auto blocks = tokens.size() / kBlockTokens;
   if (blocks == 0) return cache_.release(pages);
   cache_.shorten(pages, static_cast<int>(blocks));
@@ -32,15 +40,19 @@ void Prefixes::keep(std::vector<std::int32_t> tokens, Pages pages) {
     if (it->tokens.size() <= tokens.size() && std::ranges::equal(it->tokens, std::span(tokens).first(it->tokens.size())))
       beginnings.push_back(it);
   std::ranges::sort(beginnings, std::ranges::greater(), [](Position it) { return it->blocks(); });
-  std::size_t left = kBeginningsOfASequence;
+  std::array left = {kMilestonesOfASequence, kEndsOfASequence, std::numeric_limits<std::size_t>::max()};  // of each place
   for (const auto it : beginnings) {
-    if (cache_.usable(pages, it->blocks()) == 0 && left > 0) {
-      --left;
+    const bool same = it->tokens.size() == tokens.size();
+    if (same) place = std::max(place, it->place);
+    auto& of_place = left[static_cast<std::size_t>(it->place)];
+    const bool stood_for = it->place == Place::kEnd && cache_.usable(pages, it->blocks()) > 0;
+    if (!same && !stood_for && of_place > 0) {
+      --of_place;
     } else {
       erase(it);
     }
   }
-  kept_.push_front({std::move(tokens), std::move(pages)});
+  kept_.push_front({std::move(tokens), std::move(pages), place});
 }
 
 bool Prefixes::give_up_block() {

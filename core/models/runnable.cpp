@@ -27,9 +27,13 @@ Result<void> check_kind(const formats::Metadata& metadata, std::span<const forma
 // The first shard has the metadata of all, and some of the tensors: what it lacks may be in the others, which have nothing but tensors.
 Result<void> check_shard(const formats::Metadata& metadata, const std::string& name) {
   const auto architecture = metadata.string("general.architecture");
-  if (!architecture || find_family(*architecture)) return {};
-  return fail(ErrorCode::kUnsupported,
-              name + " has the architecture " + formats::printable(*architecture) + ", which MLXR does not run yet.");
+  if (!architecture) return {};
+  if (!find_family(*architecture)) {
+    return fail(ErrorCode::kUnsupported,
+                name + " has the architecture " + formats::printable(*architecture) + ", which MLXR does not run yet.");
+  }
+  const auto tokenizer = text::Tokenizer::from_metadata(metadata);
+  return tokenizer ? Result<void>() : fail(tokenizer.error());
 }
 
 }  // namespace

@@ -69,8 +69,8 @@ class ByteLevelBpe final : public VocabularyTokenizer {
   void encode_plain(std::string_view text, bool, std::vector<TokenId>& out) const override {
     std::vector<BpeSymbol> symbols;
     std::vector<BpeCandidate> heap;
-    std::string spelled, normal = rules_.normalizer.apply(text);
-    if (rules_.add_prefix_space && !normal.starts_with(' ')) normal.insert(0, 1, ' ');
+    std::string spelled;
+    const auto normal = rules_.normal(text);
     for (const auto word : rules_.pretokenizer.split(normal)) {
       if (rules_.ignore_merges) {
         spelled.clear();

@@ -12,6 +12,7 @@ namespace {
 
 using jinja::Dict;
 using jinja::List;
+using jinja::None;
 using jinja::Value;
 
 // Roles that the templates of the families in use know. Any other role counts as text of the conversation.
@@ -62,9 +63,21 @@ bool has_role(const Value& message, std::string_view role) {
   return v != nullptr && v->string() != nullptr && *v->string() == role;
 }
 
+// Clients have several names for what a model thought before it answered, and so have templates: all of them find it.
+void alias_reasoning(const Value& message, Dict::Entries& entries) {
+  for (const auto name : {"reasoning_content", "thinking", "reasoning"}) {
+    const Value* reasoning = field(message, name);
+    if (reasoning == nullptr || reasoning->is_none()) continue;
+    entries.insert(entries.begin(), {Value("thinking"), *reasoning});  // the message's own, which comes later, counts
+    entries.emplace_back(Value("reasoning_content"), *reasoning);
+    return;
+  }
+}
+
 Value message_for_template(const Value& message, Origin origin, bool content_as_parts) {
   if (message.dict() == nullptr) return message;
   Dict::Entries entries = message.dict()->entries;
+  alias_reasoning(message, entries);
   for (auto& [key, value] : entries) {
     if (*key.string() == "role" && is_role(value)) value = Value(*value.string());
     if (*key.string() != "content") continue;
@@ -83,10 +96,16 @@ bool continues(const std::vector<Value>& messages) {
 
 }  // namespace
 
+bool gives_tools(std::string_view json) {
+  const Value context = jinja::parse_json(json, Origin::kContent);
+  const Value* tools = field(context, "tools");
+  return tools != nullptr && !tools->is_none();
+}
+
 ChatContext chat_context(std::string_view json, const RenderOptions& options) {
   const Value context = jinja::parse_json(json, Origin::kContent);
   if (context.dict() == nullptr) jinja::raise("the context is not a JSON object");
-  Dict::Entries entries;
+  Dict::Entries entries = {{Value("tools"), None()}, {Value("documents"), None()}, {Value("add_generation_prompt"), Value(false)}};
   for (const auto& [name, text] : options.variables) entries.emplace_back(Value(name), Value(text));
   entries.insert(entries.end(), context.dict()->entries.begin(), context.dict()->entries.end());
 

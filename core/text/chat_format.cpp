@@ -16,42 +16,62 @@ std::unexpected<Error> unusable(const Error& error) {  // the file's fault or ML
 
 }  // namespace
 
-ChatFormat::ChatFormat(ChatTemplate program, const Tokenizer& tokenizer) : program_(std::move(program)), tokenizer_(&tokenizer) {
+ChatTemplates chat_templates(const formats::Metadata& metadata) {
+  return {.standard = metadata.string("tokenizer.chat_template").value_or(""),
+          .with_tools = metadata.string("tokenizer.chat_template.tool_use").value_or("")};
+}
+
+ChatFormat::ChatFormat(const Tokenizer& tokenizer)
+    : tokenizer_(&tokenizer), standard_(fail(ErrorCode::kNotFound, "The model has no chat template.")) {
   if (tokenizer.bos()) bos_ = utf8_repair(tokenizer.piece(*tokenizer.bos(), true));
   if (tokenizer.eos()) eos_ = utf8_repair(tokenizer.piece(*tokenizer.eos(), true));
 }
 
-Result<ChatFormat> ChatFormat::make(std::string_view source, const Tokenizer& tokenizer) {
-  auto program = ChatTemplate::parse(source.empty() ? kPlainTemplate : source);
-  if (!program) return unusable(program.error());
-  ChatFormat format(std::move(*program), tokenizer);
-  const auto as_string = format.prints_content(false);
-  if (as_string && *as_string) return format;
-  if (const auto as_parts = format.prints_content(true); as_parts && *as_parts) {
-    format.content_as_parts_ = true;
-  } else if (as_string) {
-    return unusable({ErrorCode::kUnsupported, "chat template: it prints a user's message neither from a string nor from parts"});
-  }
-  return format;  // a template that raises here may need more than one message; it says what when it is used
+Result<ChatFormat> ChatFormat::make(ChatTemplates sources, const Tokenizer& tokenizer) {
+  ChatFormat format(tokenizer);
+  format.standard_ = format.make_form(sources.standard.empty() ? kPlainTemplate : sources.standard);
+  if (!format.standard_) return fail(format.standard_.error());
+  if (!sources.with_tools.empty()) format.with_tools_ = format.make_form(sources.with_tools);
+  return format;
 }
 
-Result<bool> ChatFormat::prints_content(bool as_parts) const {
-  RenderOptions probe = options();
-  probe.content_as_parts = as_parts;
-  const auto prompt = program_.render(R"({"messages": [{"role": "user", "content": "probe"}], "add_generation_prompt": true})", probe);
+Result<ChatFormat::Form> ChatFormat::make_form(std::string_view source) const {
+  auto program = ChatTemplate::parse(source);
+  if (!program) return unusable(program.error());
+  Form form{std::move(*program)};
+  const auto as_string = prints_content(form);
+  if (as_string && *as_string) return form;
+  form.content_as_parts = true;
+  const auto as_parts = prints_content(form);
+  if (as_parts && *as_parts) return form;
+  if (as_string)
+    return unusable({ErrorCode::kUnsupported, "chat template: it prints a user's message neither from a string nor from parts"});
+  form.content_as_parts = false;
+  return form;  // a template that raises here may need more than one message; it says what when it is used
+}
+
+Result<bool> ChatFormat::prints_content(const Form& form) const {
+  const auto prompt =
+      form.program.render(R"({"messages": [{"role": "user", "content": "probe"}], "add_generation_prompt": true})", options(form));
   if (!prompt) return fail(prompt.error());
   return prompt->has(Origin::kQuestion);
 }
 
-RenderOptions ChatFormat::options() const {
-  return {.variables = {{"bos_token", bos_}, {"eos_token", eos_}}, .content_as_parts = content_as_parts_};
+RenderOptions ChatFormat::options(const Form& form) const {
+  return {.variables = {{"bos_token", bos_}, {"eos_token", eos_}}, .content_as_parts = form.content_as_parts};
+}
+
+const Result<ChatFormat::Form>& ChatFormat::form_for(std::string_view context_json) const {
+  return with_tools_ && ChatTemplate::gives_tools(context_json) ? *with_tools_ : standard_;
 }
 
 Result<MarkedText> ChatFormat::text(std::string_view context_json, bool continue_final_message) const {
-  RenderOptions options = this->options();
+  const auto& form = form_for(context_json);
+  if (!form) return fail(form.error());
+  RenderOptions options = this->options(*form);
   options.continue_final_message = continue_final_message;
   options.require_question = true;
-  return program_.render(context_json, options);
+  return form->program.render(context_json, options);
 }
 
 Result<std::vector<TokenId>> ChatFormat::tokens(std::string_view context_json, bool continue_final_message) const {

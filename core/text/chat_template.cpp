@@ -52,6 +52,14 @@ Result<ChatTemplate> ChatTemplate::parse(std::string_view source) {
   }
 }
 
+bool ChatTemplate::gives_tools(std::string_view context_json) {
+  try {
+    return text::gives_tools(context_json);
+  } catch (const jinja::Raised&) {
+    return false;
+  }
+}
+
 Result<MarkedText> ChatTemplate::render(std::string_view context_json, const RenderOptions& options) const {
   const RenderLimits& limits = options.limits;
   // What the template makes may be several times its output, beside what the context itself takes.

@@ -50,6 +50,9 @@ class ChatTemplate {
   // the message says which and at which line; the last message cannot be continued), kUnsupported (limits exceeded; no question).
   Result<MarkedText> render(std::string_view context_json, const RenderOptions& options = {}) const;
 
+  // Whether the context has `tools`, for which some models have a template of their own. False for what is not JSON.
+  static bool gives_tools(std::string_view context_json);
+
   ChatTemplate(ChatTemplate&&) noexcept;
   ChatTemplate& operator=(ChatTemplate&&) noexcept;
   ~ChatTemplate();

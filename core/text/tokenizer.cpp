@@ -6,6 +6,7 @@
 #include "core/text/tokenizer.h"
 
 #include "core/formats/printable.h"
+#include "core/text/regex.h"
 #include "core/text/tokenizer_vocabulary.h"
 #include "core/text/utf8.h"
 
@@ -24,14 +25,29 @@ std::size_t length_of_leading_space(std::string_view text) {
   return at;
 }
 
+std::string_view last_character(std::string_view text) {
+  std::size_t at = text.size() - 1;
+  while (at > 0 && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80) --at;
+  return text.substr(at);
+}
+
 std::string_view without_trailing_space(std::string_view text) {
-  while (!text.empty()) {
-    std::size_t at = text.size() - 1;
-    while (at > 0 && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80) --at;
-    if (!is_white_space(utf8_code_point(text.substr(at)))) break;
-    text.remove_suffix(text.size() - at);
-  }
+  while (!text.empty() && is_white_space(utf8_code_point(last_character(text)))) text.remove_suffix(last_character(text).size());
   return text;
+}
+
+// \w of Rust's regular expressions, which is Hugging Face's idea of a word's letters.
+bool is_of_a_word(std::string_view character) {
+  static const auto letter = Regex::compile(
+      R"([\p{L}\p{M}\p{Nl}\p{Nd}\p{Pc}\x{200C}\x{200D}\x{24B6}-\x{24E9}\x{1F130}-\x{1F149}\x{1F150}-\x{1F169}\x{1F170}-\x{1F189}])");
+  Regex::Search search;
+  return letter && letter->find(character, 0, search).has_value();
+}
+
+// Whether a word goes on beside a part of the text.
+bool touches_a_word(std::string_view text, std::size_t begin, std::size_t end) {
+  return (begin > 0 && is_of_a_word(last_character(text.substr(0, begin)))) ||
+         (end < text.size() && is_of_a_word(text.substr(end, utf8_step(text.substr(end)).length)));
 }
 
 }  // namespace
@@ -72,8 +88,12 @@ std::vector<TokenId> VocabularyTokenizer::encode(std::string_view text, std::spa
     return content.empty() || content.front().begin >= match.offset + match.length;
   };
   const SpecialTokens& specials = vocab_.specials(options.parse_special);
+  const auto touches = [&](const SpecialTokens::Match& match) {
+    return vocab_.is_whole_word(match.id) && touches_a_word(text, match.offset, match.offset + match.length);
+  };
   for (std::size_t at = 0; at < text.size();) {
-    const auto match = specials.next(text, at, counts);
+    auto match = specials.next(text, at, counts);
+    while (match && touches(*match)) match = specials.next(text, match->offset + match->length, counts);
     const std::size_t end = match ? match->offset : text.size();
     std::string_view plain = text.substr(at, end - at);
     if (match && vocab_.strips_left(match->id)) plain = without_trailing_space(plain);

@@ -210,7 +210,7 @@ Result<Vocabulary> Vocabulary::from_metadata(const formats::Metadata& metadata, 
   for (const auto id : metadata.integers("tokenizer.ggml.eos_token_ids"))
     if (id >= 0 && id < vocabulary.size()) vocabulary.ends_.push_back(static_cast<TokenId>(id));
   vocabulary.find_ends();
-  vocabulary.find_stripping(metadata);
+  vocabulary.find_borders(metadata);
   return vocabulary;
 }
 
@@ -228,8 +228,10 @@ void Vocabulary::find_ends() {
   ends_.erase(std::unique(ends_.begin(), ends_.end()), ends_.end());
 }
 
-void Vocabulary::find_stripping(const formats::Metadata& metadata) {
-  for (const auto& [key, ids] : {std::pair("tokenizer.mlxr.strips_left", &strips_left_), {"tokenizer.mlxr.strips_right", &strips_right_}}) {
+void Vocabulary::find_borders(const formats::Metadata& metadata) {
+  for (const auto& [key, ids] : {std::pair("tokenizer.mlxr.strips_left", &strips_left_),
+                                 {"tokenizer.mlxr.strips_right", &strips_right_},
+                                 {"tokenizer.mlxr.whole_words", &whole_words_}}) {
     for (const auto id : metadata.integers(key))
       if (id >= 0 && id < size()) ids->push_back(static_cast<TokenId>(id));
   }
@@ -244,6 +246,7 @@ void Vocabulary::find_stripping(const formats::Metadata& metadata) {
   }
   std::ranges::sort(strips_left_);
   std::ranges::sort(strips_right_);
+  std::ranges::sort(whole_words_);
 }
 
 bool Vocabulary::ends_generation(TokenId id) const { return std::ranges::binary_search(ends_, id); }

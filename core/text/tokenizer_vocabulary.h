@@ -67,6 +67,8 @@ class Vocabulary {
   // Whether a special token takes the spaces before it, or after it, with it.
   bool strips_left(TokenId id) const { return std::ranges::binary_search(strips_left_, id); }
   bool strips_right(TokenId id) const { return std::ranges::binary_search(strips_right_, id); }
+  // Whether a special token is one only where no word goes on beside it.
+  bool is_whole_word(TokenId id) const { return std::ranges::binary_search(whole_words_, id); }
   const BosEos& bos_eos() const { return bos_eos_; }
   // Other tokens to begin and end a text with than those the file calls so.
   void set_ends(std::optional<TokenId> first, std::optional<TokenId> last) { bos_eos_.bos = first, bos_eos_.eos = last; }
@@ -81,14 +83,14 @@ class Vocabulary {
  private:
   Vocabulary(std::span<const std::string_view> texts, std::vector<TokenKind> kinds, TokenTable table);
   void find_ends();
-  void find_stripping(const formats::Metadata& metadata);
+  void find_borders(const formats::Metadata& metadata);
 
   std::span<const std::string_view> texts_;
   std::vector<TokenKind> kinds_;
   BosEos bos_eos_;
   TokenTable table_;
   SpecialTokens user_specials_, all_specials_;
-  std::vector<TokenId> ends_, strips_left_, strips_right_;  // sorted
+  std::vector<TokenId> ends_, strips_left_, strips_right_, whole_words_;  // sorted
   std::vector<std::string> warnings_;
 };
 

@@ -24,9 +24,15 @@ void add_words(const Metaspace& rules, std::string_view text, bool prefix, std::
 
 }  // namespace
 
-std::vector<std::string> WordRules::words(std::string_view text, bool at_start) const {
+std::string WordRules::normal(std::string_view text) const {
   std::string normal = normalizer.apply(text);
-  if (add_prefix_space && !normal.starts_with(' ')) normal.insert(0, 1, ' ');
+  if (add_prefix_space && !normal.empty() && !normal.starts_with(' ')) normal.insert(0, 1, ' ');
+  return normal;
+}
+
+std::vector<std::string> WordRules::words(std::string_view text, bool at_start) const {
+  const auto normal = this->normal(text);
+  if (normal.empty()) return {};
   std::vector<std::string> out;
   for (const auto word : pretokenizer.split(normal)) {
     if (!metaspace) {

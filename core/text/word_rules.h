@@ -32,6 +32,8 @@ struct WordRules {
   bool add_prefix_space = false;       // a space is put before a text that does not begin with one
   bool ignore_merges = false;          // a word that is itself a token is not split, even if no merges lead to it
 
+  // The text (valid UTF-8) before it is cut. Normalizers may leave nothing of it.
+  std::string normal(std::string_view text) const;
   // The words of a text (valid UTF-8), none empty. `at_start`: nothing stands before the text.
   std::vector<std::string> words(std::string_view text, bool at_start) const;
 };

@@ -47,7 +47,7 @@ def model(request, tmp_path_factory):
 @pytest.fixture(params=["kv: 64M\n", "kv: 1M\n", "kv: 512K\nkv_type: q8_0\n", "kv: 1M\nkernels: mlx\n"], ids=["roomy", "narrow", "narrow-q8_0", "narrow-mlx"])
 def server(request, home, model):
     one = Daemon(home, request.param + "context: 1024\n").start()
-    yield Server(one, model)
+    yield Server(one, model, roomy="64M" in request.param)
     assert one.stop() == 0
 
 
@@ -57,8 +57,8 @@ def draw(seed, count):
 
 
 class Server:
-    def __init__(self, daemon, model: pathlib.Path):
-        self.daemon, self.model = daemon, str(model)
+    def __init__(self, daemon, model: pathlib.Path, roomy: bool):
+        self.daemon, self.model, self.roomy = daemon, str(model), roomy
 
     def ask(self, prompt, count=24):
         """The tokens of the answer, and how much of the prompt had been computed before."""
@@ -72,9 +72,13 @@ class Server:
         with concurrent.futures.ThreadPoolExecutor(len(prompts)) as clients:
             return [answer for answer, _ in clients.map(self.ask, prompts)]
 
-    def alone(self, prompt):
+    def forget(self):
+        """Unloads the model: what it has stored goes with it."""
         with self.daemon.client() as client:
-            client.post("/api/generate", json={"model": self.model, "keep_alive": 0}).raise_for_status()  # what it has stored goes with it
+            client.post("/api/generate", json={"model": self.model, "keep_alive": 0}).raise_for_status()
+
+    def alone(self, prompt):
+        self.forget()
         answer, cached = self.ask(prompt)
         assert cached == 0
         return answer
@@ -102,6 +106,32 @@ def test_a_chat_that_goes_back_to_an_earlier_place(server):
     prompts = [history, history[:200] + draw(3, 30), history[:40] + draw(4, 100), history + draw(5, 20), history[:450] + draw(6, 64), history[:200], history]
     alone = [server.alone(prompt) for prompt in prompts]
     assert [server.ask(prompt)[0] for prompt in prompts] == alone
+
+
+def test_prompts_that_begin_alike_and_end_differently(server):
+    """A common system prompt: from the third chat on, all of it is there."""
+    prompts = [draw(10, 300) + draw(seed, 40) for seed in range(20, 25)]
+    alone = [server.alone(prompt) for prompt in prompts]
+    server.forget()
+    asked = [server.ask(prompt) for prompt in prompts]
+    assert [answer for answer, _ in asked] == alone
+    cached = [count for _, count in asked]
+    if server.roomy:
+        assert cached[0] == 0 and cached[2:] == [288] * 3
+    else:
+        assert all(count <= 288 for count in cached)
+
+
+def test_questions_about_a_long_text(server):
+    """The second question finds a part of the text, the third one all of it."""
+    prompts = [draw(11, 800) + draw(seed, 30) for seed in range(30, 34)]
+    alone = [server.alone(prompt) for prompt in prompts]
+    server.forget()
+    asked = [server.ask(prompt) for prompt in prompts]
+    assert [answer for answer, _ in asked] == alone
+    cached = [count for _, count in asked]
+    if server.roomy:
+        assert cached[0] == 0 and cached[1] >= 544 and cached[2:] == [800] * 2
 
 
 def test_chats_of_all_lengths_together(server):

@@ -63,7 +63,7 @@ class TokensReader {
                       : byte_level_         ? add_merges()
                                             : add_scores();
     if (!done) return fail(done.error());
-    add_stripping();
+    add_borders();
     metadata_.add("tokenizer.ggml.tokens", tokens_);
     metadata_.add("tokenizer.ggml.token_type", types_);
     return std::move(tokens_);
@@ -78,7 +78,7 @@ class TokensReader {
   struct Added {
     std::int64_t id;
     std::string_view text;
-    bool special, strips_left, strips_right;
+    bool special, strips_left, strips_right, whole_word;
   };
 
   // The vocabulary as it stands there: an object of ids by token; or, of a unigram model, a list of tokens and scores.
@@ -166,7 +166,8 @@ class TokensReader {
       const auto *id = item.find("id"), *content = item.find("content");
       if (!id || !content || !content->text() || id->integer().value_or(-1) < 0 || *id->integer() > std::int64_t{1} << 40)
         return bad("one of its added_tokens has no id and content");
-      added_.push_back({*id->integer(), *content->text(), flag(&item, "special"), flag(&item, "lstrip"), flag(&item, "rstrip")});
+      added_.push_back({*id->integer(), *content->text(), flag(&item, "special"), flag(&item, "lstrip"), flag(&item, "rstrip"),
+                        flag(&item, "single_word")});
     }
     return {};
   }
@@ -232,16 +233,18 @@ class TokensReader {
     return add_rules();
   }
 
-  // Tokens that take the spaces beside them with them.
-  void add_stripping() {
-    std::vector<std::int64_t> left, right;
+  // What GGUF has no words for: tokens that take the spaces beside them with them, and those that are none within a word.
+  void add_borders() {
+    std::vector<std::int64_t> left, right, whole;
     for (const auto& one : added_) {
       if (std::cmp_greater_equal(one.id, tokens_.size())) continue;
       if (one.strips_left) left.push_back(one.id);
       if (one.strips_right) right.push_back(one.id);
+      if (one.whole_word) whole.push_back(one.id);
     }
     if (!left.empty()) metadata_.add("tokenizer.mlxr.strips_left", std::move(left));
     if (!right.empty()) metadata_.add("tokenizer.mlxr.strips_right", std::move(right));
+    if (!whole.empty()) metadata_.add("tokenizer.mlxr.whole_words", std::move(whole));
   }
 
   // SentencePiece's merges are those of the best score first, and all that make the same token have the same.
@@ -301,10 +304,10 @@ class TokensReader {
   std::vector<std::int64_t> types_;
 };
 
-// The template of a list of them that is called "default".
-std::string default_of(const Json& list) {
+// The template of a list of them that has this name.
+std::string named(const Json& list, std::string_view name) {
   for (const auto& item : *list.items()) {
-    if (text_of(&item, "name") == "default") return text_of(&item, "template");
+    if (text_of(&item, "name") == name) return text_of(&item, "template");
   }
   return {};
 }
@@ -313,14 +316,17 @@ Result<void> add_chat_template(const FolderFiles& folder, const Json* settings, 
   const auto own = folder.read_text("chat_template.jinja");
   if (!own) return fail(own.error());
   const auto* in_settings = settings ? settings->find("chat_template") : nullptr;
-  std::string text;
-  if (*own)
+  std::string text, with_tools;
+  if (*own) {
     text = **own;
-  else if (in_settings && in_settings->text())
+  } else if (in_settings && in_settings->text()) {
     text = *in_settings->text();
-  else if (in_settings && in_settings->items())
-    text = default_of(*in_settings);
+  } else if (in_settings && in_settings->items()) {
+    text = named(*in_settings, "default");
+    with_tools = named(*in_settings, "tool_use");
+  }
   if (!text.empty()) metadata.add("tokenizer.chat_template", metadata.keep(std::move(text)));
+  if (!with_tools.empty()) metadata.add("tokenizer.chat_template.tool_use", metadata.keep(std::move(with_tools)));
   return {};
 }
 

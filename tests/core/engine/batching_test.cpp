@@ -187,6 +187,70 @@ TEST_F(BatchingTest, AChatWithAModelWithWindowsTakesWhatItHasStored) {
   EXPECT_EQ(got_other.last.usage.cached_tokens, 288) << "something else after the first question";
 }
 
+// Of prompts that begin alike and end differently, the second one keeps what all of them have in common.
+TEST_F(BatchingTest, APromptPausesWhereItPartsFromAnEarlierOne) {
+  auto shape = tiny_with_windows(40);
+  shape.context = 2048;
+  load(200, shape);
+  std::vector<std::vector<TokenId>> prompts;
+  std::vector<Answer> want;
+  for (const int seed : {9, 5, 3, 7}) {
+    prompts.push_back(prompt(200));
+    for (const auto token : prompt(150, seed)) prompts.back().push_back(token);
+    want.push_back(alone(prompts.back(), 20));
+  }
+  model_->prefixes().clear();
+  Scheduler scheduler({});
+  const auto ask = [&](std::size_t i) {
+    auto reply = submit(scheduler, prompts[i], 20);
+    const auto answer = read(reply);
+    EXPECT_EQ(answer.tokens, want[i].tokens) << i;
+    auto batches = ops_->take();
+    std::erase(batches, Counts{1});
+    return std::pair(answer.last.usage.cached_tokens, batches);
+  };
+  EXPECT_EQ(ask(0), std::pair(0, std::vector<Counts>{{350}}));
+  EXPECT_EQ(ask(1), std::pair(0, std::vector<Counts>{{192}, {158}}));
+  EXPECT_EQ(ask(2), std::pair(192, std::vector<Counts>{{158}}));
+  EXPECT_EQ(ask(3), std::pair(192, std::vector<Counts>{{158}}));
+}
+
+TEST_F(BatchingTest, APromptPausesWhereItPartsFromOneThatIsStillRead) {
+  auto shape = tiny_with_windows(40);
+  shape.context = 2048;
+  load(200, shape);
+  Scheduler scheduler({.max_batch_tokens = 64});
+  auto answering = submit(scheduler, prompt(4), 1000);
+  ASSERT_TRUE(answering.next());
+  Pause pause(answering);
+  std::vector<Reply> replies;
+  for (const int seed : {9, 5}) {
+    auto tokens = prompt(200);
+    for (const auto token : prompt(150, seed)) tokens.push_back(token);
+    replies.push_back(submit(scheduler, tokens, 1));
+  }
+  pause.end();
+  for (auto& reply : replies) EXPECT_EQ(read(reply).last.usage.cached_tokens, 0);
+  auto third = submit(scheduler, prompt(201), 1);
+  EXPECT_EQ(read(third).last.usage.cached_tokens, 192);
+}
+
+// A second question about a long text finds a part of it, although nothing was known of it when the text was read.
+TEST_F(BatchingTest, ALongPromptKeepsPlacesOnItsWay) {
+  auto shape = tiny_with_windows(40);
+  shape.context = 2048;
+  load(200, shape);
+  auto other = prompt(1400);
+  for (const auto token : prompt(50, 9)) other.push_back(token);
+  const auto want = alone(other, 20);
+  alone(prompt(1500), 20);
+  Scheduler scheduler({});
+  auto reply = submit(scheduler, other, 20);
+  const auto got = read(reply);
+  EXPECT_EQ(got.tokens, want.tokens);
+  EXPECT_EQ(got.last.usage.cached_tokens, 1216) << "1244 tokens are 256 before the end";
+}
+
 TEST_F(BatchingTest, ACacheForOneTextWithWindowsIsEnoughForIt) {
   auto shape = tiny_with_windows(40);
   shape.context = 2048;

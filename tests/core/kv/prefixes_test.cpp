@@ -138,6 +138,61 @@ TEST(PrefixesWithStates, ASequenceIsContinuedWhereItsStateIsStillThere) {
   EXPECT_EQ(found(text(2000, 400)), 0u) << "in the middle of the question";
 }
 
+// A common system prompt: where two texts part, each of them is only one of many that go on there.
+TEST(PrefixesWithStates, WhereTextsHavePartedIsKeptThroughAllTurnsOfAChat) {
+  auto cache = cache_of({{0, 90}, {kStates, 40}});
+  Prefixes prefixes(cache);
+  const auto found = [&](const Tokens& tokens) { return blocks_found(prefixes, cache, tokens); };
+  Pages pages;
+  const auto store = [&](int from, int to) {
+    for (int stored = from; stored < to; stored += 64) ASSERT_TRUE(cache.extend(pages, stored, stored + 64));
+  };
+  store(0, 320);
+  prefixes.keep(text(320), pages);
+  EXPECT_EQ(prefixes.most_in_common(text(640, 200)), 6);
+  EXPECT_EQ(found(text(640, 200)), 0u) << "in the middle of a text, where no state is kept";
+
+  pages.clear();
+  store(0, 192);
+  prefixes.keep(text(192), cache.share_end(pages, 6), Place::kParting);
+  for (int end = 320; end <= 1216; end += 128) {  // the turns of the second chat
+    store(end - 128, end);
+    prefixes.keep(text(end, 200), cache.share(pages, end / kBlockTokens));
+  }
+  EXPECT_EQ(found(text(640, 192)), 6u) << "the third text";
+  EXPECT_EQ(found(text(320)), 9u) << "the first one";
+  cache.release(pages);
+  prefixes.clear();
+  EXPECT_EQ(cache.arena(1).free_blocks(), 40);
+}
+
+TEST(PrefixesWithStates, AtAPartingOneStateIsKept) {
+  auto cache = cache_of({{0, 30}, {kStates, 12}});
+  Prefixes prefixes(cache);
+  Pages pages;
+  ASSERT_TRUE(cache.extend(pages, 0, 64));
+  prefixes.keep(text(64), cache.share_end(pages, 2), Place::kParting);
+  cache.release(pages);
+  EXPECT_EQ(cache.arena(0).free_blocks(), 28);
+  EXPECT_EQ(cache.arena(1).free_blocks(), 11);
+  EXPECT_EQ(blocks_found(prefixes, cache, text(100)), 2u);
+}
+
+// A chat of long turns has many places on the way; the last few of them are worth their states.
+TEST(PrefixesWithStates, OfAChatTheLastPlacesOnTheWayAreKept) {
+  auto cache = cache_of({{0, 60}, {kStates, 60}});
+  Prefixes prefixes(cache);
+  Pages pages;
+  for (int end = 64; end <= 640; end += 64) {
+    ASSERT_TRUE(cache.extend(pages, end - 64, end));
+    prefixes.keep(text(end), cache.share_end(pages, end / kBlockTokens), Place::kOnTheWay);
+  }
+  const auto found = [&](int tokens) { return static_cast<int>(blocks_found(prefixes, cache, text(2000, tokens))) * kBlockTokens; };
+  cache.release(pages);
+  for (const int end : {640, 576, 512, 448, 384}) EXPECT_EQ(found(end), end);
+  EXPECT_EQ(found(320), 0);
+}
+
 TEST(PrefixesWithAWindow, OfAChatTheLastTwoBeginningsAreKept) {
   auto cache = cache_of({{0, 60}, {40, 60}});
   Prefixes prefixes(cache);
@@ -188,8 +243,8 @@ TEST_P(RandomSessions, NoBlockIsLostLentTwiceOrSharedForAnotherText) {
     }
     return true;
   };
-  const auto keep = [&](const Session& session, Pages pages) {
-    prefixes.keep({session.tokens.begin(), session.tokens.begin() + static_cast<std::ptrdiff_t>(session.stored)}, std::move(pages));
+  const auto keep = [&](const Session& session, Pages pages, Place place = Place::kEnd) {
+    prefixes.keep({session.tokens.begin(), session.tokens.begin() + static_cast<std::ptrdiff_t>(session.stored)}, std::move(pages), place);
   };
   int shared = 0;
   for (int step = 0; step < 20000; ++step) {
@@ -216,7 +271,9 @@ TEST_P(RandomSessions, NoBlockIsLostLentTwiceOrSharedForAnotherText) {
       }
       sessions.erase(chosen);
     } else if (what == 3 && !sessions.empty()) {
-      keep(*chosen, cache.share(chosen->pages, static_cast<int>(chosen->stored) / kBlockTokens));
+      const int blocks = static_cast<int>(chosen->stored) / kBlockTokens;
+      const auto place = static_cast<Place>(below(3));
+      keep(*chosen, place == Place::kEnd ? cache.share(chosen->pages, blocks) : cache.share_end(chosen->pages, blocks), place);
     } else if (what == 4 && below(4) == 0) {
       prefixes.give_up_block();
     }

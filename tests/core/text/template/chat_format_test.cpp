@@ -19,9 +19,13 @@ constexpr std::string_view kParts =
 
 class ChatFormatTest : public testing::Test {
  protected:
-  Result<ChatFormat> make(std::string_view source) { return ChatFormat::make(source, *tokenizer_); }
+  Result<ChatFormat> make(ChatTemplates sources) { return ChatFormat::make(sources, *tokenizer_); }
+  Result<ChatFormat> make(std::string_view source) { return make({.standard = source, .with_tools = {}}); }
   std::string text(std::string_view source, std::string_view context, bool continues = false) {
-    const auto format = make(source);
+    return text(ChatTemplates{.standard = source, .with_tools = {}}, context, continues);
+  }
+  std::string text(ChatTemplates sources, std::string_view context, bool continues = false) {
+    const auto format = make(sources);
     if (!format) return format.error().message;
     const auto prompt = format->text(context, continues);
     return prompt ? prompt->bytes() : prompt.error().message;
@@ -38,8 +42,6 @@ TEST_F(ChatFormatTest, AModelWithoutATemplateWritesPlainTurns) {
 TEST_F(ChatFormatTest, GivesATemplateTheFormOfContentThatItPrints) {
   constexpr std::string_view kHello = R"({"messages": [{"role": "user", "content": "hello"}]})";
   EXPECT_EQ(text(kParts, kHello), "helloA:");
-  EXPECT_TRUE(make(kParts)->content_as_parts());
-  EXPECT_FALSE(make(kChatMl)->content_as_parts());
   EXPECT_EQ(text(kParts, R"({"messages": [{"role": "user", "content": [{"type": "text", "text": "hello"}]}]})"), "helloA:");
 }
 
@@ -48,6 +50,46 @@ TEST_F(ChatFormatTest, RefusesATemplateThatPrintsNoMessage) {
   ASSERT_FALSE(format);
   EXPECT_EQ(format.error().code, ErrorCode::kUnsupported);
   EXPECT_THAT(format.error().message, HasSubstr("prints a user's message neither from a string nor from parts"));
+}
+
+// As transformers: a request with tools gets the template called "tool_use", where the model has one.
+TEST_F(ChatFormatTest, RequestsWithToolsHaveATemplateOfTheirOwn) {
+  constexpr ChatTemplates kBoth = {.standard = "{{ messages[0].content }} alone",
+                                   .with_tools = "{{ messages[0].content }} with {{ tools | length }}"};
+  constexpr ChatTemplates kOne = {.standard = kBoth.standard, .with_tools = {}};
+  constexpr std::string_view kTools = R"({"messages": [{"role": "user", "content": "Hi"}], "tools": [{"name": "a"}]})";
+  EXPECT_EQ(text(kBoth, kTools), "Hi with 1");
+  EXPECT_EQ(text(kBoth, R"({"messages": [{"role": "user", "content": "Hi"}], "tools": []})"), "Hi with 0");
+  EXPECT_EQ(text(kBoth, R"({"messages": [{"role": "user", "content": "Hi"}], "tools": null})"), "Hi alone");
+  EXPECT_EQ(text(kBoth, R"({"messages": [{"role": "user", "content": "Hi"}]})"), "Hi alone");
+  EXPECT_EQ(text(kOne, kTools), "Hi alone");
+}
+
+TEST_F(ChatFormatTest, ABadTemplateForToolsRefusesRequestsWithToolsAlone) {
+  constexpr ChatTemplates kBad = {.standard = "{{ messages[0].content }}", .with_tools = "{{ messages[0].content"};
+  EXPECT_EQ(text(kBad, R"({"messages": [{"role": "user", "content": "Hi"}]})"), "Hi");
+  EXPECT_THAT(text(kBad, R"({"messages": [{"role": "user", "content": "Hi"}], "tools": []})"),
+              HasSubstr("MLXR cannot use this model's chat template, line 1"));
+}
+
+// transformers gives a template None for them; a test "is not none" would succeed for names that do not exist.
+TEST_F(ChatFormatTest, WithoutToolsAndDocumentsTheyAreNone) {
+  EXPECT_EQ(text("{{ messages[0].content }} {{ tools is none }} {{ documents is none }} {{ add_generation_prompt }}",
+                 R"({"messages": [{"role": "user", "content": "Hi"}]})"),
+            "Hi True True False");
+}
+
+TEST_F(ChatFormatTest, WhatAModelThoughtHasTheNamesThatTemplatesLookFor) {
+  constexpr std::string_view kBoth = "{% for m in messages %}{{ m.content }}|{{ m.reasoning_content }}|{{ m.thinking }};{% endfor %}";
+  const auto render = [&](const std::string& fields) {
+    return text(kBoth, R"({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b")" + fields + "}]}");
+  };
+  EXPECT_EQ(render(""), "a||;b||;");
+  EXPECT_EQ(render(R"(, "reasoning": "hm")"), "a||;b|hm|hm;");
+  EXPECT_EQ(render(R"(, "thinking": "hm")"), "a||;b|hm|hm;");
+  EXPECT_EQ(render(R"(, "reasoning_content": "hm")"), "a||;b|hm|hm;");
+  EXPECT_EQ(render(R"(, "reasoning_content": null, "thinking": "hm")"), "a||;b|hm|hm;");
+  EXPECT_EQ(render(R"(, "reasoning_content": "first", "thinking": "second")"), "a||;b|first|second;");
 }
 
 TEST_F(ChatFormatTest, ATemplateThatRefusesABareMessageMayStillSuitOthers) {

@@ -50,8 +50,26 @@ def value(expression):
     return environment().compile_expression(expression, undefined_to_none=False)()
 
 
+REASONING = ("reasoning_content", "thinking", "reasoning")
+
+
+def with_reasoning(message):
+    """All names under which templates look for what a model thought."""
+    thought = next((message[name] for name in REASONING if message.get(name) is not None), None)
+    return message if thought is None else {"thinking": thought, **message, "reasoning_content": thought}
+
+
+def completed(context):
+    """A context with what transformers adds to it."""
+    context = {"tools": None, "documents": None, "add_generation_prompt": False} | context
+    if isinstance(context.get("messages"), list):
+        context["messages"] = [with_reasoning(m) if isinstance(m, dict) else m for m in context["messages"]]
+    return context
+
+
 def render(template, context):
     """{"output": text}, or {"error": sentence} whatever went wrong."""
+    context = completed(context)
     try:
         return {"output": compiled(template).render(**context)}
     except Exception as error:

@@ -56,7 +56,7 @@ mlxr::text::MarkedText as_conversation(const std::string& text) {
 }
 
 void chats(const mlxr::formats::Metadata& metadata, const mlxr::text::Tokenizer& tokenizer) {
-  const auto format = mlxr::text::ChatFormat::make(metadata.string("tokenizer.chat_template").value_or(""), tokenizer);
+  const auto format = mlxr::text::ChatFormat::make(mlxr::text::chat_templates(metadata), tokenizer);
   for (std::string context; std::getline(std::cin, context);) {
     const auto ids = format ? format->tokens(context, false) : mlxr::fail(format.error());
     if (ids) {

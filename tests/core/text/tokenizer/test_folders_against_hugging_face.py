@@ -85,6 +85,36 @@ def byte_fallback(*normalizer, metaspace=None):
     return changed(tokenizer, change)
 
 
+def whole_words(tokenizer):
+    """Added tokens that are none within a word (huggingface/tokenizers#918)."""
+    def change(whole):
+        for token in whole["added_tokens"]:
+            token.update(single_word=True)
+        next_id = 1 + max(token["id"] for token in whole["added_tokens"])
+        for i, text in enumerate(("the", "Wort", "日本", "an")):
+            if text not in whole["model"]["vocab"]:
+                whole["added_tokens"].append({"id": next_id + i, "content": text, "single_word": True, "lstrip": i == 1, "rstrip": i == 1, "normalized": False, "special": i == 2})
+    return changed(tokenizer, change)
+
+
+def older(tokenizer):
+    """Merges as text (robertknight/rten#391), names of parts that are empty, and limits that are for training."""
+    def change(whole):
+        model = whole["model"]
+        model.update(merges=[one if isinstance(one, str) else " ".join(one) for one in model["merges"]], continuing_subword_prefix="", end_of_word_suffix="", dropout=None)
+        whole["truncation"] = {"direction": "Right", "max_length": 8, "strategy": "LongestFirst", "stride": 0}
+    return changed(tokenizer, change)
+
+
+def overlapping(tokenizer):
+    """Added tokens that begin as others do, of spaces alone, and without a text."""
+    def change(whole):
+        next_id = 1 + max(token["id"] for token in whole["added_tokens"])
+        for i, text in enumerate(("<tool>x", "<t", "tool>", "  ", "    ", "\n\n", "")):
+            whole["added_tokens"].append({"id": next_id + i, "content": text, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": False})
+    return changed(tokenizer, change)
+
+
 SPACES = normalizers.Replace(" ", "▁")
 
 
@@ -135,6 +165,12 @@ TOKENIZERS = {
     "nameless": lambda: byte_level(split(r"\p{Lu}+(?=\p{Ll})|[^\S\n]+$|\p{N}+", "merged_with_next"), pre_tokenizers.Punctuation("contiguous"), split(r"\p{Lo}", "merged_with_previous"),
                                    normalizer=normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])),
     "stripping": lambda: stripping(byte_level()),
+    "older": lambda: older(byte_level()),
+    "overlapping": lambda: overlapping(byte_level()),
+    "whole words": lambda: whole_words(byte_level()),
+    "nothing is left after a normalizer, bytes": lambda: byte_level(normalizer=normalizers.Replace(Regex(r"[\p{S}\s]+"), ""), prefix=True),
+    "nothing is left after a normalizer, unigram": lambda: unigram(pre_tokenizers.Metaspace(), normalizer=normalizers.Replace(Regex(r"[\p{S}\s]+"), "")),
+    "nothing is left after a normalizer": lambda: byte_fallback(normalizers.Strip(), normalizers.Replace(Regex(r"\p{S}+"), ""), SPACES),
     "fallback": lambda: byte_fallback(SPACES),
     "fallback with a prefix": lambda: byte_fallback(normalizers.Prepend("▁"), SPACES),
     "fallback with a first prefix": lambda: byte_fallback(metaspace=pre_tokenizers.Metaspace(prepend_scheme="first", split=False)),
@@ -159,6 +195,7 @@ def folder_of(tokenizer, path, **settings):
 def test_ids(name, tmp_path):
     tokenizer = TOKENIZERS[name]()
     folder = folder_of(tokenizer, tmp_path / "model")
+    tokenizer.no_truncation()
     texts = list(mixed_text.texts(1 << 18, [*SPECIALS, "<tool>", " <s> ", "\n<|im_start|>\t"]))
     decoded = [text.decode("utf-8", "replace") for text in texts]
     for flags, with_ends in [(b"s-", False), (b"sb", True)]:
@@ -173,6 +210,16 @@ def explained(tokenizer, different):
     at = next(i for i, (a, b) in enumerate(zip(ids + [-1], want + [-1])) if a != b)
     tokens = [[tokenizer.id_to_token(i) for i in part[max(0, at - 3):at + 5]] for part in (ids, want)]
     return f"{len(different)} texts differ; in one of them MLXR has {tokens[0]} and `tokenizers` has {tokens[1]}: {text[:400]!r}"
+
+
+def test_of_a_list_of_chat_templates_requests_with_tools_get_the_one_for_them(tmp_path):
+    tokenizer = byte_level()
+    listed = [{"name": name, "template": name + ": {{ messages[0].content }}"} for name in ("rag", "tool_use", "default")]
+    folder = folder_of(tokenizer, tmp_path / "model", chat_template=listed)
+    message = {"messages": [{"role": "user", "content": "Hi"}]}
+    contexts = {"default: Hi": message, "tool_use: Hi": message | {"tools": [{"type": "function"}]}}
+    done = subprocess.run([*ENCODE, folder, "--chats"], input="".join(json.dumps(context) + "\n" for context in contexts.values()), capture_output=True, text=True, check=True)
+    assert [list(map(int, line.split())) for line in done.stdout.splitlines()] == [tokenizer.encode(text).ids for text in contexts]
 
 
 REFUSED = {

@@ -28,7 +28,9 @@ std::vector<int> read_windows(KeyReader& read, const Family& family, int layers)
 }
 
 // Which of its layers know positions.
-std::vector<bool> with_rope(const Family& family, const std::vector<int>& windows) {
+std::vector<bool> with_rope(KeyReader& read, const Family& family, const std::vector<int>& windows) {
+  // Granite's files say by a key of RoPE scaling whether positions are rotated at all.
+  if (family.no_rope == NoRope::kWhereTheFileSaysSo) return std::vector<bool>(windows.size(), read.boolean("rope.scaling.finetuned", true));
   std::vector<bool> with(windows.size(), true);
   const bool any_window = std::ranges::any_of(windows, [](int window) { return window > 0; });
   for (std::size_t i = 0; i < with.size(); ++i) {
@@ -62,18 +64,19 @@ std::optional<int> last_of_its_kind(const std::vector<int>& windows, std::size_t
 
 }  // namespace
 
-std::vector<Attention> read_attention_layers(KeyReader& read, const Family& family, const TensorNames& tensors, const std::vector<int>& heads,
-                                             const std::vector<int>& kv_heads, ModelSpec& spec) {
+std::vector<Attention> read_attention_layers(KeyReader& read, const Family& family, const TensorNames& tensors,
+                                             const std::vector<int>& heads, const std::vector<int>& kv_heads, ModelSpec& spec) {
   const int layers = static_cast<int>(heads.size());
   const auto even_share = heads[0] > 0 && spec.dim % heads[0] == 0 ? std::optional(spec.dim / heads[0]) : std::nullopt;
   const int key_dim = read.integer("attention.key_length", even_share, 2, 1024);
   const int value_dim = read.integer("attention.value_length", key_dim, 1, 1024);
   const double own_scale = read.number("attention.scale", 0, 0, 1e6);
   const auto windows = read_windows(read, family, layers);
-  const auto roped = with_rope(family, windows);
+  const auto roped = with_rope(read, family, windows);
   const int local_key_dim = read.integer("attention.key_length_swa", key_dim, 2, 1024);
   const int local_value_dim = read.integer("attention.value_length_swa", key_dim == local_key_dim ? value_dim : local_key_dim, 1, 1024);
-  const int sharing = read.integer("attention.shared_kv_layers", 0, 0, layers - 1), own = layers - sharing;  // layers with keys of their own
+  const int sharing = read.integer("attention.shared_kv_layers", 0, 0, layers - 1),
+            own = layers - sharing;  // layers with keys of their own
   spec.ropes = read_ropes(read, family, key_dim, local_key_dim);
   const int local_rope = static_cast<int>(spec.ropes.size()) - 1;
   const auto query_rope = read_temperature(read, spec.ropes, key_dim);

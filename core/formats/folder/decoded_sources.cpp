@@ -1,10 +1,31 @@
 #include "core/formats/folder/decoded_sources.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 
+#include "core/quant/half.h"
+
 namespace mlxr::formats {
+namespace {
+
+quant::Type type_of_transposed(quant::Type type) {
+  const bool plain = type == quant::Type::kF32 || type == quant::Type::kBF16;
+  return plain ? type : quant::Type::kF16;
+}
+
+void put_float(quant::Type type, float value, std::byte* to) {
+  if (type == quant::Type::kF32) {
+    std::memcpy(to, &value, sizeof value);
+    return;
+  }
+  const auto bits =
+      type == quant::Type::kF16 ? quant::f32_to_f16(value) : static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(value) >> 16);
+  std::memcpy(to, &bits, sizeof bits);
+}
+
+}  // namespace
 
 Result<void> UnitSource::read(std::uint64_t offset, std::span<std::byte> to) const {
   if (offset > size() || to.size() > size() - offset) return fail(ErrorCode::kCorrupt, "The bytes end too early.");
@@ -80,6 +101,29 @@ Result<void> OrderedColumnsSource::make(std::uint64_t first, std::span<std::byte
     if (auto done = base_.read(first++ * row_bytes, row); !done) return done;
     for (std::size_t i = 0; i < order_.size(); ++i)
       std::memcpy(to.data() + i * run_bytes, row.data() + static_cast<std::size_t>(order_[i]) * run_bytes, run_bytes);
+  }
+  return {};
+}
+
+TransposedSource::TransposedSource(Tensor base, std::int64_t rows)
+    : UnitSource(static_cast<std::uint64_t>(rows) * (type_of_transposed(base.type) == quant::Type::kF32 ? 4 : 2),
+                 static_cast<std::uint64_t>(base.shape[0] / rows * base.shape[1])),
+      base_(std::move(base)),
+      rows_(rows),
+      columns_(base_.shape[1]),
+      type_(type_of_transposed(base_.type)) {}
+
+Result<void> TransposedSource::make(std::uint64_t first, std::span<std::byte> to) const {
+  const auto row_bytes = static_cast<std::size_t>(unit_bytes()), rows = static_cast<std::size_t>(rows_),
+             columns = static_cast<std::size_t>(columns_);
+  const auto value_bytes = row_bytes / rows;
+  for (auto row = static_cast<std::size_t>(first); !to.empty();) {
+    const auto values = base_.rows(static_cast<std::int64_t>(row / columns * rows), rows_).values();
+    if (!values) return fail(values.error());
+    do {
+      for (std::size_t i = 0; i < rows; ++i) put_float(type_, (*values)[i * columns + row % columns], to.data() + i * value_bytes);
+      to = to.subspan(row_bytes);
+    } while (++row % columns != 0 && !to.empty());
   }
   return {};
 }

@@ -97,7 +97,7 @@ constexpr std::string_view kHarmless[] = {
     "attention_softmax_in_fp32",
     "attn_implementation",
     "auto_map",
-    "aux_loss_alpha",      // of DeepSeek; so are ep_size and seq_aux
+    "aux_loss_alpha",  // of DeepSeek; so are ep_size and seq_aux
     "bias",
     "block_dim",  // of LFM2, beside hidden_size; the others of its blocks and convolutions are of training
     "block_mlp_init_scale",
@@ -107,7 +107,7 @@ constexpr std::string_view kHarmless[] = {
     "boi_token_index",
     "bos_token_id",
     "cache_implementation",
-    "chunk_size",          // of Mamba 2: how a scan is computed
+    "chunk_size",  // of Mamba 2: how a scan is computed
     "conv_dim",
     "conv_dim_out",
     "conv_use_xavier_init",
@@ -117,7 +117,7 @@ constexpr std::string_view kHarmless[] = {
     "eoi_token_index",
     "eos_token_id",
     "ep_size",
-    "expand",              // of Mamba 2, beside its heads
+    "expand",             // of Mamba 2, beside its heads
     "experts_per_token",  // of gpt-oss, beside num_experts_per_tok
     "hidden_dropout",
     "hidden_dropout_prob",
@@ -131,7 +131,7 @@ constexpr std::string_view kHarmless[] = {
     "layer_switch",        // of Cohere 2, beside its pattern
     "mamba_chunk_size",
     "mamba_conv_bias",
-    "mamba_d_conv",        // of Granite 4 without Mamba 2; so are the next ones, beside those that say how it is computed
+    "mamba_d_conv",  // of Granite 4 without Mamba 2; so are the next ones, beside those that say how it is computed
     "mamba_d_head",
     "mamba_d_state",
     "mamba_expand",
@@ -139,19 +139,19 @@ constexpr std::string_view kHarmless[] = {
     "mamba_n_heads",
     "mamba_proj_bias",
     "mamba_ssm_cache_dtype",
-    "mamba_ssm_dtype",     // of Qwen3.5: states are float32 here
-    "max_window_layers",   // of Qwen, where use_sliding_window is false
+    "mamba_ssm_dtype",    // of Qwen3.5: states are float32 here
+    "max_window_layers",  // of Qwen, where use_sliding_window is false
     "mlp_bias",
     "mm_tokens_per_image",
     "model_max_length",
     "model_type",
     "mtp_hybrid_override_pattern",
     "mtp_layers_block_type",
-    "mtp_num_hidden_layers",             // of Qwen3.5: layers that predict further tokens, which are left out
+    "mtp_num_hidden_layers",  // of Qwen3.5: layers that predict further tokens, which are left out
     "mtp_use_dedicated_embeddings",
-    "num_heads",                         // of LFM2, beside num_attention_heads
+    "num_heads",  // of LFM2, beside num_attention_heads
     "num_logits_to_keep",
-    "num_query_groups",    // of Nemotron-H, beside num_key_value_heads
+    "num_query_groups",                  // of Nemotron-H, beside num_key_value_heads
     "original_max_position_embeddings",  // of Phi-3 without RoPE scaling
     "output_router_logits",
     "pad_token_id",
@@ -166,7 +166,7 @@ constexpr std::string_view kHarmless[] = {
     "scale_attention_softmax_in_fp32",
     "seq_aux",
     "tie_word_embeddings",
-    "time_step_floor",     // of Mamba 2: how it is trained; so are the next three
+    "time_step_floor",  // of Mamba 2: how it is trained; so are the next three
     "time_step_limit",
     "time_step_max",
     "time_step_min",

@@ -21,11 +21,13 @@ void read_layer_shapes(ConfigReader& config, const std::string& prefix, OwnedMet
   const auto local_dim = config.count("head_dim", kMaxWidth);
   const auto global_dim = config.find("global_head_dim") ? config.count("global_head_dim", kMaxWidth) : local_dim;
   model.head_dim = global_dim;
-  for (const auto& [key, value] : {std::pair("key_length", global_dim), {"value_length", global_dim}, {"key_length_swa", local_dim}, {"value_length_swa", local_dim}})
+  for (const auto& [key, value] :
+       {std::pair("key_length", global_dim), {"value_length", global_dim}, {"key_length_swa", local_dim}, {"value_length_swa", local_dim}})
     add("attention." + std::string(key), value);
   add("rope.dimension_count_swa", local_dim);
   const bool keys_are_values = config.boolean("attention_k_eq_v").value_or(false);
-  const auto local_heads = config.integer("num_key_value_heads").value_or(1), wide_heads = config.integer("num_global_key_value_heads").value_or(local_heads);
+  const auto local_heads = config.integer("num_key_value_heads").value_or(1),
+             wide_heads = config.integer("num_global_key_value_heads").value_or(local_heads);
 
   // The last layers read the keys and values of layers before them, and may be twice as wide.
   const auto shared = config.integer("num_kv_shared_layers").value_or(0);

@@ -25,7 +25,8 @@ constexpr std::pair<std::string_view, double> kCohereDefaults[] = {{"logit_scale
 // Of Qwen's classes: what they do where config.json does not say it.
 constexpr std::pair<std::string_view, double> kQwenMoeDefaults[] = {{"norm_topk_prob", 0}};
 
-constexpr std::pair<std::string_view, double> kGemma4Defaults[] = {{"num_attention_heads", 8}, {"num_key_value_heads", 1}, {"rms_norm_eps", 1e-6}};
+constexpr std::pair<std::string_view, double> kGemma4Defaults[] = {
+    {"num_attention_heads", 8}, {"num_key_value_heads", 1}, {"rms_norm_eps", 1e-6}};
 constexpr std::pair<std::string_view, double> kDeepSeek2Defaults[] = {{"norm_topk_prob", 0}, {"rms_norm_eps", 1e-6}};
 constexpr std::pair<std::string_view, double> kDeepSeek3Defaults[] = {{"norm_topk_prob", 1}, {"rms_norm_eps", 1e-6}};
 
@@ -138,8 +139,8 @@ constexpr ModelType kGraniteOfAttention = {.name = "granitemoehybrid", .architec
 constexpr ModelType kNemotronOfExperts = with_single_parts("nemotron_h_moe");
 
 // Models whose language model is described by `text_config`. The rest of them, which sees or hears, is left out.
-constexpr std::string_view kWrappers[] = {"gemma3",     "gemma4",   "gemma4_unified", "mistral3",    "qwen2_vl",
-                                          "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe",   "qwen3_5", "qwen3_5_moe"};
+constexpr std::string_view kWrappers[] = {"gemma3",     "gemma4",   "gemma4_unified", "mistral3", "qwen2_vl",
+                                          "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe",   "qwen3_5",  "qwen3_5_moe"};
 // Of these, those that described it in config.json itself once.
 constexpr std::string_view kOnceFlat[] = {"qwen2_vl", "qwen2_5_vl"};
 
@@ -190,7 +191,8 @@ Result<DescribedModel> find_model_type(const Json& config, const std::string& fi
   }
   found.type = find_type(type);
   if (!found.type)
-    return fail(ErrorCode::kUnsupported, "MLXR cannot run models of the type " + printable(type) + " yet (model_type in " + file_name + ").");
+    return fail(ErrorCode::kUnsupported,
+                "MLXR cannot run models of the type " + printable(type) + " yet (model_type in " + file_name + ").");
   found.type = choose_architecture(found.type, *found.text);
   return found;
 }

@@ -148,6 +148,7 @@ def gemma4(**changes):
 
 
 GEMMA4 = gemma4()
+GEMMA4_ALONE = Family("gemma4_text", GEMMA4.config["text_config"])
 # As 31B and 26B are: heads that see everything have no matrices of values, and fewer heads.
 WIDE = {"num_kv_shared_layers": 0, "use_double_wide_mlp": False, "hidden_size_per_layer_input": 0, "attention_k_eq_v": True, "num_global_key_value_heads": 1, "use_bidirectional_attention": "vision"}
 GEMMA4_WIDE = gemma4(**WIDE)
@@ -216,7 +217,7 @@ QWEN2_5_VL = Family(
 
 FAMILIES = {
     "gemma4": GEMMA4.but(published=of_gemma4),
-    "gemma4-text-alone": Family("gemma4_text", GEMMA4.config["text_config"]),
+    "gemma4-text-alone": GEMMA4_ALONE,
     "gemma4-as-mlx-lm-has-it": GEMMA4,
     "gemma4-wide": GEMMA4_WIDE,
     "gemma4-experts": GEMMA4_EXPERTS.but(published=of_gemma4_experts),
@@ -439,9 +440,41 @@ def test_a_scale_that_is_no_positive_number_is_refused(name, scale, tmp_path):
         (QWEN3_NEXT, {"linear_num_key_heads": 4}, "linear_num_value_heads is no multiple"),
         (QWEN3_NEXT, {"linear_num_value_heads": 8}, "linear_attn.A_log' is not that"),
         (QWEN3_NEXT, {"linear_key_head_dim": 0}, "linear_key_head_dim is 0"),
+        (GEMMA4_ALONE, {"layer_types": ["full_attention"] * 5}, "layer_types is not one string for each layer"),
+        (GEMMA4_ALONE, {"attention_k_eq_v": True}, "the values of layer 2 are not those"),
+        (GEMMA4_ALONE, {"num_kv_shared_layers": 6}, "num_kv_shared_layers is 6"),
+        (GEMMA4_ALONE, {"num_kv_shared_layers": 2}, "blk.3."),
+        (GEMMA4_ALONE, {"use_double_wide_mlp": False}, "blk.3.ffn_down.weight has the shape"),
+        (GEMMA4_ALONE, {"global_head_dim": 32}, "blk.2.attn_"),
+        (GEMMA4_ALONE, {"vocab_size_per_layer_input": 299}, "vocab_size_per_layer_input is not vocab_size"),
+        (GEMMA4_ALONE, {"use_bidirectional_attention": "all"}, "use_bidirectional_attention is of a kind"),
+        (GEMMA4_ALONE, {"rope_parameters": None}, "rope_parameters is missing"),
+        (GEMMA4_ALONE, {"rope_parameters": {"full_attention": {"rope_type": "default"}, "sliding_attention": {"rope_type": "yarn"}}}, "'yarn' for layers with a window"),
+        (GEMMA4_ALONE, {"rope_parameters": {"sliding_attention": {"partial_rotary_factor": 0.5}}}, "partial_rotary_factor is not 1 for layers with a window"),
+        (DEEPSEEK3, {"qk_rope_head_dim": 24}, "has the shape"),
+        (DEEPSEEK3, {"v_head_dim": 0}, "v_head_dim is 0"),
+        (DEEPSEEK3, {"qk_head_dim": 47}, "qk_head_dim is not qk_nope_head_dim and qk_rope_head_dim together"),
+        (DEEPSEEK3, {"n_group": 3}, "expert_group_count"),
+        (DEEPSEEK3, {"moe_layer_freq": 2}, "moe_layer_freq is of a kind"),
+        (DEEPSEEK3, {"scoring_func": "entmax"}, "scoring_func is of a kind"),
+        (DEEPSEEK3, {"rope_scaling": {**YARN, "mscale": 1.0, "mscale_all_dim": 0.7}}, "mscale is not mscale_all_dim"),
+        (DEEPSEEK3.but(published=of_deepseek), {"qk_nope_head_dim": 40}, "kv_b_proj.weight' is not that"),
+        (DEEPSEEK2, {"topk_method": "group_limited_greedy"}, "topk_method is of a kind"),
+        (DEEPSEEK2, {"norm_topk_prob": True}, "norm_topk_prob is true"),
+        (GRANITE_HYBRID, {"layer_types": ["mamba"] * 3}, "layer_types is not one string for each layer"),
+        (GRANITE_HYBRID, {"layer_types": ["mamba", "conv", "attention", "mamba"]}, "'conv' for some layers"),
+        (GRANITE_HYBRID, {"mamba_n_groups": 2}, "mamba_n_heads is no multiple of mamba_n_groups"),
+        (GRANITE_HYBRID, {"mamba_n_heads": 8}, "mamba.A_log' is not that"),
+        (GRANITE_HYBRID, {"time_step_limit": [0.001, 100.0]}, "time_step_limit is not from 0 to infinity"),
+        (GRANITE_HYBRID, {"position_embedding_type": "alibi"}, "position_embedding_type is of a kind"),
+        (LLAMA, {"position_embedding_type": "nope"}, "position_embedding_type is nope"),
+        (NEMOTRON, {"hybrid_override_pattern": "M*-"}, "num_hidden_layers is not the number of layers"),
+        (NEMOTRON, {"hybrid_override_pattern": "M*M?"}, "with layers of a kind"),
+        (NEMOTRON, {"mlp_hidden_act": "silu"}, "mlp_hidden_act is not relu2"),
+        (NEMOTRON_EXPERTS, {"moe_latent_size": 64}, "moe_latent_size is there"),
     ],
 )
-def test_recurrent_layers_that_contradict_the_description(family, changes, message, tmp_path):
+def test_folders_that_contradict_their_description(family, changes, message, tmp_path):
     folder = tmp_path / "model"
     write(folder, family, TOKENS[:2])
     config = json.loads((folder / "config.json").read_text())
@@ -449,6 +482,26 @@ def test_recurrent_layers_that_contradict_the_description(family, changes, messa
     run, file = run_import(folder, tmp_path / "home")
     assert run.returncode != 0 and message in run.stderr
     assert file is None
+
+
+@pytest.mark.parametrize("infinity", [float("inf"), {"__float__": "Infinity"}])
+def test_python_writes_infinity_in_two_ways(infinity, tmp_path):
+    folder = tmp_path / "model"
+    write(folder, GRANITE_HYBRID, TOKENS[:2])
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "time_step_limit": [0.0, infinity]}))
+    run, file = run_import(folder, tmp_path / "home")
+    assert run.returncode == 0 and file, run.stderr
+
+
+def test_sections_of_positions_need_not_be_said(tmp_path):
+    """llama.cpp asks for them in the file."""
+    axes = {key: value for key, value in AXES.items() if key != "mrope_section"}
+    expected = write(tmp_path / "model", QWEN35.but(text_config={**QWEN35.config["text_config"], "rope_parameters": axes}), TOKENS)
+    run, file = run_import(tmp_path / "model", tmp_path / "home")
+    assert run.returncode == 0, run.stderr
+    best = peer_logits(file, TOKENS, 0)
+    assert max(abs(logit - expected[i, token]) for i, row in enumerate(best) for token, logit in row) < OF_LLAMA_CPP * expected.std()
 
 
 def test_linear_attention_whose_heads_are_not_whole_blocks_is_refused(tmp_path):

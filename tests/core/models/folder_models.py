@@ -296,16 +296,20 @@ def of_gpt_oss(weights):
     return result
 
 
+def as_published(family, weights):
+    """Also with the names of newer folders, where the language model is beside the part that sees."""
+    if family.published:
+        weights = family.published(weights)
+    if "text_config" in family.config:
+        weights = {name.replace("language_model.model.", "model.language_model."): value for name, value in weights.items()}
+        weights["model.vision_tower.patch_embedding.weight"] = mx.zeros((4, 4))
+    return weights
+
+
 def write(folder, family, tokens):
     """Makes the folder, and returns mlx-lm's logits for the tokens."""
     model = build(family)
-    weights = parameters(model)
-    if family.published:
-        weights = family.published(weights)
-    if "text_config" in family.config:  # as newer folders name them, beside the part that sees
-        weights = {name.replace("language_model.model.", "model.language_model."): value for name, value in weights.items()}
-        weights["model.vision_tower.patch_embedding.weight"] = mx.zeros((4, 4))
-    save(folder, family, weights)
+    save(folder, family, as_published(family, parameters(model)))
     return logits_of(model, family, tokens)
 
 
@@ -338,7 +342,7 @@ def write_packed(folder, family, tokens, packing, own=None):
 def write_bf16(folder, family):
     """The folder that a publisher has: weights in bfloat16."""
     weights = {name: value.astype(mx.bfloat16) for name, value in parameters(build(family)).items()}
-    save(folder, family, family.published(weights) if family.published else weights)
+    save(folder, family, as_published(family, weights))
 
 
 def load_packed(folder, family):

@@ -39,7 +39,8 @@ using formats::StoredTensor;
 using Plan = MlxTensorPlan;
 
 constexpr std::size_t kSlabValues = std::size_t{1} << 22;  // encoded between two writes
-constexpr std::string_view kTokenizerFiles[] = {"tokenizer.json", "tokenizer_config.json", "generation_config.json", "chat_template.jinja"};
+constexpr std::string_view kTokenizerFiles[] = {"tokenizer.json", "tokenizer_config.json", "generation_config.json", "chat_template.jinja",
+                                                "chat_template.json"};
 
 // The folder while it is being made. Deleted unless it was moved to its name.
 class NewFolder {

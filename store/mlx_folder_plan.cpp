@@ -46,7 +46,7 @@ bool MlxFolderPlanner::add(const formats::StoredSource& stored) {
     return true;
   }
   const auto name = renamed(tensor.name), module = renamed(stem);
-  if (layout == Layout::kKeysThenValues && model_.type->name == "deepseek_v3") {
+  if (layout == Layout::kKeysThenValues && model_.type->name != "deepseek_v2") {
     const auto attention = before_last(module, "kv_b_proj");
     add_from_gguf(layer + "attn_k_b", attention + "embed_q");
     add_from_gguf(layer + "attn_v_b", attention + "unembed_out");
@@ -125,8 +125,9 @@ std::string MlxFolderPlanner::renamed(std::string_view name) const {
     result = std::string(plain.starts_with("lm_head") ? "language_model." : "language_model.model.") + std::string(plain);
   }
   if (model_.type->name != "lfm2_moe") return result;
-  for (const auto& [older, newer] :
-       {std::pair(".feed_forward.w1", ".feed_forward.gate_proj"), {".feed_forward.w2", ".feed_forward.down_proj"}, {".feed_forward.w3", ".feed_forward.up_proj"}}) {
+  for (const auto& [older, newer] : {std::pair(".feed_forward.w1", ".feed_forward.gate_proj"),
+                                     {".feed_forward.w2", ".feed_forward.down_proj"},
+                                     {".feed_forward.w3", ".feed_forward.up_proj"}}) {
     if (const auto at = result.find(older); at != result.npos) result.replace(at, std::string_view(older).size(), newer);
   }
   return result;

@@ -113,6 +113,7 @@ constexpr ModelType kTypes[] = {
     with_layer_shapes("gemma4_unified_text"),
     {.name = "deepseek_v2", .architecture = "deepseek2", .latent = true, .defaults = kDeepSeek2Defaults},
     {.name = "deepseek_v3", .architecture = "deepseek2", .latent = true, .sigmoid_experts = true, .defaults = kDeepSeek3Defaults},
+    {.name = "glm4_moe_lite", .architecture = "deepseek2", .latent = true, .sigmoid_experts = true, .defaults = kDeepSeek3Defaults},
     {.name = "granitemoehybrid",
      .architecture = "granitehybrid",
      .pairs_together = true,

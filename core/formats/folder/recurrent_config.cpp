@@ -139,7 +139,7 @@ class RecurrenceReader {
     const auto kv_heads = config_.count("num_key_value_heads");
     const auto kinds = read_pattern();
     const auto said = config_.integer("num_hidden_layers");
-    if (kinds.empty() || (said && std::cmp_not_equal(*said, kinds.size())))
+    if (kinds.empty() || std::cmp_greater(kinds.size(), kMaxLayers) || (said && std::cmp_not_equal(*said, kinds.size())))
       config_.note(ErrorCode::kCorrupt, "num_hidden_layers", "not the number of layers in its pattern");
     const auto width = config_.count(experts ? "moe_intermediate_size" : "intermediate_size");
     std::vector<std::int64_t> of_layers, widths;
@@ -186,7 +186,7 @@ class RecurrenceReader {
 
   std::string read_pattern() {
     const auto* pattern = config_.find("hybrid_override_pattern");
-    if (pattern && pattern->text()) return *pattern->text();
+    if (pattern && pattern->text()) return pattern->text()->substr(0, kMaxLayers + 1);
     const Kinds kinds = {{"mamba", 'M'}, {"linear_attention", 'M'}, {"attention", '*'}, {"full_attention", '*'}, {"mlp", '-'},
                          {"moe", 'E'}};
     if (pattern) return read_kinds("hybrid_override_pattern", {{"M", 'M'}, {"*", '*'}, {"-", '-'}, {"E", 'E'}});

@@ -320,6 +320,12 @@ Result<void> add_chat_template(const FolderFiles& folder, const Json* settings, 
     text = *in_settings->text();
   else if (in_settings && in_settings->items())
     text = default_of(*in_settings);
+  if (text.empty()) {  // of folders of models that also see, as processors were saved once
+    const auto of_processor = folder.read_json("chat_template.json");
+    if (!of_processor) return fail(of_processor.error());
+    const auto* said = *of_processor ? (*of_processor)->find("chat_template") : nullptr;
+    if (said && said->text()) text = *said->text();
+  }
   if (!text.empty()) metadata.add("tokenizer.chat_template", metadata.keep(std::move(text)));
   return {};
 }

@@ -164,6 +164,12 @@ DEEPSEEK3 = Family(
     {**LATENT, "model_type": "deepseek_v3", "n_group": 4, "topk_group": 2, "routed_scaling_factor": 2.5, "norm_topk_prob": True, "scoring_func": "sigmoid", "topk_method": "noaux_tc"},
     {"ep_size": 1, "num_nextn_predict_layers": 1, "attention_bias": False, "rope_interleave": True},
 )
+# GLM 4.7 Flash
+GLM4_LITE = Family(
+    "glm4_moe_lite",
+    {**LATENT, "rms_norm_eps": 1e-5, "model_type": "glm4_moe_lite", "rope_scaling": None, "n_group": 1, "topk_group": 1, "routed_scaling_factor": 1.8, "norm_topk_prob": True, "topk_method": "noaux_tc", "partial_rotary_factor": 1.0},
+    {"num_nextn_predict_layers": 1, "attention_bias": False},
+)
 DEEPSEEK2 = Family(
     "deepseek_v2",
     {**LATENT, "model_type": "deepseek_v2", "n_group": 1, "topk_group": 1, "routed_scaling_factor": 1.5, "topk_method": "greedy"},
@@ -227,6 +233,8 @@ FAMILIES = {
     "deepseek2-stacked": DEEPSEEK2,
     "deepseek3": DEEPSEEK3.but(published=of_deepseek),
     "deepseek3-as-mlx-lm-has-it": DEEPSEEK3,
+    "glm4moelite": GLM4_LITE.but(published=lambda weights: of_glm4(of_deepseek(weights))),
+    "glm4moelite-as-mlx-lm-has-it": GLM4_LITE,
     "granitehybrid": GRANITE_HYBRID.but(published=of_granite_hybrid),
     "granitehybrid-as-mlx-lm-has-it": GRANITE_HYBRID,
     "granitehybrid-dense": GRANITE_HYBRID.but(**DENSE, published=of_granite_hybrid),

@@ -93,7 +93,8 @@ class Translator {
     if (model.layers == 0) model.layers = need("num_hidden_layers");
     model.heads = need("num_attention_heads");
     model.kv_heads = integer("num_key_value_heads").value_or(model.heads);
-    const auto said = integer("head_dim");
+    const auto newer = integer("head_dim"), older = integer("attention_head_dim");  // of Nemotron-H
+    const auto said = newer ? newer : older;
     if (model.head_dim == 0) model.head_dim = said.value_or(model.hidden / model.heads);
     if (model.head_dim < 1 || model.kv_heads < 1)
       config_.note(ErrorCode::kCorrupt, said ? "head_dim" : "num_attention_heads", "no number of a model");

@@ -93,7 +93,6 @@ constexpr std::string_view kHarmless[] = {
     "architectures",
     "attention_bias",
     "attention_dropout",
-    "attention_head_dim",  // of Nemotron-H, beside head_dim
     "attention_softmax_in_fp32",
     "attn_implementation",
     "auto_map",

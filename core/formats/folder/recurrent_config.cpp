@@ -141,7 +141,7 @@ class RecurrenceReader {
     const auto said = config_.integer("num_hidden_layers");
     if (kinds.empty() || std::cmp_greater(kinds.size(), kMaxLayers) || (said && std::cmp_not_equal(*said, kinds.size())))
       config_.note(ErrorCode::kCorrupt, "num_hidden_layers", "not the number of layers in its pattern");
-    const auto width = config_.count(experts ? "moe_intermediate_size" : "intermediate_size");
+    const auto width = config_.count(experts && config_.find("moe_intermediate_size") ? "moe_intermediate_size" : "intermediate_size");
     std::vector<std::int64_t> of_layers, widths;
     for (const char kind : kinds) {
       if (kind != 'M' && kind != '*' && kind != (experts ? 'E' : '-'))

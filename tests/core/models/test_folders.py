@@ -400,6 +400,7 @@ PACKED = {
     "latent-attention-undivided-4-bits": packed(4, 32, family=DEEPSEEK2.but(hidden_size=256, intermediate_size=224, q_lora_rank=64, v_head_dim=32)),
     "mamba-4-bits": packed(4, 32, family=GRANITE_HYBRID.but(hidden_size=256, num_attention_heads=8, intermediate_size=96, mamba_n_heads=16, shared_intermediate_size=128)),
     "single-parts-4-bits": packed(4, 32, family=NEMOTRON_EXPERTS.but(hidden_size=256, num_attention_heads=8, moe_shared_expert_intermediate_size=128)),
+    "model-that-sees-4-bits": packed(4, 32, family=QWEN3_VL.but(text_config={**QWEN3_VL_TEXT, "hidden_size": 256, "intermediate_size": 224, "num_attention_heads": 8})),
     "fp8-blocks": lambda folder, tokens: write_fp8(folder, SQUARE, tokens, lambda rows, columns: (-(-rows // 128), -(-columns // 128))),
     "fp8-rows": lambda folder, tokens: write_fp8(folder, SQUARE, tokens, lambda rows, columns: (rows, 1)),
     "fp8-whole": lambda folder, tokens: write_fp8(folder, SQUARE, tokens, lambda rows, columns: ()),

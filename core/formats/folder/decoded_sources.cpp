@@ -114,17 +114,39 @@ TransposedSource::TransposedSource(Tensor base, std::int64_t rows)
       type_(type_of_transposed(base_.type)) {}
 
 Result<void> TransposedSource::make(std::uint64_t first, std::span<std::byte> to) const {
-  const auto row_bytes = static_cast<std::size_t>(unit_bytes()), rows = static_cast<std::size_t>(rows_),
-             columns = static_cast<std::size_t>(columns_);
-  const auto value_bytes = row_bytes / rows;
+  const auto row_bytes = static_cast<std::size_t>(unit_bytes()), columns = static_cast<std::size_t>(columns_);
   for (auto row = static_cast<std::size_t>(first); !to.empty();) {
-    const auto values = base_.rows(static_cast<std::int64_t>(row / columns * rows), rows_).values();
-    if (!values) return fail(values.error());
-    do {
-      for (std::size_t i = 0; i < rows; ++i) put_float(type_, (*values)[i * columns + row % columns], to.data() + i * value_bytes);
-      to = to.subspan(row_bytes);
-    } while (++row % columns != 0 && !to.empty());
+    const auto column = row % columns, count = std::min(to.size() / row_bytes, columns - column);
+    const auto matrix = base_.rows(static_cast<std::int64_t>(row / columns) * rows_, rows_);
+    const auto made = to.first(count * row_bytes);
+    const bool some_of_plain = count < columns && type_ == matrix.type;
+    if (auto done = some_of_plain ? turn_columns(matrix, column, count, made) : turn_decoded(matrix, column, count, made); !done)
+      return done;
+    to = to.subspan(made.size());
+    row += count;
   }
+  return {};
+}
+
+// A read for each row: a large matrix is asked for in pieces, and would be read as a whole for each of them.
+Result<void> TransposedSource::turn_columns(const Tensor& matrix, std::size_t column, std::size_t count, std::span<std::byte> to) const {
+  const auto row_bytes = static_cast<std::size_t>(unit_bytes()), rows = static_cast<std::size_t>(rows_), value_bytes = row_bytes / rows;
+  std::vector<std::byte> part(count * value_bytes);
+  for (std::size_t i = 0; i < rows; ++i) {
+    if (auto done = matrix.read((i * static_cast<std::size_t>(columns_) + column) * value_bytes, part); !done) return done;
+    for (std::size_t j = 0; j < count; ++j)
+      std::memcpy(to.data() + j * row_bytes + i * value_bytes, part.data() + j * value_bytes, value_bytes);
+  }
+  return {};
+}
+
+Result<void> TransposedSource::turn_decoded(const Tensor& matrix, std::size_t column, std::size_t count, std::span<std::byte> to) const {
+  const auto row_bytes = static_cast<std::size_t>(unit_bytes()), rows = static_cast<std::size_t>(rows_), value_bytes = row_bytes / rows;
+  const auto values = matrix.values();
+  if (!values) return fail(values.error());
+  for (std::size_t i = 0; i < rows; ++i)
+    for (std::size_t j = 0; j < count; ++j)
+      put_float(type_, (*values)[i * static_cast<std::size_t>(columns_) + column + j], to.data() + j * row_bytes + i * value_bytes);
   return {};
 }
 

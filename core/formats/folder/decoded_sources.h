@@ -103,6 +103,9 @@ class TransposedSource final : public UnitSource {
 
  private:
   Result<void> make(std::uint64_t first, std::span<std::byte> to) const override;
+  // Columns [column, column + count) of a matrix as rows of `to`.
+  Result<void> turn_columns(const Tensor& matrix, std::size_t column, std::size_t count, std::span<std::byte> to) const;
+  Result<void> turn_decoded(const Tensor& matrix, std::size_t column, std::size_t count, std::span<std::byte> to) const;
 
   Tensor base_;
   std::int64_t rows_, columns_;

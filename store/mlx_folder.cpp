@@ -9,7 +9,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
-#include <set>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -19,12 +18,13 @@
 #include "core/formats/checkpoint.h"
 #include "core/formats/folder/config.h"
 #include "core/formats/folder/folder_files.h"
+#include "core/formats/folder/json_value.h"
 #include "core/formats/folder/mlx_encoder.h"
-#include "core/formats/folder/names.h"
 #include "core/formats/printable.h"
 #include "core/models/runnable.h"
 #include "core/quant/dequantize.h"
 #include "platform/files.h"
+#include "store/mlx_folder_plan.h"
 #include "store/model_file.h"
 #include "store/on_threads.h"
 #include "store/safetensors_writer.h"
@@ -36,31 +36,11 @@ namespace fs = std::filesystem;
 using formats::MlxMode;
 using formats::MlxPacking;
 using formats::StoredTensor;
-using formats::Tensor;
+using Plan = MlxTensorPlan;
 
 constexpr std::size_t kSlabValues = std::size_t{1} << 22;  // encoded between two writes
-constexpr std::string_view kTokenizerFiles[] = {"tokenizer.json", "tokenizer_config.json", "generation_config.json", "chat_template.jinja"};
-
-// A tensor of the input, and those that it becomes: itself, or bits, scales and perhaps biases.
-struct Plan {
-  Tensor source;
-  formats::Dtype dtype = formats::Dtype::kF32;
-  std::vector<StoredTensor> made;
-
-  bool is_packed() const { return made.size() > 1; }
-  std::size_t columns() const { return source.shape.empty() ? 1 : static_cast<std::size_t>(source.shape.back()); }
-  std::size_t rows() const { return static_cast<std::size_t>(source.elements()) / columns(); }
-  std::uint64_t bytes() const {
-    std::uint64_t sum = 0;
-    for (const auto& tensor : made) sum += tensor.bytes;
-    return sum;
-  }
-};
-
-formats::Dtype dtype_of(quant::Type type) {
-  if (type == quant::Type::kF32) return formats::Dtype::kF32;
-  return type == quant::Type::kF16 ? formats::Dtype::kF16 : formats::Dtype::kBF16;
-}
+constexpr std::string_view kTokenizerFiles[] = {"tokenizer.json", "tokenizer_config.json", "generation_config.json", "chat_template.jinja",
+                                                "chat_template.json"};
 
 // The folder while it is being made. Deleted unless it was moved to its name.
 class NewFolder {
@@ -136,13 +116,9 @@ class MlxFolderMaker {
     formats::OwnedMetadata unused;
     const auto model = formats::read_config(**config, (files.path() / "config.json").string(), unused);
     if (!model) return fail(model.error());
-    const bool recurrent = model->type->recurrence != formats::Recurrence::kNone;
-    if (model->wrapped || recurrent)
-      return fail(ErrorCode::kUnsupported, "mlx quantize cannot make an MLX folder of a model " +
-                                               std::string(recurrent ? "with recurrent layers" : "that also sees") +
-                                               " yet. A GGUF file of " + input_.string() + ": mlx quantize " + input_.string() +
-                                               " OUTPUT.gguf Q4_K_M");
     if (model->quantization != nullptr) return packed_already();
+    wrapped_ = model->wrapped;
+    MlxFolderPlanner planner(*model, *checkpoint_, packing_);
     const auto names = files.weight_files();
     if (!names) return fail(names.error());
     for (const auto& name : *names) {
@@ -153,72 +129,17 @@ class MlxFolderMaker {
       auto tensors = formats::parse_safetensors(source, name);
       if (!tensors) return fail(std::move(tensors.error()));
       for (const auto& tensor : *tensors) {
-        if (formats::is_left_out(tensor.name, *model)) continue;
-        if (auto planned = plan({tensor, &source}, *model); !planned) return planned;
+        if (!planner.add({tensor, &source})) return packed_already();
       }
     }
-    return {};
-  }
-
-  Result<void> plan(const formats::StoredSource& stored, const formats::ModelConfig& model) {
-    using formats::Layout;
-    const auto& tensor = stored.tensor;
-    const auto type = formats::float_type(tensor.dtype);
-    if (!type) return packed_already();
-    const auto full = formats::with_last_part(tensor.name);
-    const auto dot = std::min(full.rfind('.'), full.size());
-    const auto stem = full.substr(0, dot), end = full.substr(dot);
-    const auto mapped = formats::map_name(stem, end, model);
-    const auto layout = mapped ? mapped->layout : Layout::kAsItIs;
-    const bool is_other_stack = layout == Layout::kGateThenUp || stem.ends_with(".output_linear");  // of Granite
-    if (layout == Layout::kExpert || is_other_stack) return plan_experts(*mapped, stem);
-    const Tensor source{.type = *type, .shape = tensor.shape, .offset = tensor.offset, .bytes = tensor.bytes, .source = stored.file};
-    // A router decides by small differences, and mlx-lm does not pack all of them.
-    const bool is_router = mapped && mapped->name.contains(".ffn_gate_inp");
-    const bool is_vector = layout == Layout::kNorm || layout == Layout::kStacked || layout == Layout::kVector;
-    const bool is_matrix = tensor.shape.size() >= 2 && end == ".weight" && !is_router && !is_vector;
-    add(source, is_matrix ? stem : "", tensor.name);
-    return {};
-  }
-
-  // mlx-lm stacks the experts' matrices, as GGUF does: they are read as the GGUF tensors that they become.
-  Result<void> plan_experts(const formats::MappedName& mapped, const std::string& stem) {
-    constexpr std::pair<std::string_view, std::string_view> kParts[] = {
-        {"ffn_gate_exps", "gate_proj"}, {"ffn_up_exps", "up_proj"}, {"ffn_down_exps", "down_proj"}};
-    const auto experts = stem.find(".experts.");
-    const auto module = stem.substr(0, experts == stem.npos ? stem.rfind('.') : experts) + ".switch_mlp.";
-    for (const auto& [gguf, part] : kParts) {
-      const bool is_both = mapped.layout == formats::Layout::kGateThenUp && gguf != "ffn_down_exps";
-      if (!is_both && !mapped.name.contains(gguf)) continue;
-      const auto name = "blk." + std::to_string(mapped.layer) + "." + std::string(gguf) + ".weight";
-      const auto* stack = checkpoint_->find(name);
-      if (stack != nullptr && experts_.insert(name).second) add(*stack, module + std::string(part), module + std::string(part) + ".weight");
+    left_ = planner.left();
+    plans_ = planner.take();
+    for (const auto& plan : plans_) {
+      total_ += plan.source.bytes;
+      values_ += plan.source.elements();
+      size_after_ += plan.bytes();
     }
     return {};
-  }
-
-  // `stem` is the name without ".weight" of a matrix that may be packed; empty for all else.
-  void add(const Tensor& source, const std::string& stem, const std::string& name) {
-    Plan plan{.source = source, .dtype = dtype_of(source.type)};
-    total_ += source.bytes;
-    values_ += source.elements();
-    if (!stem.empty() && source.shape.back() % packing_.group == 0) {
-      const formats::MlxEncoder encoder(packing_, plan.columns(), plan.dtype);
-      const auto part = [&](std::string_view end, formats::Dtype dtype, std::size_t columns, std::size_t row_bytes) {
-        auto shape = source.shape;
-        shape.back() = static_cast<std::int64_t>(columns);
-        plan.made.push_back({.name = stem + std::string(end), .dtype = dtype, .shape = std::move(shape), .bytes = plan.rows() * row_bytes});
-      };
-      const auto groups = plan.columns() / static_cast<std::size_t>(packing_.group);
-      part(".weight", formats::Dtype::kU32, encoder.bits_bytes() / 4, encoder.bits_bytes());
-      part(".scales", encoder.scales_type(), groups, encoder.scales_bytes());
-      if (encoder.biases_bytes() > 0) part(".biases", encoder.scales_type(), groups, encoder.biases_bytes());
-    } else {
-      plan.made.push_back({.name = name, .dtype = plan.dtype, .shape = source.shape, .bytes = source.bytes});
-      left_ += !stem.empty();
-    }
-    size_after_ += plan.bytes();
-    plans_.push_back(std::move(plan));
   }
 
   Result<void> check_space() const {
@@ -320,11 +241,12 @@ class MlxFolderMaker {
   Result<void> write_description(const formats::FolderFiles& files, const NewFolder& folder) const {
     const auto text = files.read_text("config.json");
     if (!text) return fail(text.error());
-    auto config = nlohmann::ordered_json::parse(**text);  // read_plans() has parsed it with limits
+    auto config = nlohmann::ordered_json::parse(formats::quote_infinities(**text));  // read_plans() has parsed it with limits
     const auto mode = packing_.mode == MlxMode::kAffine ? "affine" : "mxfp4";
     const nlohmann::ordered_json said{{"group_size", packing_.group}, {"bits", packing_.bits}, {"mode", mode}};
     config["quantization"] = config["quantization_config"] = said;
-    if (auto done = platform::write_file_atomically(folder.file("config.json"), config.dump(2) + "\n"); !done) return done;
+    if (auto done = platform::write_file_atomically(folder.file("config.json"), formats::unquote_infinities(config.dump(2)) + "\n"); !done)
+      return done;
     for (const auto name : kTokenizerFiles) {
       const auto content = files.read_text(name);
       if (!content) return fail(content.error());
@@ -337,9 +259,10 @@ class MlxFolderMaker {
   QuantizeSummary summary() const {
     QuantizeSummary made{.size_before = size_before_, .size_after = size_after_, .bits_per_weight = 0, .note = ""};
     if (values_ > 0) made.bits_per_weight = static_cast<double>(size_after_) * 8 / static_cast<double>(values_);
+    if (wrapped_) made.note = "The parts that see or hear are left out.";
     if (left_ > 0)
-      made.note = std::to_string(left_) + " tensors have rows whose length is not a multiple of " + std::to_string(packing_.group) +
-                  ": they stay as they are.";
+      made.note += (made.note.empty() ? "" : " ") + std::to_string(left_) + " tensors have rows whose length is not a multiple of " +
+                   std::to_string(packing_.group) + ": they stay as they are.";
     return made;
   }
 
@@ -353,12 +276,12 @@ class MlxFolderMaker {
   const QuantizeOptions& options_;
   std::vector<std::unique_ptr<const formats::FileSource>> sources_;
   std::shared_ptr<const formats::Checkpoint> checkpoint_;  // the same in the words of GGUF
-  std::set<std::string> experts_;                          // tensors of GGUF that are planned
   std::vector<Plan> plans_;
   std::vector<std::byte> read_, packed_;    // some rows of a tensor, as they were and packed
   std::vector<std::byte> scales_, biases_;  // of all of its rows
   std::uint64_t size_before_ = 0, size_after_ = 0, values_ = 0, left_ = 0;
   std::uint64_t done_ = 0, total_ = 0;
+  bool wrapped_ = false;
 };
 
 }  // namespace

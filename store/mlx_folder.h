@@ -1,4 +1,5 @@
-// Makes an MLX folder of a model folder: the matrices packed as mlx-lm's converter packs them, all else as it is.
+// Makes an MLX folder of a model folder: the matrices packed as mlx-lm's converter packs them, all else as it is, under the names that
+// mlx-lm's classes have. Of a model that also sees or hears, it is the language model.
 //
 //   store::write_mlx_folder("qwen3-0.6b", "qwen3-0.6b-4bit", *store::find_mlx_packing("mlx-4bit"), {.threads = 2});
 //
@@ -26,7 +27,7 @@ std::optional<formats::MlxPacking> find_mlx_packing(std::string_view type);
 std::string mlx_packing_names();
 
 // Errors: those of can_run (mlxrunner/can_run.h); kInvalidArgument (`input` is no model folder, or is packed already), kAlreadyExists
-// (`output` is there; a folder is never replaced), kUnsupported (a model that also sees, a value that is not finite), kNoSpace,
+// (`output` is there; a folder is never replaced), kUnsupported (a value that is not finite), kNoSpace,
 // kPermission, kIo, kCancelled.
 Result<QuantizeSummary> write_mlx_folder(const std::filesystem::path& input, const std::filesystem::path& output,
                                          const formats::MlxPacking& packing, const QuantizeOptions& options);

@@ -29,7 +29,9 @@ std::vector<int> read_windows(KeyReader& read, const Family& family, bool two_si
 }
 
 // Which of its layers know positions.
-std::vector<bool> with_rope(const Family& family, const std::vector<int>& windows) {
+std::vector<bool> with_rope(KeyReader& read, const Family& family, const std::vector<int>& windows) {
+  // Granite's files say by a key of RoPE scaling whether positions are rotated at all.
+  if (family.no_rope == NoRope::kWhereTheFileSaysSo) return std::vector<bool>(windows.size(), read.boolean("rope.scaling.finetuned", true));
   std::vector<bool> with(windows.size(), true);
   const bool any_window = std::ranges::any_of(windows, [](int window) { return window > 0; });
   for (std::size_t i = 0; i < with.size(); ++i) {
@@ -71,7 +73,7 @@ std::vector<Attention> read_attention_layers(KeyReader& read, const Family& fami
   const int value_dim = read.integer("attention.value_length", key_dim, 1, 1024);
   const double own_scale = read.number("attention.scale", 0, 0, 1e6);
   const auto windows = read_windows(read, family, spec.two_sided, layers);
-  const auto roped = with_rope(family, windows);
+  const auto roped = with_rope(read, family, windows);
   const int local_key_dim = read.integer("attention.key_length_swa", key_dim, 2, 1024);
   const int local_value_dim = read.integer("attention.value_length_swa", key_dim == local_key_dim ? value_dim : local_key_dim, 1, 1024);
   const int sharing = read.integer("attention.shared_kv_layers", 0, 0, layers - 1),

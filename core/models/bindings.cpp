@@ -386,6 +386,12 @@ bool is_harmless(const ModelSpec& spec, std::string_view name) {
   for (int i = 0; i < spec.further_layers; ++i)
     if (name.starts_with("blk." + std::to_string(static_cast<int>(spec.layers.size()) + i) + ".")) return true;
   if (name.starts_with("cls.")) return !spec.embedder.scores;  // a head that pooling does not ask for
+  for (std::size_t i = 0; i < spec.layers.size(); ++i) {
+    const auto* attention = std::get_if<Attention>(&spec.layers[i].mixer);
+    if (!attention || !attention->shares) continue;
+    for (const auto unread : {"attn_k.weight", "attn_v.weight", "attn_k_norm.weight"})
+      if (name == "blk." + std::to_string(i) + "." + unread) return true;
+  }
   return name.starts_with("blk.") && name.ends_with(".attn_rot_embd.weight");
 }
 

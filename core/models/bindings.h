@@ -126,7 +126,8 @@ using TensorNames = std::unordered_set<std::string_view>;
 // matrices it keeps fused.
 Bindings bind_gguf(const ModelSpec& spec, const TensorNames& present);
 
-// True for a tensor that need not be read: those of further layers, and what old converters stored although `rope.freq_base` says it.
+// True for a tensor that need not be read: those of further layers, those that make keys and values in a layer that reads them of another,
+// and what old converters stored although `rope.freq_base` says it.
 bool is_harmless(const ModelSpec& spec, std::string_view name);
 
 // Errors: kUnsupported (an unknown tensor), kCorrupt (a tensor is missing or has the wrong shape). The message names the tensor.

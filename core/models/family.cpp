@@ -23,6 +23,7 @@ constexpr Family kFamilies[] = {
      .divide_logits = true,
      .rope_interleaved = true,
      .rope_factors = true,
+     .no_rope = NoRope::kWhereTheFileSaysSo,
      .keys = {"attention.scale", "embedding_scale", "logit_scale", "residual_scale"}},
 
     {.name = "granitemoe",
@@ -30,6 +31,7 @@ constexpr Family kFamilies[] = {
      .experts = ExpertDefaults{},
      .rope_interleaved = true,
      .rope_factors = true,
+     .no_rope = NoRope::kWhereTheFileSaysSo,
      .keys = {"attention.scale", "embedding_scale", "logit_scale", "residual_scale"}},
 
     // Qwen2 report (2024); its biases are in the file.
@@ -77,6 +79,7 @@ constexpr Family kFamilies[] = {
      .experts = ExpertDefaults{},
      .recurrence = Recurrence::kMamba2,
      .rope_interleaved = true,
+     .no_rope = NoRope::kWhereTheFileSaysSo,
      .keys = {"attention.scale", "embedding_scale", "logit_scale", "residual_scale"}},
 
     // Nemotron-H report (2025): Mamba 2, attention without positions, or a plain feed-forward part in each layer.

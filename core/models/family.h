@@ -10,7 +10,7 @@
 namespace mlxr::models {
 
 // Layers that do not know positions.
-enum class NoRope { kNever, kAlways, kEveryFourth, kWhereWindowsAreAbsent };
+enum class NoRope { kNever, kAlways, kEveryFourth, kWhereWindowsAreAbsent, kWhereTheFileSaysSo };
 
 // How a mixture of experts works where the file does not say.
 struct ExpertDefaults {

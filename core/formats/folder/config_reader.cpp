@@ -19,6 +19,12 @@ std::optional<std::int64_t> ConfigReader::integer(std::string_view name) {
   return value ? value->integer() : std::nullopt;
 }
 
+std::int64_t ConfigReader::count(std::string_view name, std::int64_t most) {
+  const auto value = integer(name);
+  if (!value || *value < 1 || *value > most) note(ErrorCode::kCorrupt, name, value ? std::to_string(*value) : "missing");
+  return std::clamp<std::int64_t>(value.value_or(1), 1, most);
+}
+
 std::optional<bool> ConfigReader::boolean(std::string_view name) {
   const auto* value = find(name);
   if (value && !value->boolean()) note(ErrorCode::kCorrupt, name, "not a boolean");

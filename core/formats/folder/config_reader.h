@@ -16,6 +16,8 @@ namespace mlxr::formats {
 
 class ConfigReader {
  public:
+  static constexpr std::int64_t kMaxCount = 1 << 24;
+
   // `path` stands before the names of members in messages: "rope_scaling.", or nothing. `object` must outlive the reader; null is an object
   // without members.
   ConfigReader(const Json* object, std::string file_name, std::string path = {})
@@ -29,6 +31,8 @@ class ConfigReader {
   // Nothing when it is absent; and when it is something else, which is noted.
   std::optional<double> number(std::string_view name);
   std::optional<std::int64_t> integer(std::string_view name);
+  // One that a model must have, from 1 to `most`. What is missing or is something else is noted, and 1 takes its place.
+  std::int64_t count(std::string_view name, std::int64_t most = kMaxCount);
   std::optional<bool> boolean(std::string_view name);
   const std::string* text(std::string_view name);
   // A list of numbers. Empty when it is absent.

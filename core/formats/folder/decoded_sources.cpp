@@ -1,10 +1,31 @@
 #include "core/formats/folder/decoded_sources.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 
+#include "core/quant/half.h"
+
 namespace mlxr::formats {
+namespace {
+
+quant::Type type_of_transposed(quant::Type type) {
+  const bool plain = type == quant::Type::kF32 || type == quant::Type::kBF16;
+  return plain ? type : quant::Type::kF16;
+}
+
+void put_float(quant::Type type, float value, std::byte* to) {
+  if (type == quant::Type::kF32) {
+    std::memcpy(to, &value, sizeof value);
+    return;
+  }
+  const auto bits =
+      type == quant::Type::kF16 ? quant::f32_to_f16(value) : static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(value) >> 16);
+  std::memcpy(to, &bits, sizeof bits);
+}
+
+}  // namespace
 
 Result<void> UnitSource::read(std::uint64_t offset, std::span<std::byte> to) const {
   if (offset > size() || to.size() > size() - offset) return fail(ErrorCode::kCorrupt, "The bytes end too early.");
@@ -81,6 +102,51 @@ Result<void> OrderedColumnsSource::make(std::uint64_t first, std::span<std::byte
     for (std::size_t i = 0; i < order_.size(); ++i)
       std::memcpy(to.data() + i * run_bytes, row.data() + static_cast<std::size_t>(order_[i]) * run_bytes, run_bytes);
   }
+  return {};
+}
+
+TransposedSource::TransposedSource(Tensor base, std::int64_t rows)
+    : UnitSource(static_cast<std::uint64_t>(rows) * (type_of_transposed(base.type) == quant::Type::kF32 ? 4 : 2),
+                 static_cast<std::uint64_t>(base.shape[0] / rows * base.shape[1])),
+      base_(std::move(base)),
+      rows_(rows),
+      columns_(base_.shape[1]),
+      type_(type_of_transposed(base_.type)) {}
+
+Result<void> TransposedSource::make(std::uint64_t first, std::span<std::byte> to) const {
+  const auto row_bytes = static_cast<std::size_t>(unit_bytes()), columns = static_cast<std::size_t>(columns_);
+  for (auto row = static_cast<std::size_t>(first); !to.empty();) {
+    const auto column = row % columns, count = std::min(to.size() / row_bytes, columns - column);
+    const auto matrix = base_.rows(static_cast<std::int64_t>(row / columns) * rows_, rows_);
+    const auto made = to.first(count * row_bytes);
+    const bool some_of_plain = count < columns && type_ == matrix.type;
+    if (auto done = some_of_plain ? turn_columns(matrix, column, count, made) : turn_decoded(matrix, column, count, made); !done)
+      return done;
+    to = to.subspan(made.size());
+    row += count;
+  }
+  return {};
+}
+
+// A read for each row: a large matrix is asked for in pieces, and would be read as a whole for each of them.
+Result<void> TransposedSource::turn_columns(const Tensor& matrix, std::size_t column, std::size_t count, std::span<std::byte> to) const {
+  const auto row_bytes = static_cast<std::size_t>(unit_bytes()), rows = static_cast<std::size_t>(rows_), value_bytes = row_bytes / rows;
+  std::vector<std::byte> part(count * value_bytes);
+  for (std::size_t i = 0; i < rows; ++i) {
+    if (auto done = matrix.read((i * static_cast<std::size_t>(columns_) + column) * value_bytes, part); !done) return done;
+    for (std::size_t j = 0; j < count; ++j)
+      std::memcpy(to.data() + j * row_bytes + i * value_bytes, part.data() + j * value_bytes, value_bytes);
+  }
+  return {};
+}
+
+Result<void> TransposedSource::turn_decoded(const Tensor& matrix, std::size_t column, std::size_t count, std::span<std::byte> to) const {
+  const auto row_bytes = static_cast<std::size_t>(unit_bytes()), rows = static_cast<std::size_t>(rows_), value_bytes = row_bytes / rows;
+  const auto values = matrix.values();
+  if (!values) return fail(values.error());
+  for (std::size_t i = 0; i < rows; ++i)
+    for (std::size_t j = 0; j < count; ++j)
+      put_float(type_, (*values)[i * static_cast<std::size_t>(columns_) + column + j], to.data() + j * row_bytes + i * value_bytes);
   return {};
 }
 

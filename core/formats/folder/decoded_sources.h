@@ -94,6 +94,24 @@ class OrderedColumnsSource final : public UnitSource {
   std::vector<std::int64_t> order_;
 };
 
+// Matrices of `rows` rows that lie one after the other in `base`, each transposed. Their type is that of `base`, or F16 where it is packed.
+class TransposedSource final : public UnitSource {
+ public:
+  TransposedSource(Tensor base, std::int64_t rows);
+
+  quant::Type type() const { return type_; }
+
+ private:
+  Result<void> make(std::uint64_t first, std::span<std::byte> to) const override;
+  // Columns [column, column + count) of a matrix as rows of `to`.
+  Result<void> turn_columns(const Tensor& matrix, std::size_t column, std::size_t count, std::span<std::byte> to) const;
+  Result<void> turn_decoded(const Tensor& matrix, std::size_t column, std::size_t count, std::span<std::byte> to) const;
+
+  Tensor base_;
+  std::int64_t rows_, columns_;
+  quant::Type type_;
+};
+
 // Every other row of a matrix, from row `first` (0 or 1) on. It must have an even number of rows.
 class AlternateRowsSource final : public UnitSource {
  public:

@@ -60,8 +60,6 @@ bool read_encoder(const ModelType& type, ConfigReader& config, const std::string
   if (!type.encoder) return false;
   metadata.add(prefix + "attention.causal", false);
   if (const auto types = config.integer("type_vocab_size")) metadata.add("tokenizer.ggml.token_type_count", *types);  // for other programs
-  const auto* positions = config.text("position_embedding_type");
-  if (positions && *positions != "absolute") config.note(ErrorCode::kUnsupported, "position_embedding_type", printable(*positions));
   const auto* architectures = config.find("architectures");
   const auto* of_class =
       architectures && architectures->items() && !architectures->items()->empty() ? &architectures->items()->front() : nullptr;

@@ -1,7 +1,9 @@
 #include "core/formats/folder/folder_files.h"
 
 #include <algorithm>
+#include <charconv>
 #include <iterator>
+#include <map>
 #include <span>
 #include <system_error>
 #include <utility>
@@ -21,11 +23,49 @@ constexpr std::string_view kConfig = "config.json", kWeights = "model.safetensor
 
 // The files with a name of their own. The others are those that the index lists.
 constexpr std::string_view kNamed[] = {
-    kConfig,      "tokenizer.json", "tokenizer_config.json", "generation_config.json", "chat_template.jinja", kWeights, kIndex,
-    kModulesFile, kPoolingFile};
+    kConfig, "tokenizer.json", "tokenizer_config.json", "generation_config.json", "chat_template.jinja", "chat_template.json", kWeights,
+    kIndex, kModulesFile, kPoolingFile};
 
 bool is_plain_name(std::string_view name) {
   return !name.empty() && name != "." && name != ".." && name.find('/') == name.npos && name.find('\0') == name.npos;
+}
+
+// Of a file such as model-00002-of-00005.safetensors, 2 and 5. Zeros for other names.
+std::pair<std::size_t, std::size_t> number_of_shard(std::string_view name) {
+  constexpr std::string_view kPrefix = "model-", kOf = "-of-", kSuffix = ".safetensors";
+  if (!name.starts_with(kPrefix) || !name.ends_with(kSuffix)) return {};
+  name = name.substr(kPrefix.size(), name.size() - kPrefix.size() - kSuffix.size());
+  const auto of = name.find(kOf);
+  if (of == name.npos) return {};
+  const auto number = [](std::string_view digits) {
+    std::size_t value = 0;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    return error == std::errc() && end == digits.data() + digits.size() ? value : 0;
+  };
+  return {number(name.substr(0, of)), number(name.substr(of + kOf.size()))};
+}
+
+// Of these names, in order, the shards of a model that has all of them. Empty: there is none, or there are several.
+std::vector<std::string> whole_shards(const std::vector<std::string>& names) {
+  std::map<std::size_t, std::vector<std::string>> by_count;
+  for (const auto& name : names) {
+    if (const auto [number, count] = number_of_shard(name); number >= 1 && number <= count) by_count[count].push_back(name);
+  }
+  std::erase_if(by_count, [](const auto& shards) { return shards.second.size() != shards.first; });
+  if (by_count.size() != 1) return {};
+  auto shards = std::move(by_count.begin()->second);
+  std::ranges::sort(shards);
+  return shards;
+}
+
+// Of the files of a folder, those whose names are of shards.
+std::vector<std::string> shards_in(const fs::path& folder) {
+  std::vector<std::string> names;
+  std::error_code ec;
+  for (auto at = fs::directory_iterator(folder, ec); !ec && at != fs::directory_iterator(); at.increment(ec)) {
+    if (auto name = at->path().filename().string(); number_of_shard(name).second > 0) names.push_back(std::move(name));
+  }
+  return names;
 }
 
 // `real` is the folder without links.
@@ -73,7 +113,12 @@ Result<FolderFiles> FolderFiles::open(const fs::path& folder) {
   }
   FolderFiles files(platform::OpenFiles(folder, std::exchange(opened, {})));
   if (files.files_.find(kWeights) != nullptr) return files;
-  const auto shards = files.indexed_files();
+  auto shards = files.indexed_files();
+  // Programs that convert a model may leave its old index, or write none.
+  const auto is_there = [&](const std::string& name) { return platform::is_there(folder / name); };
+  if (!shards || !std::ranges::all_of(*shards, is_there)) {
+    if (auto whole = whole_shards(shards_in(real)); !whole.empty()) shards = std::move(whole);
+  }
   if (!shards) return fail(shards.error());
   if (files.files_.files().size() + shards->size() > kMost)
     return damaged((folder / kIndex).string(),
@@ -139,12 +184,15 @@ Result<std::vector<std::string>> FolderFiles::indexed_files() const {
 Result<std::vector<std::string>> FolderFiles::weight_files() const {
   if (files_.find(kWeights) != nullptr) return std::vector{std::string(kWeights)};
   auto names = indexed_files();
+  const auto is_missing = [&](const std::string& name) { return files_.find(name) == nullptr; };
+  const bool complete = names && std::ranges::none_of(*names, is_missing);
+  if (complete) return names;
+  std::vector<std::string> all;
+  for (const auto& file : files_.files()) all.push_back(file.name().filename().string());
+  if (auto whole = whole_shards(all); !whole.empty()) return whole;
   if (!names) return names;
-  for (const auto& name : *names) {
-    if (files_.find(name) == nullptr)
-      return damaged((path() / kIndex).string(), "it names the file " + printable(name) + ", which the folder does not have");
-  }
-  return names;
+  return damaged((path() / kIndex).string(),
+                 "it names the file " + printable(*std::ranges::find_if(*names, is_missing)) + ", which the folder does not have");
 }
 
 }  // namespace mlxr::formats

@@ -48,8 +48,9 @@ class FolderFiles {
   // A whole file as text, likewise.
   Result<std::optional<std::string>> read_text(std::string_view name) const;
 
-  // The names of the files with weights: model.safetensors, or those that model.safetensors.index.json lists.
-  // Errors: kCorrupt; kUnsupported (the folder has weights in another format, or none).
+  // The names of the files with weights: model.safetensors, or those that model.safetensors.index.json lists; where these are not there,
+  // the only whole set of model-NNNNN-of-NNNNN.safetensors. Errors: kCorrupt; kUnsupported (the folder has weights in another format, or
+  // none).
   Result<std::vector<std::string>> weight_files() const;
 
  private:

@@ -98,9 +98,36 @@ const Json* Json::find(std::string_view key) const {
   return at != all->end() && at->first == key && !at->second.is_null() ? &at->second : nullptr;
 }
 
+std::string quote_infinities(std::string_view text) {
+  constexpr std::string_view kWord = "Infinity";
+  std::string quoted;
+  bool in_string = false;
+  for (std::size_t i = 0; i < text.size();) {
+    if (!in_string && text.substr(i).starts_with(kWord)) {
+      quoted += '"' + std::string(kInfinity) + '"';
+      i += kWord.size();
+      continue;
+    }
+    if (in_string && text[i] == '\\' && i + 1 < text.size())
+      quoted += text[i++];
+    else if (text[i] == '"')
+      in_string = !in_string;
+    quoted += text[i++];
+  }
+  return quoted;
+}
+
+std::string unquote_infinities(std::string_view quoted) {
+  const auto word = '"' + std::string(kInfinity) + '"';
+  std::string text(quoted);
+  for (auto at = text.find(word); at != text.npos; at = text.find(word, at)) text.replace(at, word.size(), "Infinity");
+  return text;
+}
+
 Result<Json> parse_json(std::string_view text, std::string_view file_name) {
   Builder builder;
-  if (nlohmann::json::sax_parse(text, &builder)) return builder.take();
+  const auto quoted = text.contains("Infinity") ? quote_infinities(text) : std::string();
+  if (nlohmann::json::sax_parse(quoted.empty() ? text : quoted, &builder)) return builder.take();
   return damaged(file_name, builder.problem().empty() ? "it is not valid JSON" : builder.problem());
 }
 

@@ -51,7 +51,13 @@ class Json {
   Content content_;
 };
 
-// `file_name` begins every error message. Errors: kCorrupt.
+// Python's JSON has words for numbers that are none: they become these strings. `quoted` may be parsed by any reader of JSON, and
+// unquote_infinities() undoes it.
+inline constexpr std::string_view kInfinity = "@Infinity";
+std::string quote_infinities(std::string_view text);
+std::string unquote_infinities(std::string_view quoted);
+
+// `file_name` begins every error message. Infinity is read as the string kInfinity. Errors: kCorrupt.
 Result<Json> parse_json(std::string_view text, std::string_view file_name);
 
 }  // namespace mlxr::formats

@@ -10,11 +10,15 @@ namespace {
 struct Row {
   std::string_view folder, gguf;  // "{}" is a number: the first is the layer, the second the part of a stacked tensor
   Layout layout = Layout::kAsItIs;
+  bool whole = false;  // GGUF's name has no last part
 };
 
 constexpr std::int64_t kMostFurtherLayers = 64;
 
 constexpr std::string_view kAttentionNorm = "layers.{}.post_attention_layernorm";
+// Granite 4's feed-forward part that all tokens take, which is the only one where there are no experts.
+constexpr std::pair<std::string_view, std::string_view> kSharedInput = {"layers.{}.shared_mlp.input_linear", "blk.{}.ffn_gate"};
+constexpr std::pair<std::string_view, std::string_view> kSharedOutput = {"layers.{}.shared_mlp.output_linear", "blk.{}.ffn_down"};
 
 constexpr Row kRows[] = {
     {"embed_tokens", "token_embd"},
@@ -95,9 +99,9 @@ constexpr Row kRows[] = {
     {"layers.{}.linear_attn.in_proj_b", "blk.{}.ssm_beta", Layout::kSteps},
     {"layers.{}.linear_attn.in_proj_a", "blk.{}.ssm_alpha", Layout::kSteps},
     {"layers.{}.linear_attn.conv1d", "blk.{}.ssm_conv1d", Layout::kScanTaps},
-    {"layers.{}.linear_attn.A_log", "blk.{}.ssm_a", Layout::kRates},
+    {"layers.{}.linear_attn.A_log", "blk.{}.ssm_a", Layout::kRates, true},
     {"layers.{}.linear_attn.dt", "blk.{}.ssm_dt", Layout::kSteps},
-    {"layers.{}.linear_attn.norm", "blk.{}.ssm_norm", Layout::kOwnNorm},
+    {"layers.{}.linear_attn.norm", "blk.{}.ssm_norm", Layout::kScanNorm},
     {"layers.{}.linear_attn.out_proj", "blk.{}.ssm_out", Layout::kScanOutput},
     // BERT and its kin
     {"embeddings.word_embeddings", "token_embd"},
@@ -116,6 +120,67 @@ constexpr Row kRows[] = {
     {"classifier", "cls.output"},
     {"classifier.dense", "cls"},
     {"classifier.out_proj", "cls.output"},
+    // Granite 4
+    {"layers.{}.mamba.in_proj", "blk.{}.ssm_in"},
+    {"layers.{}.mamba.conv1d", "blk.{}.ssm_conv1d", Layout::kTaps},
+    {"layers.{}.mamba.A_log", "blk.{}.ssm_a", Layout::kRates, true},
+    {"layers.{}.mamba.D", "blk.{}.ssm_d", Layout::kScanSkip, true},
+    {"layers.{}.mamba.dt", "blk.{}.ssm_dt", Layout::kSteps},
+    {"layers.{}.mamba.norm", "blk.{}.ssm_norm", Layout::kScanNorm},
+    {"layers.{}.mamba.out_proj", "blk.{}.ssm_out"},
+    // Nemotron-H
+    {"embeddings", "token_embd"},
+    {"norm_f", "output_norm", Layout::kNorm},
+    {"layers.{}.norm", "blk.{}.attn_norm", Layout::kNorm},
+    {"layers.{}.mixer.in_proj", "blk.{}.ssm_in"},
+    {"layers.{}.mixer.conv1d", "blk.{}.ssm_conv1d", Layout::kTaps},
+    {"layers.{}.mixer.A_log", "blk.{}.ssm_a", Layout::kRates, true},
+    {"layers.{}.mixer.D", "blk.{}.ssm_d", Layout::kScanSkip, true},
+    {"layers.{}.mixer.dt", "blk.{}.ssm_dt", Layout::kSteps},
+    {"layers.{}.mixer.norm", "blk.{}.ssm_norm", Layout::kScanNorm},
+    {"layers.{}.mixer.out_proj", "blk.{}.ssm_out"},
+    {"layers.{}.mixer.q_proj", "blk.{}.attn_q"},
+    {"layers.{}.mixer.k_proj", "blk.{}.attn_k"},
+    {"layers.{}.mixer.v_proj", "blk.{}.attn_v"},
+    {"layers.{}.mixer.o_proj", "blk.{}.attn_output"},
+    {"layers.{}.mixer.up_proj", "blk.{}.ffn_up"},
+    {"layers.{}.mixer.down_proj", "blk.{}.ffn_down"},
+    {"layers.{}.mixer.gate", "blk.{}.ffn_gate_inp"},
+    {"layers.{}.mixer.gate.e_score_correction", "blk.{}.exp_probs_b"},
+    {"layers.{}.mixer.experts.{}.up_proj", "blk.{}.ffn_up_exps", Layout::kExpert},
+    {"layers.{}.mixer.experts.{}.down_proj", "blk.{}.ffn_down_exps", Layout::kExpert},
+    {"layers.{}.mixer.switch_mlp.fc1", "blk.{}.ffn_up_exps", Layout::kExperts},
+    {"layers.{}.mixer.switch_mlp.fc2", "blk.{}.ffn_down_exps", Layout::kExperts},
+    {"layers.{}.mixer.shared_experts.up_proj", "blk.{}.ffn_up_shexp"},
+    {"layers.{}.mixer.shared_experts.down_proj", "blk.{}.ffn_down_shexp"},
+    // DeepSeek, as it was published and as mlx-lm divides its matrix of keys and values
+    {"layers.{}.self_attn.q_a_proj", "blk.{}.attn_q_a"},
+    {"layers.{}.self_attn.q_a_layernorm", "blk.{}.attn_q_a_norm", Layout::kNorm},
+    {"layers.{}.self_attn.q_b_proj", "blk.{}.attn_q_b"},
+    {"layers.{}.self_attn.kv_a_proj_with_mqa", "blk.{}.attn_kv_a_mqa"},
+    {"layers.{}.self_attn.kv_a_layernorm", "blk.{}.attn_kv_a_norm", Layout::kNorm},
+    {"layers.{}.self_attn.kv_b_proj", "blk.{}.attn_k_b", Layout::kKeysThenValues},
+    {"layers.{}.self_attn.embed_q", "blk.{}.attn_k_b", Layout::kExperts},
+    {"layers.{}.self_attn.unembed_out", "blk.{}.attn_v_b", Layout::kExperts},
+    // Gemma 4
+    {"embed_tokens_per_layer", "per_layer_token_embd"},
+    {"per_layer_model_projection", "per_layer_model_proj"},
+    {"per_layer_projection_norm", "per_layer_proj_norm", Layout::kNorm},
+    {"layers.{}.per_layer_input_gate", "blk.{}.inp_gate"},
+    {"layers.{}.per_layer_projection", "blk.{}.proj"},
+    {"layers.{}.post_per_layer_input_norm", "blk.{}.post_norm", Layout::kNorm},
+    {"layers.{}.layer_scalar", "blk.{}.layer_output_scale"},
+    {"layers.{}.router.proj", "blk.{}.ffn_gate_inp"},
+    {"layers.{}.router.scale", "blk.{}.ffn_gate_inp.scale", Layout::kAsItIs, true},
+    {"layers.{}.router.per_expert_scale", "blk.{}.ffn_down_exps.scale", Layout::kAsItIs, true},
+    {"layers.{}.experts.fused_gate_up", "blk.{}.ffn_gate_exps", Layout::kGateThenUp},
+    {"layers.{}.experts.down_proj", "blk.{}.ffn_down_exps", Layout::kExperts},
+    {"layers.{}.experts.switch_glu.gate_proj", "blk.{}.ffn_gate_exps", Layout::kExperts},
+    {"layers.{}.experts.switch_glu.up_proj", "blk.{}.ffn_up_exps", Layout::kExperts},
+    {"layers.{}.experts.switch_glu.down_proj", "blk.{}.ffn_down_exps", Layout::kExperts},
+    {"layers.{}.post_feedforward_layernorm_1", "blk.{}.post_ffw_norm_1", Layout::kNorm},
+    {"layers.{}.pre_feedforward_layernorm_2", "blk.{}.pre_ffw_norm_2", Layout::kNorm},
+    {"layers.{}.post_feedforward_layernorm_2", "blk.{}.post_ffw_norm_2", Layout::kNorm},
     // LFM 2, whose feed-forward parts have the names of InternLM 2, or those that mlx-lm gives to them
     {"embedding_norm", "token_embd_norm", Layout::kNorm},
     {"layers.{}.operator_norm", "blk.{}.attn_norm", Layout::kNorm},
@@ -169,6 +234,7 @@ std::string_view without_prefixes(std::string_view name, const ModelConfig& mode
     strip("language_model.");
   }
   strip("model.");
+  strip("backbone.");
   return name;
 }
 
@@ -177,10 +243,14 @@ std::string_view without_prefixes(std::string_view name, const ModelConfig& mode
 std::string with_last_part(std::string_view name) {
   constexpr std::pair<std::string_view, std::string_view> kEnds[] = {
       {".self_attn.sinks", ".self_attn.sinks.weight"},
-      {".mlp.gate.e_score_correction_bias", ".mlp.gate.e_score_correction.bias"},
+      {".gate.e_score_correction_bias", ".gate.e_score_correction.bias"},
       {".feed_forward.expert_bias", ".feed_forward.expert_selection.bias"},
-      {".linear_attn.A_log", ".linear_attn.A_log.weight"},
-      {".linear_attn.dt_bias", ".linear_attn.dt.bias"},
+      {".A_log", ".A_log.weight"},
+      {".dt_bias", ".dt.bias"},
+      {".D", ".D.weight"},
+      {".layer_scalar", ".layer_scalar.weight"},
+      {".router.scale", ".router.scale.weight"},
+      {".router.per_expert_scale", ".router.per_expert_scale.weight"},
       {".experts.gate_up_proj", ".experts.fused_gate_up.weight"},
       {".experts.down_proj", ".experts.down_proj.weight"},
       {".LayerNorm.gamma", ".LayerNorm.weight"},
@@ -198,18 +268,25 @@ std::string with_last_part(std::string_view name) {
 std::optional<MappedName> map_name(std::string_view stem, std::string_view suffix, const ModelConfig& model) {
   const auto name = without_prefixes(stem, model);
   std::array<std::int64_t, 2> numbers = {-1, 0};
-  const auto named = [&](std::string_view gguf, Layout layout) {
+  const auto named = [&](std::string_view gguf, Layout layout, std::string_view last) {
     std::string full(gguf);
     if (const auto hole = full.find("{}"); hole != full.npos) full.replace(hole, 2, std::to_string(numbers[0]));
-    const bool plain = layout == Layout::kRates;  // GGUF has no last part in this name
-    return MappedName{full + std::string(plain ? "" : suffix), layout, numbers[0], numbers[1]};
+    return MappedName{full + std::string(last), layout, numbers[0], numbers[1]};
   };
   if (match(name, kAttentionNorm, numbers))
-    return named(model.type->post_attention_norm_is_own ? "blk.{}.post_attention_norm" : "blk.{}.ffn_norm", Layout::kNorm);
+    return named(model.type->post_attention_norm_is_own ? "blk.{}.post_attention_norm" : "blk.{}.ffn_norm", Layout::kNorm, suffix);
+  const auto shared = std::string(model.experts > 0 ? "_shexp" : "") + std::string(suffix);
+  if (match(name, kSharedInput.first, numbers)) return named(kSharedInput.second, Layout::kGateThenUp, shared);
+  if (match(name, kSharedOutput.first, numbers)) return named(kSharedOutput.second, Layout::kAsItIs, shared);
   // gpt-oss has other stacks of experts under the name of those of Qwen3.5.
   if (model.type->architecture == "gpt-oss" && name.ends_with(".experts.fused_gate_up")) return std::nullopt;
+  if (model.type->turned_experts) {
+    if (match(name, "layers.{}.mlp.experts.fused_gate_up", numbers))
+      return named("blk.{}.ffn_gate_exps", Layout::kGateThenUpTurned, suffix);
+    if (match(name, "layers.{}.mlp.experts.down_proj", numbers)) return named("blk.{}.ffn_down_exps", Layout::kExpertsTurned, suffix);
+  }
   for (const auto& row : kRows) {
-    if (match(name, row.folder, numbers)) return named(row.gguf, row.layout);
+    if (match(name, row.folder, numbers)) return named(row.gguf, row.layout, row.whole ? "" : suffix);
   }
   return std::nullopt;
 }
@@ -225,9 +302,18 @@ bool is_left_out(std::string_view name, const ModelConfig& model) {
     if (plain.starts_with("layers." + std::to_string(model.layers + further) + ".")) return true;
   }
   if (model.tied && (plain.starts_with("lm_head.") || plain.starts_with("output."))) return true;
-  if (model.type->recurrence == Recurrence::kDeltaRule && plain.starts_with("mtp.")) return true;  // predicts further tokens
-  return model.wrapped &&
-         (plain.starts_with("vision_tower.") || plain.starts_with("visual.") || plain.starts_with("multi_modal_projector."));
+  if (model.type->recurrence != Recurrence::kNone && plain.starts_with("mtp.")) return true;  // predicts further tokens
+  // Layers that read the keys and values of others may have matrices for their own, which are those of training.
+  std::array<std::int64_t, 2> numbers = {-1, 0};
+  const auto module = plain.substr(0, std::min(plain.rfind('.'), plain.size()));
+  for (const auto unused : {"layers.{}.self_attn.k_proj", "layers.{}.self_attn.v_proj", "layers.{}.self_attn.k_norm"}) {
+    if (match(module, unused, numbers) && std::cmp_less(numbers[0], model.own.size()) &&
+        !model.own[static_cast<std::size_t>(numbers[0])].keys)
+      return true;
+  }
+  constexpr std::string_view kOtherSenses[] = {"vision_tower.", "visual.",      "multi_modal_projector.", "audio_tower.",
+                                               "embed_vision.", "embed_audio.", "vision_embedder."};
+  return model.wrapped && std::ranges::any_of(kOtherSenses, [&](std::string_view part) { return plain.starts_with(part); });
 }
 
 }  // namespace mlxr::formats

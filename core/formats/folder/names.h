@@ -12,26 +12,30 @@ namespace mlxr::formats {
 
 enum class Layout {
   kAsItIs,
-  kQuery,        // heads of rows, which GGUF may order in another way
-  kKey,          // likewise
-  kNorm,         // float32, and 1 more in some families
-  kOwnNorm,      // the norm of a recurrent layer, stored as it is in all families
-  kTaps,         // of a convolution of each channel by itself: float32, without the dimension of one channel
-  kStacked,      // one of several tensors that GGUF keeps as one: each is a row of a norm
-  kFusedInTurn,  // queries, keys and values of each group of heads in turn, which GGUF keeps in three tensors
-  kPositions,    // a table of positions, of which the first rows may be no positions
-  kVector,       // float32; a matrix of one row
-  kExpert,       // a matrix of one expert, of several that GGUF keeps as one
-  kExperts,      // the same matrix of all experts
-  kGateThenUp,   // of all experts, the gate's rows and those of what it opens, which GGUF keeps in two tensors
-  kGateAndUp,    // the same with the rows in turn
-  // Of the gated delta rule. Value heads are in the order of their key heads; GGUF wants them in that of TiledHeads for some families.
+  kQuery,             // heads of rows, which GGUF may order in another way
+  kKey,               // likewise
+  kNorm,              // float32, and 1 more in some families
+  kTaps,              // of a convolution of each channel by itself: float32, without the dimension of one channel
+  kStacked,           // one of several tensors that GGUF keeps as one: each is a row of a norm
+  kFusedInTurn,       // queries, keys and values of each group of heads in turn, which GGUF keeps in three tensors
+  kPositions,         // a table of positions, of which the first rows may be no positions
+  kVector,            // float32; a matrix of one row
+  kExpert,            // a matrix of one expert, of several that GGUF keeps as one
+  kExperts,           // the same matrix of all experts
+  kExpertsTurned,     // the same, transposed
+  kGateThenUp,        // of all experts, the gate's rows and those of what it opens, which GGUF keeps in two tensors
+  kGateThenUpTurned,  // the same, transposed
+  kGateAndUp,         // rows of the gate and of what it opens in turn
+  kKeysThenValues,    // of attention over latent rows: for each head the rows that make its key, which GGUF has as columns, and its value
+  // Of a scan. Value heads are in the order of their key heads; GGUF wants them in that of TiledHeads for some families.
   kRates,       // logarithms of rates, which GGUF keeps as negative rates, one for each value head
   kSteps,       // of each value head: a row, or a value
   kScanGate,    // rows of the value heads
   kScanInput,   // rows of the queries, of the keys, of the value heads
   kScanTaps,    // likewise, of a convolution
   kScanOutput,  // columns of the value heads
+  kScanNorm,    // a norm of what the value heads give; in parts, for Mamba 2
+  kScanSkip,    // a value for each value head, which GGUF keeps as rows
   kScanInTurn,  // for each key head its query, its key, its value heads, and their gates
 };
 

@@ -294,8 +294,7 @@ Result<std::optional<MlxPacking>> mlx_packing(const Json* quantization, const st
   if (own && own->boolean() == false) return std::nullopt;
   const auto* said = own && own->members() ? own : quantization;
   if (!said || !said->find("bits") || !said->find("group_size")) return std::nullopt;
-  const auto* mode = said->find("mode");
-  if (!mode && quantization) mode = quantization->find("mode");
+  const auto* mode = said->find("mode");  // a module's own packing is affine where it does not say its mode, whatever the others are
   const std::string mode_name = mode && mode->text() ? *mode->text() : "affine";
   const auto known = mode_of(mode_name);
   const MlxPacking packing{known.value_or(MlxMode::kAffine), said->find("bits")->integer().value_or(0),

@@ -1,4 +1,4 @@
-// Layers without attention in config.json: short convolutions, the gated delta rule.
+// Layers without attention in config.json: short convolutions, the gated delta rule, Mamba 2.
 #pragma once
 
 #include <string>
@@ -10,7 +10,7 @@
 namespace mlxr::formats {
 
 // Adds keys under `prefix` ("lfm2."), before those that all families have: which layers have attention, and the shape of the others, which
-// is returned. Notes in `config` what is wrong. Reads nothing for a type without such layers.
-ScanShape read_recurrence(const ModelType& type, ConfigReader& config, const std::string& prefix, OwnedMetadata& metadata);
+// `model` gets too. Notes in `config` what is wrong. Reads nothing for a type without such layers.
+void read_recurrence(ConfigReader& config, const std::string& prefix, OwnedMetadata& metadata, ModelConfig& model);
 
 }  // namespace mlxr::formats

@@ -24,6 +24,7 @@ class RopeReader {
     base_ = base.value_or(older_base.value_or(shape_.base));
     if (base_ > 0) add("rope.freq_base", base_);
     rotated_ = read_rotated(rope);
+    if (const auto* type = type_of(rope); type && *type == "proportional") rotate_in_part(rope);
     add("rope.dimension_count", rotated_);
     read_sections(rope);
     scale(rope);
@@ -41,6 +42,8 @@ class RopeReader {
     ConfigReader local = all.object("sliding_attention");
     const auto base = local.number("rope_theta");
     if (base || older) add("rope.freq_base_swa", base.value_or(older.value_or(0)));
+    if (const auto share = local.number("partial_rotary_factor"); share && *share != 1)
+      local.note(ErrorCode::kUnsupported, "partial_rotary_factor", "not 1 for layers with a window");
     if (const auto* type = type_of(local); type && *type != "default")
       local.note(ErrorCode::kUnsupported, "rope_type", printable(*type) + " for layers with a window");
     return local.finish({});
@@ -55,17 +58,27 @@ class RopeReader {
     return static_cast<std::int64_t>(share.value_or(shape_.rotated_share) * static_cast<double>(shape_.head_dim));
   }
 
+  // Gemma 4: the first pairs of a head, whose frequencies are those of all pairs.
+  void rotate_in_part(ConfigReader& rope) {
+    const double factor = rope.number("factor").value_or(1);
+    constexpr float kStill = 1e30f;
+    for (std::int64_t i = 0; i < shape_.head_dim / 2; ++i) factors_.all.push_back(i < rotated_ / 2 ? static_cast<float>(factor) : kStill);
+    rotated_ = shape_.head_dim;
+  }
+
   static const std::string* type_of(ConfigReader& rope) {
     const auto *newer = rope.text("rope_type"), *older = rope.text("type");
     return newer ? newer : older;
   }
 
-  // Qwen3.5: the pairs of each axis of positions, which are the same for a text.
+  // The pairs of each axis of positions. Where config.json does not say them, as many for each as there can be: GGUF's readers ask for
+  // them.
   void read_sections(ConfigReader& rope) {
     rope.boolean("mrope_interleaved");
     const auto sections = rope.numbers("mrope_section");
-    if (sections.empty()) return;
+    if (sections.empty() && !shape_.axes) return;
     std::vector<std::int64_t> pairs;
+    if (sections.empty()) pairs = {(rotated_ / 2 + 2) / 3, (rotated_ / 2 + 1) / 3, rotated_ / 2 / 3};
     for (const double section : sections) pairs.push_back(static_cast<std::int64_t>(section));
     pairs.resize(4);
     add("rope.dimension_sections", std::move(pairs));
@@ -73,7 +86,8 @@ class RopeReader {
 
   void scale(ConfigReader& rope) {
     const auto* type = type_of(rope);
-    if (!type || *type == "default") return;
+    if (!type || *type == "default" || *type == "proportional") return;
+    if (*type == "mrope") return;  // Qwen2-VL: what its sections say
     if (*type == "linear") return scale_linearly(rope);
     // The frequencies change only where a text is longer than max_position_embeddings, which is the longest that is run.
     if (*type == "dynamic") return static_cast<void>(rope.number("factor"));
@@ -137,7 +151,12 @@ class RopeReader {
   // What queries and keys are multiplied by. GGUF's readers multiply by magnitude(1) / magnitude(yarn_log_multiplier) without being told.
   void add_magnitude(ConfigReader& rope, double factor) {
     const auto magnitude = [&](double weight) { return factor > 1 ? 1 + 0.1 * weight * std::log(factor) : 1; };
-    const double one = rope.number("mscale").value_or(0), all = rope.number("mscale_all_dim").value_or(0);
+    const double one = rope.number("mscale").value_or(0);
+    const double all = rope.number("mscale_all_dim").value_or(0);
+    if (shape_.latent && all != 0) {  // GGUF's key has a tenth of it there (DeepSeek-V2)
+      if (one != all) rope.note(ErrorCode::kUnsupported, "mscale", "not mscale_all_dim");
+      return add("rope.scaling.yarn_log_multiplier", 0.1 * all);
+    }
     double wanted = one != 0 && all != 0 ? magnitude(one) / magnitude(all) : magnitude(1);
     for (const auto name : {"attn_factor", "attention_factor"}) wanted = rope.number(name).value_or(wanted);
     if (all != 0) add("rope.scaling.yarn_log_multiplier", all);

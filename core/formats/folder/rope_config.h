@@ -21,6 +21,8 @@ struct RopeShape {
   double rotated_share = 1;     // where config.json does not say it
   double base = 0;              // likewise; 0: nothing need be said
   bool may_round_ramp = false;  // YaRN's ramp, though config.json says otherwise
+  bool axes = false;            // positions have several axes, along all of which those of a text are the same
+  bool latent = false;          // of attention over latent rows, where YaRN's temperature is that of the whole scores
 };
 
 // Adds keys under `prefix` ("llama."). Notes in `config` what is wrong. Errors: kUnsupported, kCorrupt.

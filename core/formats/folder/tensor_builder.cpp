@@ -17,30 +17,7 @@ constexpr std::string_view kScalesOfActivations[] = {"activation_scale", "input_
 
 bool has_three_dims(Layout layout) {
   return layout == Layout::kExperts || layout == Layout::kGateThenUp || layout == Layout::kGateAndUp || layout == Layout::kTaps ||
-         layout == Layout::kScanTaps;
-}
-
-// (channels, 1, taps), or (channels, taps, 1) as MLX has it, without the dimension of one. False for another shape.
-bool drop_single_channel(std::vector<std::int64_t>& shape) {
-  if (shape.size() != 3 || (shape[1] != 1 && shape[2] != 1)) return false;
-  shape = {shape[0], shape[1] * shape[2]};
-  return true;
-}
-
-// The rows of value heads, `width` of each, after `before` others. Tiled: those that are first among the heads of their key head come
-// first.
-void append_heads(std::vector<std::int64_t>& order, const ScanShape& scan, bool tiled, std::int64_t width, std::int64_t before) {
-  const auto of_each = scan.value_heads / scan.key_heads;
-  for (std::int64_t head = 0; head < scan.value_heads; ++head) {
-    const auto from = tiled ? head % scan.key_heads * of_each + head / scan.key_heads : head;
-    for (std::int64_t row = 0; row < width; ++row) order.push_back(before + from * width + row);
-  }
-}
-
-std::vector<std::int64_t> counting(std::int64_t count) {
-  std::vector<std::int64_t> numbers(static_cast<std::size_t>(count));
-  std::iota(numbers.begin(), numbers.end(), 0);
-  return numbers;
+         layout == Layout::kScanTaps || layout == Layout::kExpertsTurned || layout == Layout::kGateThenUpTurned;
 }
 
 bool is_scan(Layout layout) { return layout >= Layout::kRates; }
@@ -59,6 +36,7 @@ Result<void> TensorBuilder::add(StoredSource stored) {
 }
 
 Result<BuiltTensors> TensorBuilder::finish() {
+  if (auto agrees = check_own_values(); !agrees) return fail(agrees.error());
   norms_less_one_ = model_.type->norms_plus_one && !is_of_mlx();
   for (const auto& [stem, parts] : modules_) {
     if (auto built = build(stem, parts); !built) return fail(built.error());
@@ -68,6 +46,19 @@ Result<BuiltTensors> TensorBuilder::finish() {
   emit("rope_factors_long.weight", model_.rope_factors.of_long_texts);
   emit("rope_factors_short.weight", model_.rope_factors.of_short_texts);
   return std::move(built_);
+}
+
+// Gemma 4: a layer without a matrix of values takes its keys for them, so config.json must say that it has none.
+Result<void> TensorBuilder::check_own_values() const {
+  for (const auto& [stem, parts] : modules_) {
+    const auto mapped = map_name(stem, "", model_);
+    if (!mapped || !mapped->name.ends_with(".attn_k") || std::cmp_greater_equal(mapped->layer, model_.own.size())) continue;
+    auto values = stem;
+    values.replace(values.rfind("k_proj"), 1, "v");
+    if (modules_.contains(values) != model_.own[static_cast<std::size_t>(mapped->layer)].values)
+      return damaged(folder_, "the values of layer " + std::to_string(mapped->layer) + " are not those of which its config.json tells");
+  }
+  return {};
 }
 
 // MLX folders of models with convolutions have whole norms, and their taps before the dimension of one channel.
@@ -146,6 +137,14 @@ Result<void> TensorBuilder::build(const MappedName& mapped, Tensor plain, const 
       return {};
     case Layout::kExpert: stacks_[mapped.name].emplace(mapped.part, std::move(plain)); return {};
     case Layout::kExperts: emit(mapped.name, std::move(plain)); return {};
+    case Layout::kKeysThenValues: return split_keys_and_values(mapped, plain, stored_name);
+    case Layout::kExpertsTurned:
+    case Layout::kGateThenUpTurned:
+      if (plain.shape.size() != 3) return wrong_shape(stored_name);
+      plain = turned(plain);
+      if (mapped.layout == Layout::kGateThenUpTurned) return split_gate_and_up(mapped, std::move(plain), stored_name);
+      emit(mapped.name, std::move(plain));
+      return {};
     case Layout::kGateThenUp:
     case Layout::kGateAndUp: return split_gate_and_up(mapped, std::move(plain), stored_name);
     case Layout::kPositions: {
@@ -160,7 +159,7 @@ Result<void> TensorBuilder::build(const MappedName& mapped, Tensor plain, const 
       if (plain.shape.size() == 2 && plain.shape[0] == 1) plain.shape.erase(plain.shape.begin());
       break;
     case Layout::kTaps:
-      if (!drop_single_channel(plain.shape)) return wrong_shape(stored_name);
+      if (plain.shape.size() != 1 && !drop_single_channel(plain)) return wrong_shape(stored_name);
       emit(mapped.name, as_floats(std::move(plain), 0));
       return {};
     case Layout::kNorm: emit(mapped.name, as_floats(std::move(plain), added)); return {};
@@ -172,75 +171,9 @@ Result<void> TensorBuilder::build(const MappedName& mapped, Tensor plain, const 
         plain = *std::move(ordered);
       }
       break;
-    case Layout::kOwnNorm:
     default: break;
   }
   emit(mapped.name, plain.shape.size() == 1 ? as_floats(std::move(plain), 0) : std::move(plain));
-  return {};
-}
-
-Result<void> TensorBuilder::build_scan(const MappedName& mapped, Tensor plain, const std::string& stored_name) {
-  const auto& scan = model_.scan;
-  const bool tiled = model_.type->tiled_heads;
-  if (scan.key_heads == 0) return unknown(stored_name);
-  const auto keys = scan.key_heads * scan.key_dim, values = scan.value_heads * scan.value_dim;
-  const auto finish = [&](std::string name, const Tensor& base, std::vector<std::int64_t> order, std::int64_t rows) -> Result<void> {
-    auto made = ordered(base, std::move(order), rows, stored_name);
-    if (!made) return fail(made.error());
-    const bool vector = made->shape.size() == 1 || mapped.layout == Layout::kScanTaps;
-    emit(std::move(name), vector ? as_floats(*std::move(made), 0) : *std::move(made));
-    return {};
-  };
-  std::vector<std::int64_t> order;
-  switch (mapped.layout) {
-    case Layout::kRates: {
-      if (plain.shape.size() != 1) return wrong_shape(stored_name);
-      auto shape = plain.shape;
-      plain = from(std::make_unique<FloatSource>(std::move(plain), 0.0f, true), quant::Type::kF32, std::move(shape));
-      [[fallthrough]];
-    }
-    case Layout::kSteps: append_heads(order, scan, tiled, 1, 0); return finish(mapped.name, plain, std::move(order), scan.value_heads);
-    case Layout::kScanGate:
-      append_heads(order, scan, tiled, scan.value_dim, 0);
-      return finish(mapped.name, plain, std::move(order), values);
-    case Layout::kScanTaps:
-      if (!drop_single_channel(plain.shape)) return wrong_shape(stored_name);
-      [[fallthrough]];
-    case Layout::kScanInput:
-      order = counting(2 * keys);
-      append_heads(order, scan, tiled, scan.value_dim, 2 * keys);
-      return finish(mapped.name, plain, std::move(order), 2 * keys + values);
-    case Layout::kScanInTurn: {
-      const auto of_each = values / scan.key_heads, every = 2 * scan.key_dim + 2 * of_each;
-      std::vector<std::int64_t> gates;
-      const auto take = [&](std::vector<std::int64_t>& rows, std::int64_t first, std::int64_t count) {
-        for (std::int64_t head = 0; head < scan.key_heads; ++head)
-          for (std::int64_t row = 0; row < count; ++row) rows.push_back(head * every + first + row);
-      };
-      take(order, 0, scan.key_dim);
-      take(order, scan.key_dim, scan.key_dim);
-      take(order, 2 * scan.key_dim, of_each);
-      take(gates, 2 * scan.key_dim + of_each, of_each);
-      auto gate_name = mapped.name;
-      gate_name.replace(gate_name.find("attn_qkv"), std::string_view("attn_qkv").size(), "attn_gate");
-      if (auto done = finish(std::move(gate_name), plain, std::move(gates), every * scan.key_heads); !done) return done;
-      return finish(mapped.name, plain, std::move(order), every * scan.key_heads);
-    }
-    default: break;
-  }
-  // kScanOutput. Packed values stay in their blocks, so heads must be whole blocks.
-  if (plain.shape.size() != 2 || plain.shape[1] != values) return wrong_shape(stored_name);
-  if (!tiled) {
-    emit(mapped.name, std::move(plain));
-    return {};
-  }
-  if (scan.value_dim % static_cast<std::int64_t>(quant::traits(plain.type).block_size) != 0)
-    return fail(ErrorCode::kUnsupported, "MLXR cannot run this model yet: the blocks of its tensor " + printable(stored_name) +
-                                             " are wider than the heads of its linear attention.");
-  append_heads(order, scan, tiled, 1, 0);
-  const auto type = plain.type;
-  auto shape = plain.shape;
-  emit(mapped.name, from(std::make_unique<OrderedColumnsSource>(std::move(plain), std::move(order)), type, std::move(shape)));
   return {};
 }
 
@@ -284,13 +217,46 @@ Result<void> TensorBuilder::split_in_turn(const MappedName& mapped, const Tensor
   return {};
 }
 
-// Rows of each expert for its gate, and as many for what the gate opens: those after one another, or in turn.
+// DeepSeek: for each head the rows that make its key, which GGUF has transposed, then those that make its value.
+Result<void> TensorBuilder::split_keys_and_values(const MappedName& mapped, const Tensor& plain, const std::string& stored_name) {
+  const auto [key_dim, value_dim] = model_.latent;
+  const auto heads = model_.heads, every = key_dim + value_dim;
+  if (key_dim == 0) return unknown(stored_name);
+  if (plain.shape.size() != 2 || plain.shape[0] / every != heads || plain.shape[0] % every != 0) return wrong_shape(stored_name);
+  const auto latent = plain.shape[1];
+  const auto part = [&](std::int64_t before, std::int64_t rows) {
+    auto source = std::make_unique<HeadRowsSource>(
+        plain, HeadRows{.heads = heads, .head_rows = rows, .in_turn = 1, .before = before, .every = every});
+    return from(std::move(source), plain.type, {heads, rows, latent});
+  };
+  emit(mapped.name, turned(part(0, key_dim)));
+  auto name = mapped.name;
+  name.replace(name.find("attn_k_b"), std::string_view("attn_k_b").size(), "attn_v_b");
+  emit(std::move(name), part(key_dim, value_dim));
+  return {};
+}
+
+Tensor TensorBuilder::turned(Tensor stack) {
+  const auto count = stack.shape[0], rows = stack.shape[1], columns = stack.shape[2];
+  stack.shape = {count * rows, columns};
+  auto source = std::make_unique<TransposedSource>(std::move(stack), rows);
+  const auto type = source->type();
+  return from(std::move(source), type, {count, columns, rows});
+}
+
+// Rows of each expert for its gate, and as many for what the gate opens: those after one another, or in turn. Also of a matrix alone.
 Result<void> TensorBuilder::split_gate_and_up(const MappedName& mapped, Tensor plain, const std::string& stored_name) {
   auto shape = plain.shape;
-  if (shape.size() < 2 || shape[1] % 2 != 0) return wrong_shape(stored_name);
-  const auto experts = shape[0], rows = shape[1] /= 2;
-  plain.shape.erase(plain.shape.begin());
-  plain.shape[0] *= experts;
+  const bool stack = mapped.name.contains("_exps");
+  if (shape.size() < 2) return wrong_shape(stored_name);
+  const auto experts = stack ? shape[0] : 1;
+  auto& both = shape[stack ? 1 : 0];
+  if (both % 2 != 0) return wrong_shape(stored_name);
+  const auto rows = both /= 2;
+  if (stack) {
+    plain.shape.erase(plain.shape.begin());
+    plain.shape[0] *= experts;
+  }
   for (const std::int64_t part : {0, 1}) {
     std::unique_ptr<const Source> source;
     if (mapped.layout == Layout::kGateAndUp) {

@@ -48,7 +48,13 @@ class TensorBuilder {
   bool is_of_mlx() const;
   Result<void> build_stacks();
   Result<Tensor> heads_of(Tensor plain, std::int64_t heads, const std::string& stored_name);
-  // Of the gated delta rule: see Layout.
+  Result<void> split_keys_and_values(const MappedName& mapped, const Tensor& plain, const std::string& stored_name);
+  Result<void> check_own_values() const;
+  // A stack of matrices, each transposed.
+  Tensor turned(Tensor stack);
+  // (channels, 1, taps), or (channels, taps, 1) as MLX has it, without the dimension of one. False for another shape.
+  static bool drop_single_channel(Tensor& taps);
+  // Of a scan: see Layout. In scan_tensors.cpp.
   Result<void> build_scan(const MappedName& mapped, Tensor plain, const std::string& stored_name);
   // The tensor with its rows in this order. Errors: kCorrupt (it has not `rows`).
   Result<Tensor> ordered(Tensor plain, std::vector<std::int64_t> order, std::int64_t rows, const std::string& stored_name);

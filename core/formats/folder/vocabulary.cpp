@@ -325,6 +325,12 @@ Result<void> add_chat_template(const FolderFiles& folder, const Json* settings, 
     text = named(*in_settings, "default");
     with_tools = named(*in_settings, "tool_use");
   }
+  if (text.empty()) {  // of folders of models that also see, as processors were saved once
+    const auto of_processor = folder.read_json("chat_template.json");
+    if (!of_processor) return fail(of_processor.error());
+    const auto* said = *of_processor ? (*of_processor)->find("chat_template") : nullptr;
+    if (said && said->text()) text = *said->text();
+  }
   if (!text.empty()) metadata.add("tokenizer.chat_template", metadata.keep(std::move(text)));
   if (!with_tools.empty()) metadata.add("tokenizer.chat_template.tool_use", metadata.keep(std::move(with_tools)));
   return {};

@@ -54,6 +54,40 @@ TEST(HeadRows, TakesAKindOfHeadsFromAmongOthers) {
   EXPECT_THAT(rows_of(values), ElementsAre(6, 7, 14, 15));
 }
 
+TEST(Transposed, TurnsEachMatrix) {
+  const Matrix matrix(6);
+  const TransposedSource source(matrix.tensor, 3);
+  EXPECT_THAT(all_of(source), ElementsAre(0, 1, 2, 0.5, 1.5, 2.5, 3, 4, 5, 3.5, 4.5, 5.5));
+}
+
+TEST(Transposed, GivesTheSameInPieces) {
+  const Matrix matrix(6);
+  const TransposedSource source(matrix.tensor, 3);
+  const auto whole = all_of(source);
+  for (std::size_t begin = 0; begin < whole.size(); ++begin) {
+    for (std::size_t count = 1; begin + count <= whole.size(); ++count) {
+      std::vector<float> part(count);
+      ASSERT_TRUE(source.read(begin * sizeof(float), std::as_writable_bytes(std::span(part))));
+      EXPECT_THAT(part, ElementsAreArray(std::span(whole).subspan(begin, count)));
+    }
+  }
+}
+
+TEST(Transposed, DecodesWhatIsPacked) {
+  std::vector<std::byte> rows;  // two rows of 32 values in Q8_0: a scale of 1 or 2, and whole numbers
+  for (const std::uint16_t scale : {0x3C00, 0x4000}) {
+    rows.insert(rows.end(), {std::byte(scale), std::byte(scale >> 8)});
+    for (int i = 0; i < 32; ++i) rows.push_back(std::byte(i));
+  }
+  const MemorySource memory(rows);
+  const TransposedSource source({.type = quant::Type::kQ8_0, .shape = {2, 32}, .bytes = rows.size(), .source = &memory}, 2);
+  ASSERT_EQ(source.type(), quant::Type::kF16);
+  std::vector<std::uint16_t> values(64);
+  ASSERT_TRUE(source.read(0, std::as_writable_bytes(std::span(values))));
+  EXPECT_EQ(values[6], 0x4200);  // 3
+  EXPECT_EQ(values[7], 0x4600);  // 6
+}
+
 TEST(AlternateRows, TakesEveryOtherRow) {
   const Matrix matrix(6);
   EXPECT_THAT(rows_of(AlternateRowsSource(matrix.tensor, 0)), ElementsAre(0, 2, 4));

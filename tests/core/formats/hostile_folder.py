@@ -76,6 +76,10 @@ TENSORS = {
 }
 
 
+GEMMA4 = {"model_type": "gemma4_text", "layer_types": ["full_attention"], "head_dim": 4, "hidden_act": "gelu_pytorch_tanh", "rope_parameters": {"full_attention": {"rope_type": "default"}}}
+NEMOTRON = {"model_type": "nemotron_h", "num_key_value_heads": HEADS, "hybrid_override_pattern": "*", "hidden_act": "relu2", "n_groups": 1, "ssm_state_size": 4, "mamba_num_heads": 2, "mamba_head_dim": 4, "conv_kernel": 2}
+
+
 def tokenizer(**changes):
     model = {"type": "BPE", "vocab": {text: i for i, text in enumerate([*"abcdefgh", "ab"])}, "merges": ["a b"]}
     whole = {
@@ -165,7 +169,16 @@ def configs():
     yield "activation", {"hidden_act": "relu"}, UNSUPPORTED, "hidden_act is 'relu'"
     yield "experts_in_some_layers", {"decoder_sparse_step": 2}, UNSUPPORTED, "decoder_sparse_step is"
     yield "experts_not_in_layers", {"mlp_only_layers": [0]}, UNSUPPORTED, "mlp_only_layers is not empty"
-    yield "experts_in_groups", {"n_group": 8}, UNSUPPORTED, "n_group is"
+    yield "latent_not_said", {"model_type": "deepseek_v3"}, CORRUPT, "kv_lora_rank is missing"
+    yield "latent_huge", {"model_type": "deepseek_v3", "kv_lora_rank": 1 << 40}, CORRUPT, "kv_lora_rank is 1099511627776"
+    yield "layer_shapes_no_list", {"model_type": "gemma4_text", "layer_types": "full"}, CORRUPT, "layer_types is not one string for each layer"
+    yield "layer_shapes_many", {"model_type": "gemma4_text", "num_hidden_layers": 1 << 40}, CORRUPT, "num_hidden_layers is 1099511627776"
+    yield "shared_keys", {**GEMMA4, "num_kv_shared_layers": -1}, CORRUPT, "num_kv_shared_layers is -1"
+    yield "shared_keys_of_none", {**GEMMA4, "num_kv_shared_layers": 1}, CORRUPT, "num_kv_shared_layers is 1"
+    yield "pattern_missing", {**NEMOTRON, "hybrid_override_pattern": None}, CORRUPT, "num_hidden_layers is not the number of layers in its pattern"
+    yield "pattern_endless", {**NEMOTRON, "hybrid_override_pattern": "M" * (1 << 16)}, CORRUPT, "num_hidden_layers is not the number of layers in its pattern"
+    yield "scan_huge", {**NEMOTRON, "mamba_num_heads": 1 << 40}, CORRUPT, "mamba_num_heads is 1099511627776"
+    yield "part_missing", {"model_type": "qwen3_vl"}, CORRUPT, "text_config does not say its model_type"
     yield "ramp", {"rope_scaling": {"rope_type": "yarn", "factor": 2.0, "truncate": False}}, UNSUPPORTED, "rope_scaling.truncate is false"
     yield "windows", {"use_sliding_window": True}, UNSUPPORTED, "use_sliding_window is true"
     yield "layer_types_count", {"layer_types": ["full_attention"] * 2}, CORRUPT, "layer_types is not one string for each layer"

@@ -25,6 +25,10 @@ VOCABULARY = 300
 
 def caches(model):
     """One for each layer: keys and values as MLXR keeps them, and mlx-lm's own for states."""
+    if model.model_type == "deepseek_v2":
+        for layer in model.layers:
+            layer.self_attn.kv_a_layernorm.__class__ = HalfNorm
+        return [RotatedHalfCache(model.args.qk_rope_head_dim) for _ in model.layers]
     own = model.make_cache() if hasattr(model, "make_cache") else [None] * len(model.layers)
     return [cache if type(cache).__name__ == "ArraysCache" else HalfCache() for cache in own]
 
@@ -36,6 +40,24 @@ class HalfCache:
 
     def update_and_fetch(self, keys, values):
         return keys.astype(mx.float16).astype(keys.dtype), values.astype(mx.float16).astype(values.dtype)
+
+
+class HalfNorm(nn.RMSNorm):
+    """Of a latent row, which MLXR's cache keeps in the place of the keys and values that are made of it."""
+
+    def __call__(self, x):
+        return super().__call__(x).astype(mx.float16).astype(x.dtype)
+
+
+class RotatedHalfCache(HalfCache):
+    """Beside the latent row, a cache has the part of a key that is rotated, which is its last."""
+
+    def __init__(self, rotated):
+        self.rotated = rotated
+
+    def update_and_fetch(self, keys, values):
+        row, rotated = mx.split(keys, [-self.rotated], axis=-1)
+        return mx.concatenate([row, rotated.astype(mx.float16).astype(keys.dtype)], axis=-1), values
 
 
 def mlx_lm(module):
@@ -64,9 +86,9 @@ def build(family):
     module = mlx_lm(family.module)
     model = module.Model(module.ModelArgs.from_dict(family.config))
     inner = model.language_model if "text_config" in family.config else model
-    if family.config.get("tie_word_embeddings") and hasattr(inner, "sanitize"):
+    if family.config.get("tie_word_embeddings") and family.module.startswith("gemma3"):
         inner.sanitize({})  # Gemma 3 has a head until it sees weights without one
-    adds_one = family.config["model_type"].startswith("gemma")
+    adds_one = family.config["model_type"] in ("gemma", "gemma2", "gemma3_text", "gemma3")
     random = np.random.default_rng(len(family.module))
 
     def value(name, array):
@@ -74,6 +96,14 @@ def build(family):
             spread, mean = 0.3, 0.0
         elif "norm" in name:
             spread, mean = 0.1, 0.0 if adds_one else 1.0
+            if family.module.startswith("gemma4") and name.endswith(("q_norm.weight", "k_norm.weight")):
+                mean = 0.4  # as its scores are not scaled
+        elif name.endswith((".D", "_scalar", "_scale")):
+            spread, mean = 0.2, 1.0
+        elif name.endswith(("router.scale", "_correction_bias")):
+            spread, mean = 0.5, 4.0
+        elif name.endswith("A_log"):
+            spread, mean = 0.3, 0.0
         else:
             spread, mean = array.shape[-1] ** -0.5, 0.0
         return mx.array(random.normal(mean, spread, array.shape).astype(np.float32))
@@ -170,20 +200,25 @@ def of_qwen3_next(weights):
     return {**less_one(of_qwen(weights)), "mtp.fc.weight": mx.zeros((4, 4))}
 
 
+def alone(weights):
+    """Names of a language model that is not a part of another."""
+    return {name.removeprefix("language_model."): value for name, value in weights.items()}
+
+
 def of_qwen35_text(weights):
     """The language model by itself."""
-    return {name.removeprefix("language_model."): value for name, value in less_one(weights).items()}
+    return alone(less_one(weights))
 
 
-def with_fused_experts(weights, gate_and_up, down):
+def with_fused_experts(weights, gate_and_up, down, stack="switch_mlp", change=lambda value: value):
     """The stacks of experts under other names: one with the rows of the gate before those of what it opens, and one of what goes down."""
-    result = {name: value for name, value in weights.items() if ".switch_mlp." not in name}
+    result = {name: value for name, value in weights.items() if f".{stack}." not in name}
     for name in weights:
-        before, found, _ = name.partition(".switch_mlp.gate_proj.weight")
+        before, found, _ = name.partition(f".{stack}.gate_proj.weight")
         if found:
-            stacked = {part: weights[f"{before}.switch_mlp.{part}_proj.weight"] for part in ("gate", "up", "down")}
-            result[f"{before}.{gate_and_up}"] = mx.concatenate([stacked["gate"], stacked["up"]], axis=1)
-            result[f"{before}.{down}"] = stacked["down"]
+            stacked = {part: weights[f"{before}.{stack}.{part}_proj.weight"] for part in ("gate", "up", "down")}
+            result[f"{before}.{gate_and_up}"] = change(mx.concatenate([stacked["gate"], stacked["up"]], axis=1))
+            result[f"{before}.{down}"] = change(stacked["down"])
     return result
 
 
@@ -205,6 +240,46 @@ def of_granite(weights):
     return with_fused_experts(weights, "input_linear.weight", "output_linear.weight")
 
 
+def of_granite_hybrid(weights):
+    """The feed-forward part of all tokens has another name where it is the only one, and gate and what it opens in one matrix."""
+    weights = of_granite(channels_first(weights))
+    for name in [name for name in weights if name.endswith(".mlp.gate_proj.weight")]:
+        before = name.removesuffix(".mlp.gate_proj.weight")
+        gate, up, down = (weights.pop(f"{before}.mlp.{part}_proj.weight") for part in ("gate", "up", "down"))
+        weights |= {f"{before}.shared_mlp.input_linear.weight": mx.concatenate([gate, up]), f"{before}.shared_mlp.output_linear.weight": down}
+    return weights
+
+
+def of_nemotron(weights):
+    """With layers that predict a further token, which are not part of the model."""
+    weights = experts_one_by_one(channels_first(weights), "switch_mlp", "experts.{}", {"fc1": "up_proj", "fc2": "down_proj"})
+    return {**weights, "mtp.layers.0.eh_proj.weight": mx.zeros((4, 4))}
+
+
+def of_deepseek(weights):
+    """The matrix that makes keys and values of the latent row, which mlx-lm divides, and turns the part of the keys."""
+    weights = of_qwen(weights)
+    for name in [name for name in weights if name.endswith(".embed_q.weight")]:
+        before = name.removesuffix(".embed_q.weight")
+        keys, values = weights.pop(name).transpose(0, 2, 1), weights.pop(f"{before}.unembed_out.weight")
+        weights[f"{before}.kv_b_proj.weight"] = mx.concatenate([keys, values], axis=1).reshape(-1, keys.shape[-1])
+    return weights
+
+
+def of_gemma4(weights):
+    """With matrices that nobody reads, of a layer that has its keys and values from another."""
+    return {**weights, "language_model.model.layers.4.self_attn.k_proj.weight": mx.zeros((4, 4))}
+
+
+def of_gemma4_experts(weights):
+    return with_fused_experts(weights, "gate_up_proj", "down_proj", "switch_glu")
+
+
+def of_qwen3_vl_moe(weights):
+    """Stacks of experts with their rows as columns."""
+    return with_fused_experts(weights, "experts.gate_up_proj", "experts.down_proj", change=lambda value: value.transpose(0, 2, 1))
+
+
 def of_gpt_oss(weights):
     """The experts' matrices in MXFP4, with a row of the gate and one of what it opens in turn."""
     in_turn = lambda gate, up: mx.stack([gate, up], axis=2).reshape(gate.shape[0], 2 * gate.shape[1], *gate.shape[2:])  # noqa: E731
@@ -221,16 +296,20 @@ def of_gpt_oss(weights):
     return result
 
 
+def as_published(family, weights):
+    """Also with the names of newer folders, where the language model is beside the part that sees."""
+    if family.published:
+        weights = family.published(weights)
+    if "text_config" in family.config:
+        weights = {name.replace("language_model.model.", "model.language_model."): value for name, value in weights.items()}
+        weights["model.vision_tower.patch_embedding.weight"] = mx.zeros((4, 4))
+    return weights
+
+
 def write(folder, family, tokens):
     """Makes the folder, and returns mlx-lm's logits for the tokens."""
     model = build(family)
-    weights = parameters(model)
-    if family.published:
-        weights = family.published(weights)
-    if "text_config" in family.config:  # as newer folders name them, beside the part that sees
-        weights = {name.replace("language_model.model.", "model.language_model."): value for name, value in weights.items()}
-        weights["model.vision_tower.patch_embedding.weight"] = mx.zeros((4, 4))
-    save(folder, family, weights)
+    save(folder, family, as_published(family, parameters(model)))
     return logits_of(model, family, tokens)
 
 
@@ -263,7 +342,7 @@ def write_packed(folder, family, tokens, packing, own=None):
 def write_bf16(folder, family):
     """The folder that a publisher has: weights in bfloat16."""
     weights = {name: value.astype(mx.bfloat16) for name, value in parameters(build(family)).items()}
-    save(folder, family, family.published(weights) if family.published else weights)
+    save(folder, family, as_published(family, weights))
 
 
 def load_packed(folder, family):

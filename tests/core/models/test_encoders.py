@@ -195,7 +195,7 @@ REFUSED = {
     "maximum": (lambda folder: pool(folder, pooling_mode_max_tokens=True), "1_Pooling"),
     "two at once": (lambda folder: pool(folder, pooling_mode_cls_token=True, pooling_mode_mean_tokens=True), "1_Pooling"),
     "another module": (lambda folder: (folder / "modules.json").write_text('[{"type": "sentence_transformers.models.Dense"}]'), "models.Dense"),
-    "relative positions": (lambda folder: random_bert(folder, position_embedding_type="relative_key"), "relative_key"),
+    "relative positions": (lambda folder: random_bert(folder, position_embedding_type="relative_key"), "position_embedding_type"),
     "another activation": (lambda folder: random_bert(folder, hidden_act="relu"), "relu"),
     "a decoder": (lambda folder: random_bert(folder, is_decoder=True), "is_decoder"),
 }

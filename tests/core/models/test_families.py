@@ -88,6 +88,10 @@ QWEN35 = of(
     rotated=16,
     keys=(("rope.dimension_sections", "add_array", [3, 3, 2, 0]),),
 )
+GRANITE = of(
+    "granite",
+    keys=(("attention.scale", "add_float32", 0.1), ("embedding_scale", "add_float32", 6.0), ("logit_scale", "add_float32", 4.0), ("residual_scale", "add_float32", 0.4)),
+)
 GEMMA4 = of(
     "gemma4",
     layers=6,
@@ -99,6 +103,7 @@ GEMMA4 = of(
     keys=(("rope.freq_base_swa", "add_float32", 1e4), ("final_logit_softcapping", "add_float32", 3.0)),
     extra=(("rope_freqs.weight", (32,), 0.3, 2.0),),
 )
+UNREAD_KEYS = [(f"blk.4.{name}.weight", dimensions, 0.1, 0.0) for name, dimensions in (("attn_k", (2 * GEMMA4.head_dim, GEMMA4.dim)), ("attn_v", (2 * GEMMA4.head_dim, GEMMA4.dim)), ("attn_k_norm", (GEMMA4.head_dim,)))]
 NEMOTRON = of(
     "nemotron_h",
     recurrence=random_models.Recurrence("mamba2", attention=(1,), taps=4, heads=8, key_heads=2, key_dim=64, value_dim=32),
@@ -129,10 +134,8 @@ AGAINST_LLAMA_CPP = {
     "mistral3": of("mistral3", keys=(*YARN, ("rope.scaling.yarn_log_multiplier", "add_float32", 1.0), ("attention.temperature_scale", "add_float32", 0.5))),
     "internlm2": of("internlm2", tied=False),
     "smollm3": of("smollm3"),
-    "granite": of(
-        "granite",
-        keys=(("attention.scale", "add_float32", 0.1), ("embedding_scale", "add_float32", 6.0), ("logit_scale", "add_float32", 4.0), ("residual_scale", "add_float32", 0.4)),
-    ),
+    "granite": GRANITE,
+    "granite-without-positions": dataclasses.replace(GRANITE, keys=(*GRANITE.keys, ("rope.scaling.finetuned", "add_bool", False))),
     "phi3": of("phi3", fused=True, rotated=24, tied=False),
     "phi3-short": of("phi3", fused=True, keys=(("rope.scaling.original_context_length", "add_uint32", 16384), ("rope.scaling.attn_factor", "add_float32", 1.2)), extra=(factors("factors_long", 1), factors("factors_short", 2))),
     "phi3-long": of("phi3", fused=True, keys=(("rope.scaling.original_context_length", "add_uint32", 256), ("rope.scaling.attn_factor", "add_float32", 1.2)), extra=(factors("factors_long", 1), factors("factors_short", 2))),
@@ -144,6 +147,8 @@ AGAINST_LLAMA_CPP = {
     "gemma4-experts": dataclasses.replace(
         GEMMA4, layer_inputs=0, experts=random_models.Experts(6, 2, 96), keys=(*GEMMA4.keys, ("expert_feed_forward_length", "add_uint32", 96))
     ),
+    # as converters write it: layers that read the keys and values of others have matrices of their own too
+    "gemma4-unread-keys": dataclasses.replace(GEMMA4, extra=(*GEMMA4.extra, *UNREAD_KEYS)),
     "olmo2": of("olmo2", norms_before=False, norms_after=True, qk_norm="whole", tied=False),
     "olmo3": of("olmo2", norms_before=False, norms_after=True, qk_norm="whole", tied=False, window=16, keys=YARN),
     "exaone4": of("exaone4", norms_before=False, norms_after=True, qk_norm="head"),

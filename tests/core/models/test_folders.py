@@ -9,7 +9,10 @@ import subprocess
 
 import numpy as np
 import pytest
-from folder_models import VOCABULARY, Family, channels_first, less_one, mx, of_glm4, of_gpt_oss, of_granite, of_lfm2_moe, of_mixtral, of_qwen, of_qwen3_next, of_qwen35_moe, of_qwen35_text, write, write_fp8, write_packed
+from folder_models import (
+    VOCABULARY, Family, alone, channels_first, less_one, mx, of_deepseek, of_gemma4, of_gemma4_experts, of_glm4, of_gpt_oss, of_granite, of_granite_hybrid, of_lfm2_moe, of_mixtral, of_nemotron, of_qwen, of_qwen3_next,
+    of_qwen3_vl_moe, of_qwen35_moe, of_qwen35_text, write, write_fp8, write_packed,
+)  # fmt: skip
 from gguf import GGMLQuantizationType, GGUFReader, dequantize
 from peer import peer_logits
 from real_models import BUILD, VARIANTS, logits
@@ -132,7 +135,118 @@ def qwen35(module, **changes):
 
 QWEN35, QWEN35_MOE = qwen35("qwen3_5"), qwen35("qwen3_5_moe", **DELTA_EXPERTS, intermediate_size=None)
 
+
+def gemma4(**changes):
+    """As E2B and E4B are: some of the layers see a window, the last three read the keys and values of others, each has an input of its own."""
+    text = {
+        **RMS, "model_type": "gemma4_text", "num_hidden_layers": 6, "head_dim": 32, "global_head_dim": 64, "sliding_window": 16, "layer_types": (["sliding_attention"] * 2 + ["full_attention"]) * 2,
+        "num_kv_shared_layers": 3, "use_double_wide_mlp": True, "hidden_size_per_layer_input": 24, "vocab_size_per_layer_input": VOCABULARY, "final_logit_softcapping": 3.0, "attention_k_eq_v": False,
+        "rope_parameters": {"full_attention": {"rope_type": "proportional", "partial_rotary_factor": 0.25, "rope_theta": 1e6}, "sliding_attention": {"rope_type": "default", "rope_theta": 10000.0}},
+        "enable_moe_block": False, "num_global_key_value_heads": None, "num_experts": None, "hidden_activation": "gelu_pytorch_tanh", "use_bidirectional_attention": None, **changes,
+    }  # fmt: skip
+    return Family("gemma4", {"model_type": "gemma4", "vocab_size": VOCABULARY, "text_config": text}, {"vision_config": {"hidden_size": 4}, "tie_word_embeddings": True})
+
+
+GEMMA4 = gemma4()
+GEMMA4_ALONE = Family("gemma4_text", GEMMA4.config["text_config"])
+# As 31B and 26B are: heads that see everything have no matrices of values, and fewer heads.
+WIDE = {"num_kv_shared_layers": 0, "use_double_wide_mlp": False, "hidden_size_per_layer_input": 0, "attention_k_eq_v": True, "num_global_key_value_heads": 1, "use_bidirectional_attention": "vision"}
+GEMMA4_WIDE = gemma4(**WIDE)
+GEMMA4_EXPERTS = gemma4(**WIDE, enable_moe_block=True, num_experts=6, top_k_experts=2, moe_intermediate_size=96)
+
+LATENT = {
+    **BASE, "rms_norm_eps": 1e-6, "num_attention_heads": 4, "num_key_value_heads": 4, "kv_lora_rank": 64, "q_lora_rank": 48, "qk_nope_head_dim": 32, "qk_rope_head_dim": 16, "v_head_dim": 24,
+    "rope_theta": 10000.0, "n_routed_experts": 8, "n_shared_experts": 2, "num_experts_per_tok": 3, "moe_intermediate_size": 96, "first_k_dense_replace": 1, "moe_layer_freq": 1, "tie_word_embeddings": False,
+    "rope_scaling": {**YARN, "beta_fast": 32, "beta_slow": 1, "mscale": 1.0, "mscale_all_dim": 1.0},
+}  # fmt: skip
+DEEPSEEK3 = Family(
+    "deepseek_v3",
+    {**LATENT, "model_type": "deepseek_v3", "n_group": 4, "topk_group": 2, "routed_scaling_factor": 2.5, "norm_topk_prob": True, "scoring_func": "sigmoid", "topk_method": "noaux_tc"},
+    {"ep_size": 1, "num_nextn_predict_layers": 1, "attention_bias": False, "rope_interleave": True},
+)
+# GLM 4.7 Flash
+GLM4_LITE = Family(
+    "glm4_moe_lite",
+    {**LATENT, "rms_norm_eps": 1e-5, "model_type": "glm4_moe_lite", "rope_scaling": None, "n_group": 1, "topk_group": 1, "routed_scaling_factor": 1.8, "norm_topk_prob": True, "topk_method": "noaux_tc", "partial_rotary_factor": 1.0},
+    {"num_nextn_predict_layers": 1, "attention_bias": False},
+)
+DEEPSEEK2 = Family(
+    "deepseek_v2",
+    {**LATENT, "model_type": "deepseek_v2", "n_group": 1, "topk_group": 1, "routed_scaling_factor": 1.5, "topk_method": "greedy"},
+    {"scoring_func": "softmax", "norm_topk_prob": False, "aux_loss_alpha": 0.001, "seq_aux": True},
+)
+
+# llama.cpp asks for twice the width of the model
+MAMBA = {"num_hidden_layers": 4, "mamba_n_heads": 9, "mamba_d_head": 32, "mamba_d_state": 64, "mamba_d_conv": 4, "mamba_n_groups": 1, "mamba_proj_bias": False, "mamba_conv_bias": True}
+GRANITE_HYBRID = Family(
+    "granitemoehybrid",
+    {
+        **{key: value for key, value in GRANITE.config.items() if key != "rope_theta"}, **MAMBA, "model_type": "granitemoehybrid", "num_local_experts": 5, "num_experts_per_tok": 2, "intermediate_size": 96,
+        "shared_intermediate_size": 120, "layer_types": ["mamba", "mamba", "attention", "mamba"], "position_embedding_type": "nope", "time_step_limit": [0.0, float("inf")],
+    },
+    {"rope_theta": 10000, "mamba_expand": 2, "mamba_chunk_size": 256, "normalization_function": "rmsnorm", "hidden_act": "silu"},
+)  # fmt: skip
+DENSE = {"num_local_experts": 0, "num_experts_per_tok": 0, "intermediate_size": 200, "shared_intermediate_size": 200}
+ATTENTION_ALONE = {"layer_types": ["attention"] * 4, "position_embedding_type": "rope", "rope_theta": 10000.0}
+
+NEMOTRON = Family(
+    "nemotron_h",
+    {
+        **{key: value for key, value in BASE.items() if key not in ("tie_word_embeddings", "num_hidden_layers")}, "model_type": "nemotron_h", "head_dim": 32, "attention_bias": False, "mamba_num_heads": 8,
+        "mamba_head_dim": 32, "mamba_proj_bias": False, "ssm_state_size": 64, "conv_kernel": 4, "n_groups": 2, "mlp_bias": False, "layer_norm_epsilon": 1e-5, "use_bias": False, "use_conv_bias": True,
+        "hybrid_override_pattern": "M*-M", "time_step_limit": [0.0, float("inf")],
+    },
+    {"num_hidden_layers": 4, "tie_word_embeddings": False, "mlp_hidden_act": "relu2", "mamba_hidden_act": "silu", "expand": 2, "chunk_size": 128, "rope_theta": 10000, "partial_rotary_factor": 1.0},
+)  # fmt: skip
+NEMOTRON_EXPERTS = NEMOTRON.but(
+    hybrid_override_pattern=None, layers_block_type=["mamba", "attention", "moe", "moe"], n_routed_experts=6, n_shared_experts=1, num_experts_per_tok=2, moe_intermediate_size=96,
+    moe_shared_expert_intermediate_size=120, n_group=1, topk_group=1, norm_topk_prob=True, routed_scaling_factor=2.5,
+)  # fmt: skip
+
+QWEN3_VL_TEXT = {**RMS, "model_type": "qwen3_vl_text", "rope_theta": 5e6, "head_dim": 32, "rope_scaling": {"rope_type": "default", "mrope_interleaved": True, "mrope_section": [6, 5, 5]}}
+QWEN3_VL = Family("qwen3_vl", {"model_type": "qwen3_vl", "text_config": QWEN3_VL_TEXT}, {"vision_config": {"deepstack_visual_indexes": [1, 2]}, "tie_word_embeddings": True})
+QWEN3_VL_MOE = Family(
+    "qwen3_vl_moe",
+    {
+        "model_type": "qwen3_vl_moe",
+        "text_config": {**QWEN3_VL_TEXT, **EXPERTS, "model_type": "qwen3_vl_moe_text", "num_experts": 6, "moe_intermediate_size": 96, "decoder_sparse_step": 1, "mlp_only_layers": [], "tie_word_embeddings": False},
+    },
+    {"vision_config": {"deepstack_visual_indexes": [1, 2]}, "tie_word_embeddings": False},
+)
+AXES_OF_QWEN2 = {"type": "mrope", "mrope_section": [4, 4, 4]}
+QWEN2_VL = Family("qwen2_vl", {**RMS, "model_type": "qwen2_vl", "rope_theta": 1e6, "rope_scaling": AXES_OF_QWEN2}, {"vision_config": {"depth": 2}, "vision_start_token_id": 1, "use_sliding_window": False})
+QWEN2_5_VL = Family(
+    "qwen2_vl",
+    {"model_type": "qwen2_5_vl", "text_config": {**QWEN2_VL.config, "model_type": "qwen2_5_vl_text", "rope_scaling": {**AXES_OF_QWEN2, "rope_type": "default", "type": "default"}}},
+    {"vision_config": {"depth": 2}, "rope_theta": 1e6, "tie_word_embeddings": True},
+)
+
 FAMILIES = {
+    "gemma4": GEMMA4.but(published=of_gemma4),
+    "gemma4-text-alone": GEMMA4_ALONE,
+    "gemma4-as-mlx-lm-has-it": GEMMA4,
+    "gemma4-wide": GEMMA4_WIDE,
+    "gemma4-experts": GEMMA4_EXPERTS.but(published=of_gemma4_experts),
+    "gemma4-experts-as-mlx-lm-has-it": GEMMA4_EXPERTS,
+    "deepseek2": DEEPSEEK2.but(published=of_qwen),
+    "deepseek2-lite": DEEPSEEK2.but(q_lora_rank=None, published=of_qwen),
+    "deepseek2-stacked": DEEPSEEK2,
+    "deepseek3": DEEPSEEK3.but(published=of_deepseek),
+    "deepseek3-as-mlx-lm-has-it": DEEPSEEK3,
+    "glm4moelite": GLM4_LITE.but(published=lambda weights: of_glm4(of_deepseek(weights))),
+    "glm4moelite-as-mlx-lm-has-it": GLM4_LITE,
+    "granitehybrid": GRANITE_HYBRID.but(published=of_granite_hybrid),
+    "granitehybrid-as-mlx-lm-has-it": GRANITE_HYBRID,
+    "granitehybrid-dense": GRANITE_HYBRID.but(**DENSE, published=of_granite_hybrid),
+    "granitehybrid-attention-alone": GRANITE_HYBRID.but(**DENSE, **ATTENTION_ALONE, published=of_granite_hybrid),
+    "qwen3vl": QWEN3_VL,
+    "qwen3vlmoe": QWEN3_VL_MOE.but(published=of_qwen3_vl_moe),
+    "qwen3vlmoe-as-mlx-lm-has-it": QWEN3_VL_MOE,
+    "qwen2vl": QWEN2_VL.but(published=alone),
+    "qwen2.5vl": QWEN2_5_VL,
+    "nemotron_h": NEMOTRON.but(published=of_nemotron),
+    "nemotron_h_moe": NEMOTRON_EXPERTS.but(published=of_nemotron),
+    "nemotron_h_moe-stacked": NEMOTRON_EXPERTS,
     "qwen3next": QWEN3_NEXT.but(published=of_qwen3_next),
     "qwen3next-as-mlx-lm-has-it": QWEN3_NEXT,
     "qwen35": QWEN35.but(published=less_one),
@@ -199,6 +313,7 @@ FAMILIES = {
 # What llama.cpp asks of a model beside what its file says.
 NOT_FOR_LLAMA_CPP = {
     "command-r-plus",  # norms of queries only in models of 64 layers
+    "deepseek2-lite",  # 27 layers
     "exaone4",  # heads that are together as wide as the model
     "exaone4-1.2b",
     "internlm2-biases",
@@ -271,12 +386,21 @@ PACKED = {
     "nvfp4": packed(4, 16, "nvfp4"),
     "mxfp8": packed(8, 32, "mxfp8"),
     "mixed": packed(4, 64, own={"down_proj": {"bits": 6, "group_size": 32, "mode": "affine"}, "v_proj": False}),
+    # as mlx-lm packs the routers of Gemma 4: a module's packing without a mode is affine
+    "mixed-modes": packed(4, 32, "mxfp4", own={"down_proj": {"bits": 8, "group_size": 64}}),
     "experts-4-bits": packed(4, 32, family=QWEN3_MOE.but(hidden_size=160)),
     "experts-mxfp4": packed(4, 32, "mxfp4", family=QWEN3_MOE.but(hidden_size=160)),
     "gpt-oss": packed(4, 32, "mxfp4", own={".experts.": {"bits": 4, "group_size": 32, "mode": "mxfp4"}, "": False}, family=GPT_OSS.but(published=of_gpt_oss)),
     # the columns of packed weights in another order; groups are as wide as the heads
     "linear-attention-4-bits": packed(4, 32, family=qwen35("qwen3_5", intermediate_size=256)),
     "short-convolutions-4-bits": packed(4, 32, family=LFM2),
+    "gemma4-4-bits": packed(4, 32, family=gemma4(hidden_size=256, intermediate_size=224, head_dim=32, global_head_dim=64, hidden_size_per_layer_input=32)),
+    "gemma4-experts-4-bits": packed(4, 32, own={"router.proj": {"bits": 8, "group_size": 64}}, family=gemma4(**WIDE, hidden_size=256, intermediate_size=224, enable_moe_block=True, num_experts=6, top_k_experts=2, moe_intermediate_size=96)),
+    "latent-attention-4-bits": packed(4, 32, family=DEEPSEEK3.but(hidden_size=256, intermediate_size=224, q_lora_rank=64, v_head_dim=32)),
+    "latent-attention-undivided-4-bits": packed(4, 32, family=DEEPSEEK2.but(hidden_size=256, intermediate_size=224, q_lora_rank=64, v_head_dim=32)),
+    "mamba-4-bits": packed(4, 32, family=GRANITE_HYBRID.but(hidden_size=256, num_attention_heads=8, intermediate_size=96, mamba_n_heads=16, shared_intermediate_size=128)),
+    "single-parts-4-bits": packed(4, 32, family=NEMOTRON_EXPERTS.but(hidden_size=256, num_attention_heads=8, moe_shared_expert_intermediate_size=128)),
+    "model-that-sees-4-bits": packed(4, 32, family=QWEN3_VL.but(text_config={**QWEN3_VL_TEXT, "hidden_size": 256, "intermediate_size": 224, "num_attention_heads": 8})),
     "fp8-blocks": lambda folder, tokens: write_fp8(folder, SQUARE, tokens, lambda rows, columns: (-(-rows // 128), -(-columns // 128))),
     "fp8-rows": lambda folder, tokens: write_fp8(folder, SQUARE, tokens, lambda rows, columns: (rows, 1)),
     "fp8-whole": lambda folder, tokens: write_fp8(folder, SQUARE, tokens, lambda rows, columns: ()),
@@ -325,9 +449,41 @@ def test_a_scale_that_is_no_positive_number_is_refused(name, scale, tmp_path):
         (QWEN3_NEXT, {"linear_num_key_heads": 4}, "linear_num_value_heads is no multiple"),
         (QWEN3_NEXT, {"linear_num_value_heads": 8}, "linear_attn.A_log' is not that"),
         (QWEN3_NEXT, {"linear_key_head_dim": 0}, "linear_key_head_dim is 0"),
+        (GEMMA4_ALONE, {"layer_types": ["full_attention"] * 5}, "layer_types is not one string for each layer"),
+        (GEMMA4_ALONE, {"attention_k_eq_v": True}, "the values of layer 2 are not those"),
+        (GEMMA4_ALONE, {"num_kv_shared_layers": 6}, "num_kv_shared_layers is 6"),
+        (GEMMA4_ALONE, {"num_kv_shared_layers": 2}, "blk.3."),
+        (GEMMA4_ALONE, {"use_double_wide_mlp": False}, "blk.3.ffn_down.weight has the shape"),
+        (GEMMA4_ALONE, {"global_head_dim": 32}, "blk.2.attn_"),
+        (GEMMA4_ALONE, {"vocab_size_per_layer_input": 299}, "vocab_size_per_layer_input is not vocab_size"),
+        (GEMMA4_ALONE, {"use_bidirectional_attention": "all"}, "use_bidirectional_attention is of a kind"),
+        (GEMMA4_ALONE, {"rope_parameters": None}, "rope_parameters is missing"),
+        (GEMMA4_ALONE, {"rope_parameters": {"full_attention": {"rope_type": "default"}, "sliding_attention": {"rope_type": "yarn"}}}, "'yarn' for layers with a window"),
+        (GEMMA4_ALONE, {"rope_parameters": {"sliding_attention": {"partial_rotary_factor": 0.5}}}, "partial_rotary_factor is not 1 for layers with a window"),
+        (DEEPSEEK3, {"qk_rope_head_dim": 24}, "has the shape"),
+        (DEEPSEEK3, {"v_head_dim": 0}, "v_head_dim is 0"),
+        (DEEPSEEK3, {"qk_head_dim": 47}, "qk_head_dim is not qk_nope_head_dim and qk_rope_head_dim together"),
+        (DEEPSEEK3, {"n_group": 3}, "expert_group_count"),
+        (DEEPSEEK3, {"moe_layer_freq": 2}, "moe_layer_freq is of a kind"),
+        (DEEPSEEK3, {"scoring_func": "entmax"}, "scoring_func is of a kind"),
+        (DEEPSEEK3, {"rope_scaling": {**YARN, "mscale": 1.0, "mscale_all_dim": 0.7}}, "mscale is not mscale_all_dim"),
+        (DEEPSEEK3.but(published=of_deepseek), {"qk_nope_head_dim": 40}, "kv_b_proj.weight' is not that"),
+        (DEEPSEEK2, {"topk_method": "group_limited_greedy"}, "topk_method is of a kind"),
+        (DEEPSEEK2, {"norm_topk_prob": True}, "norm_topk_prob is true"),
+        (GRANITE_HYBRID, {"layer_types": ["mamba"] * 3}, "layer_types is not one string for each layer"),
+        (GRANITE_HYBRID, {"layer_types": ["mamba", "conv", "attention", "mamba"]}, "'conv' for some layers"),
+        (GRANITE_HYBRID, {"mamba_n_groups": 2}, "mamba_n_heads is no multiple of mamba_n_groups"),
+        (GRANITE_HYBRID, {"mamba_n_heads": 8}, "mamba.A_log' is not that"),
+        (GRANITE_HYBRID, {"time_step_limit": [0.001, 100.0]}, "time_step_limit is not from 0 to infinity"),
+        (GRANITE_HYBRID, {"position_embedding_type": "alibi"}, "position_embedding_type is of a kind"),
+        (LLAMA, {"position_embedding_type": "nope"}, "position_embedding_type is nope"),
+        (NEMOTRON, {"hybrid_override_pattern": "M*-"}, "num_hidden_layers is not the number of layers"),
+        (NEMOTRON, {"hybrid_override_pattern": "M*M?"}, "with layers of a kind"),
+        (NEMOTRON, {"mlp_hidden_act": "silu"}, "mlp_hidden_act is not relu2"),
+        (NEMOTRON_EXPERTS, {"moe_latent_size": 64}, "moe_latent_size is there"),
     ],
 )
-def test_recurrent_layers_that_contradict_the_description(family, changes, message, tmp_path):
+def test_folders_that_contradict_their_description(family, changes, message, tmp_path):
     folder = tmp_path / "model"
     write(folder, family, TOKENS[:2])
     config = json.loads((folder / "config.json").read_text())
@@ -335,6 +491,26 @@ def test_recurrent_layers_that_contradict_the_description(family, changes, messa
     run, file = run_import(folder, tmp_path / "home")
     assert run.returncode != 0 and message in run.stderr
     assert file is None
+
+
+@pytest.mark.parametrize("infinity", [float("inf"), {"__float__": "Infinity"}])
+def test_python_writes_infinity_in_two_ways(infinity, tmp_path):
+    folder = tmp_path / "model"
+    write(folder, GRANITE_HYBRID, TOKENS[:2])
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "time_step_limit": [0.0, infinity]}))
+    run, file = run_import(folder, tmp_path / "home")
+    assert run.returncode == 0 and file, run.stderr
+
+
+def test_sections_of_positions_need_not_be_said(tmp_path):
+    """llama.cpp asks for them in the file."""
+    axes = {key: value for key, value in AXES.items() if key != "mrope_section"}
+    expected = write(tmp_path / "model", QWEN35.but(text_config={**QWEN35.config["text_config"], "rope_parameters": axes}), TOKENS)
+    run, file = run_import(tmp_path / "model", tmp_path / "home")
+    assert run.returncode == 0, run.stderr
+    best = peer_logits(file, TOKENS, 0)
+    assert max(abs(logit - expected[i, token]) for i, row in enumerate(best) for token, logit in row) < OF_LLAMA_CPP * expected.std()
 
 
 def test_linear_attention_whose_heads_are_not_whole_blocks_is_refused(tmp_path):
@@ -352,4 +528,4 @@ def test_packed_weights(name, tmp_path):
     expected = PACKED[name](tmp_path / name, TOKENS)
     difference = np.abs(logits(tmp_path / name, "mlx", 17, TOKENS) - expected).max() / expected.std()
     print(f"{name} packed: largest difference {difference:.5f}")
-    assert difference < (HALF if name in ("6-bits-64", "8-bits-32") else ARITHMETIC)
+    assert difference < (HALF if name in ("6-bits-64", "8-bits-32", "mixed-modes") else ARITHMETIC)

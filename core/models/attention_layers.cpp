@@ -62,8 +62,8 @@ std::optional<int> last_of_its_kind(const std::vector<int>& windows, std::size_t
 
 }  // namespace
 
-std::vector<Attention> read_attention_layers(KeyReader& read, const Family& family, const TensorNames& tensors, const std::vector<int>& heads,
-                                             const std::vector<int>& kv_heads, ModelSpec& spec) {
+std::vector<Attention> read_attention_layers(KeyReader& read, const Family& family, const TensorNames& tensors,
+                                             const std::vector<int>& heads, const std::vector<int>& kv_heads, ModelSpec& spec) {
   const int layers = static_cast<int>(heads.size());
   const auto even_share = heads[0] > 0 && spec.dim % heads[0] == 0 ? std::optional(spec.dim / heads[0]) : std::nullopt;
   const int key_dim = read.integer("attention.key_length", even_share, 2, 1024);
@@ -73,11 +73,12 @@ std::vector<Attention> read_attention_layers(KeyReader& read, const Family& fami
   const auto roped = with_rope(family, windows);
   const int local_key_dim = read.integer("attention.key_length_swa", key_dim, 2, 1024);
   const int local_value_dim = read.integer("attention.value_length_swa", key_dim == local_key_dim ? value_dim : local_key_dim, 1, 1024);
-  const int sharing = read.integer("attention.shared_kv_layers", 0, 0, layers - 1), own = layers - sharing;  // layers with keys of their own
+  const int sharing = read.integer("attention.shared_kv_layers", 0, 0, layers - 1),
+            own = layers - sharing;  // layers with keys of their own
   spec.ropes = read_ropes(read, family, key_dim, local_key_dim);
   const int local_rope = static_cast<int>(spec.ropes.size()) - 1;
   const auto query_rope = read_temperature(read, spec.ropes, key_dim);
-  Attention attention{.softcap = static_cast<float>(read.number("attn_logit_softcapping", 0, 0, 1e6)),
+  Attention attention{.softcap = static_cast<float>(read.number("attn_logit_softcapping", family.default_attention_softcap, 0, 1e6)),
                       .sinks = family.sinks,
                       .gated = family.gated_attention,
                       .value_norm = family.value_norm};

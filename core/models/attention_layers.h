@@ -11,7 +11,7 @@
 namespace mlxr::models {
 
 // That of each layer, with so many heads and KV heads, and the ropes of `spec`. Errors go to `read`.
-std::vector<Attention> read_attention_layers(KeyReader& read, const Family& family, const TensorNames& tensors, const std::vector<int>& heads,
-                                             const std::vector<int>& kv_heads, ModelSpec& spec);
+std::vector<Attention> read_attention_layers(KeyReader& read, const Family& family, const TensorNames& tensors,
+                                             const std::vector<int>& heads, const std::vector<int>& kv_heads, ModelSpec& spec);
 
 }  // namespace mlxr::models

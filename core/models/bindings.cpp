@@ -33,6 +33,16 @@ constexpr std::pair<Role, std::string_view> kGgufNames[] = {
     {Role::kLayerInputOutput, "blk.{}.proj"},
     {Role::kLayerInputNormAfter, "blk.{}.post_norm"},
     {Role::kLayerScale, "blk.{}.layer_output_scale"},
+    {Role::kStreamsIn, "altup_proj"},
+    {Role::kStreamsOut, "altup_unembd_proj"},
+    {Role::kStreamRouterNorm, "blk.{}.altup_router_norm"},
+    {Role::kStreamRouter, "blk.{}.altup_router"},
+    {Role::kStreamPredictions, "blk.{}.altup_predict_coef"},
+    {Role::kStreamCorrections, "blk.{}.altup_correct_coef"},
+    {Role::kStreamScale, "blk.{}.altup_correct_scale"},
+    {Role::kBypassDown, "blk.{}.laurel_l"},
+    {Role::kBypassUp, "blk.{}.laurel_r"},
+    {Role::kBypassNorm, "blk.{}.laurel_post_norm"},
     {Role::kMlpOwnNormAfter, "blk.{}.post_ffw_norm_1"},
     {Role::kExpertsNorm, "blk.{}.pre_ffw_norm_2"},
     {Role::kExpertsNormAfter, "blk.{}.post_ffw_norm_2"},
@@ -111,6 +121,22 @@ class Binder {
       add(role, numbered(stem), true, {n, k}, first, count, true);
       first += count;
     }
+  }
+  void streams_of_model() {
+    for (const auto role : {Role::kStreamsIn, Role::kStreamsOut}) stack(role, spec_.streams - 1, spec_.dim, spec_.dim);
+  }
+  void streams_of_layer() {
+    const int n = spec_.streams;
+    norm(Role::kStreamRouterNorm, {spec_.dim});
+    matrix(Role::kStreamRouter, n, spec_.dim);
+    values(Role::kStreamPredictions, name_of(Role::kStreamPredictions) + ".weight", {n * n, n});
+    values(Role::kStreamCorrections, name_of(Role::kStreamCorrections) + ".weight", {n, n});
+    vector(Role::kStreamScale, spec_.dim);
+  }
+  void bypass(int rank) {
+    matrix(Role::kBypassDown, rank, spec_.dim);
+    matrix(Role::kBypassUp, spec_.dim, rank);
+    norm(Role::kBypassNorm, {spec_.dim});
   }
   bool has(std::string_view stem) const { return present_.contains(numbered(stem) + ".weight"); }
 
@@ -333,6 +359,7 @@ Bindings bind_gguf(const ModelSpec& spec, const TensorNames& present) {
     whole.matrix(Role::kLayerInputProjection, of_all_layers, spec.dim);
     whole.norm(Role::kLayerInputNorm, {inputs});
   }
+  if (spec.streams > 1) whole.streams_of_model();
   for (int i = 0; i < static_cast<int>(spec.layers.size()); ++i) {
     const auto& layer = spec.layers[static_cast<std::size_t>(i)];
     Binder of_layer(bindings, spec, present, i);
@@ -349,6 +376,8 @@ Bindings bind_gguf(const ModelSpec& spec, const TensorNames& present) {
       of_layer.norm(Role::kLayerInputNormAfter, {spec.dim});
     }
     if (layer.scaled) of_layer.vector(Role::kLayerScale, 1);
+    if (layer.bypass > 0) of_layer.bypass(layer.bypass);
+    if (spec.streams > 1) of_layer.streams_of_layer();
     std::visit([&](const auto& mixer) { of_layer.mixer(mixer); }, layer.mixer);
     std::visit([&](const auto& feed_forward) { of_layer.feed_forward(feed_forward); }, layer.feed_forward);
   }
@@ -358,6 +387,13 @@ Bindings bind_gguf(const ModelSpec& spec, const TensorNames& present) {
 bool is_harmless(const ModelSpec& spec, std::string_view name) {
   for (int i = 0; i < spec.further_layers; ++i)
     if (name.starts_with("blk." + std::to_string(static_cast<int>(spec.layers.size()) + i) + ".")) return true;
+  for (std::size_t i = 0; i < spec.layers.size(); ++i) {
+    const auto* attention = std::get_if<Attention>(&spec.layers[i].mixer);
+    const auto prefix = "blk." + std::to_string(i) + ".attn_";
+    if (!attention || !attention->shares || !name.starts_with(prefix)) continue;
+    const auto rest = name.substr(prefix.size());
+    if (rest == "k.weight" || rest == "v.weight" || rest == "k_norm.weight") return true;
+  }
   return name.starts_with("blk.") && name.ends_with(".attn_rot_embd.weight");
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <limits>
 
 #include "core/formats/printable.h"
 #include "core/models/attention_layers.h"
@@ -65,7 +66,7 @@ std::optional<Experts> read_experts(KeyReader& read, const Family& family, int h
 }
 
 // Gives a layer its feed-forward part. `has` tells whether the layer has a tensor.
-void set_feed_forward(LayerSpec& layer, const Family& family, int hidden, Experts* experts,
+void set_feed_forward(LayerSpec& layer, const Family& family, int hidden, double cutoff, Experts* experts,
                       const std::function<bool(std::string_view)>& has) {
   if (family.single_parts && hidden == 0) {
     layer.feed_forward = Absent();
@@ -77,11 +78,19 @@ void set_feed_forward(LayerSpec& layer, const Family& family, int hidden, Expert
   } else if (family.plain_mlp) {
     layer.feed_forward = PlainMlp{hidden, family.activation};
   } else {
-    layer.feed_forward = GatedMlp{hidden, family.activation};
+    GatedMlp mlp{hidden, family.activation};
+    if (std::isfinite(cutoff)) mlp.cutoff = static_cast<float>(cutoff);
+    layer.feed_forward = mlp;
   }
 }
 
-Result<void> read_layers(KeyReader& read, const Family& family, const TensorNames& tensors, ModelSpec& spec) {
+void read_streams(KeyReader& read, ModelSpec& spec) {
+  spec.streams = read.integer("altup.num_inputs", 1, 1, 64);
+  const int active = read.integer("altup.active_idx", 0, 0, spec.streams - 1);
+  if (active != 0) read.note(ErrorCode::kUnsupported, "altup.active_idx", std::to_string(active));
+}
+
+Result<void> read_layers(KeyReader& read, const Family& family, const TensorNames& tensors, int bypass, ModelSpec& spec) {
   // Some files end with layers that predict tokens further ahead; they are not part of the model.
   const int further = read.integer("nextn_predict_layers", 0, 0, 64), all = read.integer("block_count", {}, 1, 1024);
   const int layers = all - further;
@@ -93,11 +102,13 @@ Result<void> read_layers(KeyReader& read, const Family& family, const TensorName
   const auto kv_heads = read.find("attention.head_count_kv") ? read.integers("attention.head_count_kv", layers, {}, least, 4096) : heads;
   const auto recurrent = read_recurrent_layers(read, family, kv_heads);
   const auto hidden = read.integers("feed_forward_length", layers, {}, family.single_parts ? 0 : 1, 1 << 20);
+  constexpr double kNone = -std::numeric_limits<double>::infinity();
+  const auto cutoffs = read.numbers("activation_sparsity_scale", layers, kNone, kNone, 100);
   spec.layer_inputs = read.integer("embedding_length_per_layer_input", 0, 0, 1 << 16);
   const auto attention = read_attention_layers(read, family, tensors, heads, kv_heads, spec);
   const auto recurrent_mixer = std::ranges::find(recurrent, true) != recurrent.end() ? read_recurrent_mixer(read, family) : Mixer();
   const auto latent = family.latent ? read_latent_attention(read, tensors, heads[0], spec.ropes[0]) : LatentAttention();
-  LayerSpec layer{.norms_before = family.norms_before, .norms_after = family.norms_after};
+  LayerSpec layer{.norms_before = family.norms_before, .norms_after = family.norms_after, .bypass = bypass};
   layer.parallel = family.parallel || read.boolean("use_parallel_residual", false);
   const int dense = read.integer("leading_dense_block_count", 0, 0, layers);
   auto experts = read_experts(read, family, hidden[0]);
@@ -117,7 +128,7 @@ Result<void> read_layers(KeyReader& read, const Family& family, const TensorName
     } else {
       layer.mixer = attention[i];
     }
-    set_feed_forward(layer, family, hidden[i], experts && is_mixture(i) ? &*experts : nullptr, has);
+    set_feed_forward(layer, family, hidden[i], cutoffs[i], experts && is_mixture(i) ? &*experts : nullptr, has);
     spec.layers.push_back(layer);
   }
   return {};
@@ -133,7 +144,13 @@ void read_scales(KeyReader& read, const Family& family, ModelSpec& spec) {
   spec.embed_scale = static_cast<float>(embeddings / residual);
   spec.norm_eps = static_cast<float>(spec.norm_eps / (residual * residual));
   spec.logit_scale = static_cast<float>(family.divide_logits ? 1 / logits : logits);
-  spec.logit_softcap = static_cast<float>(read.number("final_logit_softcapping", 0, 0, 1e6));
+  spec.logit_softcap = static_cast<float>(read.number("final_logit_softcapping", family.default_logit_softcap, 0, 1e6));
+}
+
+// The number of rows of a matrix that a file need not have. check_tensors() refuses one of another shape.
+int rows_of(std::span<const formats::Tensor> tensors, std::string_view name) {
+  const auto matrix = std::ranges::find(tensors, name, &formats::Tensor::name);
+  return matrix == tensors.end() || matrix->shape.empty() ? 0 : static_cast<int>(std::min<std::int64_t>(matrix->shape[0], 1 << 16));
 }
 
 // The number of rows of the embeddings.
@@ -164,7 +181,9 @@ Result<ModelSpec> read_spec(const formats::Metadata& metadata, std::span<const f
   spec.norm_eps = static_cast<float>(read.number(eps, {}, 0, 1));
   spec.rope_factors = family->rope_factors;
   read_scales(read, *family, spec);
-  if (auto layers = read_layers(read, *family, names_of(tensors), spec); !layers) return fail(layers.error());
+  read_streams(read, spec);
+  const int bypass = rows_of(tensors, "blk.0.laurel_l.weight");
+  if (auto layers = read_layers(read, *family, names_of(tensors), bypass, spec); !layers) return fail(layers.error());
 
   const auto vocabulary = count_tokens(tensors);
   if (!vocabulary) return fail(vocabulary.error());

@@ -125,6 +125,8 @@ constexpr Family kFamilies[] = {
      .layers_scaled_by_share = 46,
      .global_every = 2,
      .default_window = 4096,
+     .default_logit_softcap = 30,
+     .default_attention_softcap = 50,
      .keys = {"attention.scale", "attn_logit_softcapping", "final_logit_softcapping"}},
     // Gemma 3 report (2025): five local layers for each global one; local RoPE base 10,000.
     {.name = "gemma3",
@@ -153,6 +155,21 @@ constexpr Family kFamilies[] = {
      .local_rope_unscaled = true,
      .local_rope_base = 10000,
      .keys = {"attention.shared_kv_layers", "embedding_length_per_layer_input", "final_logit_softcapping"}},
+
+    // Gemma 3n model card (2025): four residual streams, sparse gates, inputs of layers, keys and values shared among layers.
+    {.name = "gemma3n",
+     .norms_after = true,
+     .activation = Activation::kGeluTanh,
+     .scale_embeddings = true,
+     .qk_norm = QkNorm::kHead,
+     .unscaled_attention = true,
+     .value_norm = true,
+     .global_every = 5,
+     .local_rope_unscaled = true,
+     .local_rope_base = 10000,
+     .default_logit_softcap = 30,
+     .keys = {"activation_sparsity_scale", "altup.active_idx", "altup.num_inputs", "attention.shared_kv_layers",
+              "embedding_length_per_layer_input", "final_logit_softcapping"}},
 
     // OLMo 2 report (2024), and OLMo 3 (2025), which has three local layers for each global one.
     {.name = "olmo2",

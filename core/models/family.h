@@ -59,7 +59,10 @@ struct Family {
   bool local_rope_unscaled = false;   // the rope scaling is of global layers alone
   double local_rope_base = 0;         // of the layers with a window; 0: the same as the global one
 
-  std::array<std::string_view, 4> keys = {};  // optional ones that it understands, beside those of every family
+  float default_logit_softcap = 0;      // where the file does not name one; 0: logits are not capped
+  float default_attention_softcap = 0;  // the same of the scores
+
+  std::array<std::string_view, 6> keys = {};  // optional ones that it understands, beside those of every family
 };
 
 // Null when MLXR does not run the architecture.

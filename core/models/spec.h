@@ -74,6 +74,8 @@ struct LinearAttention {
 struct GatedMlp {
   int hidden = 0;
   ops::Activation activation = ops::Activation::kSilu;
+  // Gates become max(0, gate - mean - cutoff · deviation), of all gates of a token (Gemma 3n, 2025). None: they stay as they are.
+  std::optional<float> cutoff = {};
 };
 
 // down(act(up(x)))
@@ -115,6 +117,9 @@ struct LayerSpec {
   bool norms_after = false;  // what a part adds to x is normalised (once more) before it is added
   bool scaled = false;       // in the end x is multiplied by a number of the file
   bool parallel = false;     // x += mixer(norm(x)) + feed_forward(norm(x)), of the same norm
+  // A second way around the mixer, of this rank (LAuReL: Menghani et al. 2024): with h = norm(x), x becomes
+  // (x + mixer(h) + h + norm(up(down(h)))) / √2. 0: there is none.
+  int bypass = 0;
 };
 
 // y = x / sqrt(mean(x²) + eps) · weight (Zhang and Sennrich 2019), or y = (x - mean) / sqrt(variance + eps) · weight + bias (Ba et al.
@@ -139,6 +144,9 @@ struct ModelSpec {
   // Each layer adds part_of(gelu(gate(x)) · input) to x, of an input of its own with so many values for each token (Gemma 3n, 2025): from a
   // table of its own and from the embedding. 0: it does not.
   int layer_inputs = 0;
+  // The residual stream is kept so many times (AltUp: Baykal et al. 2023). Each layer predicts all of them by mixing them, works on the
+  // first, and corrects all by how far the first was from what came of it. Inputs of layers are added to all but the first.
+  int streams = 1;
   int further_layers = 0;  // that the file has after these, which are not part of the model
 };
 

@@ -4,6 +4,7 @@
 
 #include <mlx/ops.h>
 
+#include "core/models/columns.h"
 #include "core/models/weight_reader.h"
 
 namespace mlxr::models {
@@ -21,9 +22,10 @@ Result<void> divide(ops::Rope& rope, std::span<const float> factors, const std::
   return {};
 }
 
-// The columns of layer i.  (T, width)
-mx::array input_of(const mx::array& inputs, int i, int width) {
-  return mx::contiguous(mx::slice(inputs, {0, i * width}, {inputs.shape(0), (i + 1) * width}));
+// Keeps of the gates of each token those that are far above their mean.
+mx::array cut(const mx::array& gates, float cutoff) {
+  const auto least = mx::add(mx::mean(gates, -1, true), mx::multiply(mx::std(gates, -1, true), mx::array(cutoff)));
+  return mx::maximum(mx::subtract(gates, least), mx::array(0.0f));
 }
 
 }  // namespace
@@ -97,6 +99,8 @@ Result<std::unique_ptr<const Transformer>> Transformer::load(const Description& 
   model->input_table_ = reader.matrix(Role::kLayerInputTable, kWholeModel);
   model->input_projection_ = reader.matrix(Role::kLayerInputProjection, kWholeModel);
   model->input_norm_ = read_norm(reader, Role::kLayerInputNorm, kWholeModel);
+  model->streams_in_ = reader.matrices(Role::kStreamsIn, kWholeModel);
+  model->streams_out_ = reader.matrices(Role::kStreamsOut, kWholeModel);
   if (auto applied = model->apply_rope_factors(reader, options.context); !applied) return fail(applied.error());
   for (int i = 0; i < static_cast<int>(spec.layers.size()) && !reader.error(); ++i) {
     const auto& layer = spec.layers[static_cast<std::size_t>(i)];
@@ -114,6 +118,10 @@ Result<std::unique_ptr<const Transformer>> Transformer::load(const Description& 
         .input_output = reader.matrix(Role::kLayerInputOutput, i),
         .norm_after_input = read_norm(reader, Role::kLayerInputNormAfter, i),
         .scale = reader.vector(Role::kLayerScale, i),
+        .bypass_down = reader.matrix(Role::kBypassDown, i),
+        .bypass_up = reader.matrix(Role::kBypassUp, i),
+        .bypass_norm = read_norm(reader, Role::kBypassNorm, i),
+        .streams = read_streams(reader, i, spec.streams, spec.dim),
     });
   }
   if (auto all = reader.finish(spec); !all) return fail(all.error());
@@ -145,9 +153,14 @@ std::optional<mx::array> Transformer::forward(ops::Batch batch, std::span<ops::L
   const auto outputs = step->batch.outputs.size();
   auto x = ops_->embed(*step, *embeddings_, spec_.embed_scale);  // (T, dim)
   auto inputs = input_table_ ? std::optional(layer_inputs(x, *step)) : std::nullopt;
+  auto streams = spec_.streams > 1 ? std::optional(streams_of(x, *step)) : std::nullopt;
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     const Layer& layer = layers_[i];
     const bool last = i + 1 == layers_.size();
+    if (streams) {
+      streams = predicted(layer, *streams, *step);
+      x = columns_of(*streams, 0, spec_.dim);
+    }
     auto h = normalised(x, layer.mixer_norm);
     const bool wanted = !last || outputs > 0;
     auto* its_memory = layer.memory < memory.size() ? &memory[layer.memory] : nullptr;
@@ -156,22 +169,34 @@ std::optional<mx::array> Transformer::forward(ops::Batch batch, std::span<ops::L
     if (last && outputs != step->batch.tokens.size()) {
       x = ops_->output_rows(*step, x);  // (outputs, dim)
       if (y) y = ops_->output_rows(*step, *y);
-      if (layer.parallel) h = ops_->output_rows(*step, h);
+      if (layer.parallel || layer.bypass_up) h = ops_->output_rows(*step, h);
       if (inputs) inputs = ops_->output_rows(*step, *inputs);
+      if (streams) streams = ops_->output_rows(*step, *streams);
     }
     if (y) x = add_product(x, *y, *output_of(layer.mixer), layer.norm_after_mixer, *step);
+    if (layer.bypass_up) x = add_bypass(layer, x, h, *step);
     const auto g = layer.parallel ? h : normalised(x, layer.mlp_norm);
     x = std::visit([&](const auto& part) { return add(part, x, g, layer.norm_after_mlp, *step); }, layer.feed_forward);
-    if (inputs) x = add_input(layer, x, input_of(*inputs, static_cast<int>(i), spec_.layer_inputs), *step);
+    const auto input = inputs ? std::optional(columns_of(*inputs, static_cast<int>(i), spec_.layer_inputs)) : std::nullopt;
+    if (streams) {
+      streams = corrected(layer, *streams, x, input, *step);
+    } else if (input) {
+      x = add_input(layer, x, *input, *step);
+    }
     if (layer.scale) x = mx::multiply(x, *layer.scale);
   }
+  if (streams) x = merged(*streams, *step);
   const auto logits = ops_->q_gemm(*step, normalised(x, final_norm_), *head_);
   return spec_.logit_softcap > 0 ? ops_->softcap(logits, spec_.logit_softcap) : logits;
 }
 
 mx::array Transformer::add(const GatedMlpLayer& layer, const mx::array& x, const mx::array& g, const std::optional<Norm>& norm,
                            const ops::Step& step) const {
-  return add_product(x, ops_->gated_mlp(step, g, *layer.gate, *layer.up, layer.spec.activation), *layer.down, norm, step);
+  if (!layer.spec.cutoff)
+    return add_product(x, ops_->gated_mlp(step, g, *layer.gate, *layer.up, layer.spec.activation), *layer.down, norm, step);
+  const auto products = ops_->q_gemm(step, g, {layer.gate.get(), layer.up.get()});
+  const auto hidden = ops_->activate(cut(products[0], *layer.spec.cutoff), layer.spec.activation, products[1]);
+  return add_product(x, hidden, *layer.down, norm, step);
 }
 
 mx::array Transformer::add(const PlainMlpLayer& layer, const mx::array& x, const mx::array& g, const std::optional<Norm>& norm,
@@ -209,9 +234,17 @@ mx::array Transformer::layer_inputs(const mx::array& x, const ops::Step& step) c
   return mx::multiply(both, mx::array(std::sqrt(0.5f)));
 }
 
+mx::array Transformer::gated_input(const Layer& layer, const mx::array& x, const mx::array& input, const ops::Step& step) const {
+  return ops_->activate(ops_->q_gemm(step, x, *layer.input_gate), ops::Activation::kGeluTanh, input);
+}
+
 mx::array Transformer::add_input(const Layer& layer, const mx::array& x, const mx::array& input, const ops::Step& step) const {
-  const auto gated = ops_->activate(ops_->q_gemm(step, x, *layer.input_gate), ops::Activation::kGeluTanh, input);
-  return add_product(x, gated, *layer.input_output, layer.norm_after_input, step);
+  return add_product(x, gated_input(layer, x, input, step), *layer.input_output, layer.norm_after_input, step);
+}
+
+mx::array Transformer::add_bypass(const Layer& layer, const mx::array& x, const mx::array& h, const ops::Step& step) const {
+  const auto y = ops_->q_gemm(step, ops_->q_gemm(step, h, *layer.bypass_down), *layer.bypass_up);
+  return mx::multiply(mx::add(x, normalised(y, layer.bypass_norm, h)), mx::array(std::sqrt(0.5f)));
 }
 
 mx::array Transformer::add_product(const mx::array& x, const mx::array& y, const ops::Weight& w, const std::optional<Norm>& norm,

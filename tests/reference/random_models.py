@@ -96,6 +96,7 @@ class Shape:
     norm_biases: bool = False
     norms_before: bool = True
     norms_after: bool = False
+    part_mean: float = 1.0  # of their weights: less where many layers would make much of a rounding
     qk_norm: str = ""  # "head": one for all heads; "each": one for each head; "whole": over all heads together
     parallel: bool = False  # attention and MLP read the same norm
     plain_mlp: bool = False  # without a gate
@@ -106,6 +107,9 @@ class Shape:
     gated: bool = False  # attention has a gate
     gemma4: bool = False  # layers with another head size where they see everything, without values there, and the last two without keys too
     layer_inputs: int = 0  # values of each layer's own input
+    streams: int = 1  # copies of the residual stream
+    bypass: int = 0  # rank of a second way around attention
+    q_norm_mean: float = 1.0  # less where the scores are not scaled
     sinks: bool = False
     mlp_norm: str = "ffn_norm"
     final_norm: str = "output_norm"
@@ -147,8 +151,8 @@ def tensors(shape):
     def matrix(name, n, k):
         return name + ".weight", (n, k), 1 / math.sqrt(k), 0.0
 
-    def norm(name, dimensions=(shape.dim,)):
-        yield name + ".weight", dimensions, 0.1, 1.0
+    def norm(name, dimensions=(shape.dim,), mean=1.0):
+        yield name + ".weight", dimensions, 0.1, mean
         if shape.norm_biases:
             yield name + ".bias", dimensions, 0.1, 0.0
 
@@ -197,14 +201,16 @@ def tensors(shape):
         if shape.qk_norm and not recurrent:
             for name, n in (("attn_q_norm", heads), ("attn_k_norm", kv_heads))[: 1 if shape.gemma4 and layer >= GEMMA4_OWN else 2]:
                 dimensions = {"head": (head_dim,), "each": (n, shape.head_dim), "whole": (n * shape.head_dim,)}[shape.qk_norm]
-                yield block + name + ".weight", dimensions, 0.1, 0.4 if shape.gemma4 else 1.0  # as the scores are not scaled
+                yield block + name + ".weight", dimensions, 0.1, shape.q_norm_mean
         if shape.norms_after:
-            yield from norm(block + "post_attention_norm")
-            yield from norm(block + "post_ffw_norm")
+            yield from norm(block + "post_attention_norm", mean=shape.part_mean)
+            yield from norm(block + "post_ffw_norm", mean=shape.part_mean)
         if shape.layer_inputs:
             yield matrix(block + "inp_gate", shape.layer_inputs, shape.dim)
             yield matrix(block + "proj", shape.dim, shape.layer_inputs)
             yield from norm(block + "post_norm")
+        if shape.streams > 1:
+            yield from streams(shape, block)
         if shape.gemma4:
             yield block + "layer_output_scale.weight", (1,), 0.1, 0.8
         if shape.gemma4 and shape.experts:
@@ -224,10 +230,22 @@ def tensors(shape):
         yield matrix("per_layer_token_embd", shape.vocabulary, width)
         yield matrix("per_layer_model_proj", width, shape.dim)
         yield from norm("per_layer_proj_norm", (shape.layer_inputs,))
+    if shape.streams > 1:
+        for name in "altup_proj", "altup_unembd_proj":
+            yield name + ".weight", (shape.streams - 1, shape.dim, shape.dim), 1 / math.sqrt(shape.dim), 0.0
     yield from norm(shape.final_norm)
     if not shape.tied:
         yield matrix("output", shape.vocabulary, shape.dim)
     yield from shape.extra
+
+
+def streams(shape, block):
+    n, dim, rank = shape.streams, shape.dim, shape.bypass
+    for name, rows, columns in ("altup_router", n, dim), ("altup_predict_coef", n * n, n), ("altup_correct_coef", n, n), ("laurel_l", rank, dim), ("laurel_r", dim, rank):
+        yield f"{block}{name}.weight", (rows, columns), 0.3 if columns == n else 1 / math.sqrt(columns), 0.0
+    yield block + "altup_router_norm.weight", (dim,), 1.0, 10.0  # its output is divided by the width
+    yield block + "altup_correct_scale.weight", (dim,), 0.1, 1.0
+    yield block + "laurel_post_norm.weight", (dim,), 0.1, 1.0
 
 
 def latent(shape, block):

@@ -4,6 +4,7 @@ Weights are float32, so that only the order of the arithmetic differs, and an en
 """
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -95,9 +96,33 @@ GEMMA4 = of(
     layer_inputs=24,
     norms_after=True,
     qk_norm="head",
+    q_norm_mean=0.4,
     window=16,
     keys=(("rope.freq_base_swa", "add_float32", 1e4), ("final_logit_softcapping", "add_float32", 3.0)),
     extra=(("rope_freqs.weight", (32,), 0.3, 2.0),),
+)
+# llama.cpp has in its source that the first 20 layers have keys of their own, and how many gates the first 10 keep. It divides the deviation of
+# the gates by one less than their number, which is little beside a thousand.
+GEMMA3N = of(
+    "gemma3n",
+    layers=23,
+    hidden=2048,
+    layer_inputs=256,
+    streams=4,
+    bypass=64,
+    norms_after=True,
+    qk_norm="head",
+    q_norm_mean=0.4,
+    part_mean=0.3,
+    window=16,
+    keys=(
+        ("activation_sparsity_scale", "add_array", [1.6448533535003662] * 10 + [-math.inf] * 13),
+        ("altup.active_idx", "add_uint32", 0),
+        ("altup.num_inputs", "add_uint32", 4),
+        ("attention.shared_kv_layers", "add_uint32", 3),
+        ("attention.sliding_window_pattern", "add_array", [i % 5 != 4 for i in range(23)]),
+        ("embedding_length_per_layer_input", "add_uint32", 256),
+    ),
 )
 NEMOTRON = of(
     "nemotron_h",
@@ -144,6 +169,7 @@ AGAINST_LLAMA_CPP = {
     "gemma4-experts": dataclasses.replace(
         GEMMA4, layer_inputs=0, experts=random_models.Experts(6, 2, 96), keys=(*GEMMA4.keys, ("expert_feed_forward_length", "add_uint32", 96))
     ),
+    "gemma3n": GEMMA3N,
     "olmo2": of("olmo2", norms_before=False, norms_after=True, qk_norm="whole", tied=False),
     "olmo3": of("olmo2", norms_before=False, norms_after=True, qk_norm="whole", tied=False, window=16, keys=YARN),
     "exaone4": of("exaone4", norms_before=False, norms_after=True, qk_norm="head"),

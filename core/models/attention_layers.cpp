@@ -79,6 +79,7 @@ std::vector<Attention> read_attention_layers(KeyReader& read, const Family& fami
   const int local_rope = static_cast<int>(spec.ropes.size()) - 1;
   const auto query_rope = read_temperature(read, spec.ropes, key_dim);
   Attention attention{.softcap = static_cast<float>(read.number("attn_logit_softcapping", family.default_attention_softcap, 0, 1e6)),
+                      .norms_rotated = family.norms_rotated,
                       .sinks = family.sinks,
                       .gated = family.gated_attention,
                       .value_norm = family.value_norm};

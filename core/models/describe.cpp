@@ -113,7 +113,11 @@ Result<void> read_layers(KeyReader& read, const Family& family, const TensorName
   const int dense = read.integer("leading_dense_block_count", 0, 0, layers);
   auto experts = read_experts(read, family, hidden[0]);
   if (read.problem()) return fail(*read.problem());
-  const auto is_mixture = [&](std::size_t i) { return family.experts_beside_mlp || std::cmp_greater_equal(i, dense); };
+  const int every = family.experts ? read.integer("interleave_moe_layer_step", 1, 0, 1024) : 1;  // 0: no layer has experts
+  const auto is_mixture = [&](std::size_t i) {
+    if (family.experts_beside_mlp) return true;
+    return std::cmp_greater_equal(i, dense) && every > 0 && (i + 1) % static_cast<std::size_t>(every) == 0;
+  };
   for (std::size_t i = 0; i < static_cast<std::size_t>(layers); ++i) {
     const auto has = [&](std::string_view name) { return tensors.contains("blk." + std::to_string(i) + "." + std::string(name)); };
     layer.scaled = has("layer_output_scale.weight");
@@ -135,10 +139,13 @@ Result<void> read_layers(KeyReader& read, const Family& family, const TensorName
 }
 
 // Scales of the whole model. A scale of what each layer adds to the residual stream is the same as the stream divided by it: norms do not
-// see that, if their eps is divided too.
+// see that, if their eps is divided too. MiniCPM's are in its report (2024), and not in all of its files.
 void read_scales(KeyReader& read, const Family& family, ModelSpec& spec) {
-  const double residual = read.number("residual_scale", 1, 1e-6, 1e6), logits = read.number("logit_scale", 1, 1e-6, 1e6);
-  double embeddings = read.number("embedding_scale", 1, 1e-6, 1e6);
+  const auto by_size = [&](double scale) { return family.scaled_by_size ? scale : 1; };
+  const int layers = read.integer("block_count", {}, 1, 1024);
+  const double residual = read.number("residual_scale", by_size(1.4 / std::sqrt(layers)), 1e-6, 1e6);
+  const double logits = read.number("logit_scale", by_size(spec.dim / 256.0), 1e-6, 1e6);
+  double embeddings = read.number("embedding_scale", by_size(12), 1e-6, 1e6);
   if (family.scale_embeddings) embeddings *= std::sqrt(static_cast<double>(spec.dim));
   spec.inner_eps = spec.norm_eps;
   spec.embed_scale = static_cast<float>(embeddings / residual);

@@ -32,6 +32,45 @@ constexpr Family kFamilies[] = {
      .rope_factors = true,
      .keys = {"attention.scale", "embedding_scale", "logit_scale", "residual_scale"}},
 
+    // Arcee AFM model card (2025)
+    {.name = "arcee", .plain_mlp = true, .activation = Activation::kSquaredRelu, .rope_interleaved = true, .rope_factors = true},
+    // ERNIE 4.5 report (2025)
+    {.name = "ernie4_5", .rope_interleaved = true},
+    {.name = "ernie4_5-moe", .experts = ExpertDefaults{}, .rope_interleaved = true},
+    // Seed-OSS model card (2025)
+    {.name = "seed_oss"},
+    // EXAONE 3.5 report (2024)
+    {.name = "exaone", .rope_factors = true},
+    // MiniCPM report (2024), and MiniCPM3, which has latent attention.
+    {.name = "minicpm",
+     .divide_logits = true,
+     .scaled_by_size = true,
+     .rope_interleaved = true,
+     .rope_factors = true,
+     .keys = {"attention.scale", "embedding_scale", "logit_scale", "residual_scale"}},
+    {.name = "minicpm3",
+     .divide_logits = true,
+     .scaled_by_size = true,
+     .latent = true,
+     .rope_factors = true,
+     .keys = {"attention.kv_lora_rank", "attention.q_lora_rank", "embedding_scale", "logit_scale", "residual_scale"}},
+    // Hunyuan model cards (2025): heads are normalised after they are rotated.
+    {.name = "hunyuan-dense", .qk_norm = QkNorm::kHead, .norms_rotated = true},
+    {.name = "hunyuan-moe", .qk_norm = QkNorm::kHead, .norms_rotated = true, .experts = ExpertDefaults{}},
+    // OLMoE report (2024)
+    {.name = "olmoe", .qk_norm = QkNorm::kWhole, .experts = ExpertDefaults{.normalised = false}},
+    // MiniMax-M2 model card (2025)
+    {.name = "minimax-m2", .qk_norm = QkNorm::kWhole, .experts = ExpertDefaults{.sigmoid = true}},
+    // dots.llm1 report (2025)
+    {.name = "dots1", .qk_norm = QkNorm::kHead, .experts = ExpertDefaults{.normalised = false}},
+    // Ling 2.0 report (2025)
+    {.name = "bailingmoe2",
+     .qk_norm = QkNorm::kHead,
+     .experts = ExpertDefaults{.sigmoid = true, .normalised = false},
+     .keys = {"nextn_predict_layers"}},
+    // DeepSeekMoE report (2024)
+    {.name = "deepseek", .experts = ExpertDefaults{.normalised = false}, .rope_interleaved = true, .rope_factors = true},
+
     // Qwen2 report (2024); its biases are in the file.
     {.name = "qwen2"},
     {.name = "qwen2moe", .experts = ExpertDefaults{.normalised = false, .shared_router = true}},
@@ -107,13 +146,15 @@ constexpr Family kFamilies[] = {
     // Phi-3 report (2024) and Phi-4: fused matrices, a part of each head is rotated, LongRoPE.
     {.name = "phi3", .rope_factors = true},
     // GLM-4-0414 model card (2025)
-    {.name = "glm4", .norms_after = true, .rope_interleaved = true},
+    {.name = "glm4", .norms_after = true, .rope_interleaved = true, .keys = {"rope.dimension_sections"}},
+    // GLM-4 report (2024): fused matrices, and a half of each head is rotated.
+    {.name = "chatglm", .rope_interleaved = true},
     // GLM-4.5 report (2025)
     {.name = "glm4moe",
      .qk_norm = QkNorm::kHead,
      .qk_norm_is_optional = true,
      .experts = ExpertDefaults{.sigmoid = true},
-     .keys = {"nextn_predict_layers"}},
+     .keys = {"nextn_predict_layers", "rope.dimension_sections"}},
 
     // Gemma report (2024)
     {.name = "gemma", .activation = Activation::kGeluTanh, .scale_embeddings = true},
@@ -188,7 +229,21 @@ constexpr Family kFamilies[] = {
      .no_rope = NoRope::kWhereWindowsAreAbsent,
      .global_every = 4,
      .default_window = 0},
+    // K-EXAONE report (2026): that with experts, and norms before the parts.
+    {.name = "exaone-moe",
+     .qk_norm = QkNorm::kHead,
+     .experts = ExpertDefaults{.sigmoid = true},
+     .rope_factors = true,
+     .no_rope = NoRope::kWhereWindowsAreAbsent,
+     .global_every = 4,
+     .keys = {"nextn_predict_layers"}},
 
+    // Falcon report (2023)
+    {.name = "falcon", .norm = NormKind::kLayer, .parallel = true, .plain_mlp = true, .activation = Activation::kGeluTanh},
+    // Phi-2 model card (2023)
+    {.name = "phi2", .norm = NormKind::kLayer, .parallel = true, .plain_mlp = true, .activation = Activation::kGeluTanh},
+    // Minitron report (2024)
+    {.name = "nemotron", .norm = NormKind::kLayer, .plain_mlp = true, .activation = Activation::kSquaredRelu},
     // StarCoder2 report (2024)
     {.name = "starcoder2", .norm = NormKind::kLayer, .plain_mlp = true, .activation = Activation::kGeluTanh},
     // StableLM 2 report (2024); the model of 12B has parallel parts and norms of queries and keys.

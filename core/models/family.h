@@ -36,6 +36,8 @@ struct Family {
   bool qk_norm_is_optional = false;  // only files with its tensors have it
   // Models with so many layers scale attention by sqrt(heads / dim); all others, and 0, by 1 / sqrt(key_dim).
   int layers_scaled_by_share = 0;
+  bool norms_rotated = false;   // Attention says what that is
+  bool scaled_by_size = false;  // where the file names no scales: read_scales() has them
   bool sinks = false;
   bool gated_attention = false;
   bool unscaled_attention = false;        // the scores are not scaled

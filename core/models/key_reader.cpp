@@ -33,6 +33,10 @@ bool KeyReader::boolean(std::string_view key, bool otherwise) {
   return value.value_or(otherwise);
 }
 
+bool KeyReader::has_any(std::string_view key) const {
+  return std::ranges::any_of(metadata_.integers(prefix_ + std::string(key)), [](auto value) { return value != 0; });
+}
+
 std::vector<int> KeyReader::integers(std::string_view key, int layers, std::optional<int> otherwise, std::int64_t low, std::int64_t high) {
   std::vector<int> result;
   for (const double value : numbers(key, layers, otherwise, static_cast<double>(low), static_cast<double>(high), "an integer"))

@@ -54,6 +54,7 @@ constexpr std::string_view kReadForExperts[] = {
     "expert_used_count",
     "expert_weights_norm",
     "expert_weights_scale",
+    "interleave_moe_layer_step",
     "leading_dense_block_count",
 };
 

@@ -108,15 +108,20 @@ std::optional<mx::array> Transformer::mix(const AttentionLayer& layer, const mx:
     if (*w) matrices.push_back(w->get());
   const auto products = ops_->q_gemm(step, x, matrices);
   const int width = spec.qk_norm == QkNorm::kWhole ? 0 : spec.key_dim;
+  const auto normalised_and_rotated = [&](const mx::array& heads, const std::optional<Norm>& norm, int rope) {
+    auto y = spec.norms_rotated ? heads : normalised_within(heads, norm, width);
+    if (spec.rope) y = ops_->rope(step, y, rope, spec.key_dim);
+    return spec.norms_rotated ? normalised_within(y, norm, width) : y;
+  };
+  const int rope = spec.rope.value_or(0);
   if (!spec.shares) {
-    auto k = normalised_within(products[1], layer.k_norm, width), v = products[layer.v ? 2 : 1];
-    if (spec.rope) k = ops_->rope(step, k, *spec.rope, spec.key_dim);
+    const auto k = normalised_and_rotated(products[1], layer.k_norm, rope);
+    auto v = products[layer.v ? 2 : 1];
     if (spec.value_norm) v = ops_->rms_norm(v, *layer.v_norm, spec_.inner_eps);
     ops_->kv_store(step, cache, k, v);
   }
   if (!wanted) return std::nullopt;
-  auto q = normalised_within(products[0], layer.q_norm, width);  // (T, heads · key_dim)
-  if (spec.rope) q = ops_->rope(step, q, spec.query_rope.value_or(*spec.rope), spec.key_dim);
+  const auto q = normalised_and_rotated(products[0], layer.q_norm, spec.query_rope.value_or(rope));  // (T, heads · key_dim)
   const auto y = ops_->attention(step, q, cache, {spec.scale, spec.softcap, layer.sinks});
   return layer.gate ? ops_->activate(products.back(), ops::Activation::kSigmoid, y) : y;
 }

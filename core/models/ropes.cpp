@@ -75,13 +75,15 @@ std::vector<ops::Rope> read_ropes(KeyReader& read, const Family& family, int key
   const int rotated = read.integer(kRotated, key_dim, 2, key_dim);
   if (rotated % 2 != 0) read.note(ErrorCode::kUnsupported, read.find(kRotated) ? kRotated : "attention.key_length", "odd");
   const double base = read.number("rope.freq_base", 10000, 1, 1e12);
-  std::vector<ops::Rope> ropes{{.frequencies = frequencies(rotated, base), .interleaved = family.rope_interleaved}};
+  // Converters put the halves of heads that are rotated along several axes where the two values of a pair were.
+  const bool interleaved = family.rope_interleaved && !read.has_any("rope.dimension_sections");
+  std::vector<ops::Rope> ropes{{.frequencies = frequencies(rotated, base), .interleaved = interleaved}};
   scale(ropes[0], read, family, base);
   if (!family.local_rope_unscaled) return ropes;
   const double local = read.number("rope.freq_base_swa", family.local_rope_base > 0 ? family.local_rope_base : base, 1, 1e12);
   const int local_rotated = read.integer("rope.dimension_count_swa", local_key_dim == key_dim ? rotated : local_key_dim, 2, local_key_dim);
   if (local_rotated % 2 != 0) read.note(ErrorCode::kUnsupported, "rope.dimension_count_swa", "odd");
-  ropes.push_back({.frequencies = frequencies(local_rotated, local), .interleaved = family.rope_interleaved});
+  ropes.push_back({.frequencies = frequencies(local_rotated, local), .interleaved = interleaved});
   return ropes;
 }
 

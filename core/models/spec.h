@@ -31,6 +31,7 @@ struct Attention {
   float scale = 1;                // of the scores
   float softcap = 0;              // of the scores; 0: none
   QkNorm qk_norm = QkNorm::kNone;
+  bool norms_rotated = false;   // queries and keys are normalised after they are rotated, not before
   bool sinks = false;           // each head has one more score, without a value
   bool gated = false;           // what a head gives is multiplied by sigmoid(gate(x))
   bool values_of_keys = false;  // there is no matrix of values: they are what keys are before their norm

@@ -34,6 +34,7 @@ class Experts:
     selection_bias: bool = False
     biases: bool = False  # of the router and the experts
     dense: int = 0  # layers without experts, at the beginning
+    every: int = 1  # of the others, the layers with a number that this divides have them, counted from 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,6 +115,7 @@ class Shape:
     mlp_norm: str = "ffn_norm"
     final_norm: str = "output_norm"
     fused: bool = False  # queries, keys and values are one tensor, gate and up another
+    fused_gates: bool = True  # the latter
     extra: tuple = ()  # more tensors: (name, dimensions, standard deviation, mean)
     tied: bool = True  # the embeddings are the output head
     context: int = 8192
@@ -156,9 +158,9 @@ def tensors(shape):
         if shape.norm_biases:
             yield name + ".bias", dimensions, 0.1, 0.0
 
-    def matrices(name, k, *rows, biased=False):
+    def matrices(name, k, *rows, biased=False, fused=shape.fused):
         """Matrices of k columns, each with its name and rows; fused ones are one matrix."""
-        if shape.fused and len(rows) > 1:
+        if fused and len(rows) > 1:
             rows = [(name, sum(n for _, n in rows))]
         for stem, n in rows:
             yield matrix(stem, n, k)
@@ -167,7 +169,7 @@ def tensors(shape):
 
     def mlp(block, hidden):
         gates = () if shape.plain_mlp else ((block + "ffn_gate", hidden),)
-        yield from matrices(block + "ffn_up", shape.dim, *gates, (block + "ffn_up", hidden))
+        yield from matrices(block + "ffn_up", shape.dim, *gates, (block + "ffn_up", hidden), fused=shape.fused and shape.fused_gates)
         yield from matrices("", hidden, (block + "ffn_down", shape.dim))
 
     yield matrix("token_embd", shape.vocabulary, shape.dim)
@@ -221,7 +223,7 @@ def tensors(shape):
             for name in "post_ffw_norm_1", "pre_ffw_norm_2", "post_ffw_norm_2":
                 yield from norm(block + name)
             continue
-        if shape.experts and layer >= shape.experts.dense:
+        if shape.experts and layer >= shape.experts.dense and (layer + 1) % shape.experts.every == 0:
             yield from experts(shape, block)
             continue
         yield from mlp(block, hidden)

@@ -79,6 +79,11 @@ def factors(name, seed):
     return f"rope_{name}.weight", (16,), 0.3, 2.0 + seed
 
 
+def expert_width(width):
+    return (("expert_feed_forward_length", "add_uint32", width),)
+
+
+CHOSEN_BY_SIGMOID = ("expert_gating_func", "add_uint32", 2), ("expert_weights_norm", "add_bool", True), ("expert_weights_scale", "add_float32", 1.5)
 SECTIONS = ("rope.dimension_sections", "add_array", [6, 5, 5, 0])
 QWEN35 = of(
     "qwen35",
@@ -170,6 +175,71 @@ AGAINST_LLAMA_CPP = {
         GEMMA4, layer_inputs=0, experts=random_models.Experts(6, 2, 96), keys=(*GEMMA4.keys, ("expert_feed_forward_length", "add_uint32", 96))
     ),
     "gemma3n": GEMMA3N,
+    "olmoe": of("olmoe", kv_heads=4, experts=random_models.Experts(8, 3, 320), qk_norm="whole", tied=False),
+    "ernie4_5": of("ernie4_5"),
+    "ernie4_5-moe": of(
+        "ernie4_5-moe",
+        experts=random_models.Experts(6, 2, 96, shared=96, selection_bias=True, dense=1),
+        keys=(*expert_width(96), ("expert_shared_feed_forward_length", "add_uint32", 96), ("interleave_moe_layer_step", "add_uint32", 1), ("leading_dense_block_count", "add_uint32", 1)),
+    ),
+    "hunyuan-dense": of("hunyuan-dense", qk_norm="head"),
+    "hunyuan-moe": of(
+        "hunyuan-moe", qk_norm="head", experts=random_models.Experts(6, 2, 320, shared=160), keys=(*expert_width(320), ("expert_shared_feed_forward_length", "add_uint32", 160))
+    ),
+    "seed_oss": of("seed_oss", biases=True, mlp_norm="post_attention_norm", tied=False),
+    "arcee": of("arcee", plain_mlp=True, tied=False),
+    "exaone": of("exaone", tied=False),
+    "exaone-moe": of(
+        "exaone-moe",
+        experts=random_models.Experts(6, 2, 96, shared=96, selection_bias=True, dense=1),
+        keys=(*expert_width(96), *CHOSEN_BY_SIGMOID, ("expert_shared_count", "add_uint32", 1), ("leading_dense_block_count", "add_uint32", 1)),
+        qk_norm="head",
+        window=16,
+        tied=False,
+    ),
+    "minicpm": of(
+        "minicpm", keys=(("embedding_scale", "add_float32", 12.0), ("logit_scale", "add_float32", 0.5), ("residual_scale", "add_float32", 0.4))
+    ),
+    "minicpm3": of("minicpm3", latent=random_models.Latent(64, key_dim=32, rotated=16, value_dim=32, query=48, absorbed=False)),
+    "minimax-m2": of(
+        "minimax-m2", qk_norm="whole", rotated=16, experts=random_models.Experts(8, 3, 320, selection_bias=True), keys=(*expert_width(320), ("expert_gating_func", "add_uint32", 2)), tied=False
+    ),
+    "dots1": of(
+        "dots1",
+        kv_heads=4,
+        experts=random_models.Experts(6, 2, 96, shared=192, selection_bias=True, dense=1),
+        keys=(*expert_width(96), *CHOSEN_BY_SIGMOID, ("expert_shared_count", "add_uint32", 2), ("leading_dense_block_count", "add_uint32", 1)),
+        qk_norm="head",
+        tied=False,
+    ),
+    "bailingmoe2": of(
+        "bailingmoe2",
+        experts=random_models.Experts(8, 3, 96, shared=96, selection_bias=True, dense=1),
+        keys=(
+            *expert_width(96),
+            *CHOSEN_BY_SIGMOID,
+            ("expert_group_count", "add_uint32", 4),
+            ("expert_group_used_count", "add_uint32", 2),
+            ("expert_shared_count", "add_uint32", 1),
+            ("leading_dense_block_count", "add_uint32", 1),
+        ),
+        qk_norm="head",
+        rotated=16,
+        fused=True,
+        fused_gates=False,
+        tied=False,
+    ),
+    "deepseek": of(
+        "deepseek",
+        experts=random_models.Experts(6, 3, 96, shared=192, dense=1),
+        keys=(*expert_width(96), ("expert_shared_count", "add_uint32", 2), ("expert_weights_scale", "add_float32", 1.0), ("leading_dense_block_count", "add_uint32", 1)),
+        tied=False,
+    ),
+    "chatglm": of("chatglm", fused=True, biases=True, rotated=16, tied=False),
+    "glm4-along-axes": of("glm4", fused=True, rotated=16, norms_after=True, keys=(("rope.dimension_sections", "add_array", [4, 2, 2, 0]),), tied=False),
+    "falcon": of("falcon", layer_norms=True, norm_biases=True, parallel=True, plain_mlp=True, fused=True),
+    "phi2": of("phi2", layer_norms=True, norm_biases=True, parallel=True, plain_mlp=True, all_biases=True, rotated=16, tied=False, extra=(("output.bias", (512,), 0.5, 0.0),)),
+    "nemotron": of("nemotron", layer_norms=True, norm_biases=True, plain_mlp=True, rotated=16, tied=False),
     "olmo2": of("olmo2", norms_before=False, norms_after=True, qk_norm="whole", tied=False),
     "olmo3": of("olmo2", norms_before=False, norms_after=True, qk_norm="whole", tied=False, window=16, keys=YARN),
     "exaone4": of("exaone4", norms_before=False, norms_after=True, qk_norm="head"),

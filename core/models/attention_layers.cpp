@@ -84,6 +84,9 @@ std::vector<Attention> read_attention_layers(KeyReader& read, const Family& fami
                       .gated = family.gated_attention,
                       .value_norm = family.value_norm};
   if (!family.qk_norm_is_optional || tensors.contains("blk.0.attn_q_norm.weight")) attention.qk_norm = family.qk_norm;
+  const int no_norm = family.experts_without_qk_norm;
+  if (no_norm > 0 && read.integer("expert_count", 0, 0, 1 << 14) == no_norm) attention.qk_norm = QkNorm::kNone;
+  const auto qk_norm = attention.qk_norm;
   std::vector<Attention> all;
   for (std::size_t i = 0; i < heads.size(); ++i) {
     const bool local = windows[i] > 0;
@@ -98,6 +101,7 @@ std::vector<Attention> read_attention_layers(KeyReader& read, const Family& fami
     }
     attention.values_of_keys = family.value_norm && !attention.shares && !tensors.contains("blk." + std::to_string(i) + ".attn_v.weight");
     attention.rope = roped[i] ? std::optional(local ? local_rope : 0) : std::nullopt;
+    attention.qk_norm = qk_norm == QkNorm::kUnit && !roped[i] ? QkNorm::kNone : qk_norm;
     attention.query_rope = roped[i] ? query_rope : std::nullopt;
     const int width = layers == family.layers_scaled_by_share ? spec.dim / std::max(1, heads[i]) : key_dim;
     attention.scale = own_scale > 0 ? static_cast<float>(own_scale) : 1 / std::sqrt(static_cast<float>(width));

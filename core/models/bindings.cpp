@@ -161,7 +161,7 @@ class Binder {
       if (a.qk_norm == QkNorm::kEachHead) return {heads, a.key_dim};
       return {a.qk_norm == QkNorm::kWhole ? heads * a.key_dim : a.key_dim};
     };
-    if (a.qk_norm != QkNorm::kNone) {
+    if (a.qk_norm != QkNorm::kNone && a.qk_norm != QkNorm::kUnit) {
       norm(Role::kQueryNorm, of_heads(a.heads));
       if (!a.shares) norm(Role::kKeyNorm, of_heads(a.kv_heads));
     }

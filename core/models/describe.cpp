@@ -59,9 +59,11 @@ std::optional<Experts> read_experts(KeyReader& read, const Family& family, int h
   if (routing.groups_used == 0) routing.groups_used = routing.groups;
   if (experts.count % routing.groups != 0 || experts.count / routing.groups * routing.groups_used < routing.used)
     read.note(ErrorCode::kUnsupported, "expert_group_count", std::to_string(routing.groups));
-  const int shared = read.integer("expert_shared_count", 0, 0, 64) * experts.hidden;
+  const int shared = read.integer("expert_shared_count", family.experts->shared_count, 0, 64) * experts.hidden;
   experts.shared_hidden = read.integer("expert_shared_feed_forward_length", family.experts->shared_router ? hidden : shared, 0, 1 << 20);
   experts.shared_router = family.experts->shared_router;
+  experts.weighs_input = family.experts->weighs_input;
+  if (experts.weighs_input && routing.used != 1) read.note(ErrorCode::kUnsupported, "expert_used_count", std::to_string(routing.used));
   return experts;
 }
 
@@ -182,6 +184,8 @@ Result<ModelSpec> read_spec(const formats::Metadata& metadata, std::span<const f
   ModelSpec spec{.architecture = std::string(*architecture)};
   spec.dim = read.integer("embedding_length", {}, 1, 1 << 17);
   spec.context = read_context(read);
+  // Within the first piece, local layers see all tokens, as the others do; its last token is where attention gets a temperature.
+  if (family->chunk > 0) spec.context = std::min(spec.context, family->chunk - 1);
   spec.original_context = original_context(read);
   spec.norm = family->norm;
   const auto eps = spec.norm == NormKind::kRms ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon";

@@ -12,6 +12,16 @@ constexpr Family kFamilies[] = {
     // Llama (2023) and all that share its shape: Mistral, SmolLM2, Llama 3.
     // Mixtral (2024) is the same with experts.
     {.name = "llama", .experts = ExpertDefaults{}, .rope_interleaved = true, .rope_factors = true},
+    // Llama 4 model card (2025): three layers that see pieces of the text for each one without positions, one expert for each token.
+    {.name = "llama4",
+     .qk_norm = QkNorm::kUnit,
+     .experts_without_qk_norm = 128,
+     .norms_rotated = true,
+     .experts = ExpertDefaults{.sigmoid = true, .normalised = false, .shared_count = 1, .weighs_input = true},
+     .rope_interleaved = true,
+     .rope_factors = true,
+     .no_rope = NoRope::kEveryFourth,
+     .chunk = 8192},
     // Ministral 3 model card (2025): Llama, with a temperature of attention that grows with the position.
     {.name = "mistral3", .rope_interleaved = true, .keys = {"attention.temperature_scale"}},
     // InternLM2 report (2024)

@@ -17,6 +17,8 @@ struct ExpertDefaults {
   bool sigmoid = false;
   bool normalised = true;
   bool shared_router = false;
+  int shared_count = 0;
+  bool weighs_input = false;  // Experts says what that is
 };
 
 // What stands in place of attention in some layers.
@@ -36,8 +38,9 @@ struct Family {
   bool qk_norm_is_optional = false;  // only files with its tensors have it
   // Models with so many layers scale attention by sqrt(heads / dim); all others, and 0, by 1 / sqrt(key_dim).
   int layers_scaled_by_share = 0;
-  bool norms_rotated = false;   // Attention says what that is
-  bool scaled_by_size = false;  // where the file names no scales: read_scales() has them
+  int experts_without_qk_norm = 0;  // models with so many experts do not normalise queries and keys
+  bool norms_rotated = false;       // Attention says what that is
+  bool scaled_by_size = false;      // where the file names no scales: read_scales() has them
   bool sinks = false;
   bool gated_attention = false;
   bool unscaled_attention = false;        // the scores are not scaled
@@ -59,6 +62,7 @@ struct Family {
   int global_every = 1;
   std::optional<int> default_window;  // where the file does not name one; 0: no window. Nothing: the file must name one
   bool local_rope_unscaled = false;   // the rope scaling is of global layers alone
+  int chunk = 0;                      // local layers see the tokens of a piece of so many; 0: the tokens of a window
   double local_rope_base = 0;         // of the layers with a window; 0: the same as the global one
 
   float default_logit_softcap = 0;      // where the file does not name one; 0: logits are not capped

@@ -50,14 +50,17 @@ mx::array product_of_each(const ops::Ops& ops, const ops::Step& step, const mx::
 }  // namespace
 
 Transformer::AttentionLayer Transformer::read(WeightReader& reader, const Attention& spec, int layer) {
+  const auto norm = [&](Role role) {
+    return spec.qk_norm == QkNorm::kUnit ? std::optional(Norm{ones(spec.key_dim), std::nullopt}) : read_norm(reader, role, layer);
+  };
   return {.spec = spec,
           .q = reader.matrix(Role::kQuery, layer),
           .k = reader.matrix(Role::kKey, layer),
           .v = reader.matrix(Role::kValue, layer),
           .output = reader.matrix(Role::kMixerOutput, layer),
           .gate = reader.matrix(Role::kAttentionGate, layer),
-          .q_norm = read_norm(reader, Role::kQueryNorm, layer),
-          .k_norm = read_norm(reader, Role::kKeyNorm, layer),
+          .q_norm = norm(Role::kQueryNorm),
+          .k_norm = norm(Role::kKeyNorm),
           .v_norm = spec.value_norm ? std::optional(ones(spec.value_dim)) : std::nullopt,
           .sinks = reader.vector(Role::kSinks, layer)};
 }

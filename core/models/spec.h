@@ -17,6 +17,7 @@ enum class QkNorm {
   kHead,      // each head by itself, all with the same weights
   kEachHead,  // each head by itself, with weights of its own
   kWhole,     // all heads together
+  kUnit,      // each head by itself, without weights
 };
 
 // Grouped-query attention over the cache.
@@ -94,6 +95,8 @@ struct Experts {
   bool selection_bias = false;  // the file has one: ops::ExpertWeights says what it does
   int shared_hidden = 0;        // of the expert that all tokens take; 0: there is none
   bool shared_router = false;   // and its weight depends on the token
+  // A token has one expert, whose weight multiplies what it reads, not what it gives (Llama 4 model card, 2025).
+  bool weighs_input = false;
   ops::Activation activation = ops::Activation::kSilu;
 };
 

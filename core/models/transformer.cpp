@@ -1,6 +1,7 @@
 #include "core/models/transformer.h"
 
 #include <cmath>
+#include <utility>
 
 #include <mlx/ops.h>
 
@@ -48,17 +49,26 @@ Transformer::PlainMlpLayer Transformer::read(WeightReader& reader, const PlainMl
 }
 
 Transformer::ExpertsLayer Transformer::read(WeightReader& reader, const Experts& spec, int layer) {
-  return {.spec = spec,
-          .router = reader.matrix(Role::kRouter, layer),
-          .weights = {.gate = reader.matrices(Role::kExpertGate, layer),
-                      .up = reader.matrices(Role::kExpertUp, layer),
-                      .down = reader.matrices(Role::kExpertDown, layer),
-                      .bias = reader.vector(Role::kRouterBias, layer),
-                      .scales = reader.vector(Role::kExpertScales, layer),
-                      .shared_gate = reader.matrix(Role::kSharedGate, layer),
-                      .shared_up = reader.matrix(Role::kSharedUp, layer),
-                      .shared_down = reader.matrix(Role::kSharedDown, layer),
-                      .shared_router = reader.vector(Role::kSharedRouter, layer)}};
+  GatedMlpLayer shared{.spec = {.hidden = spec.shared_hidden, .activation = spec.activation},
+                       .gate = reader.matrix(Role::kSharedGate, layer),
+                       .up = reader.matrix(Role::kSharedUp, layer),
+                       .down = reader.matrix(Role::kSharedDown, layer)};
+  ExpertsLayer read{.spec = spec,
+                    .router = reader.matrix(Role::kRouter, layer),
+                    .weights = {.gate = reader.matrices(Role::kExpertGate, layer),
+                                .up = reader.matrices(Role::kExpertUp, layer),
+                                .down = reader.matrices(Role::kExpertDown, layer),
+                                .bias = reader.vector(Role::kRouterBias, layer),
+                                .scales = reader.vector(Role::kExpertScales, layer),
+                                .shared_router = reader.vector(Role::kSharedRouter, layer)}};
+  if (spec.weighs_input) {
+    read.shared = std::move(shared);
+  } else {
+    read.weights.shared_gate = std::move(shared.gate);
+    read.weights.shared_up = std::move(shared.up);
+    read.weights.shared_down = std::move(shared.down);
+  }
+  return read;
 }
 
 Transformer::MlpAndExpertsLayer Transformer::read(WeightReader& reader, const MlpAndExperts& spec, int layer) {
@@ -207,8 +217,20 @@ mx::array Transformer::add(const PlainMlpLayer& layer, const mx::array& x, const
 mx::array Transformer::add(const ExpertsLayer& layer, const mx::array& x, const mx::array& g, const std::optional<Norm>& norm,
                            const ops::Step& step) const {
   const auto scores = ops_->q_gemm(step, g, *layer.router);
+  if (layer.spec.weighs_input) return add_weighed(layer, x, g, scores, step);
   if (!norm) return ops_->experts(g, scores, layer.weights, layer.spec.routing, layer.spec.activation, x);
   return normalised(ops_->experts(g, scores, layer.weights, layer.spec.routing, layer.spec.activation), norm, x);
+}
+
+mx::array Transformer::add_weighed(const ExpertsLayer& layer, const mx::array& x, const mx::array& g, const mx::array& scores,
+                                   const ops::Step& step) const {
+  const auto best = mx::max(scores, -1, true);
+  const auto weight = layer.spec.routing.sigmoid ? mx::sigmoid(best) : mx::max(mx::softmax(scores, -1, true), -1, true);
+  auto routing = layer.spec.routing;
+  const auto input = mx::multiply(g, mx::multiply(weight, mx::array(std::exchange(routing.scale, 1))));
+  routing.normalised = true;  // the weight of one expert is 1 then
+  const auto y = ops_->experts(input, scores, layer.weights, routing, layer.spec.activation, x);
+  return layer.shared.down ? add(layer.shared, y, g, std::nullopt, step) : y;
 }
 
 mx::array Transformer::add(const MlpAndExpertsLayer& layer, const mx::array& x, const mx::array& g, const std::optional<Norm>& norm,

@@ -84,7 +84,8 @@ class Transformer {
   struct ExpertsLayer {
     Experts spec;
     ops::WeightPtr router;
-    ops::ExpertWeights weights;
+    ops::ExpertWeights weights;  // without the shared expert, if the others get weighed inputs
+    GatedMlpLayer shared;        // which is this then
   };
   struct MlpAndExpertsLayer {
     GatedMlpLayer mlp;
@@ -143,6 +144,8 @@ class Transformer {
   Array add(const GatedMlpLayer& layer, const Array& x, const Array& g, const std::optional<Norm>& norm, const ops::Step& step) const;
   Array add(const PlainMlpLayer& layer, const Array& x, const Array& g, const std::optional<Norm>& norm, const ops::Step& step) const;
   Array add(const ExpertsLayer& layer, const Array& x, const Array& g, const std::optional<Norm>& norm, const ops::Step& step) const;
+  // The same of experts that get weighed inputs.
+  Array add_weighed(const ExpertsLayer& layer, const Array& x, const Array& g, const Array& scores, const ops::Step& step) const;
   Array add(const MlpAndExpertsLayer& layer, const Array& x, const Array& g, const std::optional<Norm>& norm, const ops::Step& step) const;
   Array add(const Absent&, const Array& x, const Array& g, const std::optional<Norm>& norm, const ops::Step& step) const;
   // The inputs of all layers for the tokens of the step, whose embeddings are x.  (T, layers · inputs)

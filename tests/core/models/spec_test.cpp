@@ -151,6 +151,16 @@ const Change kChanges[] = {
     {"NormsOfValues", [](ModelSpec& spec) { attention(spec, 1).value_norm = true; }},
     {"KeysOfAnotherLayer", [](ModelSpec& spec) { attention(spec, 2).shares = 0; }},
     {"InputsOfLayers", [](ModelSpec& spec) { spec.layer_inputs = 12; }},
+    {"NormsAfterRotation", [](ModelSpec& spec) { attention(spec, 1).qk_norm = QkNorm::kHead, attention(spec, 1).norms_rotated = true; }},
+    {"NormsWithoutWeights", [](ModelSpec& spec) { attention(spec, 1).qk_norm = QkNorm::kUnit; }},
+    {"AnExpertOfWeighedInputs",
+     [](ModelSpec& spec) {
+       auto experts = mixture();
+       experts.routing = {.used = 1, .sigmoid = true, .scale = 1.5f};
+       experts.weighs_input = true;
+       experts.shared_hidden = 96;
+       spec.layers[1].feed_forward = experts;
+     }},
     {"TwoStreams", [](ModelSpec& spec) { spec.streams = 2; }},
     {"ThreeStreamsAndInputsOfLayers", [](ModelSpec& spec) { spec.streams = 3, spec.layer_inputs = 12; }},
     {"ABypass", [](ModelSpec& spec) { spec.layers[1].bypass = spec.layers[2].bypass = 8; }},

@@ -176,6 +176,9 @@ AGAINST_LLAMA_CPP = {
     ),
     "gemma3n": GEMMA3N,
     "olmoe": of("olmoe", kv_heads=4, experts=random_models.Experts(8, 3, 320), qk_norm="whole", tied=False),
+    "llama4": of("llama4", rope_factors=True, rotated=32, experts=random_models.Experts(5, 1, 96, shared=96), keys=(*expert_width(96), ("interleave_moe_layer_step", "add_uint32", 1))),
+    "llama4-128-experts": of("llama4", experts=random_models.Experts(128, 1, 32, shared=32), keys=(*expert_width(32), ("interleave_moe_layer_step", "add_uint32", 1))),
+    "llama4-in-turns": of("llama4", experts=random_models.Experts(5, 1, 96, shared=96, every=2), keys=(*expert_width(96), ("interleave_moe_layer_step", "add_uint32", 2))),
     "ernie4_5": of("ernie4_5"),
     "ernie4_5-moe": of(
         "ernie4_5-moe",

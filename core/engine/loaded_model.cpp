@@ -160,7 +160,7 @@ ModelInfo describe(const formats::Checkpoint& file, const std::filesystem::path&
   info.context_length = plan.context;
   info.trained_context = spec.context;
   info.embedding_length = spec.dim;
-  info.layers = static_cast<int>(spec.layers.size());
+  info.layers = spec.blocks();
   info.vocabulary = spec.vocabulary;
   return info;
 }

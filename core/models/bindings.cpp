@@ -75,8 +75,8 @@ std::string text(const std::vector<std::int64_t>& shape) {
 // Makes the bindings of one layer, or of the whole model.
 class Binder {
  public:
-  Binder(Bindings& bindings, const ModelSpec& spec, const TensorNames& present, int layer)
-      : bindings_(bindings), spec_(spec), present_(present), layer_(layer) {}
+  Binder(Bindings& bindings, const ModelSpec& spec, const TensorNames& present, int layer, int block = 0)
+      : bindings_(bindings), spec_(spec), present_(present), layer_(layer), block_(block) {}
 
   void vector(Role role, int n, bool required = true) { add(role, name_of(role), false, {n}, 0, n, required); }
   void norm(Role role, std::vector<std::int64_t> shape) {
@@ -100,9 +100,11 @@ class Binder {
     bindings_.add(role, layer_,
                   {.tensor = stem + ".weight", .bias = stem + ".bias", .shape = {experts, n, k}, .rows = n, .experts = experts});
   }
-  // The norm before the feed-forward part, which some converters call after what comes before it. The only norm of a layer is its first.
+  // The norm before the feed-forward part, which some converters call after what comes before it, and one leaves without the last part of
+  // its name (Falcon-H1). The only norm of a layer is its first.
   void mlp_norm(bool after_mixer) {
     if (!after_mixer) return values(Role::kMlpNorm, name_of(Role::kMixerNorm) + ".weight", {spec_.dim});
+    if (const auto bare = name_of(Role::kMlpNorm); present_.contains(bare)) return values(Role::kMlpNorm, bare, {spec_.dim});
     if (has("blk.{}.ffn_norm") || !has(kMlpNormOfSome)) return norm(Role::kMlpNorm, {spec_.dim});
     add(Role::kMlpNorm, numbered(kMlpNormOfSome), false, {spec_.dim}, 0, spec_.dim, true);
   }
@@ -215,7 +217,7 @@ class Binder {
     } else {
       fused("blk.{}.ssm_in", spec_.dim, {{Role::kOutputGate, inner}, {Role::kRecurrentInput, columns}, {Role::kSteps, heads}});
       values(Role::kSkip, numbered("blk.{}.ssm_d"), {heads, 1});
-      values(Role::kScanNorm, name_of(Role::kScanNorm) + ".weight", {a.norm_groups, inner / a.norm_groups});
+      if (a.norm_groups > 0) values(Role::kScanNorm, name_of(Role::kScanNorm) + ".weight", {a.norm_groups, inner / a.norm_groups});
     }
     values(Role::kConvolution, numbered(kConvolution) + ".weight", {columns, a.taps}, a.delta ? "" : numbered(kConvolution) + ".bias");
     values(Role::kStepBias, numbered("blk.{}.ssm_dt.bias"), {heads});
@@ -300,13 +302,13 @@ class Binder {
   std::string numbered(std::string_view stem) const {
     const auto at = stem.find("{}");
     if (at == stem.npos) return std::string(stem);
-    return std::string(stem.substr(0, at)) + std::to_string(layer_) + std::string(stem.substr(at + 2));
+    return std::string(stem.substr(0, at)) + std::to_string(block_) + std::string(stem.substr(at + 2));
   }
 
   Bindings& bindings_;
   const ModelSpec& spec_;
   const TensorNames& present_;
-  const int layer_;
+  const int layer_, block_;
 };
 
 }  // namespace
@@ -360,11 +362,12 @@ Bindings bind_gguf(const ModelSpec& spec, const TensorNames& present) {
     whole.norm(Role::kLayerInputNorm, {inputs});
   }
   if (spec.streams > 1) whole.streams_of_model();
-  for (int i = 0; i < static_cast<int>(spec.layers.size()); ++i) {
+  for (int i = 0, block = -1; i < static_cast<int>(spec.layers.size()); ++i) {
     const auto& layer = spec.layers[static_cast<std::size_t>(i)];
-    Binder of_layer(bindings, spec, present, i);
+    if (!layer.beside) ++block;
+    Binder of_layer(bindings, spec, present, i, block);
     const bool mixes = !std::holds_alternative<Absent>(layer.mixer), feeds = !std::holds_alternative<Absent>(layer.feed_forward);
-    if (layer.norms_before && mixes) of_layer.norm(Role::kMixerNorm, {spec.dim});
+    if (layer.norms_before && mixes && !layer.beside) of_layer.norm(Role::kMixerNorm, {spec.dim});
     if (layer.norms_before && feeds && !layer.parallel) of_layer.mlp_norm(mixes);
     if (layer.norms_after) {
       of_layer.norm(Role::kNormAfterMixer, {spec.dim});
@@ -386,10 +389,11 @@ Bindings bind_gguf(const ModelSpec& spec, const TensorNames& present) {
 
 bool is_harmless(const ModelSpec& spec, std::string_view name) {
   for (int i = 0; i < spec.further_layers; ++i)
-    if (name.starts_with("blk." + std::to_string(static_cast<int>(spec.layers.size()) + i) + ".")) return true;
-  for (std::size_t i = 0; i < spec.layers.size(); ++i) {
-    const auto* attention = std::get_if<Attention>(&spec.layers[i].mixer);
-    const auto prefix = "blk." + std::to_string(i) + ".attn_";
+    if (name.starts_with("blk." + std::to_string(spec.blocks() + i) + ".")) return true;
+  for (int block = -1; const auto& layer : spec.layers) {
+    if (!layer.beside) ++block;
+    const auto* attention = std::get_if<Attention>(&layer.mixer);
+    const auto prefix = "blk." + std::to_string(block) + ".attn_";
     if (!attention || !attention->shares || !name.starts_with(prefix)) continue;
     const auto rest = name.substr(prefix.size());
     if (rest == "k.weight" || rest == "v.weight" || rest == "k_norm.weight") return true;

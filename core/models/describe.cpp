@@ -108,7 +108,9 @@ Result<void> read_layers(KeyReader& read, const Family& family, const TensorName
   const auto cutoffs = read.numbers("activation_sparsity_scale", layers, kNone, kNone, 100);
   spec.layer_inputs = read.integer("embedding_length_per_layer_input", 0, 0, 1 << 16);
   const auto attention = read_attention_layers(read, family, tensors, heads, kv_heads, spec);
-  const auto recurrent_mixer = std::ranges::find(recurrent, true) != recurrent.end() ? read_recurrent_mixer(read, family) : Mixer();
+  const auto recurrent_mixer = family.attention_beside || std::ranges::find(recurrent, true) != recurrent.end()
+                                   ? read_recurrent_mixer(read, family, tensors)
+                                   : Mixer();
   const auto latent = family.latent ? read_latent_attention(read, tensors, heads[0], spec.ropes[0]) : LatentAttention();
   LayerSpec layer{.norms_before = family.norms_before, .norms_after = family.norms_after, .bypass = bypass};
   layer.parallel = family.parallel || read.boolean("use_parallel_residual", false);
@@ -134,8 +136,15 @@ Result<void> read_layers(KeyReader& read, const Family& family, const TensorName
     } else {
       layer.mixer = attention[i];
     }
+    if (family.attention_beside) {
+      auto& attention_alone = spec.layers.emplace_back(layer);
+      attention_alone.feed_forward = Absent();
+      layer.mixer = recurrent_mixer;
+      layer.beside = true;
+    }
     set_feed_forward(layer, family, hidden[i], cutoffs[i], experts && is_mixture(i) ? &*experts : nullptr, has);
     spec.layers.push_back(layer);
+    layer.beside = false;
   }
   return {};
 }

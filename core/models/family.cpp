@@ -128,6 +128,9 @@ constexpr Family kFamilies[] = {
      .rope_interleaved = true,
      .keys = {"attention.scale", "embedding_scale", "logit_scale", "residual_scale"}},
 
+    // Falcon-H1 report (2025): attention and Mamba 2 side by side.
+    {.name = "falcon-h1", .recurrence = Recurrence::kMamba2, .attention_beside = true, .keys = {"attention.scale"}},
+
     // Nemotron-H report (2025): Mamba 2, attention without positions, or a plain feed-forward part in each layer.
     {.name = "nemotron_h",
      .plain_mlp = true,

@@ -51,8 +51,9 @@ struct Family {
   std::optional<ExpertDefaults> experts;  // none: it has none
 
   Recurrence recurrence = Recurrence::kNone;
-  int attention_every = 0;   // where the file does not say which layers have attention: every n-th; 0: those with KV heads
-  bool tiled_heads = false;  // ops::ScanShape says what that is
+  int attention_every = 0;        // where the file does not say which layers have attention: every n-th; 0: those with KV heads
+  bool attention_beside = false;  // each block has both
+  bool tiled_heads = false;       // ops::ScanShape says what that is
 
   bool rope_interleaved = false;
   bool rope_factors = false;  // a file may have tensors with factors of the rope's frequencies

@@ -176,7 +176,7 @@ std::optional<mx::array> Transformer::mix(const LinearAttentionLayer& layer, con
   if (!wanted) return std::nullopt;
   if (spec.delta) return ops_->activate(parts[1], ops::Activation::kSilu, normalised_within(y, layer.norm, spec.scan.value_dim));
   const auto gated = ops_->activate(parts[1], ops::Activation::kSilu, y);
-  if (!layer.group) return normalised_within(gated, layer.norm, 0);
+  if (!layer.group) return normalised_within(gated, layer.norm, 0);  // or there is no norm
   return mx::multiply(ops_->rms_norm(gated, *layer.group, spec_.inner_eps), layer.norm->weight);
 }
 

@@ -68,7 +68,7 @@ struct LinearAttention {
   // The gated delta rule, where each head is normalised, then gated; else Mamba 2, where all is gated, and normalised in `norm_groups`
   // parts.
   bool delta = false;
-  int norm_groups = 1;
+  int norm_groups = 1;  // 0: nothing is normalised
   int columns() const { return 2 * scan.key_heads * scan.key_dim + scan.heads * scan.value_dim; }
 };
 
@@ -113,13 +113,14 @@ struct Absent {};
 using Mixer = std::variant<Attention, LatentAttention, ShortConvolution, LinearAttention, Absent>;
 using FeedForward = std::variant<GatedMlp, PlainMlp, Experts, MlpAndExperts, Absent>;
 
-// x += mixer(norm(x)), then x += feed_forward(norm(x)).
+// x += mixer(norm(x)), then x += feed_forward(norm(x)). A block of the file is a layer, or several where mixers stand side by side.
 struct LayerSpec {
   Mixer mixer;
   FeedForward feed_forward;
   bool norms_before = true;  // without them: x += mixer(x), then x += feed_forward(x)
   bool norms_after = false;  // what a part adds to x is normalised (once more) before it is added
   bool scaled = false;       // in the end x is multiplied by a number of the file
+  bool beside = false;       // its mixer reads what the mixer of the layer before reads, and both are of one block
   bool parallel = false;     // x += mixer(norm(x)) + feed_forward(norm(x)), of the same norm
   // A second way around the mixer, of this rank (LAuReL: Menghani et al. 2024): with h = norm(x), x becomes
   // (x + mixer(h) + h + norm(up(down(h)))) / √2. 0: there is none.
@@ -152,6 +153,7 @@ struct ModelSpec {
   // first, and corrects all by how far the first was from what came of it. Inputs of layers are added to all but the first.
   int streams = 1;
   int further_layers = 0;  // that the file has after these, which are not part of the model
+  int blocks() const;
 };
 
 // What a layer remembers of each token,

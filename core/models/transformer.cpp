@@ -116,6 +116,7 @@ Result<std::unique_ptr<const Transformer>> Transformer::load(const Description& 
     const auto& layer = spec.layers[static_cast<std::size_t>(i)];
     const auto* attention = std::get_if<Attention>(&layer.mixer);
     model->layers_.push_back({
+        .beside = layer.beside,
         .parallel = layer.parallel,
         .mixer_norm = read_norm(reader, Role::kMixerNorm, i),
         .mlp_norm = read_norm(reader, Role::kMlpNorm, i),
@@ -164,6 +165,7 @@ std::optional<mx::array> Transformer::forward(ops::Batch batch, std::span<ops::L
   auto x = ops_->embed(*step, *embeddings_, spec_.embed_scale);  // (T, dim)
   auto inputs = input_table_ ? std::optional(layer_inputs(x, *step)) : std::nullopt;
   auto streams = spec_.streams > 1 ? std::optional(streams_of(x, *step)) : std::nullopt;
+  auto h = x;  // what mixers read
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     const Layer& layer = layers_[i];
     const bool last = i + 1 == layers_.size();
@@ -171,7 +173,7 @@ std::optional<mx::array> Transformer::forward(ops::Batch batch, std::span<ops::L
       streams = predicted(layer, *streams, *step);
       x = columns_of(*streams, 0, spec_.dim);
     }
-    auto h = normalised(x, layer.mixer_norm);
+    if (!layer.beside) h = normalised(x, layer.mixer_norm);
     const bool wanted = !last || outputs > 0;
     auto* its_memory = layer.memory < memory.size() ? &memory[layer.memory] : nullptr;
     auto y = std::visit([&](const auto& mixer) { return mix(mixer, h, *step, its_memory, wanted); }, layer.mixer);

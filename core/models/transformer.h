@@ -104,7 +104,7 @@ class Transformer {
   using Mix = std::variant<AttentionLayer, LatentAttentionLayer, ShortConvolutionLayer, LinearAttentionLayer, Absent>;
   using Part = std::variant<GatedMlpLayer, PlainMlpLayer, ExpertsLayer, MlpAndExpertsLayer, Absent>;
   struct Layer {
-    bool parallel = false;
+    bool beside = false, parallel = false;
     std::optional<Norm> mixer_norm, mlp_norm, norm_after_mixer, norm_after_mlp;
     Mix mixer;
     Part feed_forward;

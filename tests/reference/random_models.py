@@ -46,6 +46,8 @@ class Recurrence:
     key_heads: int = 0
     key_dim: int = 0
     value_dim: int = 0
+    beside: bool = False  # each layer has both
+    norm: bool = True
 
     def keys(self):
         if self.kind == "shortconv":
@@ -113,6 +115,7 @@ class Shape:
     q_norm_mean: float = 1.0  # less where the scores are not scaled
     sinks: bool = False
     mlp_norm: str = "ffn_norm"
+    bare: tuple = ()  # names that do not end in ".weight"
     final_norm: str = "output_norm"
     fused: bool = False  # queries, keys and values are one tensor, gate and up another
     fused_gates: bool = True  # the latter
@@ -154,7 +157,7 @@ def tensors(shape):
         return name + ".weight", (n, k), 1 / math.sqrt(k), 0.0
 
     def norm(name, dimensions=(shape.dim,), mean=1.0):
-        yield name + ".weight", dimensions, 0.1, mean
+        yield name + (".weight" if name not in shape.bare else ""), dimensions, 0.1, mean
         if shape.norm_biases:
             yield name + ".bias", dimensions, 0.1, 0.0
 
@@ -186,9 +189,9 @@ def tensors(shape):
         recurrent = shape.recurrence and layer not in shape.recurrence.attention
         if recurrent:
             yield from recurrence(shape, block)
-        elif shape.latent:
+        if shape.latent:
             yield from latent(shape, block)
-        else:
+        elif not recurrent or shape.recurrence.beside:
             of_heads = (block + "attn_q", q * (2 if shape.gated else 1)), (block + "attn_k", k), (block + "attn_v", kv_heads * value_dim)
             if shape.gemma4:
                 of_heads = of_heads[: 1 if layer >= GEMMA4_OWN else 2 if layer in GEMMA4_GLOBAL else 3]
@@ -287,7 +290,8 @@ def recurrence(shape, block):
         yield block + "ssm_d", column, 0.3, 1.0
     yield block + "ssm_dt.bias", (it.heads,), 0.5, 0.0
     yield block + "ssm_a", column, 0.2, -1.0
-    yield block + "ssm_norm.weight", (it.value_dim,) if it.kind == "delta" else (it.key_heads, inner // it.key_heads), 0.1, 1.0
+    if it.norm:
+        yield block + "ssm_norm.weight", (it.value_dim,) if it.kind == "delta" else (it.key_heads, inner // it.key_heads), 0.1, 1.0
     yield block + "ssm_out.weight", (dim, inner), 1 / math.sqrt(inner), 0.0
 
 
@@ -374,7 +378,7 @@ def add_description(writer, shape):
         keys["expert_used_count"] = ("add_uint32", shape.experts.used)
     if shape.recurrence:
         keys |= shape.recurrence.keys()
-        if shape.recurrence.kind != "delta":
+        if shape.recurrence.kind != "delta" and not shape.recurrence.beside:
             keys["attention.head_count_kv"] = ("add_array", [shape.kv_heads if i in shape.recurrence.attention else 0 for i in range(shape.layers)])
     if shape.latent:
         keys |= shape.latent.keys()

@@ -178,6 +178,18 @@ const Change kChanges[] = {
        spec.layers[1].mixer = a;
      }},
     {"Mamba2", [](ModelSpec& spec) { spec.layers[1].mixer = linear_attention(false); }},
+    {"Mamba2WithoutNorms",
+     [](ModelSpec& spec) {
+       auto a = linear_attention(false);
+       a.norm_groups = 0;
+       spec.layers[1].mixer = a;
+     }},
+    {"MixersSideBySide",
+     [](ModelSpec& spec) {
+       spec.layers[1].feed_forward = Absent();
+       spec.layers[2].mixer = linear_attention(false);
+       spec.layers[2].beside = true;
+     }},
     {"Mamba2WithNormsOfGroups",
      [](ModelSpec& spec) {
        auto a = linear_attention(false);

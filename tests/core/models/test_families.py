@@ -138,6 +138,7 @@ NEMOTRON = of(
     keys=(("attention.layer_norm_epsilon", "add_float32", 1e-5),),
     tied=False,
 )
+FALCON_H1 = of("falcon-h1", bare=tuple(f"blk.{i}.ffn_norm" for i in range(4)), recurrence=random_models.Recurrence("mamba2", attention=(), taps=4, heads=8, key_heads=2, key_dim=64, value_dim=32, beside=True, norm=False))
 LATENT = random_models.Latent(64, key_dim=32, rotated=16, value_dim=24, query=48)
 DEEPSEEK2 = of(
     "deepseek2",
@@ -332,6 +333,8 @@ AGAINST_LLAMA_CPP = {
             ("expert_shared_feed_forward_length", "add_uint32", 64),
         ),
     ),
+    "falcon-h1": FALCON_H1,
+    "falcon-h1-with-norms": dataclasses.replace(FALCON_H1, recurrence=dataclasses.replace(FALCON_H1.recurrence, norm=True)),
     "nemotron_h": NEMOTRON,
     "nemotron_h_moe": dataclasses.replace(
         NEMOTRON,

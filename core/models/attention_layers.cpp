@@ -75,7 +75,7 @@ std::vector<Attention> read_attention_layers(KeyReader& read, const Family& fami
   const int local_value_dim = read.integer("attention.value_length_swa", key_dim == local_key_dim ? value_dim : local_key_dim, 1, 1024);
   const int sharing = read.integer("attention.shared_kv_layers", 0, 0, layers - 1),
             own = layers - sharing;  // layers with keys of their own
-  spec.ropes = read_ropes(read, family, key_dim, local_key_dim);
+  spec.ropes = read_ropes(read, family, spec.context, key_dim, local_key_dim);
   const int local_rope = static_cast<int>(spec.ropes.size()) - 1;
   const auto query_rope = read_temperature(read, spec.ropes, key_dim);
   Attention attention{.softcap = static_cast<float>(read.number("attn_logit_softcapping", family.default_attention_softcap, 0, 1e6)),

@@ -208,6 +208,7 @@ constexpr Family kFamilies[] = {
      .global_every = 6,
      .local_rope_unscaled = true,
      .local_rope_base = 10000,
+     .default_logit_softcap = 30,
      .keys = {"attention.shared_kv_layers", "embedding_length_per_layer_input", "final_logit_softcapping"}},
 
     // Gemma 3n model card (2025): four residual streams, sparse gates, inputs of layers, keys and values shared among layers.

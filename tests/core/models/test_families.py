@@ -157,6 +157,7 @@ LFM2 = of("lfm2", final_norm="token_embd_norm", recurrence=random_models.Recurre
 AGAINST_LLAMA_CPP = {
     "qwen3": of("qwen3", qk_norm="head"),
     "qwen2-yarn": of("qwen2", keys=YARN),
+    "qwen2-yarn-of-its-context": of("qwen2", keys=YARN[:2]),
     "mistral3": of("mistral3", keys=(*YARN, ("rope.scaling.yarn_log_multiplier", "add_float32", 1.0), ("attention.temperature_scale", "add_float32", 0.5))),
     "internlm2": of("internlm2", tied=False),
     "smollm3": of("smollm3"),
@@ -167,10 +168,14 @@ AGAINST_LLAMA_CPP = {
     "phi3": of("phi3", fused=True, rotated=24, tied=False),
     "phi3-short": of("phi3", fused=True, keys=(("rope.scaling.original_context_length", "add_uint32", 16384), ("rope.scaling.attn_factor", "add_float32", 1.2)), extra=(factors("factors_long", 1), factors("factors_short", 2))),
     "phi3-long": of("phi3", fused=True, keys=(("rope.scaling.original_context_length", "add_uint32", 256), ("rope.scaling.attn_factor", "add_float32", 1.2)), extra=(factors("factors_long", 1), factors("factors_short", 2))),
+    "phi4-mini": of("phi3", fused=True, rotated=24, keys=(("rope.scaling.original_context_length", "add_uint32", 256), ("rope.scaling.attn_factor", "add_float32", 1.2)), extra=(("rope_factors_long.weight", (12,), 0.3, 3.0), ("rope_factors_short.weight", (12,), 0.3, 2.0))),
     "glm4": of("glm4", fused=True, rotated=16, norms_after=True, biases=True, tied=False),
     "gemma": of("gemma", head_dim=48),
     "gemma2": of("gemma2", norms_after=True, window=16, keys=(("attn_logit_softcapping", "add_float32", 2.0), ("final_logit_softcapping", "add_float32", 3.0))),
+    "gemma2-as-it-was": of("gemma2", norms_after=True, window=16),  # its first files name no caps (llama.cpp pull request 8197)
+    "gemma2-27b": of("gemma2", layers=46, hidden=64, head_dim=48, norms_after=True, part_mean=0.3, keys=(("attn_logit_softcapping", "add_float32", 2.0), ("final_logit_softcapping", "add_float32", 3.0)), window=16),
     "gemma4": GEMMA4,
+    "gemma4-without-a-cap": dataclasses.replace(GEMMA4, without=("final_logit_softcapping",)),
     "gemma4-without-inputs": dataclasses.replace(GEMMA4, layer_inputs=0),
     "gemma4-experts": dataclasses.replace(
         GEMMA4, layer_inputs=0, experts=random_models.Experts(6, 2, 96), keys=(*GEMMA4.keys, ("expert_feed_forward_length", "add_uint32", 96))
@@ -265,6 +270,7 @@ AGAINST_LLAMA_CPP = {
         tied=False,
     ),
     "qwen3moe": of("qwen3moe", qk_norm="head", experts=random_models.Experts(8, 3, 96), keys=(("expert_feed_forward_length", "add_uint32", 96),), tied=False),
+    "qwen3moe-one-of-many": of("qwen3moe", layers=2, qk_norm="head", experts=random_models.Experts(300, 1, 32), keys=expert_width(32), tied=False),
     "granitemoe": of(
         "granitemoe",
         experts=random_models.Experts(4, 2, 320, shared=64),

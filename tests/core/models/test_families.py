@@ -175,7 +175,7 @@ AGAINST_LLAMA_CPP = {
     "gemma2-as-it-was": of("gemma2", norms_after=True, window=16),  # its first files name no caps (llama.cpp pull request 8197)
     "gemma2-27b": of("gemma2", layers=46, hidden=64, head_dim=48, norms_after=True, part_mean=0.3, keys=(("attn_logit_softcapping", "add_float32", 2.0), ("final_logit_softcapping", "add_float32", 3.0)), window=16),
     "gemma4": GEMMA4,
-    "gemma4-without-a-cap": dataclasses.replace(GEMMA4, without=("final_logit_softcapping",)),
+    "gemma4-without-a-cap": dataclasses.replace(GEMMA4, part_mean=0.3, without=("final_logit_softcapping",)),
     "gemma4-without-inputs": dataclasses.replace(GEMMA4, layer_inputs=0),
     "gemma4-experts": dataclasses.replace(
         GEMMA4, layer_inputs=0, experts=random_models.Experts(6, 2, 96), keys=(*GEMMA4.keys, ("expert_feed_forward_length", "add_uint32", 96))

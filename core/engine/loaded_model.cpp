@@ -165,7 +165,7 @@ ModelInfo describe(const formats::Checkpoint& file, const std::filesystem::path&
   info.embedding_length = embedder.scores ? spec.dim : width;
   info.labels = embedder.scores ? width : 0;
   info.writes_text = !spec.two_sided;
-  info.layers = static_cast<int>(spec.layers.size());
+  info.layers = spec.blocks();
   info.vocabulary = spec.vocabulary;
   return info;
 }

@@ -78,14 +78,18 @@ std::vector<Attention> read_attention_layers(KeyReader& read, const Family& fami
   const int local_value_dim = read.integer("attention.value_length_swa", key_dim == local_key_dim ? value_dim : local_key_dim, 1, 1024);
   const int sharing = read.integer("attention.shared_kv_layers", 0, 0, layers - 1),
             own = layers - sharing;  // layers with keys of their own
-  spec.ropes = read_ropes(read, family, key_dim, local_key_dim);
+  spec.ropes = read_ropes(read, family, spec.context, key_dim, local_key_dim);
   const int local_rope = static_cast<int>(spec.ropes.size()) - 1;
   const auto query_rope = read_temperature(read, spec.ropes, key_dim);
-  Attention attention{.softcap = static_cast<float>(read.number("attn_logit_softcapping", 0, 0, 1e6)),
+  Attention attention{.softcap = static_cast<float>(read.number("attn_logit_softcapping", family.default_attention_softcap, 0, 1e6)),
+                      .norms_rotated = family.norms_rotated,
                       .sinks = family.sinks,
                       .gated = family.gated_attention,
                       .value_norm = family.value_norm};
   if (!family.qk_norm_is_optional || tensors.contains("blk.0.attn_q_norm.weight")) attention.qk_norm = family.qk_norm;
+  const int no_norm = family.experts_without_qk_norm;
+  if (no_norm > 0 && read.integer("expert_count", 0, 0, 1 << 14) == no_norm) attention.qk_norm = QkNorm::kNone;
+  const auto qk_norm = attention.qk_norm;
   std::vector<Attention> all;
   for (std::size_t i = 0; i < heads.size(); ++i) {
     const bool local = windows[i] > 0;
@@ -100,6 +104,7 @@ std::vector<Attention> read_attention_layers(KeyReader& read, const Family& fami
     }
     attention.values_of_keys = family.value_norm && !attention.shares && !tensors.contains("blk." + std::to_string(i) + ".attn_v.weight");
     attention.rope = roped[i] ? std::optional(local ? local_rope : 0) : std::nullopt;
+    attention.qk_norm = qk_norm == QkNorm::kUnit && !roped[i] ? QkNorm::kNone : qk_norm;
     attention.query_rope = roped[i] ? query_rope : std::nullopt;
     const int width = layers == family.layers_scaled_by_share ? spec.dim / std::max(1, heads[i]) : key_dim;
     attention.scale = own_scale > 0 ? static_cast<float>(own_scale) : 1 / std::sqrt(static_cast<float>(width));

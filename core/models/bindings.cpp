@@ -36,6 +36,16 @@ constexpr std::pair<Role, std::string_view> kGgufNames[] = {
     {Role::kLayerInputOutput, "blk.{}.proj"},
     {Role::kLayerInputNormAfter, "blk.{}.post_norm"},
     {Role::kLayerScale, "blk.{}.layer_output_scale"},
+    {Role::kStreamsIn, "altup_proj"},
+    {Role::kStreamsOut, "altup_unembd_proj"},
+    {Role::kStreamRouterNorm, "blk.{}.altup_router_norm"},
+    {Role::kStreamRouter, "blk.{}.altup_router"},
+    {Role::kStreamPredictions, "blk.{}.altup_predict_coef"},
+    {Role::kStreamCorrections, "blk.{}.altup_correct_coef"},
+    {Role::kStreamScale, "blk.{}.altup_correct_scale"},
+    {Role::kBypassDown, "blk.{}.laurel_l"},
+    {Role::kBypassUp, "blk.{}.laurel_r"},
+    {Role::kBypassNorm, "blk.{}.laurel_post_norm"},
     {Role::kMlpOwnNormAfter, "blk.{}.post_ffw_norm_1"},
     {Role::kExpertsNorm, "blk.{}.pre_ffw_norm_2"},
     {Role::kExpertsNormAfter, "blk.{}.post_ffw_norm_2"},
@@ -70,8 +80,8 @@ std::string text(const std::vector<std::int64_t>& shape) {
 // Makes the bindings of one layer, or of the whole model.
 class Binder {
  public:
-  Binder(Bindings& bindings, const ModelSpec& spec, const TensorNames& present, int layer)
-      : bindings_(bindings), spec_(spec), present_(present), layer_(layer) {}
+  Binder(Bindings& bindings, const ModelSpec& spec, const TensorNames& present, int layer, int block = 0)
+      : bindings_(bindings), spec_(spec), present_(present), layer_(layer), block_(block) {}
 
   void vector(Role role, int n, bool required = true) { add(role, name_of(role), false, {n}, 0, n, required); }
   void norm(Role role, std::vector<std::int64_t> shape) {
@@ -95,9 +105,11 @@ class Binder {
     bindings_.add(role, layer_,
                   {.tensor = stem + ".weight", .bias = stem + ".bias", .shape = {experts, n, k}, .rows = n, .experts = experts});
   }
-  // The norm before the feed-forward part, which some converters call after what comes before it. The only norm of a layer is its first.
+  // The norm before the feed-forward part, which some converters call after what comes before it, and one leaves without the last part of
+  // its name (Falcon-H1). The only norm of a layer is its first.
   void mlp_norm(bool after_mixer) {
     if (!after_mixer) return values(Role::kMlpNorm, name_of(Role::kMixerNorm) + ".weight", {spec_.dim});
+    if (const auto bare = name_of(Role::kMlpNorm); present_.contains(bare)) return values(Role::kMlpNorm, bare, {spec_.dim});
     if (has("blk.{}.ffn_norm") || !has(kMlpNormOfSome)) return norm(Role::kMlpNorm, {spec_.dim});
     add(Role::kMlpNorm, numbered(kMlpNormOfSome), false, {spec_.dim}, 0, spec_.dim, true);
   }
@@ -125,6 +137,22 @@ class Binder {
       first += count;
     }
   }
+  void streams_of_model() {
+    for (const auto role : {Role::kStreamsIn, Role::kStreamsOut}) stack(role, spec_.streams - 1, spec_.dim, spec_.dim);
+  }
+  void streams_of_layer() {
+    const int n = spec_.streams;
+    norm(Role::kStreamRouterNorm, {spec_.dim});
+    matrix(Role::kStreamRouter, n, spec_.dim);
+    values(Role::kStreamPredictions, name_of(Role::kStreamPredictions) + ".weight", {n * n, n});
+    values(Role::kStreamCorrections, name_of(Role::kStreamCorrections) + ".weight", {n, n});
+    vector(Role::kStreamScale, spec_.dim);
+  }
+  void bypass(int rank) {
+    matrix(Role::kBypassDown, rank, spec_.dim);
+    matrix(Role::kBypassUp, spec_.dim, rank);
+    norm(Role::kBypassNorm, {spec_.dim});
+  }
   bool has(std::string_view stem) const { return present_.contains(numbered(stem) + ".weight"); }
 
   void mixer(const Attention& a) {
@@ -148,7 +176,7 @@ class Binder {
       if (a.qk_norm == QkNorm::kEachHead) return {heads, a.key_dim};
       return {a.qk_norm == QkNorm::kWhole ? heads * a.key_dim : a.key_dim};
     };
-    if (a.qk_norm != QkNorm::kNone) {
+    if (a.qk_norm != QkNorm::kNone && a.qk_norm != QkNorm::kUnit) {
       norm(Role::kQueryNorm, of_heads(a.heads));
       if (!a.shares) norm(Role::kKeyNorm, of_heads(a.kv_heads));
     }
@@ -202,7 +230,7 @@ class Binder {
     } else {
       fused("blk.{}.ssm_in", spec_.dim, {{Role::kOutputGate, inner}, {Role::kRecurrentInput, columns}, {Role::kSteps, heads}});
       values(Role::kSkip, numbered("blk.{}.ssm_d"), {heads, 1});
-      values(Role::kScanNorm, name_of(Role::kScanNorm) + ".weight", {a.norm_groups, inner / a.norm_groups});
+      if (a.norm_groups > 0) values(Role::kScanNorm, name_of(Role::kScanNorm) + ".weight", {a.norm_groups, inner / a.norm_groups});
     }
     values(Role::kConvolution, numbered(kConvolution) + ".weight", {columns, a.taps}, a.delta ? "" : numbered(kConvolution) + ".bias");
     values(Role::kStepBias, numbered("blk.{}.ssm_dt.bias"), {heads});
@@ -287,13 +315,13 @@ class Binder {
   std::string numbered(std::string_view stem) const {
     const auto at = stem.find("{}");
     if (at == stem.npos) return std::string(stem);
-    return std::string(stem.substr(0, at)) + std::to_string(layer_) + std::string(stem.substr(at + 2));
+    return std::string(stem.substr(0, at)) + std::to_string(block_) + std::string(stem.substr(at + 2));
   }
 
   Bindings& bindings_;
   const ModelSpec& spec_;
   const TensorNames& present_;
-  const int layer_;
+  const int layer_, block_;
 };
 
 }  // namespace
@@ -354,13 +382,15 @@ Bindings bind_gguf(const ModelSpec& spec, const TensorNames& present) {
     whole.matrix(Role::kLayerInputProjection, of_all_layers, spec.dim);
     whole.norm(Role::kLayerInputNorm, {inputs});
   }
-  for (int i = 0; i < static_cast<int>(spec.layers.size()); ++i) {
+  if (spec.streams > 1) whole.streams_of_model();
+  for (int i = 0, block = -1; i < static_cast<int>(spec.layers.size()); ++i) {
     const auto& layer = spec.layers[static_cast<std::size_t>(i)];
-    Binder of_layer(bindings, spec, present, i);
+    if (!layer.beside) ++block;
+    Binder of_layer(bindings, spec, present, i, block);
     const bool mixes = !std::holds_alternative<Absent>(layer.mixer), feeds = !std::holds_alternative<Absent>(layer.feed_forward);
     // The embeddings' own norm may stand for the first one.
     const bool normed = i == 0 && spec.embedding_norm && !of_layer.has("blk.{}.attn_norm");
-    if (layer.norms_before && mixes && !normed) of_layer.norm(Role::kMixerNorm, {spec.dim});
+    if (layer.norms_before && mixes && !layer.beside && !normed) of_layer.norm(Role::kMixerNorm, {spec.dim});
     if (layer.norms_before && feeds && !layer.parallel) of_layer.mlp_norm(mixes);
     if (layer.norms_after) {
       of_layer.norm(Role::kNormAfterMixer, {spec.dim});
@@ -376,6 +406,8 @@ Bindings bind_gguf(const ModelSpec& spec, const TensorNames& present) {
       of_layer.norm(Role::kLayerInputNormAfter, {spec.dim});
     }
     if (layer.scaled) of_layer.vector(Role::kLayerScale, 1);
+    if (layer.bypass > 0) of_layer.bypass(layer.bypass);
+    if (spec.streams > 1) of_layer.streams_of_layer();
     std::visit([&](const auto& mixer) { of_layer.mixer(mixer); }, layer.mixer);
     std::visit([&](const auto& feed_forward) { of_layer.feed_forward(feed_forward); }, layer.feed_forward);
   }
@@ -384,13 +416,15 @@ Bindings bind_gguf(const ModelSpec& spec, const TensorNames& present) {
 
 bool is_harmless(const ModelSpec& spec, std::string_view name) {
   for (int i = 0; i < spec.further_layers; ++i)
-    if (name.starts_with("blk." + std::to_string(static_cast<int>(spec.layers.size()) + i) + ".")) return true;
+    if (name.starts_with("blk." + std::to_string(spec.blocks() + i) + ".")) return true;
   if (name.starts_with("cls.")) return !spec.embedder.scores;  // a head that pooling does not ask for
-  for (std::size_t i = 0; i < spec.layers.size(); ++i) {
-    const auto* attention = std::get_if<Attention>(&spec.layers[i].mixer);
-    if (!attention || !attention->shares) continue;
-    for (const auto unread : {"attn_k.weight", "attn_v.weight", "attn_k_norm.weight"})
-      if (name == "blk." + std::to_string(i) + "." + unread) return true;
+  for (int block = -1; const auto& layer : spec.layers) {
+    if (!layer.beside) ++block;
+    const auto* attention = std::get_if<Attention>(&layer.mixer);
+    const auto prefix = "blk." + std::to_string(block) + ".attn_";
+    if (!attention || !attention->shares || !name.starts_with(prefix)) continue;
+    const auto rest = name.substr(prefix.size());
+    if (rest == "k.weight" || rest == "v.weight" || rest == "k_norm.weight") return true;
   }
   return name.starts_with("blk.") && name.ends_with(".attn_rot_embd.weight");
 }

@@ -36,6 +36,8 @@ enum class Role {
   kLayerInputTable,
   kLayerInputProjection,
   kLayerInputNorm,
+  kStreamsIn,
+  kStreamsOut,
   // of a layer
   kMixerNorm,
   kQuery,
@@ -87,6 +89,14 @@ enum class Role {
   kLayerInputOutput,
   kLayerInputNormAfter,
   kLayerScale,
+  kBypassDown,
+  kBypassUp,
+  kBypassNorm,
+  kStreamRouterNorm,
+  kStreamRouter,
+  kStreamPredictions,
+  kStreamCorrections,
+  kStreamScale,
 };
 
 inline constexpr int kWholeModel = -1;  // in place of a layer
@@ -126,8 +136,8 @@ using TensorNames = std::unordered_set<std::string_view>;
 // matrices it keeps fused.
 Bindings bind_gguf(const ModelSpec& spec, const TensorNames& present);
 
-// True for a tensor that need not be read: those of further layers, those that make keys and values in a layer that reads them of another,
-// and what old converters stored although `rope.freq_base` says it.
+// True for a tensor that need not be read: those of further layers, keys and values of layers that read those of another layer, and what
+// old converters stored although `rope.freq_base` says it.
 bool is_harmless(const ModelSpec& spec, std::string_view name);
 
 // Errors: kUnsupported (an unknown tensor), kCorrupt (a tensor is missing or has the wrong shape). The message names the tensor.

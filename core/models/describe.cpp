@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <limits>
 
 #include "core/formats/printable.h"
 #include "core/models/attention_layers.h"
@@ -59,14 +60,16 @@ std::optional<Experts> read_experts(KeyReader& read, const Family& family, int h
   if (routing.groups_used == 0) routing.groups_used = routing.groups;
   if (experts.count % routing.groups != 0 || experts.count / routing.groups * routing.groups_used < routing.used)
     read.note(ErrorCode::kUnsupported, "expert_group_count", std::to_string(routing.groups));
-  const int shared = read.integer("expert_shared_count", 0, 0, 64) * experts.hidden;
+  const int shared = read.integer("expert_shared_count", family.experts->shared_count, 0, 64) * experts.hidden;
   experts.shared_hidden = read.integer("expert_shared_feed_forward_length", family.experts->shared_router ? hidden : shared, 0, 1 << 20);
   experts.shared_router = family.experts->shared_router;
+  experts.weighs_input = family.experts->weighs_input;
+  if (experts.weighs_input && routing.used != 1) read.note(ErrorCode::kUnsupported, "expert_used_count", std::to_string(routing.used));
   return experts;
 }
 
 // Gives a layer its feed-forward part. `has` tells whether the layer has a tensor.
-void set_feed_forward(LayerSpec& layer, const Family& family, int hidden, Experts* experts,
+void set_feed_forward(LayerSpec& layer, const Family& family, int hidden, double cutoff, Experts* experts,
                       const std::function<bool(std::string_view)>& has) {
   if (family.single_parts && hidden == 0) {
     layer.feed_forward = Absent();
@@ -78,11 +81,19 @@ void set_feed_forward(LayerSpec& layer, const Family& family, int hidden, Expert
   } else if (family.plain_mlp) {
     layer.feed_forward = PlainMlp{hidden, family.activation};
   } else {
-    layer.feed_forward = GatedMlp{hidden, family.activation};
+    GatedMlp mlp{hidden, family.activation};
+    if (std::isfinite(cutoff)) mlp.cutoff = static_cast<float>(cutoff);
+    layer.feed_forward = mlp;
   }
 }
 
-Result<void> read_layers(KeyReader& read, const Family& family, const TensorNames& tensors, ModelSpec& spec) {
+void read_streams(KeyReader& read, ModelSpec& spec) {
+  spec.streams = read.integer("altup.num_inputs", 1, 1, 64);
+  const int active = read.integer("altup.active_idx", 0, 0, spec.streams - 1);
+  if (active != 0) read.note(ErrorCode::kUnsupported, "altup.active_idx", std::to_string(active));
+}
+
+Result<void> read_layers(KeyReader& read, const Family& family, const TensorNames& tensors, int bypass, ModelSpec& spec) {
   // Some files end with layers that predict tokens further ahead; they are not part of the model.
   const int further = read.integer("nextn_predict_layers", 0, 0, 64), all = read.integer("block_count", {}, 1, 1024);
   const int layers = all - further;
@@ -94,18 +105,24 @@ Result<void> read_layers(KeyReader& read, const Family& family, const TensorName
   const auto kv_heads = read.find("attention.head_count_kv") ? read.integers("attention.head_count_kv", layers, {}, least, 4096) : heads;
   const auto recurrent = read_recurrent_layers(read, family, kv_heads);
   const auto hidden = read.integers("feed_forward_length", layers, {}, family.single_parts ? 0 : 1, 1 << 20);
+  constexpr double kNone = -std::numeric_limits<double>::infinity();
+  const auto cutoffs = read.numbers("activation_sparsity_scale", layers, kNone, kNone, 100);
   spec.layer_inputs = read.integer("embedding_length_per_layer_input", 0, 0, 1 << 16);
   const auto attention = read_attention_layers(read, family, tensors, heads, kv_heads, spec);
-  const auto recurrent_mixer = std::ranges::find(recurrent, true) != recurrent.end() ? read_recurrent_mixer(read, family) : Mixer();
+  const auto recurrent_mixer = family.attention_beside || std::ranges::find(recurrent, true) != recurrent.end()
+                                   ? read_recurrent_mixer(read, family, tensors)
+                                   : Mixer();
   const auto latent = family.latent ? read_latent_attention(read, tensors, heads[0], spec.ropes[0]) : LatentAttention();
-  LayerSpec layer{.norms_before = family.norms_before, .norms_after = family.norms_after, .norms_sums = family.norms_sums};
+  LayerSpec layer{.norms_before = family.norms_before, .norms_after = family.norms_after, .bypass = bypass, .norms_sums = family.norms_sums};
   layer.parallel = family.parallel || read.boolean("use_parallel_residual", false);
-  const int dense = read.integer("leading_dense_block_count", 0, 0, layers), every = read.integer("moe_every_n_layers", 0, 0, layers);
+  const int dense = read.integer("leading_dense_block_count", 0, 0, layers);
   auto experts = read_experts(read, family, hidden[0]);
   if (read.problem()) return fail(*read.problem());
+  // 0: no layer has experts. The second key is Nomic's, which counts from another layer where it is more than 2.
+  const int every = family.experts ? read.integer("interleave_moe_layer_step", read.integer("moe_every_n_layers", 1, 0, 2), 0, 1024) : 1;
   const auto is_mixture = [&](std::size_t i) {
-    if (every > 0) return std::cmp_equal(i % static_cast<std::size_t>(every), every > 1 ? 1 : 0);
-    return family.experts_beside_mlp || std::cmp_greater_equal(i, dense);
+    if (family.experts_beside_mlp) return true;
+    return std::cmp_greater_equal(i, dense) && every > 0 && (i + 1) % static_cast<std::size_t>(every) == 0;
   };
   for (std::size_t i = 0; i < static_cast<std::size_t>(layers); ++i) {
     const auto has = [&](std::string_view name) { return tensors.contains("blk." + std::to_string(i) + "." + std::string(name)); };
@@ -121,23 +138,39 @@ Result<void> read_layers(KeyReader& read, const Family& family, const TensorName
     } else {
       layer.mixer = attention[i];
     }
-    set_feed_forward(layer, family, hidden[i], experts && is_mixture(i) ? &*experts : nullptr, has);
+    if (family.attention_beside) {
+      auto& attention_alone = spec.layers.emplace_back(layer);
+      attention_alone.feed_forward = Absent();
+      layer.mixer = recurrent_mixer;
+      layer.beside = true;
+    }
+    set_feed_forward(layer, family, hidden[i], cutoffs[i], experts && is_mixture(i) ? &*experts : nullptr, has);
     spec.layers.push_back(layer);
+    layer.beside = false;
   }
   return {};
 }
 
 // Scales of the whole model. A scale of what each layer adds to the residual stream is the same as the stream divided by it: norms do not
-// see that, if their eps is divided too.
+// see that, if their eps is divided too. MiniCPM's are in its report (2024), and not in all of its files.
 void read_scales(KeyReader& read, const Family& family, ModelSpec& spec) {
-  const double residual = read.number("residual_scale", 1, 1e-6, 1e6), logits = read.number("logit_scale", 1, 1e-6, 1e6);
-  double embeddings = read.number("embedding_scale", 1, 1e-6, 1e6);
+  const auto by_size = [&](double scale) { return family.scaled_by_size ? scale : 1; };
+  const int layers = read.integer("block_count", {}, 1, 1024);
+  const double residual = read.number("residual_scale", by_size(1.4 / std::sqrt(layers)), 1e-6, 1e6);
+  const double logits = read.number("logit_scale", by_size(spec.dim / 256.0), 1e-6, 1e6);
+  double embeddings = read.number("embedding_scale", by_size(12), 1e-6, 1e6);
   if (family.scale_embeddings) embeddings *= std::sqrt(static_cast<double>(spec.dim));
   spec.inner_eps = spec.norm_eps;
   spec.embed_scale = static_cast<float>(embeddings / residual);
   spec.norm_eps = static_cast<float>(spec.norm_eps / (residual * residual));
   spec.logit_scale = static_cast<float>(family.divide_logits ? 1 / logits : logits);
-  spec.logit_softcap = static_cast<float>(read.number("final_logit_softcapping", 0, 0, 1e6));
+  spec.logit_softcap = static_cast<float>(read.number("final_logit_softcapping", family.default_logit_softcap, 0, 1e6));
+}
+
+// The number of rows of a matrix that a file need not have. check_tensors() refuses one of another shape.
+int rows_of(std::span<const formats::Tensor> tensors, std::string_view name) {
+  const auto matrix = std::ranges::find(tensors, name, &formats::Tensor::name);
+  return matrix == tensors.end() || matrix->shape.empty() ? 0 : static_cast<int>(std::min<std::int64_t>(matrix->shape[0], 1 << 16));
 }
 
 // Tables beside the embeddings, and what becomes of a whole text.
@@ -145,8 +178,7 @@ void read_encoder(KeyReader& read, const Family& family, std::span<const formats
   spec.embedding_norm = family.embedding_norm;
   spec.final_norm = family.final_norm;
   spec.positions = family.positions ? spec.context : 0;
-  const auto types = std::ranges::find(tensors, "token_types.weight", &formats::Tensor::name);
-  if (types != tensors.end()) spec.token_types = static_cast<int>(std::clamp<std::int64_t>(types->shape[0], 1, 1 << 16));
+  spec.token_types = rows_of(tensors, "token_types.weight");
   spec.embedder = read_embedder(read, family, tensors, spec.dim, spec.two_sided);
 }
 
@@ -172,6 +204,8 @@ Result<ModelSpec> read_spec(const formats::Metadata& metadata, std::span<const f
   ModelSpec spec{.architecture = std::string(*architecture)};
   spec.dim = read.integer("embedding_length", {}, 1, 1 << 17);
   spec.context = read_context(read);
+  // Within the first piece, local layers see all tokens, as the others do; its last token is where attention gets a temperature.
+  if (family->chunk > 0) spec.context = std::min(spec.context, family->chunk - 1);
   spec.original_context = original_context(read);
   spec.norm = family->norm;
   const auto eps = spec.norm == NormKind::kRms ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon";
@@ -180,7 +214,9 @@ Result<ModelSpec> read_spec(const formats::Metadata& metadata, std::span<const f
   spec.two_sided = !read.boolean("attention.causal", !family->two_sided);
   read_scales(read, *family, spec);
   read_encoder(read, *family, tensors, spec);
-  if (auto layers = read_layers(read, *family, names_of(tensors), spec); !layers) return fail(layers.error());
+  read_streams(read, spec);
+  const int bypass = rows_of(tensors, "blk.0.laurel_l.weight");
+  if (auto layers = read_layers(read, *family, names_of(tensors), bypass, spec); !layers) return fail(layers.error());
 
   const auto vocabulary = count_tokens(tensors);
   if (!vocabulary) return fail(vocabulary.error());

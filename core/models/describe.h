@@ -17,7 +17,7 @@ struct Description {
 };
 
 // Reads and checks the description. A model with a key that could change its results and is not understood is refused. Of the tensors, only
-// the embeddings are looked at.
+// the sizes of few that no key says are looked at.
 // Errors: kUnsupported (architecture, feature or key, by name), kCorrupt (a key is missing or makes no sense).
 Result<ModelSpec> read_spec(const formats::Metadata& metadata, std::span<const formats::Tensor> tensors);
 

@@ -12,6 +12,16 @@ constexpr Family kFamilies[] = {
     // Llama (2023) and all that share its shape: Mistral, SmolLM2, Llama 3.
     // Mixtral (2024) is the same with experts.
     {.name = "llama", .experts = ExpertDefaults{}, .rope_interleaved = true, .rope_factors = true},
+    // Llama 4 model card (2025): three layers that see pieces of the text for each one without positions, one expert for each token.
+    {.name = "llama4",
+     .qk_norm = QkNorm::kUnit,
+     .experts_without_qk_norm = 128,
+     .norms_rotated = true,
+     .experts = ExpertDefaults{.sigmoid = true, .normalised = false, .shared_count = 1, .weighs_input = true},
+     .rope_interleaved = true,
+     .rope_factors = true,
+     .no_rope = NoRope::kEveryFourth,
+     .chunk = 8192},
     // Ministral 3 model card (2025): Llama, with a temperature of attention that grows with the position.
     {.name = "mistral3", .rope_interleaved = true, .keys = {"attention.temperature_scale"}},
     // InternLM2 report (2024)
@@ -33,6 +43,45 @@ constexpr Family kFamilies[] = {
      .rope_factors = true,
      .no_rope = NoRope::kWhereTheFileSaysSo,
      .keys = {"attention.scale", "embedding_scale", "logit_scale", "residual_scale"}},
+
+    // Arcee AFM model card (2025)
+    {.name = "arcee", .plain_mlp = true, .activation = Activation::kSquaredRelu, .rope_interleaved = true, .rope_factors = true},
+    // ERNIE 4.5 report (2025)
+    {.name = "ernie4_5", .rope_interleaved = true},
+    {.name = "ernie4_5-moe", .experts = ExpertDefaults{}, .rope_interleaved = true},
+    // Seed-OSS model card (2025)
+    {.name = "seed_oss"},
+    // EXAONE 3.5 report (2024)
+    {.name = "exaone", .rope_factors = true},
+    // MiniCPM report (2024), and MiniCPM3, which has latent attention.
+    {.name = "minicpm",
+     .divide_logits = true,
+     .scaled_by_size = true,
+     .rope_interleaved = true,
+     .rope_factors = true,
+     .keys = {"attention.scale", "embedding_scale", "logit_scale", "residual_scale"}},
+    {.name = "minicpm3",
+     .divide_logits = true,
+     .scaled_by_size = true,
+     .latent = true,
+     .rope_factors = true,
+     .keys = {"attention.kv_lora_rank", "attention.q_lora_rank", "embedding_scale", "logit_scale", "residual_scale"}},
+    // Hunyuan model cards (2025): heads are normalised after they are rotated.
+    {.name = "hunyuan-dense", .qk_norm = QkNorm::kHead, .norms_rotated = true},
+    {.name = "hunyuan-moe", .qk_norm = QkNorm::kHead, .norms_rotated = true, .experts = ExpertDefaults{}},
+    // OLMoE report (2024)
+    {.name = "olmoe", .qk_norm = QkNorm::kWhole, .experts = ExpertDefaults{.normalised = false}},
+    // MiniMax-M2 model card (2025)
+    {.name = "minimax-m2", .qk_norm = QkNorm::kWhole, .experts = ExpertDefaults{.sigmoid = true}},
+    // dots.llm1 report (2025)
+    {.name = "dots1", .qk_norm = QkNorm::kHead, .experts = ExpertDefaults{.normalised = false}},
+    // Ling 2.0 report (2025)
+    {.name = "bailingmoe2",
+     .qk_norm = QkNorm::kHead,
+     .experts = ExpertDefaults{.sigmoid = true, .normalised = false},
+     .keys = {"nextn_predict_layers"}},
+    // DeepSeekMoE report (2024)
+    {.name = "deepseek", .experts = ExpertDefaults{.normalised = false}, .rope_interleaved = true, .rope_factors = true},
 
     // Qwen2 report (2024); its biases are in the file.
     {.name = "qwen2"},
@@ -82,6 +131,9 @@ constexpr Family kFamilies[] = {
      .no_rope = NoRope::kWhereTheFileSaysSo,
      .keys = {"attention.scale", "embedding_scale", "logit_scale", "residual_scale"}},
 
+    // Falcon-H1 report (2025): attention and Mamba 2 side by side.
+    {.name = "falcon-h1", .recurrence = Recurrence::kMamba2, .attention_beside = true, .keys = {"attention.scale"}},
+
     // Nemotron-H report (2025): Mamba 2, attention without positions, or a plain feed-forward part in each layer.
     {.name = "nemotron_h",
      .plain_mlp = true,
@@ -110,13 +162,15 @@ constexpr Family kFamilies[] = {
     // Phi-3 report (2024) and Phi-4: fused matrices, a part of each head is rotated, LongRoPE.
     {.name = "phi3", .rope_factors = true},
     // GLM-4-0414 model card (2025)
-    {.name = "glm4", .norms_after = true, .rope_interleaved = true},
+    {.name = "glm4", .norms_after = true, .rope_interleaved = true, .keys = {"rope.dimension_sections"}},
+    // GLM-4 report (2024): fused matrices, and a half of each head is rotated.
+    {.name = "chatglm", .rope_interleaved = true},
     // GLM-4.5 report (2025)
     {.name = "glm4moe",
      .qk_norm = QkNorm::kHead,
      .qk_norm_is_optional = true,
      .experts = ExpertDefaults{.sigmoid = true},
-     .keys = {"nextn_predict_layers"}},
+     .keys = {"nextn_predict_layers", "rope.dimension_sections"}},
 
     // Gemma report (2024)
     {.name = "gemma", .activation = Activation::kGeluTanh, .scale_embeddings = true},
@@ -128,6 +182,8 @@ constexpr Family kFamilies[] = {
      .layers_scaled_by_share = 46,
      .global_every = 2,
      .default_window = 4096,
+     .default_logit_softcap = 30,
+     .default_attention_softcap = 50,
      .keys = {"attention.scale", "attn_logit_softcapping", "final_logit_softcapping"}},
     // Gemma 3 report (2025): five local layers for each global one; local RoPE base 10,000.
     {.name = "gemma3",
@@ -155,7 +211,23 @@ constexpr Family kFamilies[] = {
      .global_every = 6,
      .local_rope_unscaled = true,
      .local_rope_base = 10000,
+     .default_logit_softcap = 30,
      .keys = {"attention.shared_kv_layers", "embedding_length_per_layer_input", "final_logit_softcapping"}},
+
+    // Gemma 3n model card (2025): four residual streams, sparse gates, inputs of layers, keys and values shared among layers.
+    {.name = "gemma3n",
+     .norms_after = true,
+     .activation = Activation::kGeluTanh,
+     .scale_embeddings = true,
+     .qk_norm = QkNorm::kHead,
+     .unscaled_attention = true,
+     .value_norm = true,
+     .global_every = 5,
+     .local_rope_unscaled = true,
+     .local_rope_base = 10000,
+     .default_logit_softcap = 30,
+     .keys = {"activation_sparsity_scale", "altup.active_idx", "altup.num_inputs", "attention.shared_kv_layers",
+              "embedding_length_per_layer_input", "final_logit_softcapping"}},
 
     // OLMo 2 report (2024), and OLMo 3 (2025), which has three local layers for each global one.
     {.name = "olmo2",
@@ -174,7 +246,21 @@ constexpr Family kFamilies[] = {
      .no_rope = NoRope::kWhereWindowsAreAbsent,
      .global_every = 4,
      .default_window = 0},
+    // K-EXAONE report (2026): that with experts, and norms before the parts.
+    {.name = "exaone-moe",
+     .qk_norm = QkNorm::kHead,
+     .experts = ExpertDefaults{.sigmoid = true},
+     .rope_factors = true,
+     .no_rope = NoRope::kWhereWindowsAreAbsent,
+     .global_every = 4,
+     .keys = {"nextn_predict_layers"}},
 
+    // Falcon report (2023)
+    {.name = "falcon", .norm = NormKind::kLayer, .parallel = true, .plain_mlp = true, .activation = Activation::kGeluTanh},
+    // Phi-2 model card (2023)
+    {.name = "phi2", .norm = NormKind::kLayer, .parallel = true, .plain_mlp = true, .activation = Activation::kGeluTanh},
+    // Minitron report (2024)
+    {.name = "nemotron", .norm = NormKind::kLayer, .plain_mlp = true, .activation = Activation::kSquaredRelu},
     // StarCoder2 report (2024)
     {.name = "starcoder2", .norm = NormKind::kLayer, .plain_mlp = true, .activation = Activation::kGeluTanh},
     // StableLM 2 report (2024); the model of 12B has parallel parts and norms of queries and keys.

@@ -33,13 +33,24 @@ bool KeyReader::boolean(std::string_view key, bool otherwise) {
   return value.value_or(otherwise);
 }
 
+bool KeyReader::has_any(std::string_view key) const {
+  return std::ranges::any_of(metadata_.integers(prefix_ + std::string(key)), [](auto value) { return value != 0; });
+}
+
 std::vector<int> KeyReader::integers(std::string_view key, int layers, std::optional<int> otherwise, std::int64_t low, std::int64_t high) {
-  const auto values = numbers(key, otherwise, static_cast<double>(low), static_cast<double>(high), "an integer");
-  if (values.size() != 1 && std::cmp_not_equal(values.size(), layers))
-    note(ErrorCode::kCorrupt, key, "an array of " + std::to_string(values.size()) + " numbers for " + std::to_string(layers) + " layers");
-  std::vector<int> result(static_cast<std::size_t>(layers), whole(key, values[0]));
-  if (values.size() == result.size()) std::ranges::transform(values, result.begin(), [&](double value) { return whole(key, value); });
+  std::vector<int> result;
+  for (const double value : numbers(key, layers, otherwise, static_cast<double>(low), static_cast<double>(high), "an integer"))
+    result.push_back(whole(key, value));
   return result;
+}
+
+std::vector<double> KeyReader::numbers(std::string_view key, int layers, std::optional<double> otherwise, double low, double high,
+                                       const char* kind) {
+  const auto values = numbers(key, otherwise, low, high, kind);
+  if (std::cmp_equal(values.size(), layers)) return values;
+  if (values.size() != 1)
+    note(ErrorCode::kCorrupt, key, "an array of " + std::to_string(values.size()) + " numbers for " + std::to_string(layers) + " layers");
+  return std::vector<double>(static_cast<std::size_t>(layers), values[0]);
 }
 
 void KeyReader::note(ErrorCode code, std::string_view key, const std::string& what) {

@@ -24,8 +24,13 @@ class KeyReader {
   int integer(std::string_view key, std::optional<int> otherwise, std::int64_t low, std::int64_t high);
   double number(std::string_view key, std::optional<double> otherwise, double low, double high, const char* kind = "a number");
   bool boolean(std::string_view key, bool otherwise);
+  // Whether an array of integers has any that is not 0.
+  bool has_any(std::string_view key) const;
   // One integer for each layer, from an array or from one number for all.
   std::vector<int> integers(std::string_view key, int layers, std::optional<int> otherwise, std::int64_t low, std::int64_t high);
+  // The same of numbers.
+  std::vector<double> numbers(std::string_view key, int layers, std::optional<double> otherwise, double low, double high,
+                              const char* kind = "a number");
 
   // Null if it is missing.
   const formats::Value* find(std::string_view key) const { return metadata_.find(prefix_ + std::string(key)); }

@@ -46,9 +46,19 @@ constexpr std::string_view kReadForWindows[] = {
 
 // The same for families with experts.
 constexpr std::string_view kReadForExperts[] = {
-    "expert_count",         "expert_feed_forward_length",        "expert_gating_func", "expert_group_count", "expert_group_used_count",
-    "expert_shared_count",  "expert_shared_feed_forward_length", "expert_used_count",  "moe_every_n_layers", "expert_weights_norm",
-    "expert_weights_scale", "leading_dense_block_count",
+    "expert_count",
+    "expert_feed_forward_length",
+    "expert_gating_func",
+    "expert_group_count",
+    "expert_group_used_count",
+    "expert_shared_count",
+    "expert_shared_feed_forward_length",
+    "expert_used_count",
+    "expert_weights_norm",
+    "expert_weights_scale",
+    "interleave_moe_layer_step",
+    "leading_dense_block_count",
+    "moe_every_n_layers",
 };
 
 // The same for families with recurrent layers.

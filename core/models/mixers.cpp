@@ -50,14 +50,17 @@ mx::array product_of_each(const ops::Ops& ops, const ops::Step& step, const mx::
 }  // namespace
 
 Transformer::AttentionLayer Transformer::read(WeightReader& reader, const Attention& spec, int layer) {
+  const auto norm = [&](Role role) {
+    return spec.qk_norm == QkNorm::kUnit ? std::optional(Norm{ones(spec.key_dim), std::nullopt}) : read_norm(reader, role, layer);
+  };
   return {.spec = spec,
           .q = reader.matrix(Role::kQuery, layer),
           .k = reader.matrix(Role::kKey, layer),
           .v = reader.matrix(Role::kValue, layer),
           .output = reader.matrix(Role::kMixerOutput, layer),
           .gate = reader.matrix(Role::kAttentionGate, layer),
-          .q_norm = read_norm(reader, Role::kQueryNorm, layer),
-          .k_norm = read_norm(reader, Role::kKeyNorm, layer),
+          .q_norm = norm(Role::kQueryNorm),
+          .k_norm = norm(Role::kKeyNorm),
           .v_norm = spec.value_norm ? std::optional(ones(spec.value_dim)) : std::nullopt,
           .sinks = reader.vector(Role::kSinks, layer)};
 }
@@ -108,15 +111,20 @@ std::optional<mx::array> Transformer::mix(const AttentionLayer& layer, const mx:
     if (*w) matrices.push_back(w->get());
   const auto products = ops_->q_gemm(step, x, matrices);
   const int width = spec.qk_norm == QkNorm::kWhole ? 0 : spec.key_dim;
+  const auto normalised_and_rotated = [&](const mx::array& heads, const std::optional<Norm>& norm, int rope) {
+    auto y = spec.norms_rotated ? heads : normalised_within(heads, norm, width);
+    if (spec.rope) y = ops_->rope(step, y, rope, spec.key_dim);
+    return spec.norms_rotated ? normalised_within(y, norm, width) : y;
+  };
+  const int rope = spec.rope.value_or(0);
   if (!spec.shares) {
-    auto k = normalised_within(products[1], layer.k_norm, width), v = products[layer.v ? 2 : 1];
-    if (spec.rope) k = ops_->rope(step, k, *spec.rope, spec.key_dim);
+    const auto k = normalised_and_rotated(products[1], layer.k_norm, rope);
+    auto v = products[layer.v ? 2 : 1];
     if (spec.value_norm) v = ops_->rms_norm(v, *layer.v_norm, spec_.inner_eps);
     ops_->kv_store(step, cache, k, v);
   }
   if (!wanted) return std::nullopt;
-  auto q = normalised_within(products[0], layer.q_norm, width);  // (T, heads · key_dim)
-  if (spec.rope) q = ops_->rope(step, q, spec.query_rope.value_or(*spec.rope), spec.key_dim);
+  const auto q = normalised_and_rotated(products[0], layer.q_norm, spec.query_rope.value_or(rope));  // (T, heads · key_dim)
   const auto y = ops_->attention(step, q, cache, {spec.scale, spec.softcap, layer.sinks});
   return layer.gate ? ops_->activate(products.back(), ops::Activation::kSigmoid, y) : y;
 }
@@ -168,7 +176,7 @@ std::optional<mx::array> Transformer::mix(const LinearAttentionLayer& layer, con
   if (!wanted) return std::nullopt;
   if (spec.delta) return ops_->activate(parts[1], ops::Activation::kSilu, normalised_within(y, layer.norm, spec.scan.value_dim));
   const auto gated = ops_->activate(parts[1], ops::Activation::kSilu, y);
-  if (!layer.group) return normalised_within(gated, layer.norm, 0);
+  if (!layer.group) return normalised_within(gated, layer.norm, 0);  // or there is no norm
   return mx::multiply(ops_->rms_norm(gated, *layer.group, spec_.inner_eps), layer.norm->weight);
 }
 

@@ -7,7 +7,7 @@ namespace mlxr::models {
 namespace {
 
 // The heads of a scan have state_size keys, and share inner_size values. Queries and keys are those of groups of heads.
-LinearAttention read_linear_attention(KeyReader& read, const Family& family) {
+LinearAttention read_linear_attention(KeyReader& read, const Family& family, const TensorNames& tensors) {
   LinearAttention a{.taps = read.integer("ssm.conv_kernel", {}, 2, ops::kMostTaps), .delta = family.recurrence == Recurrence::kDeltaRule};
   auto& scan = a.scan;
   scan.tiled = family.tiled_heads;
@@ -25,7 +25,9 @@ LinearAttention read_linear_attention(KeyReader& read, const Family& family) {
   } else {
     scan.key_at = inner;
     scan.query_at = inner + keys;
-    a.norm_groups = scan.key_heads;
+    // Models of one family have it or not.
+    const auto is_norm = [](std::string_view name) { return name.ends_with(".ssm_norm.weight"); };
+    a.norm_groups = family.attention_beside && std::ranges::none_of(tensors, is_norm) ? 0 : scan.key_heads;
   }
   return a;
 }
@@ -47,9 +49,9 @@ std::vector<bool> read_recurrent_layers(KeyReader& read, const Family& family, c
   return recurrent;
 }
 
-Mixer read_recurrent_mixer(KeyReader& read, const Family& family) {
+Mixer read_recurrent_mixer(KeyReader& read, const Family& family, const TensorNames& tensors) {
   if (family.recurrence == Recurrence::kShortConvolution) return ShortConvolution{read.integer("shortconv.l_cache", {}, 2, ops::kMostTaps)};
-  return read_linear_attention(read, family);
+  return read_linear_attention(read, family, tensors);
 }
 
 }  // namespace mlxr::models

@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "core/models/bindings.h"
 #include "core/models/family.h"
 #include "core/models/key_reader.h"
 #include "core/models/spec.h"
@@ -13,6 +14,6 @@ namespace mlxr::models {
 std::vector<bool> read_recurrent_layers(KeyReader& read, const Family& family, const std::vector<int>& kv_heads);
 
 // The mixer of all of them. Errors go to `read`.
-Mixer read_recurrent_mixer(KeyReader& read, const Family& family);
+Mixer read_recurrent_mixer(KeyReader& read, const Family& family, const TensorNames& tensors);
 
 }  // namespace mlxr::models

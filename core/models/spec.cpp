@@ -28,6 +28,8 @@ std::optional<Content> content_of(const ModelSpec&, const Absent&) { return std:
 
 }  // namespace
 
+int ModelSpec::blocks() const { return static_cast<int>(std::ranges::count(layers, false, &LayerSpec::beside)); }
+
 std::vector<CacheKind> caches_of(const ModelSpec& spec) {
   std::vector<CacheKind> kinds;
   for (int layer = 0; layer < static_cast<int>(spec.layers.size()); ++layer) {

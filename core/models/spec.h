@@ -17,6 +17,7 @@ enum class QkNorm {
   kHead,      // each head by itself, all with the same weights
   kEachHead,  // each head by itself, with weights of its own
   kWhole,     // all heads together
+  kUnit,      // each head by itself, without weights
 };
 
 // Grouped-query attention over the cache.
@@ -31,6 +32,7 @@ struct Attention {
   float scale = 1;                // of the scores
   float softcap = 0;              // of the scores; 0: none
   QkNorm qk_norm = QkNorm::kNone;
+  bool norms_rotated = false;   // queries and keys are normalised after they are rotated, not before
   bool sinks = false;           // each head has one more score, without a value
   bool gated = false;           // what a head gives is multiplied by sigmoid(gate(x))
   bool values_of_keys = false;  // there is no matrix of values: they are what keys are before their norm
@@ -66,7 +68,7 @@ struct LinearAttention {
   // The gated delta rule, where each head is normalised, then gated; else Mamba 2, where all is gated, and normalised in `norm_groups`
   // parts.
   bool delta = false;
-  int norm_groups = 1;
+  int norm_groups = 1;  // 0: nothing is normalised
   int columns() const { return 2 * scan.key_heads * scan.key_dim + scan.heads * scan.value_dim; }
 };
 
@@ -74,6 +76,8 @@ struct LinearAttention {
 struct GatedMlp {
   int hidden = 0;
   ops::Activation activation = ops::Activation::kSilu;
+  // Gates become max(0, gate - mean - cutoff · deviation), of all gates of a token (Gemma 3n, 2025). None: they stay as they are.
+  std::optional<float> cutoff = {};
 };
 
 // down(act(up(x)))
@@ -91,6 +95,8 @@ struct Experts {
   bool selection_bias = false;  // the file has one: ops::ExpertWeights says what it does
   int shared_hidden = 0;        // of the expert that all tokens take; 0: there is none
   bool shared_router = false;   // and its weight depends on the token
+  // A token has one expert, whose weight multiplies what it reads, not what it gives (Llama 4 model card, 2025).
+  bool weighs_input = false;
   ops::Activation activation = ops::Activation::kSilu;
 };
 
@@ -107,14 +113,18 @@ struct Absent {};
 using Mixer = std::variant<Attention, LatentAttention, ShortConvolution, LinearAttention, Absent>;
 using FeedForward = std::variant<GatedMlp, PlainMlp, Experts, MlpAndExperts, Absent>;
 
-// x += mixer(norm(x)), then x += feed_forward(norm(x)).
+// x += mixer(norm(x)), then x += feed_forward(norm(x)). A block of the file is a layer, or several where mixers stand side by side.
 struct LayerSpec {
   Mixer mixer;
   FeedForward feed_forward;
   bool norms_before = true;  // without them: x += mixer(x), then x += feed_forward(x)
   bool norms_after = false;  // what a part adds to x is normalised (once more) before it is added
   bool scaled = false;       // in the end x is multiplied by a number of the file
+  bool beside = false;       // its mixer reads what the mixer of the layer before reads, and both are of one block
   bool parallel = false;     // x += mixer(norm(x)) + feed_forward(norm(x)), of the same norm
+  // A second way around the mixer, of this rank (LAuReL: Menghani et al. 2024): with h = norm(x), x becomes
+  // (x + mixer(h) + h + norm(up(down(h)))) / √2. 0: there is none.
+  int bypass = 0;
   bool norms_sums = false;   // after each of the two additions, x = norm(x)
 };
 
@@ -159,6 +169,9 @@ struct ModelSpec {
   // Each layer adds part_of(gelu(gate(x)) · input) to x, of an input of its own with so many values for each token (Gemma 3n, 2025): from a
   // table of its own and from the embedding. 0: it does not.
   int layer_inputs = 0;
+  // The residual stream is kept so many times (AltUp: Baykal et al. 2023). Each layer predicts all of them by mixing them, works on the
+  // first, and corrects all by how far the first was from what came of it. Inputs of layers are added to all but the first.
+  int streams = 1;
   // Attention sees what comes after a token, too. So such a model computes a text as a whole, and writes none.
   bool two_sided = false;
   int positions = 0;    // rows of a table of positions, each of which is added to the embedding of the token there; 0: there is no table
@@ -167,6 +180,7 @@ struct ModelSpec {
   bool final_norm = true;
   Embedder embedder;
   int further_layers = 0;  // that the file has after these, which are not part of the model
+  int blocks() const;
 };
 
 // What a layer remembers of each token,

@@ -1,9 +1,11 @@
 #include "core/models/transformer.h"
 
 #include <cmath>
+#include <utility>
 
 #include <mlx/ops.h>
 
+#include "core/models/columns.h"
 #include "core/models/weight_reader.h"
 
 namespace mlxr::models {
@@ -34,9 +36,10 @@ Result<void> divide(ops::Rope& rope, std::span<const float> factors, const std::
   return {};
 }
 
-// The columns of layer i.  (T, width)
-mx::array input_of(const mx::array& inputs, int i, int width) {
-  return mx::contiguous(mx::slice(inputs, {0, i * width}, {inputs.shape(0), (i + 1) * width}));
+// Keeps of the gates of each token those that are far above their mean.
+mx::array cut(const mx::array& gates, float cutoff) {
+  const auto least = mx::add(mx::mean(gates, -1, true), mx::multiply(mx::std(gates, -1, true), mx::array(cutoff)));
+  return mx::maximum(mx::subtract(gates, least), mx::array(0.0f));
 }
 
 }  // namespace
@@ -66,17 +69,26 @@ Transformer::DenseLayer Transformer::read(WeightReader& reader, const Dense& spe
 }
 
 Transformer::ExpertsLayer Transformer::read(WeightReader& reader, const Experts& spec, int layer) {
-  return {.spec = spec,
-          .router = reader.matrix(Role::kRouter, layer),
-          .weights = {.gate = reader.matrices(Role::kExpertGate, layer),
-                      .up = reader.matrices(Role::kExpertUp, layer),
-                      .down = reader.matrices(Role::kExpertDown, layer),
-                      .bias = reader.vector(Role::kRouterBias, layer),
-                      .scales = reader.vector(Role::kExpertScales, layer),
-                      .shared_gate = reader.matrix(Role::kSharedGate, layer),
-                      .shared_up = reader.matrix(Role::kSharedUp, layer),
-                      .shared_down = reader.matrix(Role::kSharedDown, layer),
-                      .shared_router = reader.vector(Role::kSharedRouter, layer)}};
+  GatedMlpLayer shared{.spec = {.hidden = spec.shared_hidden, .activation = spec.activation},
+                       .gate = reader.matrix(Role::kSharedGate, layer),
+                       .up = reader.matrix(Role::kSharedUp, layer),
+                       .down = reader.matrix(Role::kSharedDown, layer)};
+  ExpertsLayer read{.spec = spec,
+                    .router = reader.matrix(Role::kRouter, layer),
+                    .weights = {.gate = reader.matrices(Role::kExpertGate, layer),
+                                .up = reader.matrices(Role::kExpertUp, layer),
+                                .down = reader.matrices(Role::kExpertDown, layer),
+                                .bias = reader.vector(Role::kRouterBias, layer),
+                                .scales = reader.vector(Role::kExpertScales, layer),
+                                .shared_router = reader.vector(Role::kSharedRouter, layer)}};
+  if (spec.weighs_input) {
+    read.shared = std::move(shared);
+  } else {
+    read.weights.shared_gate = std::move(shared.gate);
+    read.weights.shared_up = std::move(shared.up);
+    read.weights.shared_down = std::move(shared.down);
+  }
+  return read;
 }
 
 Transformer::MlpAndExpertsLayer Transformer::read(WeightReader& reader, const MlpAndExperts& spec, int layer) {
@@ -121,11 +133,14 @@ Result<std::unique_ptr<const Transformer>> Transformer::load(const Description& 
   model->input_table_ = reader.matrix(Role::kLayerInputTable, kWholeModel);
   model->input_projection_ = reader.matrix(Role::kLayerInputProjection, kWholeModel);
   model->input_norm_ = read_norm(reader, Role::kLayerInputNorm, kWholeModel);
+  model->streams_in_ = reader.matrices(Role::kStreamsIn, kWholeModel);
+  model->streams_out_ = reader.matrices(Role::kStreamsOut, kWholeModel);
   if (auto applied = model->apply_rope_factors(reader, options.context); !applied) return fail(applied.error());
   for (int i = 0; i < static_cast<int>(spec.layers.size()) && !reader.error(); ++i) {
     const auto& layer = spec.layers[static_cast<std::size_t>(i)];
     const auto* attention = std::get_if<Attention>(&layer.mixer);
     model->layers_.push_back({
+        .beside = layer.beside,
         .parallel = layer.parallel,
         .mixer_norm = read_norm(reader, Role::kMixerNorm, i),
         .mlp_norm = read_norm(reader, Role::kMlpNorm, i),
@@ -140,6 +155,10 @@ Result<std::unique_ptr<const Transformer>> Transformer::load(const Description& 
         .input_output = reader.matrix(Role::kLayerInputOutput, i),
         .norm_after_input = read_norm(reader, Role::kLayerInputNormAfter, i),
         .scale = reader.vector(Role::kLayerScale, i),
+        .bypass_down = reader.matrix(Role::kBypassDown, i),
+        .bypass_up = reader.matrix(Role::kBypassUp, i),
+        .bypass_norm = read_norm(reader, Role::kBypassNorm, i),
+        .streams = read_streams(reader, i, spec.streams, spec.dim),
     });
   }
   if (auto all = reader.finish(spec); !all) return fail(all.error());
@@ -205,10 +224,16 @@ std::optional<mx::array> Transformer::hidden(const ops::Step& step, std::span<op
   const auto outputs = step.batch.outputs.size();
   auto x = embeddings(step);  // (T, dim)
   auto inputs = input_table_ ? std::optional(layer_inputs(x, step)) : std::nullopt;
+  auto streams = spec_.streams > 1 ? std::optional(streams_of(x, step)) : std::nullopt;
+  auto h = x;  // what mixers read
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     const Layer& layer = layers_[i];
     const bool last = i + 1 == layers_.size();
-    auto h = normalised(x, layer.mixer_norm);
+    if (streams) {
+      streams = predicted(layer, *streams, step);
+      x = columns_of(*streams, 0, spec_.dim);
+    }
+    if (!layer.beside) h = normalised(x, layer.mixer_norm);
     const bool wanted = !last || outputs > 0;
     auto* its_memory = layer.memory < memory.size() ? &memory[layer.memory] : nullptr;
     auto y = std::visit([&](const auto& mixer) { return mix(mixer, h, step, its_memory, wanted); }, layer.mixer);
@@ -216,22 +241,34 @@ std::optional<mx::array> Transformer::hidden(const ops::Step& step, std::span<op
     if (last && outputs != step.batch.tokens.size()) {
       x = ops_->output_rows(step, x);  // (outputs, dim)
       if (y) y = ops_->output_rows(step, *y);
-      if (layer.parallel) h = ops_->output_rows(step, h);
+      if (layer.parallel || layer.bypass_up) h = ops_->output_rows(step, h);
       if (inputs) inputs = ops_->output_rows(step, *inputs);
+      if (streams) streams = ops_->output_rows(step, *streams);
     }
     if (y) x = normalised(add_product(x, *y, *output_of(layer.mixer), layer.norm_after_mixer, step), layer.mixer_sum_norm);
+    if (layer.bypass_up) x = add_bypass(layer, x, h, step);
     const auto g = layer.parallel ? h : normalised(x, layer.mlp_norm);
     x = std::visit([&](const auto& part) { return add(part, x, g, layer.norm_after_mlp, step); }, layer.feed_forward);
     x = normalised(x, layer.mlp_sum_norm);
-    if (inputs) x = add_input(layer, x, input_of(*inputs, static_cast<int>(i), spec_.layer_inputs), step);
+    const auto input = inputs ? std::optional(columns_of(*inputs, static_cast<int>(i), spec_.layer_inputs)) : std::nullopt;
+    if (streams) {
+      streams = corrected(layer, *streams, x, input, step);
+    } else if (input) {
+      x = add_input(layer, x, *input, step);
+    }
     if (layer.scale) x = mx::multiply(x, *layer.scale);
   }
+  if (streams) x = merged(*streams, step);
   return normalised(x, final_norm_);
 }
 
 mx::array Transformer::add(const GatedMlpLayer& layer, const mx::array& x, const mx::array& g, const std::optional<Norm>& norm,
                            const ops::Step& step) const {
-  return add_product(x, ops_->gated_mlp(step, g, *layer.gate, *layer.up, layer.spec.activation), *layer.down, norm, step);
+  if (!layer.spec.cutoff)
+    return add_product(x, ops_->gated_mlp(step, g, *layer.gate, *layer.up, layer.spec.activation), *layer.down, norm, step);
+  const auto products = ops_->q_gemm(step, g, {layer.gate.get(), layer.up.get()});
+  const auto hidden = ops_->activate(cut(products[0], *layer.spec.cutoff), layer.spec.activation, products[1]);
+  return add_product(x, hidden, *layer.down, norm, step);
 }
 
 mx::array Transformer::add(const PlainMlpLayer& layer, const mx::array& x, const mx::array& g, const std::optional<Norm>& norm,
@@ -242,8 +279,20 @@ mx::array Transformer::add(const PlainMlpLayer& layer, const mx::array& x, const
 mx::array Transformer::add(const ExpertsLayer& layer, const mx::array& x, const mx::array& g, const std::optional<Norm>& norm,
                            const ops::Step& step) const {
   const auto scores = ops_->q_gemm(step, g, *layer.router);
+  if (layer.spec.weighs_input) return add_weighed(layer, x, g, scores, step);
   if (!norm) return ops_->experts(g, scores, layer.weights, layer.spec.routing, layer.spec.activation, x);
   return normalised(ops_->experts(g, scores, layer.weights, layer.spec.routing, layer.spec.activation), norm, x);
+}
+
+mx::array Transformer::add_weighed(const ExpertsLayer& layer, const mx::array& x, const mx::array& g, const mx::array& scores,
+                                   const ops::Step& step) const {
+  const auto best = mx::max(scores, -1, true);
+  const auto weight = layer.spec.routing.sigmoid ? mx::sigmoid(best) : mx::max(mx::softmax(scores, -1, true), -1, true);
+  auto routing = layer.spec.routing;
+  const auto input = mx::multiply(g, mx::multiply(weight, mx::array(std::exchange(routing.scale, 1))));
+  routing.normalised = true;  // the weight of one expert is 1 then
+  const auto y = ops_->experts(input, scores, layer.weights, routing, layer.spec.activation, x);
+  return layer.shared.down ? add(layer.shared, y, g, std::nullopt, step) : y;
 }
 
 mx::array Transformer::add(const MlpAndExpertsLayer& layer, const mx::array& x, const mx::array& g, const std::optional<Norm>& norm,
@@ -269,9 +318,17 @@ mx::array Transformer::layer_inputs(const mx::array& x, const ops::Step& step) c
   return mx::multiply(both, mx::array(std::sqrt(0.5f)));
 }
 
+mx::array Transformer::gated_input(const Layer& layer, const mx::array& x, const mx::array& input, const ops::Step& step) const {
+  return ops_->activate(ops_->q_gemm(step, x, *layer.input_gate), ops::Activation::kGeluTanh, input);
+}
+
 mx::array Transformer::add_input(const Layer& layer, const mx::array& x, const mx::array& input, const ops::Step& step) const {
-  const auto gated = ops_->activate(ops_->q_gemm(step, x, *layer.input_gate), ops::Activation::kGeluTanh, input);
-  return add_product(x, gated, *layer.input_output, layer.norm_after_input, step);
+  return add_product(x, gated_input(layer, x, input, step), *layer.input_output, layer.norm_after_input, step);
+}
+
+mx::array Transformer::add_bypass(const Layer& layer, const mx::array& x, const mx::array& h, const ops::Step& step) const {
+  const auto y = ops_->q_gemm(step, ops_->q_gemm(step, h, *layer.bypass_down), *layer.bypass_up);
+  return mx::multiply(mx::add(x, normalised(y, layer.bypass_norm, h)), mx::array(std::sqrt(0.5f)));
 }
 
 mx::array Transformer::add_product(const mx::array& x, const mx::array& y, const ops::Weight& w, const std::optional<Norm>& norm,

@@ -88,7 +88,8 @@ class Transformer {
   struct ExpertsLayer {
     Experts spec;
     ops::WeightPtr router;
-    ops::ExpertWeights weights;
+    ops::ExpertWeights weights;  // without the shared expert, if the others get weighed inputs
+    GatedMlpLayer shared;        // which is this then
   };
   struct MlpAndExpertsLayer {
     GatedMlpLayer mlp;
@@ -96,10 +97,18 @@ class Transformer {
     Array router_scale;
     std::optional<Norm> mlp_norm_after, experts_norm, experts_norm_after;
   };
+  // What a layer does with the streams of the residual.
+  struct Streams {
+    Norm router_norm;  // also divides by the width
+    ops::WeightPtr router;
+    Array predictions;  // (streams, streams · streams)
+    Array corrections;  // (streams, streams)
+    Array scale;        // (dim)
+  };
   using Mix = std::variant<AttentionLayer, LatentAttentionLayer, ShortConvolutionLayer, LinearAttentionLayer, Absent>;
   using Part = std::variant<GatedMlpLayer, PlainMlpLayer, ExpertsLayer, MlpAndExpertsLayer, Absent>;
   struct Layer {
-    bool parallel = false;
+    bool beside = false, parallel = false;
     std::optional<Norm> mixer_norm, mlp_norm, norm_after_mixer, norm_after_mlp, mixer_sum_norm, mlp_sum_norm;
     Mix mixer;
     Part feed_forward;
@@ -107,6 +116,9 @@ class Transformer {
     ops::WeightPtr input_gate, input_output;
     std::optional<Norm> norm_after_input;
     std::optional<Array> scale;
+    ops::WeightPtr bypass_down, bypass_up;
+    std::optional<Norm> bypass_norm;
+    std::optional<Streams> streams;
   };
 
   struct DenseLayer {
@@ -128,6 +140,7 @@ class Transformer {
   static ExpertsLayer read(WeightReader& reader, const Experts& spec, int layer);
   static MlpAndExpertsLayer read(WeightReader& reader, const MlpAndExperts& spec, int layer);
   static std::optional<Norm> read_norm(WeightReader& reader, Role role, int layer, float scale = 1);
+  static std::optional<Streams> read_streams(WeightReader& reader, int layer, int count, int dim);
   Result<void> apply_rope_factors(WeightReader& reader, int context);
 
   std::optional<Array> hidden(const ops::Step& step, std::span<ops::LayerMemory> memory) const;
@@ -146,12 +159,26 @@ class Transformer {
   Array add(const GatedMlpLayer& layer, const Array& x, const Array& g, const std::optional<Norm>& norm, const ops::Step& step) const;
   Array add(const PlainMlpLayer& layer, const Array& x, const Array& g, const std::optional<Norm>& norm, const ops::Step& step) const;
   Array add(const ExpertsLayer& layer, const Array& x, const Array& g, const std::optional<Norm>& norm, const ops::Step& step) const;
+  // The same of experts that get weighed inputs.
+  Array add_weighed(const ExpertsLayer& layer, const Array& x, const Array& g, const Array& scores, const ops::Step& step) const;
   Array add(const MlpAndExpertsLayer& layer, const Array& x, const Array& g, const std::optional<Norm>& norm, const ops::Step& step) const;
   Array add(const Absent&, const Array& x, const Array& g, const std::optional<Norm>& norm, const ops::Step& step) const;
   // The inputs of all layers for the tokens of the step, whose embeddings are x.  (T, layers · inputs)
   Array layer_inputs(const Array& x, const ops::Step& step) const;
+  // What a layer makes of x and its input, before the matrix through which that is added.  (T, inputs)
+  Array gated_input(const Layer& layer, const Array& x, const Array& input, const ops::Step& step) const;
   // x and what a layer adds to it of its input, (T, inputs).
   Array add_input(const Layer& layer, const Array& x, const Array& input, const ops::Step& step) const;
+  // The sum of x and of what the bypass makes of h, on the scale of one of them.
+  Array add_bypass(const Layer& layer, const Array& x, const Array& h, const ops::Step& step) const;
+  // The streams of embeddings, (T, streams · dim), and what becomes of them in the end, (T, dim).
+  Array streams_of(const Array& x, const ops::Step& step) const;
+  Array merged(const Array& streams, const ops::Step& step) const;
+  // The streams that a layer predicts, and those that it corrects once the first of them has become x.
+  Array predicted(const Layer& layer, const Array& streams, const ops::Step& step) const;
+  Array corrected(const Layer& layer, const Array& streams, const Array& x, const std::optional<Array>& input, const ops::Step& step) const;
+  // How much a layer mixes of each stream where the first is x.  (T, streams)
+  Array shares_of_streams(const Layer& layer, const Array& x, const ops::Step& step) const;
   // The matrix through which what a mixer computes is added to x. Null if there is no mixer.
   static const ops::WeightPtr& output_of(const Mix& mixer);
   // x + y · wᵀ, which is normalised before the sum if there is a norm for that.
@@ -173,6 +200,7 @@ class Transformer {
   std::vector<DenseLayer> embedder_;
   ops::WeightPtr input_table_, input_projection_;
   std::optional<Norm> input_norm_;
+  std::vector<ops::WeightPtr> streams_in_, streams_out_;  // of each stream but the first
 };
 
 }  // namespace mlxr::models

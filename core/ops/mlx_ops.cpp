@@ -139,15 +139,23 @@ mx::array expert(const mx::array& x, const WeightPtr& gate, const Weight& up, co
   return plain_product(gate ? gated(plain_product(x, *gate), u, activation) : gated(u, mx::array(1.0f), activation), down);
 }
 
+// Which of the ranks of a token are its `count` highest. Of equal ones, the first are.  ranks (T, n), bool (T, n)
+mx::array highest(const mx::array& ranks, int count) {
+  const int n = ranks.shape(1);
+  const auto number = mx::arange(n);
+  const auto mine = mx::expand_dims(ranks, 2), other = mx::expand_dims(ranks, 1);
+  const auto earlier = mx::less(mx::reshape(number, {1, 1, n}), mx::reshape(number, {1, n, 1}));
+  const auto higher = mx::logical_or(mx::greater(other, mine), mx::logical_and(mx::equal(other, mine), earlier));
+  return mx::less(mx::sum(higher, -1), mx::array(count));
+}
+
 // The ranks of experts, or minus infinity in groups that a token does not use.  (T, experts)
 mx::array in_used_groups(const mx::array& ranks, const Routing& routing) {
   if (routing.groups == 1) return ranks;
   const int tokens = ranks.shape(0), groups = routing.groups, size = ranks.shape(1) / groups, best = std::min(2, size);
   const auto grouped = mx::reshape(ranks, {tokens, groups, size});
   const auto sums = mx::sum(mx::slice(mx::sort(grouped, -1), {0, 0, size - best}, {tokens, groups, size}), -1);  // (T, groups)
-  const int unused = groups - routing.groups_used;
-  const auto least = mx::slice(mx::sort(sums, -1), {0, unused}, {tokens, unused + 1});
-  const auto used = mx::expand_dims(mx::greater_equal(sums, least), -1);
+  const auto used = mx::expand_dims(highest(sums, routing.groups_used), -1);
   return mx::reshape(mx::where(used, grouped, mx::array(-std::numeric_limits<float>::infinity())), {tokens, groups * size});
 }
 
@@ -252,9 +260,8 @@ mx::array MlxOps::experts(const mx::array& x, const mx::array& scores, const Exp
   const int count = scores.shape(1);
   const auto p = routing.sigmoid ? mx::sigmoid(scores) : mx::softmax(scores, -1, true);
   const auto ranks = in_used_groups(weights.bias ? mx::add(p, *weights.bias) : p, routing);
-  const auto least = mx::slice(mx::sort(ranks, -1), {0, count - routing.used}, {x.shape(0), count - routing.used + 1});
-  auto shares = mx::where(mx::greater_equal(ranks, least), p, mx::array(0.0f));  // (T, experts)
-  if (routing.normalised) shares = mx::divide(shares, mx::sum(shares, -1, true));
+  auto shares = mx::where(highest(ranks, routing.used), p, mx::array(0.0f));  // (T, experts)
+  if (routing.normalised) shares = mx::divide(shares, mx::maximum(mx::sum(shares, -1, true), mx::array(kLeastSum)));
   shares = mx::multiply(shares, mx::array(routing.scale));
   if (weights.scales) shares = mx::multiply(shares, *weights.scales);
   auto y = residual ? *residual : mx::zeros({x.shape(0), weights.down[0]->n}, mx::float32);

@@ -54,7 +54,6 @@ std::vector<Choice> route(std::span<const float> scores, std::span<const float> 
   std::ranges::sort(chosen);
   float sum = 0;
   for (const int expert : chosen) sum += p[static_cast<std::size_t>(expert)];
-  constexpr float kLeastSum = 1e-20f;  // all may be 0 in float32
   const float factor = routing.scale / (routing.normalised ? std::max(sum, kLeastSum) : 1);
   std::vector<Choice> choices;
   for (const int expert : chosen) choices.push_back({expert, p[static_cast<std::size_t>(expert)] * factor});

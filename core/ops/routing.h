@@ -30,6 +30,9 @@ struct ExpertWeights {
   std::optional<mlx::core::array> shared_router;  // (k): its weight is sigmoid(x · router); none: it is 1
 };
 
+// The least sum by which weights are divided: all of them may be 0 in float32 (DeepSeek-V3's own code, 2024).
+inline constexpr float kLeastSum = 1e-20f;
+
 struct Choice {
   int expert = 0;
   float weight = 0;

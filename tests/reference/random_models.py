@@ -34,7 +34,7 @@ class Experts:
     selection_bias: bool = False
     biases: bool = False  # of the router and the experts
     dense: int = 0  # layers without experts, at the beginning
-    every: int = 0  # only the second of so many layers has experts
+    every: int = 1  # of the others, the layers with a number that this divides have them, counted from 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +46,8 @@ class Recurrence:
     key_heads: int = 0
     key_dim: int = 0
     value_dim: int = 0
+    beside: bool = False  # each layer has both
+    norm: bool = True
 
     def keys(self):
         if self.kind == "shortconv":
@@ -106,6 +108,7 @@ class Shape:
     norm_biases: bool = False
     norms_before: bool = True
     norms_after: bool = False
+    part_mean: float = 1.0  # of their weights: less where many layers would make much of a rounding
     qk_norm: str = ""  # "head": one for all heads; "each": one for each head; "whole": over all heads together
     parallel: bool = False  # attention and MLP read the same norm
     plain_mlp: bool = False  # without a gate
@@ -117,10 +120,15 @@ class Shape:
     gated: bool = False  # attention has a gate
     gemma4: bool = False  # layers with another head size where they see everything, without values there, and the last two without keys too
     layer_inputs: int = 0  # values of each layer's own input
+    streams: int = 1  # copies of the residual stream
+    bypass: int = 0  # rank of a second way around attention
+    q_norm_mean: float = 1.0  # less where the scores are not scaled
     sinks: bool = False
     mlp_norm: str = "ffn_norm"
+    bare: tuple = ()  # names that do not end in ".weight"
     final_norm: str = "output_norm"
     fused: bool = False  # queries, keys and values are one tensor, gate and up another
+    fused_gates: bool = True  # the latter
     extra: tuple = ()  # more tensors: (name, dimensions, standard deviation, mean)
     tied: bool = True  # the embeddings are the output head
     context: int = 8192
@@ -158,14 +166,14 @@ def tensors(shape):
     def matrix(name, n, k):
         return name + ".weight", (n, k), 1 / math.sqrt(k), 0.0
 
-    def norm(name, dimensions=(shape.dim,)):
-        yield name + ".weight", dimensions, 0.1, 1.0
+    def norm(name, dimensions=(shape.dim,), mean=1.0):
+        yield name + (".weight" if name not in shape.bare else ""), dimensions, 0.1, mean
         if shape.norm_biases:
             yield name + ".bias", dimensions, 0.1, 0.0
 
-    def matrices(name, k, *rows, biased=False):
+    def matrices(name, k, *rows, biased=False, fused=shape.fused):
         """Matrices of k columns, each with its name and rows; fused ones are one matrix."""
-        if shape.fused and len(rows) > 1:
+        if fused and len(rows) > 1:
             rows = [(name, sum(n for _, n in rows))]
         for stem, n in rows:
             yield matrix(stem, n, k)
@@ -174,7 +182,7 @@ def tensors(shape):
 
     def mlp(block, hidden):
         gates = () if shape.plain_mlp else ((block + "ffn_gate", hidden),)
-        yield from matrices(block + "ffn_up", shape.dim, *gates, (block + "ffn_up", hidden))
+        yield from matrices(block + "ffn_up", shape.dim, *gates, (block + "ffn_up", hidden), fused=shape.fused and shape.fused_gates)
         yield from matrices("", hidden, (block + "ffn_down", shape.dim))
 
     encoder = shape.encoder or Encoder(final_norm=True)
@@ -200,9 +208,9 @@ def tensors(shape):
         recurrent = shape.recurrence and layer not in shape.recurrence.attention
         if recurrent:
             yield from recurrence(shape, block)
-        elif shape.latent:
+        if shape.latent:
             yield from latent(shape, block)
-        else:
+        elif not recurrent or shape.recurrence.beside:
             of_heads = (block + "attn_q", q * (2 if shape.gated else 1)), (block + "attn_k", k), (block + "attn_v", kv_heads * value_dim)
             if shape.gemma4:
                 of_heads = of_heads[: 1 if layer >= GEMMA4_OWN else 2 if layer in GEMMA4_GLOBAL else 3]
@@ -217,14 +225,16 @@ def tensors(shape):
         if shape.qk_norm and not recurrent:
             for name, n in (("attn_q_norm", heads), ("attn_k_norm", kv_heads))[: 1 if shape.gemma4 and layer >= GEMMA4_OWN else 2]:
                 dimensions = {"head": (head_dim,), "each": (n, shape.head_dim), "whole": (n * shape.head_dim,)}[shape.qk_norm]
-                yield block + name + ".weight", dimensions, 0.1, 0.4 if shape.gemma4 else 1.0  # as the scores are not scaled
+                yield block + name + ".weight", dimensions, 0.1, shape.q_norm_mean
         if shape.norms_after:
-            yield from norm(block + "post_attention_norm")
-            yield from norm(block + "post_ffw_norm")
+            yield from norm(block + "post_attention_norm", mean=shape.part_mean)
+            yield from norm(block + "post_ffw_norm", mean=shape.part_mean)
         if shape.layer_inputs:
             yield matrix(block + "inp_gate", shape.layer_inputs, shape.dim)
             yield matrix(block + "proj", shape.dim, shape.layer_inputs)
             yield from norm(block + "post_norm")
+        if shape.streams > 1:
+            yield from streams(shape, block)
         if shape.gemma4:
             yield block + "layer_output_scale.weight", (1,), 0.1, 0.8
         if shape.gemma4 and shape.experts:
@@ -235,7 +245,7 @@ def tensors(shape):
             for name in "post_ffw_norm_1", "pre_ffw_norm_2", "post_ffw_norm_2":
                 yield from norm(block + name)
             continue
-        if shape.experts and layer >= shape.experts.dense and (shape.experts.every == 0 or layer % shape.experts.every == 1):
+        if shape.experts and layer >= shape.experts.dense and (layer + 1) % shape.experts.every == 0:
             yield from experts(shape, block)
             continue
         yield from mlp(block, hidden)
@@ -244,11 +254,23 @@ def tensors(shape):
         yield matrix("per_layer_token_embd", shape.vocabulary, width)
         yield matrix("per_layer_model_proj", width, shape.dim)
         yield from norm("per_layer_proj_norm", (shape.layer_inputs,))
+    if shape.streams > 1:
+        for name in "altup_proj", "altup_unembd_proj":
+            yield name + ".weight", (shape.streams - 1, shape.dim, shape.dim), 1 / math.sqrt(shape.dim), 0.0
     if encoder.final_norm:
         yield from norm(shape.final_norm)
     if not shape.tied:
         yield matrix("output", shape.vocabulary, shape.dim)
     yield from shape.extra
+
+
+def streams(shape, block):
+    n, dim, rank = shape.streams, shape.dim, shape.bypass
+    for name, rows, columns in ("altup_router", n, dim), ("altup_predict_coef", n * n, n), ("altup_correct_coef", n, n), ("laurel_l", rank, dim), ("laurel_r", dim, rank):
+        yield f"{block}{name}.weight", (rows, columns), 0.3 if columns == n else 1 / math.sqrt(columns), 0.0
+    yield block + "altup_router_norm.weight", (dim,), 1.0, 10.0  # its output is divided by the width
+    yield block + "altup_correct_scale.weight", (dim,), 0.1, 1.0
+    yield block + "laurel_post_norm.weight", (dim,), 0.1, 1.0
 
 
 def latent(shape, block):
@@ -288,7 +310,8 @@ def recurrence(shape, block):
         yield block + "ssm_d", column, 0.3, 1.0
     yield block + "ssm_dt.bias", (it.heads,), 0.5, 0.0
     yield block + "ssm_a", column, 0.2, -1.0
-    yield block + "ssm_norm.weight", (it.value_dim,) if it.kind == "delta" else (it.key_heads, inner // it.key_heads), 0.1, 1.0
+    if it.norm:
+        yield block + "ssm_norm.weight", (it.value_dim,) if it.kind == "delta" else (it.key_heads, inner // it.key_heads), 0.1, 1.0
     yield block + "ssm_out.weight", (dim, inner), 1 / math.sqrt(inner), 0.0
 
 
@@ -375,7 +398,7 @@ def add_description(writer, shape):
         keys["expert_used_count"] = ("add_uint32", shape.experts.used)
     if shape.recurrence:
         keys |= shape.recurrence.keys()
-        if shape.recurrence.kind != "delta":
+        if shape.recurrence.kind != "delta" and not shape.recurrence.beside:
             keys["attention.head_count_kv"] = ("add_array", [shape.kv_heads if i in shape.recurrence.attention else 0 for i in range(shape.layers)])
     if shape.latent:
         keys |= shape.latent.keys()

@@ -7,6 +7,7 @@
 """
 
 import dataclasses
+import math
 import pathlib
 import struct
 import sys
@@ -219,6 +220,9 @@ def of(architecture, keys):
     return model(keys={"general.architecture": (STRING, architecture)} | {f"{architecture}.{name}": value for name, value in all_keys.items()})
 
 
+STREAMS = {"attention.sliding_window": (U32, 16), "altup.num_inputs": (U32, 4)}
+
+
 def hybrid(key, value):
     return of("granitehybrid", HYBRID | {key: (U32, value)})
 
@@ -355,12 +359,6 @@ def impossible():
         key("llama.rope.freq_base", F32, nan, "the key llama.rope.freq_base is nan"),
         key("llama.rope.freq_base", BOOL, 1, "the key llama.rope.freq_base is not a number"),
         key("llama.rope.scaling.type", STRING, "dynamic\x1b[2J", "RoPE scaling 'dynamic?[2J'", UNSUPPORTED),
-        Case(
-            "yarn_without_a_context",
-            model(keys={"llama.rope.scaling.type": (STRING, "yarn"), "llama.rope.scaling.factor": (F32, 4.0)}),
-            CORRUPT,
-            "the key llama.rope.scaling.original_context_length is missing",
-        ),
         key("llama.rope.scaling.original_context_length", U32, 1 << 30, "the key llama.rope.scaling.original_context_length is 1073741824"),
         key("llama.rope.scale_linear", F32, -4.0, "the key llama.rope.scale_linear is -4"),
         key("llama.attention.layer_norm_rms_epsilon", F32, nan, "the key llama.attention.layer_norm_rms_epsilon is nan"),
@@ -387,6 +385,15 @@ def impossible():
         Case("latent_0", of("deepseek2", {"attention.kv_lora_rank": (U32, 0)}), CORRUPT, "the key deepseek2.attention.kv_lora_rank is 0"),
         Case("latent_key_of_its_rotated_part", of("deepseek2", {"attention.kv_lora_rank": (U32, 8), "rope.dimension_count": (U32, 16)}), CORRUPT, "the key deepseek2.attention.key_length is"),
         Case("all_layers_share_keys", of("gemma4", {"attention.sliding_window": (U32, 16), "attention.shared_kv_layers": (U32, 1)}), CORRUPT, "the key gemma4.attention.shared_kv_layers is 1"),
+        Case("soft_cap_below_0", of("gemma2", {"attn_logit_softcapping": (F32, -50.0)}), CORRUPT, "the key gemma2.attn_logit_softcapping is -50"),
+        Case("soft_cap_of_nothing", of("gemma2", {"final_logit_softcapping": (F32, nan)}), CORRUPT, "the key gemma2.final_logit_softcapping is nan"),
+        Case("soft_cap_without_end", of("gemma2", {"final_logit_softcapping": (F32, math.inf)}), CORRUPT, "the key gemma2.final_logit_softcapping is inf"),
+        Case("no_stream", of("gemma3n", STREAMS | {"altup.num_inputs": (U32, 0)}), CORRUPT, "the key gemma3n.altup.num_inputs is 0"),
+        Case("another_stream", of("gemma3n", STREAMS | {"altup.active_idx": (U32, 1)}), UNSUPPORTED, "the key gemma3n.altup.active_idx is 1"),
+        Case("sparsity_of_nothing", of("gemma3n", STREAMS | {"activation_sparsity_scale": (ARRAY, (F32, [nan]))}), CORRUPT, "the key gemma3n.activation_sparsity_scale is nan"),
+        Case("sparsity_of_another_model", of("gemma3n", STREAMS | {"activation_sparsity_scale": (ARRAY, (F32, [1.0, 2.0]))}), CORRUPT, "the key gemma3n.activation_sparsity_scale is an array of 2 numbers for 1 layers"),
+        Case("experts_that_share_a_token", of("llama4", {"expert_count": (U32, 4), "expert_used_count": (U32, 2)}), UNSUPPORTED, "the key llama4.expert_used_count is 2"),
+        Case("no_layer_with_experts", of("llama4", {"expert_count": (U32, 4), "expert_used_count": (U32, 1), "interleave_moe_layer_step": (U32, 2**31)}), CORRUPT, "the key llama4.interleave_moe_layer_step is 2147483648"),
         key("llama.attention.causal", BOOL, 0, "attention that is not causal", UNSUPPORTED),
         key("llama.attn_logit_softcapping", F32, 50.0, "attention soft-capping", UNSUPPORTED),
         key("llama.final_logit_softcapping", F32, 30.0, "soft-capping of logits", UNSUPPORTED),

@@ -151,6 +151,20 @@ const Change kChanges[] = {
     {"NormsOfValues", [](ModelSpec& spec) { attention(spec, 1).value_norm = true; }},
     {"KeysOfAnotherLayer", [](ModelSpec& spec) { attention(spec, 2).shares = 0; }},
     {"InputsOfLayers", [](ModelSpec& spec) { spec.layer_inputs = 12; }},
+    {"NormsAfterRotation", [](ModelSpec& spec) { attention(spec, 1).qk_norm = QkNorm::kHead, attention(spec, 1).norms_rotated = true; }},
+    {"NormsWithoutWeights", [](ModelSpec& spec) { attention(spec, 1).qk_norm = QkNorm::kUnit; }},
+    {"AnExpertOfWeighedInputs",
+     [](ModelSpec& spec) {
+       auto experts = mixture();
+       experts.routing = {.used = 1, .sigmoid = true, .scale = 1.5f};
+       experts.weighs_input = true;
+       experts.shared_hidden = 96;
+       spec.layers[1].feed_forward = experts;
+     }},
+    {"TwoStreams", [](ModelSpec& spec) { spec.streams = 2; }},
+    {"ThreeStreamsAndInputsOfLayers", [](ModelSpec& spec) { spec.streams = 3, spec.layer_inputs = 12; }},
+    {"ABypass", [](ModelSpec& spec) { spec.layers[1].bypass = spec.layers[2].bypass = 8; }},
+    {"SparseGates", [](ModelSpec& spec) { std::get<GatedMlp>(spec.layers[1].feed_forward).cutoff = 0.7f; }},
     {"AScaledLayer", [](ModelSpec& spec) { spec.layers[1].scaled = true; }},
     {"ExpertsBesideAnMlp",
      [](ModelSpec& spec) { spec.layers[1].feed_forward = MlpAndExperts{{64, ops::Activation::kGeluTanh}, mixture()}; }},
@@ -164,6 +178,18 @@ const Change kChanges[] = {
        spec.layers[1].mixer = a;
      }},
     {"Mamba2", [](ModelSpec& spec) { spec.layers[1].mixer = linear_attention(false); }},
+    {"Mamba2WithoutNorms",
+     [](ModelSpec& spec) {
+       auto a = linear_attention(false);
+       a.norm_groups = 0;
+       spec.layers[1].mixer = a;
+     }},
+    {"MixersSideBySide",
+     [](ModelSpec& spec) {
+       spec.layers[1].feed_forward = Absent();
+       spec.layers[2].mixer = linear_attention(false);
+       spec.layers[2].beside = true;
+     }},
     {"Mamba2WithNormsOfGroups",
      [](ModelSpec& spec) {
        auto a = linear_attention(false);

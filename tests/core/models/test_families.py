@@ -4,6 +4,7 @@ Weights are float32, so that only the order of the arithmetic differs, and an en
 """
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -78,6 +79,11 @@ def factors(name, seed):
     return f"rope_{name}.weight", (16,), 0.3, 2.0 + seed
 
 
+def expert_width(width):
+    return (("expert_feed_forward_length", "add_uint32", width),)
+
+
+CHOSEN_BY_SIGMOID = ("expert_gating_func", "add_uint32", 2), ("expert_weights_norm", "add_bool", True), ("expert_weights_scale", "add_float32", 1.5)
 SECTIONS = ("rope.dimension_sections", "add_array", [6, 5, 5, 0])
 QWEN35 = of(
     "qwen35",
@@ -99,11 +105,35 @@ GEMMA4 = of(
     layer_inputs=24,
     norms_after=True,
     qk_norm="head",
+    q_norm_mean=0.4,
     window=16,
     keys=(("rope.freq_base_swa", "add_float32", 1e4), ("final_logit_softcapping", "add_float32", 3.0)),
     extra=(("rope_freqs.weight", (32,), 0.3, 2.0),),
 )
 UNREAD_KEYS = [(f"blk.4.{name}.weight", dimensions, 0.1, 0.0) for name, dimensions in (("attn_k", (2 * GEMMA4.head_dim, GEMMA4.dim)), ("attn_v", (2 * GEMMA4.head_dim, GEMMA4.dim)), ("attn_k_norm", (GEMMA4.head_dim,)))]
+# llama.cpp has in its source that the first 20 layers have keys of their own, and how many gates the first 10 keep. It divides the deviation of
+# the gates by one less than their number, which is little beside a thousand.
+GEMMA3N = of(
+    "gemma3n",
+    layers=23,
+    hidden=2048,
+    layer_inputs=256,
+    streams=4,
+    bypass=64,
+    norms_after=True,
+    qk_norm="head",
+    q_norm_mean=0.4,
+    part_mean=0.3,
+    window=16,
+    keys=(
+        ("activation_sparsity_scale", "add_array", [1.6448533535003662] * 10 + [-math.inf] * 13),
+        ("altup.active_idx", "add_uint32", 0),
+        ("altup.num_inputs", "add_uint32", 4),
+        ("attention.shared_kv_layers", "add_uint32", 3),
+        ("attention.sliding_window_pattern", "add_array", [i % 5 != 4 for i in range(23)]),
+        ("embedding_length_per_layer_input", "add_uint32", 256),
+    ),
+)
 NEMOTRON = of(
     "nemotron_h",
     recurrence=random_models.Recurrence("mamba2", attention=(1,), taps=4, heads=8, key_heads=2, key_dim=64, value_dim=32),
@@ -113,6 +143,7 @@ NEMOTRON = of(
     keys=(("attention.layer_norm_epsilon", "add_float32", 1e-5),),
     tied=False,
 )
+FALCON_H1 = of("falcon-h1", bare=tuple(f"blk.{i}.ffn_norm" for i in range(4)), recurrence=random_models.Recurrence("mamba2", attention=(), taps=4, heads=8, key_heads=2, key_dim=64, value_dim=32, beside=True, norm=False))
 LATENT = random_models.Latent(64, key_dim=32, rotated=16, value_dim=24, query=48)
 DEEPSEEK2 = of(
     "deepseek2",
@@ -131,6 +162,7 @@ LFM2 = of("lfm2", final_norm="token_embd_norm", recurrence=random_models.Recurre
 AGAINST_LLAMA_CPP = {
     "qwen3": of("qwen3", qk_norm="head"),
     "qwen2-yarn": of("qwen2", keys=YARN),
+    "qwen2-yarn-of-its-context": of("qwen2", keys=YARN[:2]),
     "mistral3": of("mistral3", keys=(*YARN, ("rope.scaling.yarn_log_multiplier", "add_float32", 1.0), ("attention.temperature_scale", "add_float32", 0.5))),
     "internlm2": of("internlm2", tied=False),
     "smollm3": of("smollm3"),
@@ -139,16 +171,89 @@ AGAINST_LLAMA_CPP = {
     "phi3": of("phi3", fused=True, rotated=24, tied=False),
     "phi3-short": of("phi3", fused=True, keys=(("rope.scaling.original_context_length", "add_uint32", 16384), ("rope.scaling.attn_factor", "add_float32", 1.2)), extra=(factors("factors_long", 1), factors("factors_short", 2))),
     "phi3-long": of("phi3", fused=True, keys=(("rope.scaling.original_context_length", "add_uint32", 256), ("rope.scaling.attn_factor", "add_float32", 1.2)), extra=(factors("factors_long", 1), factors("factors_short", 2))),
+    "phi4-mini": of("phi3", fused=True, rotated=24, keys=(("rope.scaling.original_context_length", "add_uint32", 256), ("rope.scaling.attn_factor", "add_float32", 1.2)), extra=(("rope_factors_long.weight", (12,), 0.3, 3.0), ("rope_factors_short.weight", (12,), 0.3, 2.0))),
     "glm4": of("glm4", fused=True, rotated=16, norms_after=True, biases=True, tied=False),
     "gemma": of("gemma", head_dim=48),
     "gemma2": of("gemma2", norms_after=True, window=16, keys=(("attn_logit_softcapping", "add_float32", 2.0), ("final_logit_softcapping", "add_float32", 3.0))),
+    "gemma2-as-it-was": of("gemma2", norms_after=True, window=16),  # its first files name no caps (llama.cpp pull request 8197)
+    "gemma2-27b": of("gemma2", layers=46, hidden=64, head_dim=48, norms_after=True, part_mean=0.3, keys=(("attn_logit_softcapping", "add_float32", 2.0), ("final_logit_softcapping", "add_float32", 3.0)), window=16),
     "gemma4": GEMMA4,
+    "gemma4-without-a-cap": dataclasses.replace(GEMMA4, part_mean=0.3, without=("final_logit_softcapping",)),
     "gemma4-without-inputs": dataclasses.replace(GEMMA4, layer_inputs=0),
     "gemma4-experts": dataclasses.replace(
         GEMMA4, layer_inputs=0, experts=random_models.Experts(6, 2, 96), keys=(*GEMMA4.keys, ("expert_feed_forward_length", "add_uint32", 96))
     ),
     # as converters write it: layers that read the keys and values of others have matrices of their own too
     "gemma4-unread-keys": dataclasses.replace(GEMMA4, extra=(*GEMMA4.extra, *UNREAD_KEYS)),
+    "gemma3n": GEMMA3N,
+    "olmoe": of("olmoe", kv_heads=4, experts=random_models.Experts(8, 3, 320), qk_norm="whole", tied=False),
+    "llama4": of("llama4", rope_factors=True, rotated=32, experts=random_models.Experts(5, 1, 96, shared=96), keys=(*expert_width(96), ("interleave_moe_layer_step", "add_uint32", 1))),
+    "llama4-128-experts": of("llama4", experts=random_models.Experts(128, 1, 32, shared=32), keys=(*expert_width(32), ("interleave_moe_layer_step", "add_uint32", 1))),
+    "llama4-in-turns": of("llama4", experts=random_models.Experts(5, 1, 96, shared=96, every=2), keys=(*expert_width(96), ("interleave_moe_layer_step", "add_uint32", 2))),
+    "ernie4_5": of("ernie4_5"),
+    "ernie4_5-moe": of(
+        "ernie4_5-moe",
+        experts=random_models.Experts(6, 2, 96, shared=96, selection_bias=True, dense=1),
+        keys=(*expert_width(96), ("expert_shared_feed_forward_length", "add_uint32", 96), ("interleave_moe_layer_step", "add_uint32", 1), ("leading_dense_block_count", "add_uint32", 1)),
+    ),
+    "hunyuan-dense": of("hunyuan-dense", qk_norm="head"),
+    "hunyuan-moe": of(
+        "hunyuan-moe", qk_norm="head", experts=random_models.Experts(6, 2, 320, shared=160), keys=(*expert_width(320), ("expert_shared_feed_forward_length", "add_uint32", 160))
+    ),
+    "seed_oss": of("seed_oss", biases=True, mlp_norm="post_attention_norm", tied=False),
+    "arcee": of("arcee", plain_mlp=True, tied=False),
+    "exaone": of("exaone", tied=False),
+    "exaone-moe": of(
+        "exaone-moe",
+        experts=random_models.Experts(6, 2, 96, shared=96, selection_bias=True, dense=1),
+        keys=(*expert_width(96), *CHOSEN_BY_SIGMOID, ("expert_shared_count", "add_uint32", 1), ("leading_dense_block_count", "add_uint32", 1)),
+        qk_norm="head",
+        window=16,
+        tied=False,
+    ),
+    "minicpm": of(
+        "minicpm", keys=(("embedding_scale", "add_float32", 12.0), ("logit_scale", "add_float32", 0.5), ("residual_scale", "add_float32", 0.4))
+    ),
+    "minicpm3": of("minicpm3", latent=random_models.Latent(64, key_dim=32, rotated=16, value_dim=32, query=48, absorbed=False)),
+    "minimax-m2": of(
+        "minimax-m2", qk_norm="whole", rotated=16, experts=random_models.Experts(8, 3, 320, selection_bias=True), keys=(*expert_width(320), ("expert_gating_func", "add_uint32", 2)), tied=False
+    ),
+    "dots1": of(
+        "dots1",
+        kv_heads=4,
+        experts=random_models.Experts(6, 2, 96, shared=192, selection_bias=True, dense=1),
+        keys=(*expert_width(96), *CHOSEN_BY_SIGMOID, ("expert_shared_count", "add_uint32", 2), ("leading_dense_block_count", "add_uint32", 1)),
+        qk_norm="head",
+        tied=False,
+    ),
+    "bailingmoe2": of(
+        "bailingmoe2",
+        experts=random_models.Experts(8, 3, 96, shared=96, selection_bias=True, dense=1),
+        keys=(
+            *expert_width(96),
+            *CHOSEN_BY_SIGMOID,
+            ("expert_group_count", "add_uint32", 4),
+            ("expert_group_used_count", "add_uint32", 2),
+            ("expert_shared_count", "add_uint32", 1),
+            ("leading_dense_block_count", "add_uint32", 1),
+        ),
+        qk_norm="head",
+        rotated=16,
+        fused=True,
+        fused_gates=False,
+        tied=False,
+    ),
+    "deepseek": of(
+        "deepseek",
+        experts=random_models.Experts(6, 3, 96, shared=192, dense=1),
+        keys=(*expert_width(96), ("expert_shared_count", "add_uint32", 2), ("expert_weights_scale", "add_float32", 1.0), ("leading_dense_block_count", "add_uint32", 1)),
+        tied=False,
+    ),
+    "chatglm": of("chatglm", fused=True, biases=True, rotated=16, tied=False),
+    "glm4-along-axes": of("glm4", fused=True, rotated=16, norms_after=True, keys=(("rope.dimension_sections", "add_array", [4, 2, 2, 0]),), tied=False),
+    "falcon": of("falcon", layer_norms=True, norm_biases=True, parallel=True, plain_mlp=True, fused=True),
+    "phi2": of("phi2", layer_norms=True, norm_biases=True, parallel=True, plain_mlp=True, all_biases=True, rotated=16, tied=False, extra=(("output.bias", (512,), 0.5, 0.0),)),
+    "nemotron": of("nemotron", layer_norms=True, norm_biases=True, plain_mlp=True, rotated=16, tied=False),
     "olmo2": of("olmo2", norms_before=False, norms_after=True, qk_norm="whole", tied=False),
     "olmo3": of("olmo2", norms_before=False, norms_after=True, qk_norm="whole", tied=False, window=16, keys=YARN),
     "exaone4": of("exaone4", norms_before=False, norms_after=True, qk_norm="head"),
@@ -170,6 +275,7 @@ AGAINST_LLAMA_CPP = {
         tied=False,
     ),
     "qwen3moe": of("qwen3moe", qk_norm="head", experts=random_models.Experts(8, 3, 96), keys=(("expert_feed_forward_length", "add_uint32", 96),), tied=False),
+    "qwen3moe-one-of-many": of("qwen3moe", layers=2, qk_norm="head", experts=random_models.Experts(300, 1, 32), keys=expert_width(32), tied=False),
     "granitemoe": of(
         "granitemoe",
         experts=random_models.Experts(4, 2, 320, shared=64),
@@ -238,6 +344,8 @@ AGAINST_LLAMA_CPP = {
             ("expert_shared_feed_forward_length", "add_uint32", 64),
         ),
     ),
+    "falcon-h1": FALCON_H1,
+    "falcon-h1-with-norms": dataclasses.replace(FALCON_H1, recurrence=dataclasses.replace(FALCON_H1.recurrence, norm=True)),
     "nemotron_h": NEMOTRON,
     "nemotron_h_moe": dataclasses.replace(
         NEMOTRON,

@@ -183,6 +183,34 @@ TEST_P(OpsAgree, Experts) {
   }
 }
 
+// Where probabilities are 0 in float32, or all are the same, no expert comes twice and nothing is divided by 0 (flashinfer 3803 and 3875).
+TEST_P(OpsAgree, ExpertsThatAreEqual) {
+  std::deque<Matrix> matrices;
+  for (std::uint64_t i = 0; i < 4; ++i) {
+    matrices.emplace_back(96, 64, 20 + i);
+    matrices.emplace_back(40, 96, 30 + i);
+  }
+  const auto weights_of = [&](const Ops& ops) {
+    ExpertWeights weights{.bias = mx::full({4}, 12.0f)};
+    for (std::size_t i = 0; i < 4; ++i) {
+      weights.up.push_back(matrices[2 * i].prepare(ops));
+      weights.down.push_back(matrices[2 * i + 1].prepare(ops));
+    }
+    return weights;
+  };
+  const auto of_pack = weights_of(*pack_), of_mlx = weights_of(*mlx_);
+  const auto x = random({3, 64}, 1), residual = random({3, 40}, 3);
+  for (const float score : {-200.0f, -20.0f, 0.0f}) {
+    const auto scores = mx::full({3, 4}, score);
+    for (const Routing& routing : {Routing{.used = 2, .sigmoid = true, .normalised = true},
+                                   {.used = 1},
+                                   {.used = 1, .sigmoid = true, .normalised = true, .groups = 2, .groups_used = 1}}) {
+      const auto got = pack_->experts(x, scores, of_pack, routing, Activation::kSilu, residual);
+      EXPECT_LT(error(got, mlx_->experts(x, scores, of_mlx, routing, Activation::kSilu, residual)), 1e-5) << score;
+    }
+  }
+}
+
 TEST(Route, TakesTheMostProbableAndDividesByTheirSum) {
   const std::vector<float> scores{0, 3, 1, 3};
   const auto plain = route(scores, {}, {.used = 2});

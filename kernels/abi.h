@@ -23,7 +23,7 @@ extern "C" {
 #endif
 
 // Grows with every change of a struct or of a meaning below.
-#define MLXR_KERNEL_ABI 9
+#define MLXR_KERNEL_ABI 10
 
 typedef struct mlxr_pool mlxr_pool;  // threads and their scratch memory
 

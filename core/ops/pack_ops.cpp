@@ -367,7 +367,7 @@ class PackOps final : public Ops {
 
  private:
   // The type of a matrix's panels.
-  quant::Type panel_type(quant::Type type) const { return kernels_.supports(number(type)) ? type : quant::stand_in(type); }
+  quant::Type panel_type(quant::Type type) const { return kernels_.supports(number(type)) ? type : quant::kStandIn; }
   static std::uint32_t number(quant::Type type) { return static_cast<std::uint32_t>(type); }
 
   std::uint64_t key_page_bytes(const CacheShape& s) const {

@@ -27,7 +27,7 @@ TEST(Pack, AutoIsTheBestVariantAndTablesAreComplete) {
     EXPECT_EQ(pack->abi, uint32_t{MLXR_KERNEL_ABI});
     EXPECT_FALSE(std::string(pack->panels).empty() || std::string(pack->cache).empty()) << pack->variant;
     EXPECT_FALSE(pack->supports(99));
-    EXPECT_FALSE(pack->supports(19));  // IQ1_S
+    EXPECT_FALSE(pack->supports(34));  // TQ1_0
   }
 }
 

@@ -80,14 +80,15 @@ struct Block<kType> : EightBytes {
       const uint32_t word = load<uint16_t>(p + 2 + 2 * l);
       return pairs(quant::kIq2XsGrid[word & 511]) | spread(even(word >> 9)) << 2;
     }
-    if constexpr (kType == Type::kIQ2_S)
-      return pairs(quant::kIq2SGrid[p[2 + l] | (p[66 + g] >> 2 * i & 3) << 8]) | spread(p[34 + l]) << 2;
+    if constexpr (kType == Type::kIQ2_S) return pairs(quant::kIq2SGrid[p[2 + l] | (p[66 + g] >> 2 * i & 3) << 8]) | spread(p[34 + l]) << 2;
     const uint8_t* numbers = p + 2 + 2 * l;
     if constexpr (kType == Type::kIQ3_XXS)
-      return nibbles(quant::kIq3XxsGrid[numbers[0]], quant::kIq3XxsGrid[numbers[1]]) | spread(even(load<uint32_t>(p + 66 + 4 * g) >> 7 * i)) << 3;
+      return nibbles(quant::kIq3XxsGrid[numbers[0]], quant::kIq3XxsGrid[numbers[1]]) | spread(even(load<uint32_t>(p + 66 + 4 * g) >> 7 * i))
+                                                                                           << 3;
     if constexpr (kType == Type::kIQ3_S) {
       const int ninth = p[66 + g] >> 2 * i;
-      return nibbles(quant::kIq3SGrid[numbers[0] | (ninth & 1) << 8], quant::kIq3SGrid[numbers[1] | (ninth & 2) << 7]) | spread(p[74 + l]) << 3;
+      return nibbles(quant::kIq3SGrid[numbers[0] | (ninth & 1) << 8], quant::kIq3SGrid[numbers[1] | (ninth & 2) << 7]) | spread(p[74 + l])
+                                                                                                                             << 3;
     }
   }
 

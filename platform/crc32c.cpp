@@ -56,7 +56,25 @@ std::uint32_t by_instruction(const std::byte* p, std::size_t n, std::uint32_t cr
 bool has_instruction() { return false; }
 #endif
 
+// The product of two polynomials, as checksums have them (the highest bit is the coefficient of x^0), modulo kPolynomial.
+std::uint32_t product(std::uint32_t a, std::uint32_t b) {
+  std::uint32_t sum = 0;
+  for (std::uint32_t bit = 1u << 31; bit != 0; bit >>= 1) {
+    if (a & bit) sum ^= b;
+    b = b >> 1 ^ (b & 1 ? kPolynomial : 0);
+  }
+  return sum;
+}
+
 }  // namespace
+
+// Zeros after `first` multiply it by x^8 each; checksums of equally many bytes are added.
+std::uint32_t crc32c_of_both(std::uint32_t first, std::uint32_t second, std::uint64_t second_bytes) {
+  std::uint32_t square = 1u << (31 - 8);  // x^8, x^16, x^32, ...
+  for (; second_bytes != 0; second_bytes >>= 1, square = product(square, square))
+    if (second_bytes & 1) first = product(first, square);
+  return first ^ second;
+}
 
 std::uint32_t crc32c(std::span<const std::byte> bytes, std::uint32_t before) {
   static const bool fast = has_instruction();

@@ -27,7 +27,7 @@ class Transformer {
   // Reads the weights from the file, which is not needed afterwards. Repacked weights lie in the memory of `panels`, which they keep alive.
   // `panels` are those of description.bindings.parts(file).
   // Errors: kCorrupt (a factor of the first rope is not a positive number); kUnsupported (`ops` cannot run a tensor's type); those of
-  // Panels::append; kCancelled (`cancelled` became true).
+  // Panels::write; kCancelled (`cancelled` became true).
   static Result<std::unique_ptr<const Transformer>> load(const Description& description, const formats::Checkpoint& file,
                                                          std::shared_ptr<const ops::Ops> ops, ops::Panels& panels,
                                                          const TransformerOptions& options);

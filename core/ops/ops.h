@@ -68,7 +68,7 @@ class Ops {
   // Name of the panels' layout. Panels that were kept on disk may be used again only under the same name.
   virtual std::string panel_layout() const = 0;
   // Makes the weight of a matrix with its bias, (n) or empty. The weight keeps its panels alive; they are filled unless they are cached.
-  // Errors: kUnsupported (the implementation cannot run this type, by name); those of Panels::append.
+  // Errors: kUnsupported (the implementation cannot run this type, by name); those of Panels::write.
   virtual Result<WeightPtr> prepare(const formats::Tensor& tensor, std::span<const float> bias, Panels& panels) const = 0;
 
   // Begins a step. All pages and slots of the batch are blocks of the caches that the step's operations are given.

@@ -48,6 +48,7 @@ Result<std::shared_ptr<const KernelPack>> KernelPack::load(const fs::path& folde
   if (const char* failing = pack->table_->self_check()) {
     return fail(ErrorCode::kCorrupt, std::string("The kernel pack failed its self-check: ") + failing + " computes a wrong result.");
   }
+  pack->threads_ = threads;
   pack->pool_ = pack->table_->pool_create(threads);
   pack->loading_pool_ = pack->table_->pool_create(threads);
   if (!pack->pool_ || !pack->loading_pool_)

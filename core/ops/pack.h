@@ -26,9 +26,10 @@ class KernelPack {
 
   // The pool for the thread that runs requests.
   mlxr_pool* pool() const { return pool_; }
+  int threads() const { return threads_; }  // of a pool
 
   // Loads have a pool of their own, so that they never make an answer wait. A pool runs one operation at a time: loads take turns.
-  //   pack.table().make_panels(pack.loading_pool(), &rows, panels);    // the turn ends with the statement
+  //   pack.table().run(pack.loading_pool(), count, task, context);    // the turn ends with the statement
   class Turn {
    public:
     Turn(std::mutex& mutex, mlxr_pool* pool) : lock_(mutex), pool_(pool) {}
@@ -49,6 +50,7 @@ class KernelPack {
 
   void* library_ = nullptr;
   const mlxr_kernel_pack* table_ = nullptr;
+  int threads_ = 0;
   mlxr_pool* pool_ = nullptr;
   mutable std::mutex loading_;  // guards loading_pool_
   mlxr_pool* loading_pool_ = nullptr;

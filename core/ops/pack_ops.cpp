@@ -4,18 +4,16 @@
 #include <mlx/allocator.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <new>
 #include <numeric>
 #include <span>
 
-#include "core/formats/printable.h"
 #include "core/ops/memory.h"
 #include "core/ops/ops.h"
 #include "core/ops/pack.h"
-#include "core/quant/convert.h"
+#include "core/ops/panel_maker.h"
 
 namespace mlxr::ops {
 namespace {
@@ -134,7 +132,7 @@ class PackOps final : public Ops {
   Result<WeightPtr> prepare(const formats::Tensor& tensor, std::span<const float> bias, Panels& panels) const override {
     auto memory = panels.find(tensor);
     if (!panels.cached()) {
-      if (auto ok = make_panels(tensor, panels); !ok) return fail(ok.error());
+      if (auto ok = make_panels(*pack_, tensor, panels); !ok) return fail(ok.error());
     }
     return std::make_shared<const PackedWeight>(panel_type(tensor.type), static_cast<int>(tensor.shape[0]),
                                                 static_cast<int>(tensor.shape[1]), std::move(memory),
@@ -378,7 +376,7 @@ class PackOps final : public Ops {
 
  private:
   // The type of a matrix's panels.
-  quant::Type panel_type(quant::Type type) const { return kernels_.supports(number(type)) ? type : quant::stand_in(type); }
+  quant::Type panel_type(quant::Type type) const { return ops::panel_type(kernels_, type); }
   static std::uint32_t number(quant::Type type) { return static_cast<std::uint32_t>(type); }
 
   std::uint64_t key_page_bytes(const CacheShape& s) const {
@@ -411,51 +409,6 @@ class PackOps final : public Ops {
       (*static_cast<const std::function<void(int)>*>(context))(static_cast<int>(i));
     };
     kernels_.run(pool, count, call, const_cast<std::function<void(int)>*>(&work));
-  }
-
-  // Reads some rows of a tensor, and converts them to the type of its panels if that is another.
-  Result<void> read_rows(const formats::Tensor& tensor, std::int64_t first, std::int64_t count, std::vector<std::byte>& rows) const {
-    const auto k = static_cast<std::size_t>(tensor.shape[1]), row_bytes = quant::row_bytes(tensor.type, k);
-    rows.resize(static_cast<std::size_t>(count) * row_bytes);
-    if (auto ok = tensor.read(static_cast<std::uint64_t>(first) * row_bytes, rows); !ok) return ok;
-    const auto type = panel_type(tensor.type);
-    if (type == tensor.type) return {};
-    const auto target_bytes = quant::row_bytes(type, k);
-    std::vector<std::byte> converted(static_cast<std::size_t>(count) * target_bytes);
-    std::atomic<bool> finite = true;
-    run(pack_->loading_pool(), count, [&](int row) {
-      const auto i = static_cast<std::size_t>(row);
-      if (!quant::convert_row(tensor.type, rows.data() + i * row_bytes, converted.data() + i * target_bytes, k)) finite = false;
-    });
-    if (!finite) {
-      return fail(ErrorCode::kCorrupt, "The model is damaged: tensor " + formats::printable(tensor.name) +
-                                           " holds values that are not numbers. Download or copy it again.");
-    }
-    rows = std::move(converted);
-    return {};
-  }
-
-  // Repacks some rows at a time, so that the panels are still in the processor's cache when they are written to the file.
-  Result<void> make_panels(const formats::Tensor& tensor, Panels& panels) const {
-    constexpr std::int64_t kPieceBytes = 1 << 20;
-    struct alignas(64) Line {
-      std::byte bytes[64];
-    };
-    const auto type = number(panel_type(tensor.type));
-    const auto n = tensor.shape[0], k = tensor.shape[1];
-    const auto rows = std::max<std::int64_t>(1, kPieceBytes / kernels_.panel_bytes(type, MLXR_PANEL_ROWS, k)) * MLXR_PANEL_ROWS;
-    const auto scratch =
-        std::make_unique_for_overwrite<Line[]>(static_cast<std::size_t>(kernels_.panel_bytes(type, rows, k)) / sizeof(Line));
-    std::vector<std::byte> packed;
-    for (std::int64_t row = 0; row < n; row += rows) {
-      const auto count = std::min(rows, n - row);
-      if (auto ok = read_rows(tensor, row, count, packed); !ok) return ok;
-      const mlxr_rows piece{type, count, k, packed.data()};
-      kernels_.make_panels(pack_->loading_pool(), &piece, scratch.get());
-      const std::span made(scratch[0].bytes, static_cast<std::size_t>(kernels_.panel_bytes(type, piece.n, k)));
-      if (auto ok = panels.append(tensor, made); !ok) return ok;
-    }
-    return {};
   }
 
   std::vector<mx::array> products(const Step& step, const mx::array& x, const std::vector<const Weight*>& weights,

@@ -57,6 +57,18 @@ int take_room(int fd, std::uint64_t bytes) {
 #endif
 }
 
+// Writes bytes at a place of a file. Returns 0 or an errno.
+int write_at(int fd, std::uint64_t at, std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const auto n = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(at));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return errno;
+    at += static_cast<std::uint64_t>(n);
+    bytes = bytes.subspan(static_cast<std::size_t>(n));
+  }
+  return 0;
+}
+
 std::string_view text(std::span<const std::byte> bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 
 // Calls use(entry) for each entry of a folder that can be read.
@@ -188,28 +200,40 @@ std::shared_ptr<const std::byte> Panels::find(const formats::Tensor& tensor) con
   return found == index_.end() ? nullptr : std::shared_ptr<const std::byte>(memory_, memory_.get() + matrices_[found->second].offset);
 }
 
-Result<void> Panels::append(const formats::Tensor& tensor, std::span<const std::byte> piece) {
+Result<void> Panels::write(const formats::Tensor& tensor, std::uint64_t at, std::span<const std::byte> piece) {
   if (auto go = check_cancelled(); !go) return go;
   Matrix& matrix = matrices_[index_.find({tensor.source, tensor.offset})->second];
-  const auto at = matrix.offset + matrix.written;
-  if (fd_) {
-    auto written = ::lseek(fd_.get(), static_cast<off_t>(kHeaderBytes + at), SEEK_SET) < 0
-                       ? fail(platform::os_error(errno, "Cannot write " + temporary_.string()))
-                       : platform::write_all(fd_.get(), text(piece), temporary_);
-    write_failed_ |= !written;
-    if (!written) return written;
-    matrix.crc = platform::crc32c(piece, matrix.crc);
-  } else {
-    std::memcpy(memory_.get() + at, piece.data(), piece.size());
+  if (!fd_) {
+    std::memcpy(memory_.get() + matrix.offset + at, piece.data(), piece.size());
+    return {};
   }
-  matrix.written += piece.size();
+  const int error = write_at(fd_.get(), kHeaderBytes + matrix.offset + at, piece);
+  const Piece written{piece.size(), error == 0 ? platform::crc32c(piece) : 0};
+  const std::lock_guard lock(writing_);
+  if (error != 0) {
+    write_failed_ = true;
+    return fail(platform::os_error(error, "Cannot write " + temporary_.string()));
+  }
+  matrix.written.emplace(at, written);
   return {};
 }
 
+bool Panels::Matrix::is_whole() const {
+  std::uint64_t end = 0;
+  for (const auto& [at, piece] : written) end += piece.bytes;
+  return end == bytes;
+}
+
+std::uint32_t Panels::Matrix::crc() const {
+  std::uint32_t whole = 0;
+  for (const auto& [at, piece] : written) whole = platform::crc32c_of_both(whole, piece.crc, piece.bytes);
+  return whole;
+}
+
 void Panels::keep() {
-  if (!fd_ || !std::ranges::all_of(matrices_, [](const Matrix& one) { return one.written == one.bytes; })) return;
+  if (!fd_ || !std::ranges::all_of(matrices_, &Matrix::is_whole)) return;
   std::vector<std::uint32_t> checksums;
-  for (const Matrix& one : matrices_) checksums.push_back(one.crc);
+  for (const Matrix& one : matrices_) checksums.push_back(one.crc());
   if (::lseek(fd_.get(), static_cast<off_t>(kHeaderBytes + size_), SEEK_SET) < 0 ||
       !platform::write_all(fd_.get(), text(std::as_bytes(std::span(checksums))), temporary_))
     return not_kept("the disk refuses to write");

@@ -11,7 +11,7 @@
 //
 // The file is written with write() and not through the mapping: the kernel would first clear each page that is written through a mapping,
 // and would stop the writing thread at each page that it is writing back at that moment (measured: docs/performance.md). If nothing can
-// be kept (no folder, no digest, a full disk), the memory is anonymous. A Panels belongs to one thread.
+// be kept (no folder, no digest, a full disk), the memory is anonymous. A Panels belongs to one thread, except in write().
 #pragma once
 
 #include <atomic>
@@ -19,6 +19,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <string_view>
@@ -39,7 +40,7 @@ struct PanelOptions {
   std::filesystem::path folder;                  // empty: nothing is kept
   std::string digest;                            // the model file's SHA-256, hexadecimal; empty: nothing is kept
   std::uint64_t limit = 0;                       // bytes of all files in the folder: the least recently used go first; 0: no limit
-  const std::atomic<bool>* cancelled = nullptr;  // once it is true, open() and append() end with kCancelled; nothing else reads it
+  const std::atomic<bool>* cancelled = nullptr;  // once it is true, open() and write() end with kCancelled; nothing else reads it
 };
 
 class Panels {
@@ -51,19 +52,26 @@ class Panels {
   // Where the panels of a tensor are, or will be once they are written. Null if the tensor has none.
   std::shared_ptr<const std::byte> find(const formats::Tensor& tensor) const;
   bool cached() const { return cached_; }  // an earlier load made them: all can be read
-  // Writes the next piece of a tensor's panels. Errors: kNoSpace, kIo, kCancelled.
-  Result<void> append(const formats::Tensor& tensor, std::span<const std::byte> piece);
+  // Writes a piece of a tensor's panels, from byte `at` of them on; each byte once. Several threads may write at the same time.
+  // Errors: kNoSpace, kIo, kCancelled.
+  Result<void> write(const formats::Tensor& tensor, std::uint64_t at, std::span<const std::byte> piece);
   bool write_failed() const { return write_failed_; }
   // Puts the file into the cache once it is on the disk. A file in which panels are missing is not kept.
   void keep();
   const std::string& problem() const { return problem_; }  // why they cannot be kept although they should be; empty: no problem
 
  private:
+  struct Piece {
+    std::uint64_t bytes = 0;
+    std::uint32_t crc = 0;
+  };
   struct Matrix {
     std::uint64_t offset = 0;  // from the beginning of the memory
     std::uint64_t bytes = 0;
-    std::uint64_t written = 0;
-    std::uint32_t crc = 0;  // of what was written
+    std::map<std::uint64_t, Piece> written;  // by where they begin
+
+    bool is_whole() const;
+    std::uint32_t crc() const;  // of a whole one
   };
 
   Panels() = default;
@@ -75,6 +83,7 @@ class Panels {
   void publish() const;
   void trim() const;
 
+  std::mutex writing_;                                                             // guards what write() changes
   std::vector<Matrix> matrices_;                                                   // in the order of the tensors
   std::map<std::pair<const formats::Source*, std::uint64_t>, std::size_t> index_;  // of each, by where its tensor begins
   std::uint64_t size_ = 0;                                                         // of all panels

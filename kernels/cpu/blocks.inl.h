@@ -19,12 +19,29 @@
 //   Q5_K   d:f16 dmin:f16 | 12 bytes | 32 bytes: bit g of byte i is the high bit of value i of group g | 4 x 32 bytes
 //   Q6_K   2 x 64 bytes of low nibbles | 2 x 32 bytes of high bit pairs | 16 int8 scales, one per 16 values | d:f16     z 32
 //   IQ4_XS d:f16 | 2 bytes: upper 2 bits of 8 scales | 4 bytes: their low nibbles; plus 32 | 8 x 16 bytes as in Q4_0    table
+// IQ1 to IQ3 are in grid_blocks.inl.h.
 #pragma once
 
 namespace mlxr::kernels::MLXR_ISA {
 
+// The scale of a group of values as the byte, or nibble, that panels have, and the min of Q4_K and Q5_K.
+struct ScaleMin {
+  uint8_t scale, min;
+};
+
+// Eight values at a time, as the bytes of a word.
+struct EightBytes {
+  static constexpr uint64_t kEach = 0x0101010101010101;  // byte
+  static uint64_t word(const uint8_t* p, int i) { return load<uint64_t>(p + 8 * i); }
+  // Some bits of each byte.
+  static uint64_t cut(uint64_t word, int shift, uint64_t mask) { return word >> shift & mask * kEach; }
+  // Byte i is bit i of a byte.
+  static uint64_t spread(uint8_t bits) { return cut((bits * kEach & 0x8040201008040201) + 0x7f * kEach, 7, 1); }
+};
+
 template <Type kType>
-struct Block {
+struct Block : EightBytes {
+  static constexpr Type kOf = kType;
   static constexpr int kBytes = layout(uint32_t(kType)).block_bytes;
   static constexpr int kParts = layout(uint32_t(kType)).block_values / 32;
   // Where d is, in the formats that have one; a minimum follows it.
@@ -57,10 +74,9 @@ struct Block {
     }
   }
 
-  // The scale of group g of a block as the byte that panels have, and the min of Q4_K and Q5_K.
-  struct ScaleMin {
-    uint8_t scale, min;
-  };
+  // d, or the minimum that follows it.
+  static uint16_t half_field(const uint8_t* p, int i) { return load<uint16_t>(p + kScaleAt + 2 * i); }
+
   static ScaleMin scale_min(const uint8_t* p, int g) {
     if constexpr (kType == Type::kMXFP4) return {p[0], 0};
     if constexpr (kType == Type::kNVFP4) return {uint8_t(p[g] == 0x7f ? 0 : p[g] & 0x7f), 0};  // no sign; NaN counts as 0
@@ -76,12 +92,6 @@ struct Block {
   }
 
  private:
-  static constexpr uint64_t kEach = 0x0101010101010101;  // byte
-  static uint64_t word(const uint8_t* p, int i) { return load<uint64_t>(p + 8 * i); }
-  // Some bits of each byte.
-  static uint64_t cut(uint64_t word, int shift, uint64_t mask) { return word >> shift & mask * kEach; }
-  // Byte i is bit i of a byte.
-  static uint64_t spread(uint8_t bits) { return cut((bits * kEach & 0x8040201008040201) + 0x7f * kEach, 7, 1); }
   // Of 16 bytes, the low nibbles and then the high ones.
   static void nibbles(const uint8_t* p, uint64_t (&c)[4]) {
     for (int i = 0; i < 4; ++i) c[i] = cut(word(p, i % 2), i / 2 * 4, 15);

@@ -67,7 +67,7 @@ inline void store_bytes(const mlxr_kv& kv, const float* k, const float* v, int64
   for (int64_t b = 0; b < kv.key_dim / 32; ++b) {
     uint8_t block[Block<Type::kQ8_0>::kBytes];
     store(block, quantize_half_scale(k + 32 * b, reinterpret_cast<int8_t*>(block + 2)));
-    Panel<Type::kQ8_0>::put(block, 32, int(offset % kLanes), panel + b * Panel<Type::kQ8_0>::kBlockBytes);
+    Panel<Type::kQ8_0>::put<Block<Type::kQ8_0>>(block, 32, int(offset % kLanes), panel + b * Panel<Type::kQ8_0>::kBlockBytes);
   }
   const int64_t blocks = kv.value_dim / 32;
   int8_t* q = reinterpret_cast<int8_t*>(values + blocks * kv.block_tokens * 2) + offset * kv.value_dim;

@@ -232,8 +232,8 @@ inline F load_e4m3(const void* p) {
 #endif
 }
 
-// The bytes of a table that have these indices, all less than 16.
-inline PanelBytes look_up(const uint8_t (&table)[16], PanelBytes indices) {
+// The bytes of a table of 16 that have these indices, all less than 16.
+inline PanelBytes look_up(const uint8_t* table, PanelBytes indices) {
 #if MLXR_LANES == 16
   return (PanelBytes)_mm512_shuffle_epi8(_mm512_broadcast_i32x4(load<__m128i>(table)), (__m512i)indices);
 #elif MLXR_LANES == 8

@@ -9,6 +9,7 @@
 #include "kernels/cpu/simd.inl.h"
 // in order of use
 #include "kernels/cpu/blocks.inl.h"
+#include "kernels/cpu/grid_blocks.inl.h"
 #include "kernels/cpu/panel.inl.h"
 #include "kernels/cpu/byte_blocks.inl.h"
 #include "kernels/cpu/activations.inl.h"

@@ -65,7 +65,7 @@ struct Unpacked : P {
 template <class Use>
 inline void with_packed(uint32_t type, int64_t n_tokens, Use use) {
   with_panel(type, [&](auto format) {
-    constexpr int64_t kLeast = format.kVectors == 4 && !format.kIsNonLinear && !format.kIsE2M1 ? 48 : 32;
+    constexpr int64_t kLeast = format.kVectors == 4 && !format.kHasTable ? 48 : 32;
     if constexpr (format.kVectors < 8)
       if (n_tokens >= kLeast) use(format);
   });

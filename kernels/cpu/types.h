@@ -18,8 +18,15 @@ enum class Type : uint32_t {
   kQ4_K = 12,
   kQ5_K = 13,
   kQ6_K = 14,
+  kIQ2_XXS = 16,
+  kIQ2_XS = 17,
+  kIQ3_XXS = 18,
+  kIQ1_S = 19,
   kIQ4_NL = 20,
+  kIQ3_S = 21,
+  kIQ2_S = 22,
   kIQ4_XS = 23,
+  kIQ1_M = 29,
   kBF16 = 30,
   kMXFP4 = 39,
   kNVFP4 = 40,
@@ -46,8 +53,15 @@ constexpr Layout layout(uint32_t type) {
     case Type::kQ4_K: return {256, 144};
     case Type::kQ5_K: return {256, 176};
     case Type::kQ6_K: return {256, 210};
+    case Type::kIQ2_XXS: return {256, 66};
+    case Type::kIQ2_XS: return {256, 74};
+    case Type::kIQ3_XXS: return {256, 98};
+    case Type::kIQ1_S: return {256, 50};
     case Type::kIQ4_NL: return {32, 18};
+    case Type::kIQ3_S: return {256, 110};
+    case Type::kIQ2_S: return {256, 82};
     case Type::kIQ4_XS: return {256, 136};
+    case Type::kIQ1_M: return {256, 56};
     case Type::kMXFP4: return {32, 17};
     case Type::kNVFP4: return {64, 36};
   }

@@ -322,7 +322,7 @@ TEST_F(Operations, KvStoreRoundsToNearestAndSkips) {
     const mlxr_kv_store_args args{cache.kv(), k.data(), two.data(), slots, 2};
     pack->kv_store(pool, &args);
     const mlxr_sequence sequence{0, 1, 1, pages};
-    const mlxr_attention_args attention{q.data(), cache.kv(), &sequence, 1, 1, 1.0f, 0, 0, nullptr, y.data()};
+    const mlxr_attention_args attention{q.data(), cache.kv(), &sequence, 1, 1, 1.0f, 0, 0, 0, nullptr, y.data()};
     pack->attention(pool, &attention);
     EXPECT_EQ(y, rounded) << pack->variant;
     pack->pool_destroy(pool);

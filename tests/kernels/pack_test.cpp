@@ -27,7 +27,7 @@ TEST(Pack, AutoIsTheBestVariantAndTablesAreComplete) {
     EXPECT_EQ(pack->abi, uint32_t{MLXR_KERNEL_ABI});
     EXPECT_FALSE(std::string(pack->panels).empty() || std::string(pack->cache).empty()) << pack->variant;
     EXPECT_FALSE(pack->supports(99));
-    EXPECT_FALSE(pack->supports(19));  // IQ1_S
+    EXPECT_FALSE(pack->supports(34));  // TQ1_0
   }
 }
 
@@ -114,7 +114,7 @@ TEST(Pool, AnOperationWithoutMemorySaysSo) {
     EXPECT_FALSE(pack->gated_mlp(pool, &gated)) << pack->variant;
     const mlxr_sequence endless{0, 1, kTooMany, nullptr};
     const mlxr_kv kv{q8_0.number, nullptr, nullptr, kTooMany / 32, 1, 32, k, k};
-    const mlxr_attention_args attention{x.data(), kv, &endless, 1, 1, 1.0f, 0, 0.0f, nullptr, y.data()};
+    const mlxr_attention_args attention{x.data(), kv, &endless, 1, 1, 1.0f, 0, 0, 0.0f, nullptr, y.data()};
     EXPECT_FALSE(pack->attention(pool, &attention)) << pack->variant;
     EXPECT_THAT(y, testing::Each(7.0f)) << pack->variant;
     EXPECT_TRUE(multiply(1, y)) << pack->variant;

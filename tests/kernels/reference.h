@@ -7,6 +7,8 @@
 #include <random>
 #include <vector>
 
+#include "core/quant/iq_grids.inc.h"
+
 namespace mlxr::kernels_test {
 
 struct TypeInfo {
@@ -22,7 +24,8 @@ inline const std::vector<TypeInfo>& types() {
       {"Q5_0", 6, 32, 22, {0}},      {"Q5_1", 7, 32, 24, {0, 2}},    {"Q8_0", 8, 32, 34, {0}},       {"Q2_K", 10, 256, 84, {80, 82}},
       {"Q3_K", 11, 256, 110, {108}}, {"Q4_K", 12, 256, 144, {0, 2}}, {"Q5_K", 13, 256, 176, {0, 2}}, {"Q6_K", 14, 256, 210, {208}},
       {"IQ4_NL", 20, 32, 18, {0}},   {"IQ4_XS", 23, 256, 136, {0}},  {"BF16", 30, 1, 2, {}},         {"MXFP4", 39, 32, 17, {}},
-      {"NVFP4", 40, 64, 36, {}},
+      {"NVFP4", 40, 64, 36, {}},     {"IQ1_S", 19, 256, 50, {0}},    {"IQ1_M", 29, 256, 56, {}},     {"IQ2_XXS", 16, 256, 66, {0}},
+      {"IQ2_XS", 17, 256, 74, {0}},  {"IQ2_S", 22, 256, 82, {0}},    {"IQ3_XXS", 18, 256, 98, {0}},  {"IQ3_S", 21, 256, 110, {0}},
   };
   return all;
 }
@@ -50,6 +53,59 @@ inline double e2m1(int code) {
   const int exponent = code >> 1 & 3;
   const double magnitude = exponent == 0 ? code % 2 * 0.5 : std::ldexp(1 + code % 2 * 0.5, exponent - 1);
   return code >= 8 ? -magnitude : magnitude;
+}
+
+inline uint32_t u32(const uint8_t* p) { return u16(p) | uint32_t(u16(p + 2)) << 16; }
+
+// Value v of a block of IQ1 to IQ3, in its scale's unit: value v % 8 (IQ3: v % 4) of a point of a grid, with a sign.
+inline double grid_value(const TypeInfo& type, const uint8_t* p, int v) {
+  static constexpr double kIq2[] = {8, 25, 43}, kIq3Xxs[] = {4, 12, 20, 28, 36, 44, 52, 62};
+  const int g = v / 32, l = v / 8, i = v % 8;
+  const auto digit = [](int point, int at, int bits) { return point >> at * bits & ((1 << bits) - 1); };
+  // Bit `at` of 7 signs, of which the eighth makes the number of ones even.
+  const auto is_odd = [](uint32_t bits, int at) {
+    int ones = 0;
+    for (int b = 0; b < 7; ++b) ones += bits >> b & 1;
+    return at < 7 ? bits >> at & 1 : uint32_t(ones % 2);
+  };
+  const auto with_sign = [](double magnitude, uint32_t negative) { return negative ? -magnitude : magnitude; };
+  switch (type.number) {
+    case 16: {
+      const uint8_t* group = p + 2 + 8 * g;
+      const double scale = 0.5 + (group[7] >> 4);
+      return scale / 4 * with_sign(kIq2[digit(quant::kIq2XxsGrid[group[l % 4]], i, 2)], is_odd(u32(group + 4) >> 7 * (l % 4), i));
+    }
+    case 17: {
+      const int word = u16(p + 2 + 2 * l);
+      const double scale = 0.5 + (p[66 + g] >> v / 16 % 2 * 4) % 16;
+      return scale / 4 * with_sign(kIq2[digit(quant::kIq2XsGrid[word % 512], i, 2)], is_odd(uint32_t(word / 512), i));
+    }
+    case 22: {
+      const int point = p[2 + l] + 256 * (p[66 + g] >> l % 4 * 2 & 3);
+      const double scale = 0.5 + (p[74 + g] >> v / 16 % 2 * 4) % 16;
+      return scale / 4 * with_sign(kIq2[digit(quant::kIq2SGrid[point], i, 2)], p[34 + l] >> i & 1);
+    }
+    case 18: {
+      const uint32_t word = u32(p + 66 + 4 * g);
+      const double scale = 0.5 + (word >> 28);
+      return scale / 2 * with_sign(kIq3Xxs[digit(quant::kIq3XxsGrid[p[2 + v / 4]], v % 4, 4)], is_odd(word >> 7 * (l % 4), i));
+    }
+    case 21: {
+      const int point = p[2 + v / 4] + 256 * (p[66 + g] >> v / 4 % 8 & 1);
+      const double scale = 1 + 2 * ((p[106 + g / 2] >> g % 2 * 4) % 16);
+      return scale * with_sign(1 + 2 * digit(quant::kIq3SGrid[point], v % 4, 4), p[74 + l] >> i & 1);
+    }
+    case 19: {
+      const int word = u16(p + 34 + 2 * g), point = p[2 + l] + 256 * (word >> l % 4 * 3 & 7);
+      const double scale = 1 + 2 * (word >> 12 & 7), shift = word & 0x8000 ? -0.125 : 0.125;
+      return scale * (digit(quant::kIq1Grid[point], i, 2) - 1 + shift);
+    }
+    default: {
+      const int nibble = (p[32 + l / 2] >> l % 2 * 4) % 16, point = p[l] + 256 * (nibble % 8);
+      const double scale = 1 + 2 * (u16(p + 48 + v / 64 * 2) >> v / 16 % 4 * 3 & 7), shift = nibble / 8 ? -0.125 : 0.125;
+      return scale * (digit(quant::kIq1Grid[point], i, 2) - 1 + shift);
+    }
+  }
 }
 
 // Value i of a row.
@@ -93,6 +149,16 @@ inline double weight(const TypeInfo& type, const uint8_t* row, int64_t i) {
       const int scale = (p[4 + g / 2] >> g % 2 * 4) % 16 + 16 * (u16(p + 2) >> 2 * g & 3) - 32;
       return half_value(u16(p)) * scale * kNonLinear[l < 16 ? byte % 16 : byte / 16];
     }
+    case 16:
+    case 17:
+    case 18:
+    case 19:
+    case 21:
+    case 22: return half_value(u16(p)) * grid_value(type, p, v);
+    case 29: {
+      const int d = p[49] / 16 + p[51] / 16 * 16 + p[53] / 16 * 256 + p[55] / 16 * 4096;
+      return half_value(uint16_t(d)) * grid_value(type, p, v);
+    }
     case 39: return std::ldexp(e2m1(nibble(p + 1)), p[0] - 127);
     case 40: {
       const uint8_t scale = p[v / 16], byte = p[4 + v / 16 * 8 + v % 8];
@@ -124,8 +190,8 @@ inline double weight(const TypeInfo& type, const uint8_t* row, int64_t i) {
 // The contents of the quant bytes of a random matrix.
 enum class Fill { kRandom, kOnes, kZeros, kMinimum };  // any byte; 0xff; 0; 0x80
 
-// Whether a byte of a block belongs to its scales, other than float16; and the byte that makes a scale 1 there, where all have it (of Q4_K
-// and Q5_K some scales and minima become 16).
+// Whether a byte of a block belongs to its scales, other than float16 (of IQ1_M it does); and the byte that makes a scale 1 there, where
+// all have it (of Q4_K and Q5_K some scales and minima become 16).
 inline bool is_scale(const TypeInfo& type, int at) {
   switch (type.number) {
     case 10: return at < 16;
@@ -133,6 +199,10 @@ inline bool is_scale(const TypeInfo& type, int at) {
     case 12:
     case 13: return at >= 4 && at < 16;
     case 14: return at >= 192 && at < 208;
+    case 17: return at >= 66;
+    case 21: return at >= 106;
+    case 22: return at >= 74;
+    case 29: return at >= 48;
     case 23: return at >= 2 && at < 8;
     case 39: return at < 1;
     case 40: return at < 4;
@@ -143,6 +213,10 @@ inline uint8_t scale_of_one(const TypeInfo& type, int at) {
   switch (type.number) {
     case 10: return 0x11;
     case 11: return at < 104 ? 0x11 : 0xaa;  // 33: that is 32 too much
+    case 17:
+    case 21:
+    case 22: return 0;
+    case 29: return at == 53 ? 0xc0 : at == 55 ? 0x30 : 0;  // nibbles of a float16 of 1
     case 23: return at < 4 ? 0xaa : 0x11;
     case 39: return 128;   // 2, as the values have halves
     case 40: return 0x40;  // 2
@@ -165,6 +239,10 @@ inline std::vector<uint8_t> packed_rows(const TypeInfo& type, int64_t n, int64_t
       std::memcpy(&bytes[at], reinterpret_cast<const uint8_t*>(&f) + 2, 2);
     }
     if (type.number == 39) bytes[at] = uint8_t(128 - (fill == Fill::kRandom ? random() % 16 : 0));
+    if (type.number == 29) {
+      const uint16_t bits = half_bits(fill == Fill::kRandom ? unit * real(random) : unit);
+      for (size_t i = 0; i < 4; ++i) bytes[at + 49 + 2 * i] = uint8_t(bytes[at + 49 + 2 * i] % 16 | (bits >> 4 * i & 15) << 4);
+    }
     for (int field : type.half_fields) {
       const uint16_t bits = half_bits(fill == Fill::kRandom ? unit * real(random) : unit);
       bytes[at + size_t(field)] = uint8_t(bits);

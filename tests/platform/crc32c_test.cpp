@@ -26,6 +26,13 @@ TEST(Crc32c, PiecesGiveTheSameAsTheWhole) {
     EXPECT_EQ(crc(text.substr(cut), crc(text.substr(0, cut))), crc(text));
 }
 
+TEST(Crc32c, TwoChecksumsGiveThatOfTheWhole) {
+  std::string text;
+  for (int i = 0; i < 1000; ++i) text += static_cast<char>(i * 7);
+  for (const std::size_t cut : {0u, 1u, 7u, 8u, 9u, 500u, 999u, 1000u})
+    EXPECT_EQ(crc32c_of_both(crc(text.substr(0, cut)), crc(text.substr(cut)), text.size() - cut), crc(text)) << cut;
+}
+
 TEST(Crc32c, SeesEveryFlippedBit) {
   std::string text(64, 'x');
   const auto whole = crc(text);

@@ -61,7 +61,7 @@ struct Matrix {
   };
   static Stored stand_in(const Stored& file) {
     if (in_the_pack(file.tensor.type)) return {file.tensor.type, file.tensor.shape, file.rows};
-    const auto type = quant::stand_in(file.tensor.type);
+    constexpr auto type = quant::kStandIn;
     std::vector<std::byte> rows(quant::row_bytes(type, file.tensor.elements()));
     EXPECT_TRUE(quant::convert_row(file.tensor.type, file.rows.data(), rows.data(), file.tensor.elements()));
     return {type, file.tensor.shape, std::move(rows)};
@@ -151,7 +151,7 @@ TEST_P(PackedTypes, MemoryIsKnownBeforehand) {
   EXPECT_EQ(mlx_->weight_bytes(matrix.file.tensor), 4u * 64 * 512);
   EXPECT_EQ(pack_->weight_bytes(matrix.file.tensor), pack_->panel_bytes(matrix.file.tensor));
   EXPECT_GE(pack_->weight_bytes(matrix.file.tensor), matrix.file.rows.size());
-  EXPECT_EQ(pack_->converted_type(matrix.file.tensor), in_the_pack(type()) ? std::nullopt : std::optional(quant::stand_in(type())));
+  EXPECT_EQ(pack_->converted_type(matrix.file.tensor), in_the_pack(type()) ? std::nullopt : std::optional(quant::kStandIn));
 }
 
 // A scale of one byte may be any: of NVFP4 a NaN, of MXFP4 also a number far from those of half precision.

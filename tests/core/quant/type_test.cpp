@@ -46,7 +46,7 @@ TEST(Type, TheKernelPackHasTheSameBlocks) {
     EXPECT_EQ(traits(*type).block_bytes, static_cast<std::size_t>(layout.block_bytes)) << traits(*type).name;
     ++common;
   }
-  EXPECT_EQ(common, 17);
+  EXPECT_EQ(common, 24);
 }
 
 TEST(Half, NarrowingUndoesWideningForEveryValue) {

@@ -148,8 +148,9 @@ Result<void> TensorBuilder::build(const MappedName& mapped, Tensor plain, const 
     case Layout::kGateThenUp:
     case Layout::kGateAndUp: return split_gate_and_up(mapped, std::move(plain), stored_name);
     case Layout::kPositions: {
-      auto rows = counting(std::max<std::int64_t>(plain.shape[0] - model_.type->position_offset, 0));
-      for (auto& row : rows) row += model_.type->position_offset;
+      const auto offset = model_.type->position_offset;
+      std::vector<std::int64_t> rows(static_cast<std::size_t>(std::max<std::int64_t>(plain.shape[0] - offset, 0)));
+      std::iota(rows.begin(), rows.end(), offset);
       auto made = ordered(plain, std::move(rows), plain.shape[0], stored_name);
       if (!made) return fail(made.error());
       emit(mapped.name, *std::move(made));

@@ -79,7 +79,7 @@ TEST_P(Stress, EveryAnswerIsTheOneThatItsRequestGetsAlone) {
   std::atomic<int> whole{0}, wrong{0};
   const auto client = [&](unsigned seed) {
     std::mt19937 own(seed);
-    while (std::chrono::steady_clock::now() < end) {
+    while (std::chrono::steady_clock::now() < end || whole <= kClients) {  // with fewer, this shows nothing
       const auto which = own() % kRequests;
       const auto answer = read(engine->submit(model, requests[which]).value(), own() % 3 == 0 ? own() % 20 : -1u);
       if (!answer) continue;
@@ -91,7 +91,6 @@ TEST_P(Stress, EveryAnswerIsTheOneThatItsRequestGetsAlone) {
   for (unsigned i = 0; i < kClients; ++i) clients.emplace_back(client, i);
   clients.clear();
   EXPECT_EQ(wrong, 0) << "of " << whole;
-  EXPECT_GT(whole, kClients) << "else this shows nothing";
   const auto idle_by = std::chrono::steady_clock::now() + 60s;
   while (engine->status().running + engine->status().waiting > 0 && std::chrono::steady_clock::now() < idle_by) std::this_thread::yield();
   EXPECT_EQ(engine->status().running + engine->status().waiting, 0) << "no session is left behind";

@@ -39,15 +39,17 @@ class WordPiece final : public VocabularyTokenizer {
     if (std::ranges::count_if(word, starts_character) > static_cast<std::ptrdiff_t>(kLongestWord)) return false;
     const std::string marked = std::string(kSpaceLetter).append(word);
     std::string_view rest = marked;
-    while (!rest.empty()) {
+    for (bool first = true; !rest.empty(); first = false) {
+      if (!first && rest.starts_with(kSpaceLetter)) return false;  // the text's own letter, which would be taken for the mark
       std::size_t length = std::min(rest.size(), longest_);
       std::optional<TokenId> id;
-      for (; length > 0; --length) {
+      const std::size_t mark = first ? kSpaceLetter.size() : 0;
+      for (; length > mark; --length) {
         if (length < rest.size() && !starts_character(rest[length])) continue;
         id = vocab_.find(rest.substr(0, length));
         if (id && vocab_.kind(*id) == TokenKind::kNormal) break;
       }
-      if (length == 0) return false;
+      if (length <= mark) return false;
       out.push_back(*id);
       rest.remove_prefix(length);
     }

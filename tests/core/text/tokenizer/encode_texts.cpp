@@ -4,6 +4,7 @@
 // add_special), a little-endian uint32 length, and that many bytes.
 // The answer is a line: the ids, separated by spaces, a tab, and the detokenized text in hex.
 // `encode_texts MODEL.gguf --chats` reads contexts of the file's chat template, a line each, and prints the ids of the prompts.
+// `encode_texts MODEL.gguf --ends` prints the ids of the tokens that end an answer.
 // `encode_texts MODEL.gguf --measure` reads one plain text and prints how long construction and encoding took.
 #include <algorithm>
 #include <chrono>
@@ -14,6 +15,7 @@
 #include <iterator>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "core/formats/checkpoint.h"
 #include "core/text/chat_format.h"
@@ -68,6 +70,13 @@ void chats(const mlxr::formats::Metadata& metadata, const mlxr::text::Tokenizer&
   }
 }
 
+void ends(const mlxr::text::Tokenizer& tokenizer) {
+  std::vector<mlxr::TokenId> ids;
+  for (mlxr::TokenId id = 0; id < tokenizer.vocab_size(); ++id)
+    if (tokenizer.ends_generation(id)) ids.push_back(id);
+  print_ids(ids);
+}
+
 void answer(const mlxr::text::Tokenizer& tokenizer) {
   char header[6];
   while (std::cin.read(header, sizeof header)) {
@@ -92,12 +101,13 @@ void answer(const mlxr::text::Tokenizer& tokenizer) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 2) return std::fputs("usage: encode_texts MODEL.gguf [--chats | --measure] < requests\n", stderr), 2;
+  if (argc < 2) return std::fputs("usage: encode_texts MODEL.gguf [--chats | --ends | --measure] < requests\n", stderr), 2;
   const auto checkpoint = mlxr::formats::Checkpoint::open(argv[1]);
   if (!checkpoint) return std::fprintf(stderr, "%s\n", checkpoint.error().message.c_str()), 1;
   if (argc > 2 && std::strcmp(argv[2], "--measure") == 0) return measure((*checkpoint)->metadata()), 0;
   const auto tokenizer = mlxr::text::Tokenizer::from_metadata((*checkpoint)->metadata());
   if (!tokenizer) return std::fprintf(stderr, "%s\n", tokenizer.error().message.c_str()), 1;
   if (argc > 2 && std::strcmp(argv[2], "--chats") == 0) return chats((*checkpoint)->metadata(), **tokenizer), 0;
+  if (argc > 2 && std::strcmp(argv[2], "--ends") == 0) return ends(**tokenizer), 0;
   answer(**tokenizer);
 }

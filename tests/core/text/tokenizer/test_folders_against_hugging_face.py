@@ -222,6 +222,27 @@ def test_of_a_list_of_chat_templates_requests_with_tools_get_the_one_for_them(tm
     assert [list(map(int, line.split())) for line in done.stdout.splitlines()] == [tokenizer.encode(text).ids for text in contexts]
 
 
+def test_one_first_token(tmp_path):
+    """ggml-org/llama.cpp#15086, sgl-project/sglang#888: a template's own first token was followed by another one."""
+    tokenizer = byte_level()
+    context = json.dumps({"messages": [{"role": "user", "content": "Hi"}]}) + "\n"
+    for number, template in enumerate(("{{ bos_token }}{{ messages[0].content }}", "{{ messages[0].content }}")):
+        folder = folder_of(tokenizer, tmp_path / str(number), chat_template=template, add_bos_token=True)
+        done = subprocess.run([*ENCODE, folder, "--chats"], input=context, capture_output=True, text=True, check=True)
+        assert list(map(int, done.stdout.split())) == tokenizer.encode("Hi").ids
+
+
+def test_the_ends_of_all_files_end_an_answer(tmp_path):
+    """ml-explore/mlx-lm#1414, Blaizzy/mlx-vlm#309: config.json named an old one, and the tokenizer's own was ignored; of a list the first alone was read."""
+    tokenizer = byte_level()
+    config = {"vocab_size": None, "eos_token_id": 300}
+    files = hostile_folder.folder(config=config, tokens=json.loads(tokenizer.to_str()), tokenizer_config__json={"eos_token": "</s>"}, generation_config__json={"eos_token_id": [301, 302, 303]})
+    write(tmp_path / "model", files)
+    done = subprocess.run([*ENCODE, tmp_path / "model", "--ends"], capture_output=True, text=True, check=True)
+    ends = {tokenizer.token_to_id("</s>"), 300, 301, 302, 303}
+    assert set(map(int, done.stdout.split())) == ends
+
+
 REFUSED = {
     "an unknown normalizer": lambda whole: whole.update(normalizer={"type": "ByteLevel"}),
     "an unknown pre-tokenizer": lambda whole: whole.update(pre_tokenizer={"type": "UnicodeScripts"}),

@@ -33,6 +33,16 @@ TEST(WordPiece, TakesTheLongestTokenAgainAndAgain) {
   EXPECT_THAT(encode("play" + std::string(97, 'x')), ElementsAre(1));
 }
 
+// GGUF marks tokens that begin a word with a letter that a text may have, too.
+TEST(WordPiece, TheMarkOfAWordInATextMarksNothing) {
+  EXPECT_THAT(encode("play▁play"), ElementsAre(1));
+  EXPECT_THAT(encode("▁"), ElementsAre(1));
+  BertModel model;
+  model.tokens[9] = "▁▁";
+  model.tokens[8] = "▁";
+  EXPECT_THAT(encode("▁ing ▁", {}, model.metadata()), ElementsAre(9, 6, 9));
+}
+
 TEST(WordPiece, NormalizesAsBertDoes) {
   EXPECT_THAT(encode("PLAY!\tCafé\u0000"), ElementsAre(4, 7, 9));
   EXPECT_THAT(encode("中中play"), ElementsAre(8, 8, 4));

@@ -47,9 +47,10 @@ Result<void> UnitSource::read(std::uint64_t offset, std::span<std::byte> to) con
   return {};
 }
 
+// Rows that keep their order are read one by one: a head may be a large matrix, which is asked for in pieces.
 HeadRowsSource::HeadRowsSource(Tensor base, HeadRows rows)
-    : UnitSource(base.bytes / static_cast<std::uint64_t>(base.shape[0]) * static_cast<std::uint64_t>(rows.head_rows),
-                 static_cast<std::uint64_t>(rows.heads)),
+    : UnitSource(base.bytes / static_cast<std::uint64_t>(base.shape[0]) * static_cast<std::uint64_t>(rows.pairs_apart ? rows.head_rows : 1),
+                 static_cast<std::uint64_t>(rows.pairs_apart ? rows.heads : rows.heads * rows.head_rows)),
       base_(std::move(base)),
       rows_(rows),
       row_bytes_(base_.bytes / static_cast<std::uint64_t>(base_.shape[0])) {
@@ -57,17 +58,33 @@ HeadRowsSource::HeadRowsSource(Tensor base, HeadRows rows)
 }
 
 Result<void> HeadRowsSource::make(std::uint64_t first, std::span<std::byte> to) const {
-  std::vector<std::byte> head(rows_.pairs_apart ? unit_bytes() : 0);
-  for (auto number = static_cast<std::int64_t>(first); !to.empty(); ++number) {
-    const auto row = number / rows_.in_turn * rows_.every + rows_.before + number % rows_.in_turn * rows_.head_rows;
-    const auto made = to.first(unit_bytes());
-    to = to.subspan(unit_bytes());
-    const auto bytes = rows_.pairs_apart ? std::span(head) : made;
-    if (auto done = base_.read(static_cast<std::uint64_t>(row) * row_bytes_, bytes); !done) return done;
-    if (!rows_.pairs_apart) continue;
+  return rows_.pairs_apart ? make_heads(static_cast<std::int64_t>(first), to) : make_rows(static_cast<std::int64_t>(first), to);
+}
+
+std::uint64_t HeadRowsSource::place_of(std::int64_t head) const {
+  const auto row = head / rows_.in_turn * rows_.every + rows_.before + head % rows_.in_turn * rows_.head_rows;
+  return static_cast<std::uint64_t>(row) * row_bytes_;
+}
+
+Result<void> HeadRowsSource::make_rows(std::int64_t first, std::span<std::byte> to) const {
+  while (!to.empty()) {
+    const auto row = first % rows_.head_rows, count = std::min(rows_.head_rows - row, static_cast<std::int64_t>(to.size() / row_bytes_));
+    const auto made = to.first(static_cast<std::size_t>(count) * row_bytes_);
+    const auto place = place_of(first / rows_.head_rows) + static_cast<std::uint64_t>(row) * row_bytes_;
+    if (auto done = base_.read(place, made); !done) return done;
+    to = to.subspan(made.size());
+    first += count;
+  }
+  return {};
+}
+
+Result<void> HeadRowsSource::make_heads(std::int64_t number, std::span<std::byte> to) const {
+  std::vector<std::byte> head(unit_bytes());
+  for (; !to.empty(); to = to.subspan(unit_bytes()), ++number) {
+    if (auto done = base_.read(place_of(number), head); !done) return done;
     const auto half = static_cast<std::size_t>(rows_.head_rows / 2);
     for (std::size_t i = 0; i < 2 * half; ++i)
-      std::memcpy(made.data() + i * row_bytes_, head.data() + (i % 2 * half + i / 2) * row_bytes_, row_bytes_);
+      std::memcpy(to.data() + i * row_bytes_, head.data() + (i % 2 * half + i / 2) * row_bytes_, row_bytes_);
   }
   return {};
 }
@@ -165,10 +182,15 @@ Result<void> AlternateRowsSource::make(std::uint64_t first, std::span<std::byte>
   return {};
 }
 
-Result<void> StackedSource::make(std::uint64_t first, std::span<std::byte> to) const {
-  for (auto part = static_cast<std::size_t>(first); !to.empty(); ++part) {
-    if (auto done = parts_[part].read(0, to.first(unit_bytes())); !done) return done;
-    to = to.subspan(unit_bytes());
+Result<void> StackedSource::read(std::uint64_t offset, std::span<std::byte> to) const {
+  if (offset > size() || to.size() > size() - offset) return fail(ErrorCode::kCorrupt, "The bytes end too early.");
+  const auto part_bytes = parts_[0].bytes;
+  while (!to.empty()) {
+    const auto within = offset % part_bytes;
+    const auto piece = to.first(static_cast<std::size_t>(std::min<std::uint64_t>(to.size(), part_bytes - within)));
+    if (auto done = parts_[static_cast<std::size_t>(offset / part_bytes)].read(within, piece); !done) return done;
+    to = to.subspan(piece.size());
+    offset += piece.size();
   }
   return {};
 }

@@ -43,6 +43,9 @@ class HeadRowsSource final : public UnitSource {
 
  private:
   Result<void> make(std::uint64_t first, std::span<std::byte> to) const override;
+  Result<void> make_rows(std::int64_t first, std::span<std::byte> to) const;
+  Result<void> make_heads(std::int64_t number, std::span<std::byte> to) const;
+  std::uint64_t place_of(std::int64_t head) const;  // its first byte in `base`
 
   Tensor base_;
   HeadRows rows_;
@@ -128,13 +131,14 @@ class AlternateRowsSource final : public UnitSource {
 };
 
 // Tensors of the same type and shape, one after the other.
-class StackedSource final : public UnitSource {
+class StackedSource final : public Source {
  public:
-  explicit StackedSource(std::vector<Tensor> parts) : UnitSource(parts[0].bytes, parts.size()), parts_(std::move(parts)) {}
+  explicit StackedSource(std::vector<Tensor> parts) : parts_(std::move(parts)) {}
+
+  std::uint64_t size() const override { return parts_[0].bytes * parts_.size(); }
+  Result<void> read(std::uint64_t offset, std::span<std::byte> to) const override;
 
  private:
-  Result<void> make(std::uint64_t first, std::span<std::byte> to) const override;
-
   std::vector<Tensor> parts_;
 };
 

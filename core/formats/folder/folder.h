@@ -1,8 +1,9 @@
 // A model folder as Hugging Face publishes it, in the words of GGUF: reading it is converting it, on the fly.
 //
 //   config.json                  what kind of model it is: read_config()
-//   model.safetensors            its tensors, or the files that model.safetensors.index.json lists
+//   model.safetensors            its tensors, or the files that model.safetensors.index.json lists, or the only whole set of shards
 //   tokenizer.json               its vocabulary: read_vocabulary(), with tokenizer_config.json, generation_config.json, chat_template.jinja
+//                                (or chat_template.json)
 //
 // Tensors are read from the files when they are asked for, and decoded and ordered as GGUF has them while they are read.
 #pragma once

@@ -54,6 +54,18 @@ TEST(HeadRows, TakesAKindOfHeadsFromAmongOthers) {
   EXPECT_THAT(rows_of(values), ElementsAre(6, 7, 14, 15));
 }
 
+TEST(HeadRows, GivesTheSameInPieces) {
+  const Matrix matrix(16);
+  const HeadRowsSource source(matrix.tensor, {.heads = 4, .head_rows = 2, .in_turn = 2, .before = 1, .every = 8});
+  const auto whole = all_of(source);
+  EXPECT_THAT(rows_of(source), ElementsAre(1, 2, 3, 4, 9, 10, 11, 12));
+  for (std::size_t begin = 0; begin < whole.size(); ++begin) {
+    std::vector<float> part(whole.size() - begin);
+    ASSERT_TRUE(source.read(begin * sizeof(float), std::as_writable_bytes(std::span(part))));
+    EXPECT_THAT(part, ElementsAreArray(std::span(whole).subspan(begin)));
+  }
+}
+
 TEST(Transposed, TurnsEachMatrix) {
   const Matrix matrix(6);
   const TransposedSource source(matrix.tensor, 3);

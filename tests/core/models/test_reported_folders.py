@@ -55,6 +55,10 @@ RUN = {
         FAMILIES["qwen3vl"],
         lambda folder: change_weights(folder, lambda weights: weights.update({"language_model.vision_tower.blocks.0.attn.proj.bias": mx.zeros((4,))})),
     ),
+    "mlx-lm-1240-packed-keys-that-nobody-reads": (
+        FAMILIES["gemma4"],
+        lambda folder: change_weights(folder, lambda weights: weights.update({f"model.language_model.layers.5.self_attn.{name}": mx.zeros((4, 4)) for name in ("k_proj.scales", "v_proj.biases", "k_norm.weight")})),
+    ),
     "mlx-engine-282-a-projector-without-biases": (
         FAMILIES["gemma3-with-vision"],
         lambda folder: change_weights(folder, lambda weights: weights.update({f"multi_modal_projector.linear_1.{part}": mx.zeros((4, 4), kind) for part, kind in (("weight", mx.uint32), ("scales", mx.uint8))})),

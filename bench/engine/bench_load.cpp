@@ -45,6 +45,7 @@ int main(int argc, char** argv) {
   const fs::path model = argv[1], folder = model.string() + ".panels";
   const double read = plain_read(model);
   std::printf("file %.0f MB, plain read %.1f s\n", static_cast<double>(fs::file_size(model)) / 1e6, read);
+  std::fflush(stdout);
   int code = 0;
   for (const char* which : {"first", "second"}) {
     const auto start = std::chrono::steady_clock::now();

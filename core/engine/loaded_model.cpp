@@ -140,6 +140,23 @@ std::string conversions(std::span<const formats::Tensor> parts, const ops::Ops& 
          " MiB of memory; in the file they take " + std::to_string(stored >> 20) + " MiB.";
 }
 
+// All tokens but those that a model's authors want in no answer (`suppress_tokens` of generation_config.json): Gemma 4 would else begin
+// images and sounds. Empty if they name none. Numbers that are no tokens are passed over.
+Result<std::vector<std::uint32_t>> read_allowed_tokens(const formats::Metadata& metadata, int vocabulary) {
+  constexpr std::string_view kKey = "tokenizer.ggml.suppress_tokens";
+  const auto suppressed = metadata.integers(kKey);
+  if (suppressed.empty()) return {};
+  std::vector<bool> is_allowed(static_cast<std::size_t>(vocabulary), true);
+  for (const auto id : suppressed)
+    if (id >= 0 && id < vocabulary) is_allowed[static_cast<std::size_t>(id)] = false;
+  if (std::ranges::find(is_allowed, true) == is_allowed.end())
+    return fail(ErrorCode::kCorrupt, "The model suppresses all of its tokens (" + std::string(kKey) + "), so it has no answers.");
+  std::vector<std::uint32_t> words((is_allowed.size() + 31) / 32);
+  for (std::size_t i = 0; i < is_allowed.size(); ++i)
+    if (is_allowed[i]) words[i / 32] |= std::uint32_t{1} << i % 32;
+  return words;
+}
+
 ModelInfo describe(const formats::Checkpoint& file, const std::filesystem::path& path, const models::ModelSpec& spec,
                    std::span<const formats::Tensor> parts, const Plan& plan, const ops::Ops& ops) {
   const auto& metadata = file.metadata();
@@ -186,6 +203,8 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(platform::OpenFiles opene
   if (!tokenizer) return fail(tokenizer.error());
   if (auto fits = models::check_vocabulary((*tokenizer)->vocab_size(), spec.vocabulary); !fits) return fail(fits.error());
   if (spec.two_sided) limit.step_tokens = spec.context;  // a text is computed in one step
+  auto allowed = read_allowed_tokens(metadata, spec.vocabulary);
+  if (!allowed) return fail(allowed.error());
   const auto plan = plan_cache(spec, options, limit, *ops);
   if (!plan) return fail(plan.error());
   std::unique_ptr<LoadedModel> model(new LoadedModel);
@@ -219,6 +238,7 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(platform::OpenFiles opene
   model->weights_ = model->panels_->find(*(*file)->find("token_embd.weight")).get();
   model->panels_->keep();
   model->tokenizer_ = std::move(*tokenizer);
+  model->allowed_tokens_ = *std::move(allowed);
   model->transformer_ = std::move(*transformer);
   model->ops_ = ops;
   model->cache_ = std::make_unique<kv::Cache>(plan->kinds, limit.step_tokens, *ops);

@@ -1,8 +1,11 @@
 // The engine's side of a Model: weights, tokenizer, template and KV cache.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
+#include <vector>
 
 #include <mlxrunner/engine.h>
 #include <mlxrunner/model.h>
@@ -46,6 +49,8 @@ class LoadedModel final : public Model {
   const text::Tokenizer& tokenizer() const { return *tokenizer_; }
   // The engine's operations on which the model runs: a model belongs to one engine.
   const ops::Ops& ops() const { return *ops_; }
+  // The tokens that an answer may have, as decode::TokenMask says. Empty: all.
+  std::span<const std::uint32_t> allowed_tokens() const { return allowed_tokens_; }
   // For the scheduler's thread only.
   kv::Cache& cache() { return *cache_; }
   kv::Prefixes& prefixes() { return *prefixes_; }
@@ -58,6 +63,7 @@ class LoadedModel final : public Model {
   std::shared_ptr<const ops::Ops> ops_;
   std::shared_ptr<const formats::Metadata> metadata_;  // the tokenizer refers to its texts
   std::unique_ptr<const text::Tokenizer> tokenizer_;
+  std::vector<std::uint32_t> allowed_tokens_;
   std::unique_ptr<ops::Panels> panels_;
   const std::byte* weights_ = nullptr;  // the first of the panels; null: there are none
   std::unique_ptr<const models::Transformer> transformer_;

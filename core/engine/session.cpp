@@ -95,7 +95,7 @@ void Session::stored(int count) {
 }
 
 void Session::choose(std::span<const float> logits) {
-  choice_ = sampler_.sample(logits, history_);
+  choice_ = sampler_.sample(logits, history_, model_->allowed_tokens());
   if (choice_ && request_.top_logprobs >= 0) logprobs_ = sampler_.logprobs(*choice_, request_.top_logprobs);
 }
 

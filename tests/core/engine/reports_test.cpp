@@ -58,6 +58,21 @@ class ReportsTest : public ::testing::Test {
   const std::unique_ptr<Engine> calm_ = open(64);
 };
 
+// Gemma 4's generation_config.json suppresses the tokens that begin images and sounds: the next best token takes their place.
+TEST_F(ReportsTest, TokensThatTheModelSuppressesAreInNoAnswer) {
+  const auto free = alone(request(prompt(20), 12)).tokens;
+  const auto other = folder_.path / "suppressing.gguf";
+  write_tiny_model(other, {.context = 512, .suppressed = {free[0], 9999, -1}});
+  auto reply = calm_->submit(calm_->load(other).value(), request(prompt(20), 12)).value();
+  const auto bound = read(reply).tokens;
+  EXPECT_EQ(bound.size(), free.size());
+  EXPECT_THAT(bound, ::testing::Not(::testing::Contains(free[0])));
+  std::vector<std::int32_t> all(kTinyVocabulary);
+  std::iota(all.begin(), all.end(), 0);
+  write_tiny_model(other, {.suppressed = all});
+  EXPECT_THAT(calm_->load(other).error().message, HasSubstr("suppresses all of its tokens"));
+}
+
 // llama.cpp#7834: more requests than slots, with a common system prompt, were never answered. vllm#53130: once the running requests and
 // those put off were as many as the limit, none was admitted any more.
 TEST_F(ReportsTest, MoreRequestsThanRunAtOnceAreAllAnswered) {

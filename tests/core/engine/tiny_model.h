@@ -24,6 +24,7 @@ struct TinyShape {
   std::uint32_t pooling = 0;                   // GGUF's number of it; 0: the file does not say
   quant::Type type = quant::Type::kF32;        // of matrices
   std::optional<quant::Type> table_type = {};  // of the embeddings, if it is another
+  std::vector<std::int32_t> suppressed = {};   // tokens that no answer has
 };
 
 // A model in which every other layer keeps only the last `window` tokens.
@@ -70,6 +71,12 @@ inline void write_tiny_model(const std::filesystem::path& file, const TinyShape&
     keys.key(a + "attention.sliding_window", kU32, s.window).key(a + "attention.sliding_window_pattern", kU32, std::uint32_t{2});
   if (s.two_sided) keys.key(a + "attention.causal", kBool, false);
   if (s.pooling > 0) keys.key(a + "pooling_type", kU32, s.pooling);
+  if (!s.suppressed.empty()) {
+    Bytes list;
+    list.add(std::uint32_t{kI32}).add(std::uint64_t{s.suppressed.size()});
+    for (const auto id : s.suppressed) list.add(id);
+    keys.raw_key("tokenizer.ggml.suppress_tokens", kArray, list.str());
+  }
   const std::string description =
       keys.key("general.architecture", s.architecture)
           .key(a + "block_count", kU32, s.layers)

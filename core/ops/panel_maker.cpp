@@ -20,20 +20,19 @@ struct alignas(64) Line {
 
 // The pieces of a matrix. Each is made by one thread.
 struct Pieces {
-  Pieces(const mlxr_kernel_pack& its_kernels, const formats::Tensor& its_tensor)
+  Pieces(const mlxr_kernel_pack& its_kernels, const formats::Tensor& its_tensor, int threads)
       : kernels(its_kernels), tensor(its_tensor), type(panel_type(kernels, tensor.type)), n(tensor.shape[0]), k(tensor.shape[1]) {
-    rows = std::max<std::int64_t>(1, kPieceBytes / panel_bytes(MLXR_PANEL_ROWS)) * MLXR_PANEL_ROWS;
+    const auto groups = (n + MLXR_PANEL_ROWS - 1) / MLXR_PANEL_ROWS, of_each_thread = (groups + threads - 1) / threads;
+    rows = std::clamp<std::int64_t>(kPieceBytes / panel_bytes(MLXR_PANEL_ROWS), 1, of_each_thread) * MLXR_PANEL_ROWS;
   }
   std::int64_t count() const { return (n + rows - 1) / rows; }
-  std::int64_t panel_bytes(std::int64_t of_rows) const {
-    return kernels.panel_bytes(static_cast<std::uint32_t>(type), of_rows, k);
-  }
+  std::int64_t panel_bytes(std::int64_t of_rows) const { return kernels.panel_bytes(static_cast<std::uint32_t>(type), of_rows, k); }
 
   const mlxr_kernel_pack& kernels;
   const formats::Tensor& tensor;
   quant::Type type;   // of the panels
   std::int64_t n, k;  // rows and columns of the matrix
-  std::int64_t rows;  // of a piece
+  std::int64_t rows;  // of a piece: so few that every thread has one
 };
 
 // Makes one piece after the other.
@@ -81,7 +80,7 @@ quant::Type panel_type(const mlxr_kernel_pack& kernels, quant::Type type) {
 }
 
 Result<void> make_panels(const KernelPack& pack, const formats::Tensor& tensor, Panels& panels) {
-  const Pieces pieces(pack.table(), tensor);
+  const Pieces pieces(pack.table(), tensor, pack.threads());
   struct Work {
     std::vector<Maker> makers;  // one for each thread
     Panels& panels;

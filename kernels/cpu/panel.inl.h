@@ -89,18 +89,16 @@ inline constexpr Codebook kNonLinear({-127, -104, -83, -65, -49, -35, -22, -10, 
 inline constexpr Codebook kE2M1({0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12}, 12);
 // The codes of IQ1 to IQ3 are what a grid has, and above it a sign (grid_blocks.inl.h). Values are in eighths of a scale, those of IQ3 in
 // halves.
-template <Type kType>
-inline constexpr Codebook kGridValues({8, 25, 43, 0, -8, -25, -43, 0}, centre_of(kType));  // IQ2
-template <>
-inline constexpr Codebook kGridValues<Type::kIQ1_S>({-7, 1, 9, 0, -9, -1, 7, 0}, centre_of(Type::kIQ1_S));
-template <>
-inline constexpr Codebook kGridValues<Type::kIQ1_M> = kGridValues<Type::kIQ1_S>;
-template <>
-inline constexpr Codebook kGridValues<Type::kIQ3_S>({2, 6, 10, 14, 18, 22, 26, 30, -2, -6, -10, -14, -18, -22, -26, -30},
-                                                    centre_of(Type::kIQ3_S));
-template <>
-inline constexpr Codebook kGridValues<Type::kIQ3_XXS>({2, 6, 10, 14, 18, 22, 26, 31, -2, -6, -10, -14, -18, -22, -26, -31},
-                                                      centre_of(Type::kIQ3_S));
+constexpr Codebook grid_values(Type type) {
+  const int centre = centre_of(type);
+  switch (type) {
+    case Type::kIQ1_S:
+    case Type::kIQ1_M: return Codebook({-7, 1, 9, 0, -9, -1, 7, 0}, centre);
+    case Type::kIQ3_XXS: return Codebook({2, 6, 10, 14, 18, 22, 26, 31, -2, -6, -10, -14, -18, -22, -26, -31}, centre);
+    case Type::kIQ3_S: return Codebook({2, 6, 10, 14, 18, 22, 26, 30, -2, -6, -10, -14, -18, -22, -26, -30}, centre);
+    default: return Codebook({8, 25, 43, 0, -8, -25, -43, 0}, centre);  // IQ2
+  }
+}
 
 template <Type kType>
 struct Panel {
@@ -238,7 +236,7 @@ struct Panel {
       for (int v = 0; v < kVectors; ++v) store(p + v * kVector, out[v]);
     }
     for (uint8_t* block = panel; block < panel + k / (32 * kParts) * kBlockBytes; block += kBlockBytes, row += Source::kBytes) {
-      if constexpr (kIsGrid) std::memcpy(block, kGridValues<Source::kOf>.values, 16);
+      if constexpr (kIsGrid) store(block, grid_values(Source::kOf));
       uint8_t* const p = block + kTableBytes;
       for (int i = 0; i < kHalfFields; ++i) store(p + 2 * (i * kLanes + lane), Source::half_field(row, i));
       for (int g = 0; kGroupNibbles > 0 && g < kParts * kGroups; ++g) {

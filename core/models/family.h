@@ -31,6 +31,7 @@ struct Family {
   bool norms_after = false;
   bool parallel = false;
   bool plain_mlp = false;
+  bool xielu = false;  // its plain MLPs have this activation, whose parameters are in the file
   ops::Activation activation = ops::Activation::kSilu;
   bool scale_embeddings = false;  // by sqrt(dim)
   bool divide_logits = false;     // `logit_scale` divides them; else it multiplies

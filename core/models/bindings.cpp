@@ -67,6 +67,7 @@ constexpr std::pair<Role, std::string_view> kGgufNames[] = {
     {Role::kNormAfterMlp, "blk.{}.post_ffw_norm"},
 };
 constexpr std::string_view kRouterBias = "blk.{}.exp_probs_b.bias", kMlpNormOfSome = "blk.{}.post_attention_norm";
+constexpr std::string_view kSeparateGate = "blk.{}.attn_gate";
 constexpr std::string_view kFusedQkv = "blk.{}.attn_qkv", kFusedGateUp = "blk.{}.ffn_up";
 constexpr std::string_view kFusedExperts = "blk.{}.ffn_gate_up_exps", kExpertScales = "blk.{}.ffn_down_exps.scale";
 constexpr std::string_view kStrengthsAndSteps = "blk.{}.ssm_ba", kConvolution = "blk.{}.ssm_conv1d";
@@ -157,7 +158,7 @@ class Binder {
 
   void mixer(const Attention& a) {
     const int q = a.heads * a.key_dim, k = a.kv_heads * a.key_dim, v = a.kv_heads * a.value_dim;
-    if (a.gated) {  // the rows of each head's query and of its gate lie in turns
+    if (a.gated && !has(kSeparateGate)) {  // the rows of each head's query and of its gate lie in turns
       in_turns(name_of(Role::kQuery), spec_.dim, q, a.key_dim, Role::kQuery, Role::kAttentionGate);
       matrix(Role::kKey, k, spec_.dim);
       matrix(Role::kValue, v, spec_.dim);
@@ -171,6 +172,7 @@ class Binder {
       if (!a.shares) matrix(Role::kKey, k, spec_.dim);
       if (!a.shares && !a.values_of_keys) matrix(Role::kValue, v, spec_.dim);
     }
+    if (a.gated && has(kSeparateGate)) matrix(Role::kAttentionGate, kSeparateGate, a.heads * a.value_dim, spec_.dim);
     matrix(Role::kMixerOutput, spec_.dim, a.heads * a.value_dim);
     const auto of_heads = [&](int heads) -> std::vector<std::int64_t> {
       if (a.qk_norm == QkNorm::kEachHead) return {heads, a.key_dim};
@@ -219,7 +221,7 @@ class Binder {
     const int heads = a.scan.heads, inner = heads * a.scan.value_dim, columns = a.columns();
     if (a.delta) {
       matrix(Role::kRecurrentInput, kFusedQkv, columns, spec_.dim);
-      matrix(Role::kOutputGate, "blk.{}.attn_gate", inner, spec_.dim);
+      matrix(Role::kOutputGate, kSeparateGate, inner, spec_.dim);
       if (has(kStrengthsAndSteps)) {  // of the heads of each key head
         in_turns(numbered(kStrengthsAndSteps), spec_.dim, heads, heads / a.scan.key_heads, Role::kStrengths, Role::kSteps);
       } else {

@@ -87,6 +87,23 @@ void set_feed_forward(LayerSpec& layer, const Family& family, int hidden, double
   }
 }
 
+// The parameters of each layer. Their keys do not begin with the architecture. In the file, two of them are what a softplus becomes.
+std::vector<Xielu> read_xielus(const formats::Metadata& metadata, int layers, KeyReader& errors) {
+  KeyReader read(metadata, "xielu");
+  const auto values = [&](std::string_view key) { return read.numbers(key, layers, {}, -1e6, 1e6); };
+  const auto softplus = [](double x) { return x > 20 ? x : std::log1p(std::exp(x)); };
+  const auto falls = values("alpha_n"), rises = values("alpha_p"), slopes = values("beta"), ends = values("eps");
+  std::vector<Xielu> all;
+  for (std::size_t i = 0; i < slopes.size(); ++i) {
+    all.push_back({.rise = static_cast<float>(softplus(rises[i])),
+                   .fall = static_cast<float>(slopes[i] + softplus(falls[i])),
+                   .slope = static_cast<float>(slopes[i]),
+                   .end = static_cast<float>(ends[i])});
+  }
+  if (read.problem()) errors.note(*read.problem());
+  return all;
+}
+
 void read_streams(KeyReader& read, ModelSpec& spec) {
   spec.streams = read.integer("altup.num_inputs", 1, 1, 64);
   const int active = read.integer("altup.active_idx", 0, 0, spec.streams - 1);
@@ -215,8 +232,11 @@ Result<ModelSpec> read_spec(const formats::Metadata& metadata, std::span<const f
   read_scales(read, *family, spec);
   read_encoder(read, *family, tensors, spec);
   read_streams(read, spec);
+  const auto xielus = family->xielu ? read_xielus(metadata, read.integer("block_count", {}, 1, 1024), read) : std::vector<Xielu>();
   const int bypass = rows_of(tensors, "blk.0.laurel_l.weight");
   if (auto layers = read_layers(read, *family, names_of(tensors), bypass, spec); !layers) return fail(layers.error());
+
+  for (std::size_t i = 0; i < xielus.size(); ++i) std::get<PlainMlp>(spec.layers[i].feed_forward).xielu = xielus[i];
 
   const auto vocabulary = count_tokens(tensors);
   if (!vocabulary) return fail(vocabulary.error());

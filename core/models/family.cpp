@@ -46,6 +46,17 @@ constexpr Family kFamilies[] = {
 
     // Arcee AFM model card (2025)
     {.name = "arcee", .plain_mlp = true, .activation = Activation::kSquaredRelu, .rope_interleaved = true, .rope_factors = true},
+    // Trinity model card (2025): gated attention, windows, norms before and after.
+    {.name = "afmoe",
+     .norms_after = true,
+     .scale_embeddings = true,
+     .qk_norm = QkNorm::kHead,
+     .gated_attention = true,
+     .experts = ExpertDefaults{.sigmoid = true, .normalised = false},
+     .no_rope = NoRope::kWhereWindowsAreAbsent,
+     .global_every = 4},
+    // Apertus report (2025)
+    {.name = "apertus", .plain_mlp = true, .xielu = true, .qk_norm = QkNorm::kHead, .rope_factors = true},
     // ERNIE 4.5 report (2025)
     {.name = "ernie4_5", .rope_interleaved = true},
     {.name = "ernie4_5-moe", .experts = ExpertDefaults{}, .rope_interleaved = true},

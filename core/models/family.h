@@ -36,6 +36,7 @@ struct Family {
   bool positions = false;  // it has a table of them, and no rope
   bool two_sided = false;  // where the file does not say so
   bool plain_mlp = false;
+  bool xielu = false;  // its plain MLPs have this activation, whose parameters are in the file
   ops::Activation activation = ops::Activation::kSilu;
   bool scale_embeddings = false;  // by sqrt(dim)
   bool divide_logits = false;     // `logit_scale` divides them; else it multiplies

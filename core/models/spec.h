@@ -80,10 +80,17 @@ struct GatedMlp {
   std::optional<float> cutoff = {};
 };
 
+// An activation with parameters (Huang and Schlag 2024): of x > 0, rise · x² + slope · x, else fall · (exp(min(x, end)) - 1 - x) + slope ·
+// x.
+struct Xielu {
+  float rise = 0, fall = 0, slope = 0, end = 0;
+};
+
 // down(act(up(x)))
 struct PlainMlp {
   int hidden = 0;
   ops::Activation activation = ops::Activation::kSilu;
+  std::optional<Xielu> xielu = {};  // in place of the activation
 };
 
 // A mixture of experts, each of them a gated MLP, and perhaps one that all tokens take.

@@ -36,6 +36,14 @@ Result<void> divide(ops::Rope& rope, std::span<const float> factors, const std::
   return {};
 }
 
+mx::array activate(const mx::array& x, const Xielu& by) {
+  const auto number = [](float value) { return mx::array(value); };
+  const auto below = mx::subtract(mx::expm1(mx::minimum(x, number(by.end))), x);
+  const auto bent =
+      mx::where(mx::greater(x, number(0)), mx::multiply(mx::square(x), number(by.rise)), mx::multiply(below, number(by.fall)));
+  return mx::add(bent, mx::multiply(x, number(by.slope)));
+}
+
 // Keeps of the gates of each token those that are far above their mean.
 mx::array cut(const mx::array& gates, float cutoff) {
   const auto least = mx::add(mx::mean(gates, -1, true), mx::multiply(mx::std(gates, -1, true), mx::array(cutoff)));
@@ -273,7 +281,9 @@ mx::array Transformer::add(const GatedMlpLayer& layer, const mx::array& x, const
 
 mx::array Transformer::add(const PlainMlpLayer& layer, const mx::array& x, const mx::array& g, const std::optional<Norm>& norm,
                            const ops::Step& step) const {
-  return add_product(x, ops_->activate(ops_->q_gemm(step, g, *layer.up), layer.spec.activation), *layer.down, norm, step);
+  const auto up = ops_->q_gemm(step, g, *layer.up);
+  const auto hidden = layer.spec.xielu ? activate(up, *layer.spec.xielu) : ops_->activate(up, layer.spec.activation);
+  return add_product(x, hidden, *layer.down, norm, step);
 }
 
 mx::array Transformer::add(const ExpertsLayer& layer, const mx::array& x, const mx::array& g, const std::optional<Norm>& norm,

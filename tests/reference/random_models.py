@@ -118,6 +118,8 @@ class Shape:
     encoder: Encoder | None = None
     single_parts: bool = False  # a layer without hidden values (layer_heads) has a mixer alone, one with them an MLP alone
     gated: bool = False  # attention has a gate
+    separate_gate: bool = False  # which is a tensor of its own
+    global_keys: tuple = ()  # keys without the architecture
     gemma4: bool = False  # layers with another head size where they see everything, without values there, and the last two without keys too
     layer_inputs: int = 0  # values of each layer's own input
     streams: int = 1  # copies of the residual stream
@@ -211,10 +213,12 @@ def tensors(shape):
         if shape.latent:
             yield from latent(shape, block)
         elif not recurrent or shape.recurrence.beside:
-            of_heads = (block + "attn_q", q * (2 if shape.gated else 1)), (block + "attn_k", k), (block + "attn_v", kv_heads * value_dim)
+            of_heads = (block + "attn_q", q * (2 if shape.gated and not shape.separate_gate else 1)), (block + "attn_k", k), (block + "attn_v", kv_heads * value_dim)
             if shape.gemma4:
                 of_heads = of_heads[: 1 if layer >= GEMMA4_OWN else 2 if layer in GEMMA4_GLOBAL else 3]
             yield from matrices(block + "attn_qkv", shape.dim, *of_heads, biased=shape.biases)
+            if shape.separate_gate:
+                yield from matrices("", shape.dim, (block + "attn_gate", heads * value_dim))
             yield from matrices("", heads * value_dim, (block + "attn_output", shape.dim))
         if shape.single_parts:
             continue
@@ -404,6 +408,8 @@ def add_description(writer, shape):
         keys |= shape.latent.keys()
         keys["attention.head_count_kv"] = ("add_uint32", 1 if shape.latent.absorbed else shape.heads)
     keys |= {name: (method, value) for name, method, value in shape.keys}
+    for name, method, value in shape.global_keys:
+        getattr(writer, method)(name, value)
     for name, (method, value) in keys.items():
         if name not in shape.without:
             getattr(writer, method)(f"{shape.architecture}.{name}", value)

@@ -393,6 +393,7 @@ def impossible():
         Case("sparsity_of_nothing", of("gemma3n", STREAMS | {"activation_sparsity_scale": (ARRAY, (F32, [nan]))}), CORRUPT, "the key gemma3n.activation_sparsity_scale is nan"),
         Case("sparsity_of_another_model", of("gemma3n", STREAMS | {"activation_sparsity_scale": (ARRAY, (F32, [1.0, 2.0]))}), CORRUPT, "the key gemma3n.activation_sparsity_scale is an array of 2 numbers for 1 layers"),
         Case("experts_that_share_a_token", of("llama4", {"expert_count": (U32, 4), "expert_used_count": (U32, 2)}), UNSUPPORTED, "the key llama4.expert_used_count is 2"),
+        Case("activation_without_parameters", of("apertus", {}), CORRUPT, "the key xielu.alpha_n is missing"),
         Case("no_layer_with_experts", of("llama4", {"expert_count": (U32, 4), "expert_used_count": (U32, 1), "interleave_moe_layer_step": (U32, 2**31)}), CORRUPT, "the key llama4.interleave_moe_layer_step is 2147483648"),
         key("llama.attention.causal", BOOL, 0, "attention that is not causal", UNSUPPORTED),
         key("llama.attn_logit_softcapping", F32, 50.0, "attention soft-capping", UNSUPPORTED),

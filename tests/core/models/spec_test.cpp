@@ -104,6 +104,8 @@ const Change kChanges[] = {
     {"NormsAfterAlone", [](ModelSpec& spec) { spec.layers[1].norms_after = true, spec.layers[1].norms_before = false; }},
     {"ParallelParts", [](ModelSpec& spec) { spec.layers[1].parallel = spec.layers[2].parallel = true; }},
     {"APlainMlp", [](ModelSpec& spec) { spec.layers[1].feed_forward = PlainMlp{96, ops::Activation::kGeluTanh}; }},
+    {"AnActivationWithParameters",
+     [](ModelSpec& spec) { spec.layers[1].feed_forward = PlainMlp{.hidden = 96, .xielu = Xielu{0.7f, 0.9f, 0.5f, -1e-6f}}; }},
     {"Experts", [](ModelSpec& spec) { spec.layers[1].feed_forward = mixture(); }},
     {"ExpertsBySigmoid",
      [](ModelSpec& spec) {

@@ -157,6 +157,21 @@ DEEPSEEK2 = of(
     ),
     tied=False,
 )
+GLM4MOE = of(
+    "glm4moe",
+    experts=random_models.Experts(6, 2, 96, shared=96, selection_bias=True, dense=1),
+    keys=(
+        ("expert_feed_forward_length", "add_uint32", 96),
+        ("expert_shared_count", "add_uint32", 1),
+        ("expert_weights_norm", "add_bool", True),
+        ("expert_weights_scale", "add_float32", 1.5),
+        ("leading_dense_block_count", "add_uint32", 1),
+    ),
+    rotated=16,
+    qk_norm="head",
+    mlp_norm="post_attention_norm",
+    biases=True,
+)
 LFM2 = of("lfm2", final_norm="token_embd_norm", recurrence=random_models.Recurrence("shortconv", attention=(2,), taps=3), qk_norm="head")
 
 AGAINST_LLAMA_CPP = {
@@ -310,21 +325,8 @@ AGAINST_LLAMA_CPP = {
         head_dim=64,
         tied=False,
     ),
-    "glm4moe": of(
-        "glm4moe",
-        experts=random_models.Experts(6, 2, 96, shared=96, selection_bias=True, dense=1),
-        keys=(
-            ("expert_feed_forward_length", "add_uint32", 96),
-            ("expert_shared_count", "add_uint32", 1),
-            ("expert_weights_norm", "add_bool", True),
-            ("expert_weights_scale", "add_float32", 1.5),
-            ("leading_dense_block_count", "add_uint32", 1),
-        ),
-        rotated=16,
-        qk_norm="head",
-        mlp_norm="post_attention_norm",
-        biases=True,
-    ),
+    "glm4moe": GLM4MOE,
+    "glm4moe-along-axes": dataclasses.replace(GLM4MOE, keys=(*GLM4MOE.keys, ("rope.dimension_sections", "add_array", [4, 2, 2, 0]))),
     "qwen3next": of(
         "qwen3next",
         recurrence=random_models.Recurrence("delta", attention=(3,), taps=4, heads=6, key_heads=2, key_dim=32, value_dim=32),

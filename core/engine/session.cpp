@@ -30,7 +30,8 @@ void Session::begin(kv::Pages shared_pages, int common_blocks) {
   pages_ = std::move(shared_pages);
   stored_ = kv::tokens_in(pages_);
   pooled_.assign(embeds() ? static_cast<std::size_t>(spec().dim) : 0, 0);
-  if (model_->cache().has_windows() && !spec().two_sided) ahead_ = kv::milestones(stored_, static_cast<int>(history_.size()), common_blocks);
+  if (model_->cache().has_windows() && !spec().two_sided)
+    ahead_ = kv::milestones(stored_, static_cast<int>(history_.size()), common_blocks);
   std::ranges::reverse(ahead_);
   if (admitted_ != Clock::time_point()) return;  // it was sent back, and begins again
   admitted_ = Clock::now();

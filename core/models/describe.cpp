@@ -130,7 +130,8 @@ Result<void> read_layers(KeyReader& read, const Family& family, const TensorName
                                    ? read_recurrent_mixer(read, family, tensors)
                                    : Mixer();
   const auto latent = family.latent ? read_latent_attention(read, tensors, heads[0], spec.ropes[0]) : LatentAttention();
-  LayerSpec layer{.norms_before = family.norms_before, .norms_after = family.norms_after, .bypass = bypass, .norms_sums = family.norms_sums};
+  LayerSpec layer{
+      .norms_before = family.norms_before, .norms_after = family.norms_after, .bypass = bypass, .norms_sums = family.norms_sums};
   layer.parallel = family.parallel || read.boolean("use_parallel_residual", false);
   const int dense = read.integer("leading_dense_block_count", 0, 0, layers);
   auto experts = read_experts(read, family, hidden[0]);

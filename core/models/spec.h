@@ -132,7 +132,7 @@ struct LayerSpec {
   // A second way around the mixer, of this rank (LAuReL: Menghani et al. 2024): with h = norm(x), x becomes
   // (x + mixer(h) + h + norm(up(down(h)))) / √2. 0: there is none.
   int bypass = 0;
-  bool norms_sums = false;   // after each of the two additions, x = norm(x)
+  bool norms_sums = false;  // after each of the two additions, x = norm(x)
 };
 
 // y = x / sqrt(mean(x²) + eps) · weight (Zhang and Sennrich 2019), or y = (x - mean) / sqrt(variance + eps) · weight + bias (Ba et al.

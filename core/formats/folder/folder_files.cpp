@@ -22,9 +22,16 @@ constexpr std::uint64_t kMaxTextBytes = std::uint64_t{256} << 20;  // the longes
 constexpr std::string_view kConfig = "config.json", kWeights = "model.safetensors", kIndex = "model.safetensors.index.json";
 
 // The files with a name of their own. The others are those that the index lists.
-constexpr std::string_view kNamed[] = {
-    kConfig, "tokenizer.json", "tokenizer_config.json", "generation_config.json", "chat_template.jinja", "chat_template.json", kWeights,
-    kIndex, kModulesFile, kPoolingFile};
+constexpr std::string_view kNamed[] = {kConfig,
+                                       "tokenizer.json",
+                                       "tokenizer_config.json",
+                                       "generation_config.json",
+                                       "chat_template.jinja",
+                                       "chat_template.json",
+                                       kWeights,
+                                       kIndex,
+                                       kModulesFile,
+                                       kPoolingFile};
 
 bool is_plain_name(std::string_view name) {
   return !name.empty() && name != "." && name != ".." && name.find('/') == name.npos && name.find('\0') == name.npos;

@@ -136,7 +136,7 @@ TEST_F(EmbeddingTest, ThatIsCancelledEndsAndLeavesTheOthers) {
   for (int i = 0; i < 6; ++i) replies.push_back(submit(model, prompt(80)));
   for (int i = 0; i < 6; i += 2) replies[static_cast<std::size_t>(i)].cancel();
   for (std::size_t i = 1; i < 6; i += 2) EXPECT_EQ(read(replies[i]).last.embedding, expected);
-  EXPECT_EQ(engine_->status().running, 0);
+  for (std::size_t i = 0; i < 6; i += 2) EXPECT_TRUE(read(replies[i]).last.finish);  // by its end, if that came first
 }
 
 }  // namespace

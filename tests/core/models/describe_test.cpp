@@ -75,13 +75,17 @@ TEST(Describe, RefusesWhatItDoesNotUnderstand) {
     return spec ? std::string("accepted") : spec.error().message;
   };
   EXPECT_THAT(says("llama.brand_new", true), HasSubstr("does not know the key 'llama.brand_new'"));
-  EXPECT_THAT(says("llama.attention.causal", false), HasSubstr("attention that is not causal"));
-  EXPECT_EQ(says("llama.attention.causal", true), "accepted");
+  EXPECT_THAT(says("llama.pooling_type", std::int64_t{5}), HasSubstr("llama.pooling_type"));
   EXPECT_THAT(says("llama.final_logit_softcapping", 30.0), HasSubstr("soft-capping of logits"));
   EXPECT_EQ(says("llama.final_logit_softcapping", 0.0), "accepted");
   EXPECT_THAT(says("llama.rope.scaling.type", std::string_view("dynamic")), HasSubstr("RoPE scaling 'dynamic'"));
   EXPECT_EQ(says("tokenizer.brand_new", true), "accepted") << "not of the architecture";
   EXPECT_EQ(says("llama.attention.sliding_window", std::int64_t{4096}), "accepted") << "Mistral v0.1, as llama.cpp runs it";
+}
+
+TEST(Describe, AnyModelMayBeTwoSided) {
+  EXPECT_TRUE(read(Shapes({258, 32}).with("llama.attention.causal", false))->two_sided);
+  EXPECT_FALSE(read(Shapes({258, 32}).with("llama.attention.causal", true))->two_sided);
 }
 
 TEST(Describe, ScalesRopeInAllSpellings) {

@@ -360,6 +360,11 @@ std::vector<formats::Tensor> Bindings::parts(const formats::Checkpoint& file) co
   return parts;
 }
 
+int rows_of(std::span<const formats::Tensor> tensors, std::string_view name) {
+  const auto matrix = std::ranges::find(tensors, name, &formats::Tensor::name);
+  return matrix == tensors.end() || matrix->shape.empty() ? 0 : static_cast<int>(std::min<std::int64_t>(matrix->shape[0], 1 << 20));
+}
+
 Bindings bind_gguf(const ModelSpec& spec, const TensorNames& present) {
   Bindings bindings;
   Binder whole(bindings, spec, present, kWholeModel);

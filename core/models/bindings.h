@@ -132,6 +132,9 @@ class Bindings {
 
 using TensorNames = std::unordered_set<std::string_view>;
 
+// The number of rows of a matrix that a file need not have, at most a million. check_tensors() refuses one of another shape.
+int rows_of(std::span<const formats::Tensor> tensors, std::string_view name);
+
 // The tensors of a GGUF file: every one that Transformer::load reads, or could read. `present` are those that the file has: they say which
 // matrices it keeps fused.
 Bindings bind_gguf(const ModelSpec& spec, const TensorNames& present);

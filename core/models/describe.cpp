@@ -185,12 +185,6 @@ void read_scales(KeyReader& read, const Family& family, ModelSpec& spec) {
   spec.logit_softcap = static_cast<float>(read.number("final_logit_softcapping", family.default_logit_softcap, 0, 1e6));
 }
 
-// The number of rows of a matrix that a file need not have. check_tensors() refuses one of another shape.
-int rows_of(std::span<const formats::Tensor> tensors, std::string_view name) {
-  const auto matrix = std::ranges::find(tensors, name, &formats::Tensor::name);
-  return matrix == tensors.end() || matrix->shape.empty() ? 0 : static_cast<int>(std::min<std::int64_t>(matrix->shape[0], 1 << 16));
-}
-
 // Tables beside the embeddings, and what becomes of a whole text.
 void read_encoder(KeyReader& read, const Family& family, std::span<const formats::Tensor> tensors, ModelSpec& spec) {
   spec.embedding_norm = family.embedding_norm;

@@ -3,18 +3,9 @@
 #include <algorithm>
 #include <string_view>
 
+#include "core/models/bindings.h"
+
 namespace mlxr::models {
-namespace {
-
-// The rows of a matrix, 0 if the file does not have it.
-int rows_of(std::span<const formats::Tensor> tensors, std::string_view name) {
-  const auto found = std::ranges::find(tensors, name, &formats::Tensor::name);
-  return found == tensors.end() ? 0 : static_cast<int>(std::clamp<std::int64_t>(found->shape[0], 1, 1 << 20));
-}
-
-bool has(std::span<const formats::Tensor> tensors, std::string_view name) { return rows_of(tensors, name) > 0; }
-
-}  // namespace
 
 Embedder read_embedder(KeyReader& read, const Family& family, std::span<const formats::Tensor> tensors, int dim, bool two_sided) {
   constexpr int kNone = 0, kMean = 1, kFirst = 2, kLast = 3, kScores = 4;
@@ -38,11 +29,11 @@ Embedder read_embedder(KeyReader& read, const Family& family, std::span<const fo
   };
   if (embedder.scores) {
     const auto activation = family.scores_mean ? Dense::Activation::kGelu : Dense::Activation::kTanh;
-    if (has(tensors, "cls.weight")) add("cls.weight", {.activation = activation, .norm = has(tensors, "cls.norm.weight")});
+    if (rows_of(tensors, "cls.weight") > 0) add("cls.weight", {.activation = activation, .norm = rows_of(tensors, "cls.norm.weight") > 0});
     add("cls.output.weight", {});
   } else {
     for (const std::string_view name : {"dense_2.weight", "dense_3.weight"})
-      if (has(tensors, name)) add(name, {});
+      if (rows_of(tensors, name) > 0) add(name, {});
   }
   return embedder;
 }

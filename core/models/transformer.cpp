@@ -14,7 +14,7 @@ namespace {
 namespace mx = mlx::core;
 
 // Some rows of a table. (rows, width)
-mx::array rows_of(const mx::array& table, const std::vector<std::int32_t>& numbers) {
+mx::array take_rows(const mx::array& table, const std::vector<std::int32_t>& numbers) {
   return mx::take(table, mx::array(numbers.data(), mx::Shape{static_cast<int>(numbers.size())}, mx::int32), 0);
 }
 
@@ -208,10 +208,10 @@ std::optional<mx::array> Transformer::hidden(ops::Batch batch, std::span<ops::La
 
 mx::array Transformer::embeddings(const ops::Step& step) const {
   auto x = ops_->embed(step, *embeddings_, spec_.embed_scale);
-  if (positions_) x = mx::add(x, rows_of(*positions_, step.batch.positions));
+  if (positions_) x = mx::add(x, take_rows(*positions_, step.batch.positions));
   if (token_types_) {
     const auto& types = step.batch.types;
-    x = mx::add(x, types.empty() ? mx::slice(*token_types_, {0, 0}, {1, spec_.dim}) : rows_of(*token_types_, types));
+    x = mx::add(x, types.empty() ? mx::slice(*token_types_, {0, 0}, {1, spec_.dim}) : take_rows(*token_types_, types));
   }
   return normalised(x, embedding_norm_);
 }

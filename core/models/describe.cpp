@@ -135,9 +135,9 @@ Result<void> read_layers(KeyReader& read, const Family& family, const TensorName
   layer.parallel = family.parallel || read.boolean("use_parallel_residual", false);
   const int dense = read.integer("leading_dense_block_count", 0, 0, layers);
   auto experts = read_experts(read, family, hidden[0]);
-  if (read.problem()) return fail(*read.problem());
   // 0: no layer has experts. The second key is Nomic's, which counts from another layer where it is more than 2.
   const int every = family.experts ? read.integer("interleave_moe_layer_step", read.integer("moe_every_n_layers", 1, 0, 2), 0, 1024) : 1;
+  if (read.problem()) return fail(*read.problem());
   const auto is_mixture = [&](std::size_t i) {
     if (family.experts_beside_mlp) return true;
     return std::cmp_greater_equal(i, dense) && every > 0 && (i + 1) % static_cast<std::size_t>(every) == 0;

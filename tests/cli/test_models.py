@@ -98,7 +98,7 @@ def test_run_does_not_pull_without_a_terminal(empty):
 
 
 def test_run_does_not_offer_what_does_not_run(pulling):
-    run = pulling("run", "test:foreign", "Hello")
+    run = pulling("run", "test-foreign", "Hello")
     assert run.returncode == 13 and "does not run yet" in run.stderr and "mlx pull" not in run.stderr
     run = pulling("run", "embeddinggemma:300m", "Hello")
     assert run.returncode == 13 and "makes embeddings" in run.stderr and "mlx pull" not in run.stderr
@@ -191,7 +191,7 @@ def test_what_runs_and_fits_is_marked(pulling):
     assert "test-foreign" not in table and "test-foreign" in pulling("list", "--available").stdout
     entries = {entry["name"]: entry for entry in pulling.json("list", "--available")["models"]}
     assert not entries["test-foreign"]["runs"] and not entries["test-huge"]["fits"] and entries["test-good"]["fits"]
-    refused = pulling("pull", "test:foreign")
+    refused = pulling("pull", "test-foreign")
     assert refused.returncode != 0 and "mamba" in refused.stderr and "Nothing was downloaded" in refused.stderr
 
 

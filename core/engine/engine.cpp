@@ -156,20 +156,21 @@ Result<Reply> Engine::submit(std::shared_ptr<Model> model, Request request) {
   if (!loaded || &loaded->ops() != state_->ops.get()) return fail(ErrorCode::kInvalidArgument, "The model was not loaded by this engine.");
   if (auto problem = problem_with(request, loaded->info()); !problem.empty()) return fail(ErrorCode::kInvalidArgument, problem + ".");
 
-  const bool writes = request.output == Output::kText;
-  if (writes && !loaded->info().writes_text) {
+  if (request.output == Output::kEmbedding) {
+    request.max_tokens = 0;
+  } else if (!loaded->info().writes_text) {
     return fail(ErrorCode::kUnsupported, loaded->info().file.filename().string() +
                                              " makes embeddings of texts; it does not write any. Take another model for chats.");
   }
 
   const int context = context_of(request, loaded->info()), prompt = static_cast<int>(request.prompt.size());
-  const int wanted = !writes ? 0 : std::max(request.max_tokens, request.max_tokens == -1 ? 1 : 0);
+  const int wanted = std::max(request.max_tokens, request.max_tokens == -1 ? 1 : 0);
   if (prompt > context - wanted) {
     return fail(ErrorCode::kContextExceeded, "The prompt has " + std::to_string(prompt) + " tokens and " + std::to_string(wanted) +
                                                  " more were asked for, " + std::to_string(static_cast<std::int64_t>(prompt) + wanted) +
                                                  " in all; the model's context holds " + std::to_string(context) + ".");
   }
-  const int max_tokens = !writes ? 0 : request.max_tokens == -1 ? context - prompt : request.max_tokens;
+  const int max_tokens = request.max_tokens == -1 ? context - prompt : request.max_tokens;
   auto reply = std::make_shared<Reply::State>();
   auto session = std::make_unique<engine::Session>(std::move(loaded), std::move(request), max_tokens, reply);
   if (!state_->scheduler->submit(std::move(session))) {

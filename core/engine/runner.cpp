@@ -51,7 +51,7 @@ bool Runner::begin(Session& session) {
     return false;
   }
   while (!is_room(none)) prefixes.give_up_block();
-  session.begin(std::move(pages), most_in_common(session.history()));
+  session.begin(std::move(pages), cache.has_windows() ? most_in_common(session.history()) : 0);
   return session.take_pages(session.unread());
 }
 

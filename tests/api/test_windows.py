@@ -108,14 +108,18 @@ def test_a_chat_that_goes_back_to_an_earlier_place(server):
     assert [server.ask(prompt)[0] for prompt in prompts] == alone
 
 
-def test_prompts_that_begin_alike_and_end_differently(server):
-    """A common system prompt: from the third chat on, all of it is there."""
-    prompts = [draw(10, 300) + draw(seed, 40) for seed in range(20, 25)]
+def cached_of_each(server, prompts):
+    """How many tokens were not computed again, prompt by prompt. Every answer is the one that is given alone."""
     alone = [server.alone(prompt) for prompt in prompts]
     server.forget()
     asked = [server.ask(prompt) for prompt in prompts]
     assert [answer for answer, _ in asked] == alone
-    cached = [count for _, count in asked]
+    return [count for _, count in asked]
+
+
+def test_prompts_that_begin_alike_and_end_differently(server):
+    """A common system prompt: from the third chat on, all of it is there."""
+    cached = cached_of_each(server, [draw(10, 300) + draw(seed, 40) for seed in range(20, 25)])
     if server.roomy:
         assert cached[0] == 0 and cached[2:] == [288] * 3
     else:
@@ -124,12 +128,7 @@ def test_prompts_that_begin_alike_and_end_differently(server):
 
 def test_questions_about_a_long_text(server):
     """The second question finds a part of the text, the third one all of it."""
-    prompts = [draw(11, 800) + draw(seed, 30) for seed in range(30, 34)]
-    alone = [server.alone(prompt) for prompt in prompts]
-    server.forget()
-    asked = [server.ask(prompt) for prompt in prompts]
-    assert [answer for answer, _ in asked] == alone
-    cached = [count for _, count in asked]
+    cached = cached_of_each(server, [draw(11, 800) + draw(seed, 30) for seed in range(30, 34)])
     if server.roomy:
         assert cached[0] == 0 and cached[1] >= 544 and cached[2:] == [800] * 2
 

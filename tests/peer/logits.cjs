@@ -1,21 +1,12 @@
 // logits.cjs MODEL FIRST ID…: runs the tokens through llama.cpp and prints, from position FIRST on, a line of JSON each: the ten most
 // likely tokens that follow and their logits, [[id, logit], …].
-//
-// Calls the compiled module of @node-llama-cpp/linux-x64 itself: node-llama-cpp, whose inside it is, would bring a hundred packages more.
-const {dirname, join} = require("node:path");
+const {open} = require("./llama.cjs");
 
-const folder = join(process.env.MLXR_PEER_NODE, "node_modules", "@node-llama-cpp", "linux-x64", "bins", "linux-x64");
 const [path, first, ...ids] = process.argv.slice(2);
 const tokens = Uint32Array.from(ids, Number);
 
 async function main() {
-    const llama = require(join(folder, "llama-addon.node"));
-    llama.setLoggerLogLevel(3);  // errors
-    llama.loadBackends(folder);
-    await llama.init();
-    const model = new llama.AddonModel(path, {addonExports: llama, gpuLayers: 0});
-    const context = new llama.AddonContext(model, {contextSize: 512, batchSize: 512, sequences: 1, threads: 2});
-    if (!await model.init() || !await context.init()) throw new Error(`llama.cpp does not load ${path}`);
+    const {llama, model, context} = await open(path, {contextSize: 512, batchSize: 512});
     const sampler = new llama.AddonSampler(model);
     sampler.applyConfig({temperature: 0});
     context.initBatch(tokens.length);

@@ -98,19 +98,27 @@ class RecurrenceReader {
     add("full_attention_interval", period);
     // Where all layers have experts, nothing is as wide as GGUF's key for other feed-forward parts says, which it must have.
     if (!config_.find("intermediate_size")) add("feed_forward_length", config_.count("moe_intermediate_size"));
-    scan_ = {.key_heads = config_.count("linear_num_key_heads"),
-             .key_dim = config_.count("linear_key_head_dim", kMaxHeads),
-             .value_heads = config_.count("linear_num_value_heads", kMaxHeads),
-             .value_dim = config_.count("linear_value_head_dim", kMaxHeads)};
-    add_scan("linear_num_value_heads", "linear_num_key_heads", config_.count("linear_conv_kernel_dim"));
+    read_scan({.key_heads = "linear_num_key_heads",
+               .key_dim = "linear_key_head_dim",
+               .value_heads = "linear_num_value_heads",
+               .value_dim = "linear_value_head_dim",
+               .taps = "linear_conv_kernel_dim"});
   }
 
-  void add_scan(std::string_view heads, std::string_view key_heads, std::int64_t taps) {
+  // What config.json calls the sizes of a scan.
+  struct ScanNames {
+    std::string_view key_heads, key_dim, value_heads, value_dim, taps;
+  };
+  void read_scan(const ScanNames& names) {
+    scan_ = {.key_heads = config_.count(names.key_heads, kMaxHeads),
+             .key_dim = config_.count(names.key_dim, kMaxHeads),
+             .value_heads = config_.count(names.value_heads, kMaxHeads),
+             .value_dim = config_.count(names.value_dim, kMaxHeads)};
     if (scan_.value_heads % scan_.key_heads != 0) {
-      config_.note(ErrorCode::kCorrupt, heads, "no multiple of " + std::string(key_heads));
+      config_.note(ErrorCode::kCorrupt, names.value_heads, "no multiple of " + std::string(names.key_heads));
       scan_.key_heads = 1;
     }
-    add("ssm.conv_kernel", taps);
+    add("ssm.conv_kernel", config_.count(names.taps));
     add("ssm.state_size", scan_.key_dim);
     add("ssm.group_count", scan_.key_heads);
     add("ssm.time_step_rank", scan_.value_heads);
@@ -125,11 +133,11 @@ class RecurrenceReader {
     std::vector<std::int64_t> of_layers;
     for (const char kind : kinds) of_layers.push_back(kind == '*' ? kv_heads : 0);
     add("attention.head_count_kv", std::move(of_layers));
-    scan_ = {.key_heads = config_.count("mamba_n_groups", kMaxHeads),
-             .key_dim = config_.count("mamba_d_state", kMaxHeads),
-             .value_heads = config_.count("mamba_n_heads", kMaxHeads),
-             .value_dim = config_.count("mamba_d_head", kMaxHeads)};
-    add_scan("mamba_n_heads", "mamba_n_groups", config_.count("mamba_d_conv"));
+    read_scan({.key_heads = "mamba_n_groups",
+               .key_dim = "mamba_d_state",
+               .value_heads = "mamba_n_heads",
+               .value_dim = "mamba_d_head",
+               .taps = "mamba_d_conv"});
     check_time_steps();
   }
 
@@ -153,11 +161,11 @@ class RecurrenceReader {
     add("block_count", model_.layers);
     add("attention.head_count_kv", std::move(of_layers));
     add("feed_forward_length", std::move(widths));
-    scan_ = {.key_heads = config_.count("n_groups", kMaxHeads),
-             .key_dim = config_.count("ssm_state_size", kMaxHeads),
-             .value_heads = config_.count("mamba_num_heads", kMaxHeads),
-             .value_dim = config_.count("mamba_head_dim", kMaxHeads)};
-    add_scan("mamba_num_heads", "n_groups", config_.count("conv_kernel"));
+    read_scan({.key_heads = "n_groups",
+               .key_dim = "ssm_state_size",
+               .value_heads = "mamba_num_heads",
+               .value_dim = "mamba_head_dim",
+               .taps = "conv_kernel"});
     check_time_steps();
     // Readers of GGUF ask for the one or the other.
     const auto eps = config_.number("layer_norm_epsilon"), older = config_.number("norm_eps");

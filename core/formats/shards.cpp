@@ -13,21 +13,14 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kPattern = "-00000-of-00000.gguf";
 
-// The file at `path`, and how many shards it says its model has.
-struct Opened {
-  platform::OpenFile file;
-  std::int64_t shards;
-};
-
-Result<Opened> open_shard(const fs::path& path) {
-  auto file = platform::OpenFile::open(path);
-  if (!file) return fail(std::move(file.error()));
-  auto copy = platform::OpenFile::duplicate(file->descriptor(), path);
+// A whole model that is only called like a shard says that it has no others, or nothing of it.
+Result<bool> is_whole(const platform::OpenFile& file) {
+  auto copy = platform::OpenFile::duplicate(file.descriptor(), file.name());
   if (!copy) return fail(std::move(copy.error()));
   const FileSource source(*std::move(copy));
-  const auto contents = parse_gguf(source, path.string());
+  const auto contents = parse_gguf(source, file.name().string());
   if (!contents) return fail(contents.error());
-  return Opened{*std::move(file), contents->metadata.integer("split.count").value_or(1)};
+  return contents->metadata.integer("split.count").value_or(1) <= 1;
 }
 
 }  // namespace
@@ -61,18 +54,17 @@ std::vector<fs::path> shard_paths(const fs::path& path) {
 
 Result<platform::OpenFiles> open_gguf_files(const fs::path& path) {
   const auto name = ShardName::parse(path.filename().string());
-  if (!name || name->count == 1) {
-    auto file = platform::OpenFile::open(path);
-    return file ? Result<platform::OpenFiles>(*std::move(file)) : fail(std::move(file.error()));
-  }
-  auto given = open_shard(path);
+  auto given = platform::OpenFile::open(path);
   if (!given) return fail(std::move(given.error()));
-  if (given->shards <= 1) return std::move(given->file);  // a whole model that is only called like a shard
+  if (!name || name->count == 1) return platform::OpenFiles(*std::move(given));
   std::vector<platform::OpenFile> files;
   const auto paths = shard_paths(path);
   for (const auto& shard : paths) {
-    auto file = shard == path ? Result<platform::OpenFile>(std::move(given->file)) : platform::OpenFile::open(shard);
+    auto file = shard == path ? platform::OpenFile::duplicate(given->descriptor(), path) : platform::OpenFile::open(shard);
     if (!file && file.error().code == ErrorCode::kNotFound) {
+      const auto whole = is_whole(*given);
+      if (!whole) return fail(whole.error());
+      if (*whole) return platform::OpenFiles(*std::move(given));
       return fail(ErrorCode::kNotFound, shard.string() + " is missing. The model is split into " + std::to_string(name->count) +
                                             " files, which must all be in one folder.");
     }

@@ -38,8 +38,8 @@ struct ShardName {
 std::vector<std::filesystem::path> shard_paths(const std::filesystem::path& path);
 
 // Opens the files of the GGUF model that the file at `path` is, or is a shard of: one, or all of its shards in order.
-// Errors: those of OpenFile::open; kCorrupt (not a readable GGUF description); kUnsupported (a shard whose name does not say where the
-// others are); kNotFound (a shard is missing, by name).
+// Reads them only where one is missing: then the file may be a whole model that is only called like a shard.
+// Errors: those of OpenFile::open; kNotFound (a shard is missing, by name), and then kCorrupt (not a readable GGUF description).
 Result<platform::OpenFiles> open_gguf_files(const std::filesystem::path& path);
 
 }  // namespace mlxr::formats

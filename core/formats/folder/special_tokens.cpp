@@ -20,6 +20,11 @@ class SpecialTokensReader {
     auto bos = token("bos"), eos = token("eos");
     if (!bos) bos = cls;
     if (!eos) eos = separator;
+    // Qwen3-Embedding ends its texts with another token than its answers.
+    const auto ends = ends_of_template();
+    const auto of_answers = eos;
+    if (ends.first) bos = ends.first;
+    if (ends.last) eos = ends.last;
     for (const auto& [name, id] : {std::pair("bos", bos),
                                    {"eos", eos},
                                    {"padding", token("pad")},
@@ -30,7 +35,10 @@ class SpecialTokensReader {
       if (id) metadata_.add(std::string("tokenizer.ggml.") + name + "_token_id", *id);
     }
     add_ends(bos, eos);
-    add_more_ends(eos);
+    add_more_ends(eos, of_answers);
+    // Of no answer.
+    if (auto suppressed = ids_of(files_.generation, "suppress_tokens"); !suppressed.empty())
+      metadata_.add("tokenizer.ggml.suppress_tokens", std::move(suppressed));
     return {};
   }
 
@@ -63,6 +71,32 @@ class SpecialTokensReader {
     return ids;
   }
 
+  // The tokens with which a template begins and ends a text: each alone there. Nothing without one.
+  struct Ends {
+    std::optional<Id> first, last;
+  };
+  Ends ends_of_template() const {
+    Ends ends;
+    for (const auto* step : steps_of(files_.tokenizer->find("post_processor"), "processors")) {
+      const auto* single = step->find("single");
+      const auto* parts = single ? single->items() : nullptr;
+      if (!parts || parts->size() < 2) continue;
+      const auto text = std::ranges::find_if(*parts, [](const Json& part) { return part.find("Sequence") != nullptr; });
+      if (text - parts->begin() == 1) ends.first = token_of(parts->front());
+      if (parts->end() - text == 2) ends.last = token_of(parts->back());
+    }
+    return ends;
+  }
+
+  // Of a part of a template.
+  std::optional<Id> token_of(const Json& part) const {
+    const auto* special = part.find("SpecialToken");
+    const auto* text = special ? special->find("id") : nullptr;
+    if (!text || !text->text()) return std::nullopt;
+    const auto found = std::ranges::find(tokens_, *text->text());
+    return found == tokens_.end() ? std::nullopt : std::optional<Id>(found - tokens_.begin());
+  }
+
   // What the post-processor puts before and after a text; tokenizer_config.json may say otherwise.
   void add_ends(std::optional<Id> bos, std::optional<Id> eos) {
     const auto* processor = files_.tokenizer->find("post_processor");
@@ -73,8 +107,8 @@ class SpecialTokensReader {
       last |= eos && is_pair_of(one.find("sep"), *eos);
       const auto* single = one.find("single");
       if (!single || !single->items() || single->items()->empty()) return;
-      first |= bos && names(single->items()->front(), *bos);
-      last |= eos && names(single->items()->back(), *eos);
+      first |= bos && token_of(single->items()->front()) == *bos;
+      last |= eos && token_of(single->items()->back()) == *eos;
     };
     if (list && list->items()) {
       for (const auto& one : *list->items()) look(one);
@@ -95,17 +129,11 @@ class SpecialTokensReader {
     return pair && pair->items() && pair->items()->size() == 2 && (*pair->items())[1].integer() == id;
   }
 
-  // Whether a part of a template is this token.
-  bool names(const Json& part, Id id) const {
-    const auto* special = part.find("SpecialToken");
-    const auto* text = special ? special->find("id") : nullptr;
-    return text && text->text() && *text->text() == tokens_[static_cast<std::size_t>(id)];
-  }
-
   // Tokens that end an answer beside EOS. GGUF has a key for each of two, and other programs read no more; the list has all.
-  void add_more_ends(std::optional<Id> eos) {
+  void add_more_ends(std::optional<Id> eos, std::optional<Id> of_answers) {
     std::vector<Id> ends = ids_of(files_.generation, "eos_token_id");
     for (const auto id : ids_of(files_.config, "eos_token_id")) ends.push_back(id);
+    if (of_answers) ends.push_back(*of_answers);
     std::ranges::sort(ends);
     ends.erase(std::unique(ends.begin(), ends.end()), ends.end());
     if (eos) std::erase(ends, *eos);

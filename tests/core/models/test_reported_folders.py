@@ -110,3 +110,22 @@ def test_transformers_js_1662_a_chat_template_of_the_processor(tmp_path):
     write(tmp_path / "model", LLAMA, TOKENS[:2])
     change(tmp_path / "model", "chat_template.json", chat_template="{{ messages[0]['content'] }}")
     assert metadata(tmp_path / "model", tmp_path / "home")["tokenizer.chat_template"] == "{{ messages[0]['content'] }}"
+
+
+def test_llama_cpp_14252_a_text_ends_with_another_token_than_an_answer(tmp_path):
+    """Qwen3-Embedding: its rows are pooled from the token that only the post-processor has."""
+    write(tmp_path / "model", LLAMA, TOKENS[:2])
+    tokenizer = json.loads((tmp_path / "model" / "tokenizer.json").read_text())
+    special = {**tokenizer["added_tokens"][0], "id": 289, "content": "<|endoftext|>"}
+    template = {"type": "TemplateProcessing", "single": [{"Sequence": {"id": "A", "type_id": 0}}, {"SpecialToken": {"id": "<|endoftext|>", "type_id": 0}}], "pair": [], "special_tokens": {}}
+    processors = {"type": "Sequence", "processors": [{"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False}, template]}
+    change(tmp_path / "model", "tokenizer.json", added_tokens=[*tokenizer["added_tokens"], special], post_processor=processors)
+    keys = metadata(tmp_path / "model", tmp_path / "home")
+    assert (keys["tokenizer.ggml.eos_token_id"], keys["tokenizer.ggml.add_eos_token"], keys["tokenizer.ggml.eot_token_id"]) == (289, True, 288)
+
+
+def test_tokens_that_no_answer_has(tmp_path):
+    """Numbers that are no tokens are passed over."""
+    write(tmp_path / "model", LLAMA, TOKENS[:2])
+    change(tmp_path / "model", "generation_config.json", suppress_tokens=[7, 5, 258880])
+    assert metadata(tmp_path / "model", tmp_path / "home")["tokenizer.ggml.suppress_tokens"] == [7, 5]

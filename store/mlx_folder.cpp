@@ -39,8 +39,17 @@ using formats::StoredTensor;
 using Plan = MlxTensorPlan;
 
 constexpr std::size_t kSlabValues = std::size_t{1} << 22;  // encoded between two writes
-constexpr std::string_view kTokenizerFiles[] = {"tokenizer.json", "tokenizer_config.json", "generation_config.json", "chat_template.jinja",
-                                                "chat_template.json"};
+constexpr std::string_view kCopiedFiles[] = {"tokenizer.json",
+                                             "tokenizer_config.json",
+                                             "generation_config.json",
+                                             "chat_template.jinja",
+                                             "chat_template.json",
+                                             formats::kModulesFile,
+                                             formats::kPoolingFile,
+                                             formats::kDenseFiles[0].config,
+                                             formats::kDenseFiles[0].weights,
+                                             formats::kDenseFiles[1].config,
+                                             formats::kDenseFiles[1].weights};
 
 // The folder while it is being made. Deleted unless it was moved to its name.
 class NewFolder {
@@ -60,7 +69,7 @@ class NewFolder {
     if (!temporary_.empty()) fs::remove_all(temporary_, ignored);
   }
 
-  fs::path file(std::string_view name) const { return temporary_ / name; }
+  fs::path file(const fs::path& within) const { return temporary_ / within; }
   Result<void> finish() {
     std::error_code ec;
     fs::rename(temporary_, name_, ec);
@@ -247,11 +256,15 @@ class MlxFolderMaker {
     config["quantization"] = config["quantization_config"] = said;
     if (auto done = platform::write_file_atomically(folder.file("config.json"), formats::unquote_infinities(config.dump(2)) + "\n"); !done)
       return done;
-    for (const auto name : kTokenizerFiles) {
+    for (const auto name : kCopiedFiles) {
       const auto content = files.read_text(name);
       if (!content) return fail(content.error());
       if (!*content) continue;
-      if (auto done = platform::write_file_atomically(folder.file(name), **content); !done) return done;
+      const auto file = folder.file(formats::FolderFiles::path_within(name));
+      std::error_code ec;
+      fs::create_directories(file.parent_path(), ec);
+      if (ec) return fail(platform::os_error(ec.value(), "Cannot create " + file.parent_path().string()));
+      if (auto done = platform::write_file_atomically(file, **content); !done) return done;
     }
     return {};
   }

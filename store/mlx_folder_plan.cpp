@@ -40,7 +40,7 @@ bool MlxFolderPlanner::add(const formats::StoredSource& stored) {
   // mlx-lm's stacks of experts have names of their own.
   const bool other_stack = layout == Layout::kExperts && (stem.ends_with(".output_linear") || full != tensor.name);
   const bool experts = mapped && mapped->name.contains("_exps.");
-  if (layout == Layout::kExpert || layout == Layout::kExpertsTurned || layout == Layout::kGateThenUpTurned || other_stack ||
+  if ((layout == Layout::kExpert && experts) || layout == Layout::kExpertsTurned || layout == Layout::kGateThenUpTurned || other_stack ||
       (layout == Layout::kGateThenUp && experts)) {
     add_experts(*mapped, stem);
     return true;
@@ -118,7 +118,7 @@ void MlxFolderPlanner::add(const Tensor& source, const std::string& module, cons
 
 std::string MlxFolderPlanner::renamed(std::string_view name) const {
   std::string result(name);
-  if (model_.wrapped) {
+  if (model_.wrapped && !model_.type->streams) {  // mlx-lm has the publisher's names for Gemma 3n
     auto plain = name;
     for (const std::string_view prefix : {"model.language_model.", "language_model.", "model."})
       if (plain.starts_with(prefix)) plain.remove_prefix(prefix.size());

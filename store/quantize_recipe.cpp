@@ -34,7 +34,8 @@ bool contains(std::string_view text, std::string_view part) { return text.find(p
 bool is_changed(const formats::Tensor& tensor) {
   if (std::count_if(tensor.shape.begin(), tensor.shape.end(), [](auto dim) { return dim > 1; }) < 2) return false;
   if (!tensor.name.ends_with("weight")) return false;
-  for (const auto part : {"_norm.weight", "ffn_gate_inp.weight", "position_embd.weight", "token_types.weight"})
+  for (const auto part : {"_norm.weight", "ffn_gate_inp.weight", "position_embd.weight", "token_types.weight", "altup_", "laurel_",
+                          "per_layer_model_proj.weight"})
     if (contains(tensor.name, part)) return false;
   return true;
 }

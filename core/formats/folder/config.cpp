@@ -9,6 +9,7 @@
 #include "core/formats/folder/latent_config.h"
 #include "core/formats/folder/layer_shapes_config.h"
 #include "core/formats/folder/recurrent_config.h"
+#include "core/formats/folder/streams_config.h"
 #include "core/formats/folder/window_config.h"
 #include "core/formats/gguf.h"
 #include "core/formats/printable.h"
@@ -29,13 +30,14 @@ class Translator {
     read_recurrence(config_, prefix_, metadata_, model);
     read_latent_attention(config_, prefix_, metadata_, model);
     read_layer_shapes(config_, prefix_, metadata_, model);
+    read_streams(config_, prefix_, metadata_, model);
     model.scores = read_encoder(type_, config_, prefix_, metadata_);
     model.experts = count_experts();
     read_shared_width(model);
     for (const auto& key : config_keys()) translate(key, model);
     read_shape(model);
     check_activation();
-    check_fixed_keys(config_);
+    check_fixed_keys(config_, type_.encoder);
     read_experts(model);
     read_windows(type_, model.layers, config_, prefix_, metadata_);
     read_positions();
@@ -71,6 +73,11 @@ class Translator {
     using Kind = ConfigKey::Kind;
     const bool of_experts = key.gguf.starts_with("expert_") || key.gguf == "leading_dense_block_count";
     if (of_experts && model.experts == 0) return static_cast<void>(config_.find(key.name));
+    // Another key of this type is called so.
+    using Names = std::pair<std::string_view, std::string_view>;
+    if (std::ranges::find(type_.other_names, key.name, &Names::second) != type_.other_names.end()) return;
+    if (const auto* value = config_.find(key.name); value && value->items() && key.kind == Kind::kInteger)
+      return translate_list(key, *value->items());
     if (key.kind == Kind::kBoolean) {
       const auto default_value = otherwise(key.name);
       if (const auto said = config_.boolean(key.name)) {
@@ -83,6 +90,16 @@ class Translator {
     } else if (const auto value = integer(key.name)) {
       add(key.gguf, *value);
     }
+  }
+
+  // A number for each layer.
+  void translate_list(const ConfigKey& key, const Json::Items& items) {
+    std::vector<std::int64_t> numbers;
+    for (const auto& item : items) {
+      if (!item.integer()) return config_.note(ErrorCode::kCorrupt, key.name, "not a list of integers");
+      numbers.push_back(*item.integer());
+    }
+    add(key.gguf, std::move(numbers));
   }
 
   void read_shape(ModelConfig& model) {
@@ -109,6 +126,10 @@ class Translator {
     // Command R was trained for more than its max_position_embeddings say.
     context_ = need("max_position_embeddings");
     if (type_.architecture == "command-r") context_ = integer("model_max_length").value_or(context_);
+    // Nomic's RoPE may change behind the length that the model was trained for.
+    const auto trained = config_.integer("max_trained_positions");
+    if (trained) context_ = std::min(context_, *trained);
+    if (config_.find("rotary_scaling_factor") && !trained) config_.note(ErrorCode::kUnsupported, "rotary_scaling_factor", "there");
     context_ -= type_.position_offset;
     if (context_ < 1) config_.note(ErrorCode::kCorrupt, "max_position_embeddings", "no number of a model");
     add("context_length", std::max<std::int64_t>(context_, 1));
@@ -135,9 +156,9 @@ class Translator {
     model.further_layers = integer("num_nextn_predict_layers").value_or(0);
     if (const auto* dense = config_.find("mlp_only_layers"); dense && !(dense->items() && dense->items()->empty()))
       config_.note(ErrorCode::kUnsupported, "mlp_only_layers", "not empty");
-    const auto width = integer("intermediate_size");
     const auto* scoring = config_.text("scoring_func");
     if (model.experts == 0) return;
+    const auto width = integer("intermediate_size");
     if (width && !config_.find("moe_intermediate_size")) add("expert_feed_forward_length", *width);
     constexpr std::int64_t kSoftmax = 1, kSigmoid = 2;
     if (scoring ? *scoring == "sigmoid" : type_.sigmoid_experts) {
@@ -203,6 +224,7 @@ Result<ModelConfig> read_config(const Json& config, const std::string& file_name
   const auto found = find_model_type(config, file_name);
   if (!found) return fail(found.error());
   ConfigReader reader(found->text, file_name, found->text == &config ? "" : "text_config.");
+  reader.rename(found->type->other_names);
   for (const auto key : {"quantization", "quantization_config"}) reader.find(key);
   auto model = Translator(*found->type, reader, metadata).translate();
   if (!model) return fail(std::move(model.error()));

@@ -37,6 +37,7 @@ struct ModelConfig {
   std::int64_t experts = 0;
   std::int64_t vocabulary = 0;      // tokens; 0: not said
   bool tied = false;                // the embeddings are the head, whatever the folder has
+  std::int64_t input_rows = 0;      // of a table of inputs of layers that is shorter than the vocabulary; 0: it is not
   bool scores = false;              // it has a head that scores labels
   std::int64_t further_layers = 0;  // after the others: they predict more tokens and are left out
   bool wrapped = false;             // the language model of a model that also sees or hears

@@ -9,12 +9,15 @@ namespace {
 using Kind = ConfigKey::Kind;
 
 constexpr ConfigKey kKeys[] = {
+    {"altup_active_idx", "altup.active_idx"},
+    {"altup_num_inputs", "altup.num_inputs"},
     {"attention_multiplier", "attention.scale", Kind::kNumber},
     {"attn_logit_softcapping", "attn_logit_softcapping", Kind::kNumber},
     {"embedding_multiplier", "embedding_scale", Kind::kNumber},
     {"final_logit_softcapping", "final_logit_softcapping", Kind::kNumber},
     {"first_k_dense_replace", "leading_dense_block_count"},
     {"hidden_size", "embedding_length"},
+    {"hidden_size_per_layer_input", "embedding_length_per_layer_input"},
     {"intermediate_size", "feed_forward_length"},
     {"layer_norm_eps", "attention.layer_norm_epsilon", Kind::kNumber},
     {"logit_scale", "logit_scale", Kind::kNumber},
@@ -33,6 +36,7 @@ constexpr ConfigKey kKeys[] = {
     {"num_experts_per_tok", "expert_used_count"},
     {"num_hidden_layers", "block_count"},
     {"num_key_value_heads", "attention.head_count_kv"},
+    {"num_kv_shared_layers", "attention.shared_kv_layers"},
     {"num_local_experts", "expert_count"},
     {"residual_multiplier", "residual_scale", Kind::kNumber},
     {"rms_norm_eps", "attention.layer_norm_rms_epsilon", Kind::kNumber},
@@ -48,10 +52,13 @@ constexpr ConfigKey kKeys[] = {
 struct Fixed {
   std::string_view name;
   std::variant<bool, double, std::string_view> value;
+  bool of_encoders = false;
 };
 constexpr Fixed kFixed[] = {
+    {"altup_correct_scale", true},
     {"attn_output_gate", true},
     {"block_use_swiglu", true},
+    {"causal", false},
     {"conv_bias", false},
     {"decoder_sparse_step", 1.0},
     {"full_attn_mod", 1.0},
@@ -63,17 +70,23 @@ constexpr Fixed kFixed[] = {
     {"mamba_hidden_act", "silu"},
     {"mlp_type", "default"},
     {"moe_layer_freq", 1.0},
+    {"num_experts", 0.0, true},
     {"no_rope_layer_interval", 4.0},
     {"norm_type", "layer_norm"},
     {"normalization_function", "rmsnorm"},
     {"order_of_interleaved_layers", "local_attn_first"},
+    {"parallel_block", false},
     {"position_embedding_type", "absolute"},
     {"position_embedding_type", "rope_gptj"},
     {"position_embedding_type", "rope"},
     {"position_embedding_type", "nope"},
+    {"prenorm", false},
     {"residual_in_fp32", false},
     {"rope_interleave", true},
     {"rope_interleaved", false},
+    {"rotary_emb_fraction", 1.0},
+    {"rotary_emb_interleaved", false},
+    {"scale_attn_by_inverse_layer_idx", false},
     {"scale_attn_weights", true},
     {"scoring_func", "sigmoid"},
     {"scoring_func", "softmax"},
@@ -81,10 +94,12 @@ constexpr Fixed kFixed[] = {
     {"topk_method", "noaux_tc"},
     {"topk_method", "greedy"},
     {"use_bidirectional_attention", false},
+    {"use_bidirectional_attention", true, true},
     {"use_bidirectional_attention", "vision"},  // of images, which are refused
     {"use_gated_activation", true},
     {"use_mrope", false},
     {"use_parallel_block", true},
+    {"use_rms_norm", false},
     {"use_pos_enc", true},
     {"use_parallel_embedding", true},
 };
@@ -93,12 +108,16 @@ constexpr std::string_view kHarmless[] = {
     "_attn_implementation_autoset",
     "_name_or_path",
     "activation_function",  // of StarCoder2, beside hidden_act
+    "add_pooling_layer",    // of Nomic: of a module that embeddings are not made of
+    "altup_coef_clip",      // of Gemma 3n: of training; so is the next one
+    "altup_lr_multiplier",
     "architectures",
     "attention_bias",
     "attention_dropout",
     "attention_probs_dropout_prob",
     "attention_softmax_in_fp32",
     "attn_implementation",
+    "attn_pdrop",
     "auto_map",
     "aux_loss_alpha",  // of DeepSeek; so are ep_size and seq_aux
     "bias",
@@ -110,11 +129,19 @@ constexpr std::string_view kHarmless[] = {
     "boi_token_index",
     "bos_token_id",
     "cache_implementation",
-    "chunk_size",  // of Mamba 2: how a scan is computed
+    "chunk_size",             // of Mamba 2: how a scan is computed
+    "classifier_activation",  // of ModernBERT and EuroBERT, where a model does not score; so are the other keys of classifiers
+    "classifier_bias",
     "classifier_dropout",
+    "classifier_pooling",
+    "clf_pooling",
+    "cls_token_id",
     "conv_dim",
     "conv_dim_out",
     "conv_use_xavier_init",
+    "decoder_bias",
+    "dense_seq_output",  // of Nomic: how it is computed; so are the keys that begin with "fused" and "use_flash_attn"
+    "deterministic_flash_attn",
     "dtype",
     "embd_pdrop",
     "embedding_dropout",
@@ -124,6 +151,8 @@ constexpr std::string_view kHarmless[] = {
     "expand",             // of Mamba 2, beside its heads
     "experts_per_token",  // of gpt-oss, beside num_experts_per_tok
     "finetuning_task",
+    "fused_bias_fc",
+    "fused_dropout_add_ln",
     "gradient_checkpointing",
     "hidden_dropout",
     "hidden_dropout_prob",
@@ -131,9 +160,11 @@ constexpr std::string_view kHarmless[] = {
     "image_token_id",
     "image_token_index",
     "initial_context_length",  // of gpt-oss, beside what its RoPE scaling says
+    "initializer_cutoff_factor",
     "initializer_range",
     "is_llama_config",
     "label2id",
+    "laurel_rank",  // of Gemma 3n: the tensors show it
     "layer_norm_bias",
     "layer_norm_epsilon",  // of StarCoder2, beside norm_epsilon
     "layer_switch",        // of Cohere 2, beside its pattern
@@ -147,9 +178,13 @@ constexpr std::string_view kHarmless[] = {
     "mamba_n_heads",
     "mamba_proj_bias",
     "mamba_ssm_cache_dtype",
-    "mamba_ssm_dtype",    // of Qwen3.5: states are float32 here
+    "mamba_ssm_dtype",  // of Qwen3.5: states are float32 here
+    "mask_token_id",
     "max_window_layers",  // of Qwen, where use_sliding_window is false
     "mlp_bias",
+    "mlp_dropout",
+    "mlp_fc1_bias",
+    "mlp_fc2_bias",
     "mm_tokens_per_image",
     "model_max_length",
     "model_type",
@@ -157,6 +192,7 @@ constexpr std::string_view kHarmless[] = {
     "mtp_layers_block_type",
     "mtp_num_hidden_layers",  // of Qwen3.5: layers that predict further tokens, which are left out
     "mtp_use_dedicated_embeddings",
+    "norm_bias",
     "num_heads",  // of LFM2, beside num_attention_heads
     "num_logits_to_keep",
     "num_query_groups",                  // of Nemotron-H, beside num_key_value_heads
@@ -164,9 +200,15 @@ constexpr std::string_view kHarmless[] = {
     "output_past",
     "output_router_logits",
     "pad_token_id",
+    "pad_vocab_size_multiple",
+    "parallel_block_tied_norm",
     "pretraining_tp",
     "problem_type",
     "qk_layernorm",
+    "qkv_proj_bias",
+    "reference_compile",
+    "reorder_and_upcast_attn",
+    "repad_logits_with_grad",
     "rescale_prenorm_residual",
     "resid_pdrop",
     "residual_dropout",
@@ -175,7 +217,15 @@ constexpr std::string_view kHarmless[] = {
     "router_jitter_noise",
     "scale_attention_softmax_in_fp32",
     "sentence_transformers",
+    "sep_token_id",
     "seq_aux",
+    "sparse_pred_ignore_index",
+    "sparse_prediction",
+    "summary_activation",  // of GPT-2: of a head that Nomic does not have; so are the next four
+    "summary_first_dropout",
+    "summary_proj_to_labels",
+    "summary_type",
+    "summary_use_proj",
     "tie_word_embeddings",
     "time_step_floor",  // of Mamba 2: how it is trained; so are the next three
     "time_step_limit",
@@ -193,9 +243,11 @@ constexpr std::string_view kHarmless[] = {
     "use_conv_bias",
     "use_embedding_sharing",
     "use_expert_bias",
+    "use_flash_attn",
     "use_mamba_kernels",
     "use_qk_norm",
     "use_qkv_bias",
+    "use_xentropy",
     "video_token_id",
     "vision_config",
     "vision_end_token_id",
@@ -213,10 +265,11 @@ bool equals(const Json& value, const Fixed& fixed) {
 
 std::span<const ConfigKey> config_keys() { return kKeys; }
 
-void check_fixed_keys(ConfigReader& config) {
+void check_fixed_keys(ConfigReader& config, bool is_encoder) {
   for (const auto& fixed : kFixed) {
+    if (fixed.of_encoders && !is_encoder) continue;
     const auto* value = config.find(fixed.name);
-    const auto runs = [&](const Fixed& row) { return row.name == fixed.name && equals(*value, row); };
+    const auto runs = [&](const Fixed& row) { return row.name == fixed.name && (is_encoder || !row.of_encoders) && equals(*value, row); };
     if (value && std::ranges::none_of(kFixed, runs)) config.note(ErrorCode::kUnsupported, fixed.name, "of a kind that MLXR does not run");
   }
 }

@@ -18,7 +18,7 @@ struct ConfigKey {
 std::span<const ConfigKey> config_keys();
 
 // Notes in `config` the keys of features that MLXR has for none of the families, or that a family always has.
-void check_fixed_keys(ConfigReader& config);
+void check_fixed_keys(ConfigReader& config, bool is_encoder);
 
 // Keys that change nothing in a forward pass, or say what the tensors show: notes of programs, settings of training, ids of tokens.
 std::span<const std::string_view> harmless_config_keys();

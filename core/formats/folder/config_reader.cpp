@@ -7,6 +7,18 @@
 
 namespace mlxr::formats {
 
+const Json* ConfigReader::find(std::string_view name) {
+  const auto there = name_there(name);
+  read_.emplace(name);
+  read_.emplace(there);
+  return object_ ? object_->find(there) : nullptr;
+}
+
+std::string_view ConfigReader::name_there(std::string_view name) const {
+  const auto renamed = std::ranges::find(names_, name, &std::pair<std::string_view, std::string_view>::first);
+  return renamed != names_.end() && object_ && object_->find(renamed->second) ? renamed->second : name;
+}
+
 std::optional<double> ConfigReader::number(std::string_view name) {
   const auto* value = find(name);
   if (value && !value->number()) note(ErrorCode::kCorrupt, name, "not a number");
@@ -57,7 +69,7 @@ ConfigReader ConfigReader::object(std::string_view name) {
 }
 
 void ConfigReader::note(ErrorCode code, std::string_view name, const std::string& what) {
-  const std::string sentence = harmless(path_ + std::string(name)) + " is " + what;
+  const std::string sentence = harmless(path_ + std::string(name_there(name))) + " is " + what;
   if (code == ErrorCode::kCorrupt) return note(damaged(file_name_, sentence).error());
   note({code, "MLXR cannot run this model yet: in " + file_name_ + ", " + sentence + "."});
 }

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <mlxrunner/result.h>
 
@@ -23,11 +24,12 @@ class ConfigReader {
   ConfigReader(const Json* object, std::string file_name, std::string path = {})
       : object_(object), file_name_(std::move(file_name)), path_(std::move(path)) {}
 
+  // Members that may have another name in the object than they have here: {here, there}. The name there wins. `names` must outlive the
+  // reader.
+  void rename(std::span<const std::pair<std::string_view, std::string_view>> names) { names_ = names; }
+
   // A member. Null when it is absent or null.
-  const Json* find(std::string_view name) {
-    read_.emplace(name);
-    return object_ ? object_->find(name) : nullptr;
-  }
+  const Json* find(std::string_view name);
   // Nothing when it is absent; and when it is something else, which is noted.
   std::optional<double> number(std::string_view name);
   std::optional<std::int64_t> integer(std::string_view name);
@@ -52,8 +54,11 @@ class ConfigReader {
   Result<void> finish(std::span<const std::string_view> harmless);
 
  private:
+  std::string_view name_there(std::string_view name) const;
+
   const Json* object_;
   std::string file_name_, path_;
+  std::span<const std::pair<std::string_view, std::string_view>> names_;
   std::set<std::string, std::less<>> read_;
   std::optional<Error> problem_;
 };

@@ -4,9 +4,9 @@
 #include <utility>
 
 #include "core/formats/folder/config.h"
-#include "core/formats/folder/encoder_config.h"
 #include "core/formats/folder/folder_files.h"
 #include "core/formats/folder/safetensors.h"
+#include "core/formats/folder/sentence_modules.h"
 #include "core/formats/folder/tensor_builder.h"
 #include "core/formats/folder/vocabulary.h"
 #include "core/formats/gguf.h"
@@ -53,15 +53,21 @@ class FolderCheckpoint final : public Checkpoint {
   std::vector<const Tensor*> by_name_;  // sorted
 };
 
-Result<BuiltTensors> read_tensors(const FolderFiles& folder, const ModelConfig& model, WeightFiles& files) {
+Result<BuiltTensors> read_tensors(const FolderFiles& folder, const ModelConfig& model, std::span<const DenseFiles> dense,
+                                  WeightFiles& files) {
   const auto names = folder.weight_files();
   if (!names) return fail(names.error());
   TensorBuilder builder(model, folder.path().string());
-  std::size_t count = 0;
-  for (const auto& name : *names) {
+  const auto open = [&](std::string_view name) -> Result<const FileSource*> {
     auto file = folder.open_file(name);
     if (!file) return fail(std::move(file.error()));
-    const auto& source = *files.emplace_back(std::make_unique<FileSource>(*std::move(file)));
+    return files.emplace_back(std::make_unique<FileSource>(*std::move(file))).get();
+  };
+  std::size_t count = 0;
+  for (const auto& name : *names) {
+    const auto opened = open(name);
+    if (!opened) return fail(opened.error());
+    const auto& source = **opened;
     auto stored = parse_safetensors(source, (folder.path() / name).string());
     if (!stored) return fail(std::move(stored.error()));
     count += stored->size();
@@ -69,6 +75,12 @@ Result<BuiltTensors> read_tensors(const FolderFiles& folder, const ModelConfig& 
     for (auto& tensor : *stored) {
       if (auto added = builder.add({std::move(tensor), &source}); !added) return fail(added.error());
     }
+  }
+  for (const auto& layer : dense) {
+    if (builder.has(layer.module)) continue;
+    const auto opened = open(layer.weights);
+    if (!opened) return fail(opened.error());
+    if (auto added = add_dense_layer(folder, layer, **opened, builder); !added) return fail(added.error());
   }
   auto built = builder.finish();
   if (!built) return built;
@@ -92,10 +104,12 @@ Result<std::shared_ptr<const Checkpoint>> open_folder(platform::OpenFiles opened
   metadata->add("general.name", metadata->keep(std::filesystem::absolute(path).lexically_normal().filename().string()));
   const auto model = read_config(**config, (path / kConfig).string(), *metadata);
   if (!model) return fail(model.error());
-  if (auto pooling = read_pooling(folder, *model, *metadata); !pooling) return fail(pooling.error());
+  const auto dense = read_sentence_modules(folder, *model, *metadata);
+  if (!dense) return fail(dense.error());
   WeightFiles files;
-  auto built = read_tensors(folder, *model, files);
+  auto built = read_tensors(folder, *model, *dense, files);
   if (!built) return fail(std::move(built.error()));
+  add_dense_widths(*built, *model, *metadata);
   if (auto read = read_vocabulary(folder, *model, *metadata); !read) return fail(read.error());
   return std::make_shared<const FolderCheckpoint>(metadata, std::move(files), *std::move(built));
 }

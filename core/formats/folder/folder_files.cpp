@@ -31,7 +31,11 @@ constexpr std::string_view kNamed[] = {kConfig,
                                        kWeights,
                                        kIndex,
                                        kModulesFile,
-                                       kPoolingFile};
+                                       kPoolingFile,
+                                       kDenseFiles[0].config,
+                                       kDenseFiles[0].weights,
+                                       kDenseFiles[1].config,
+                                       kDenseFiles[1].weights};
 
 bool is_plain_name(std::string_view name) {
   return !name.empty() && name != "." && name != ".." && name.find('/') == name.npos && name.find('\0') == name.npos;
@@ -75,31 +79,36 @@ std::vector<std::string> shards_in(const fs::path& folder) {
   return names;
 }
 
-// `real` is the folder without links.
-bool may_lead_to(const fs::path& file, const fs::path& real) {
-  if (file.parent_path() == real) return true;
-  const auto snapshots = (real.filename() == kPoolingFile ? real.parent_path() : real).parent_path();
+// `real` is the folder without links, and `within` the path of what is opened in it.
+bool may_lead_to(const fs::path& file, const fs::path& real, const fs::path& within) {
+  if (file.parent_path() == (real / within).parent_path()) return true;
+  const auto snapshots = real.parent_path();
   return snapshots.filename() == "snapshots" && file.parent_path() == snapshots.parent_path() / "blobs";
 }
 
-Result<platform::OpenFile> open_in(const fs::path& folder, fs::path real, std::string_view name) {
-  const auto path = folder / name;
-  if (name == kPoolingFile) {
-    real /= name;
-    name = kConfig;
-  }
+Result<platform::OpenFile> open_in(const fs::path& folder, const fs::path& real, std::string_view name) {
+  const auto path = folder / name, within = FolderFiles::path_within(name);
   std::error_code ec;
-  const auto file = fs::canonical(real / name, ec);
-  if (ec) return fail(platform::os_error(ec.value(), "Cannot open " + path.string()));
-  if (!may_lead_to(file, real)) {
-    return fail(ErrorCode::kCorrupt, path.string() + " is a link that leads out of the folder, to " + printable(file.string()) +
-                                         ". Put the file itself into the folder.");
+  const auto file = fs::canonical(real / within, ec);
+  if (ec) return fail(platform::os_error(ec.value(), "Cannot open " + (folder / within).string()));
+  if (!may_lead_to(file, real, within)) {
+    return fail(ErrorCode::kCorrupt, (folder / within).string() + " is a link that leads out of the folder, to " +
+                                         printable(file.string()) + ". Put the file itself into the folder.");
   }
   const auto opened = platform::OpenFile::open(file);
   return opened ? platform::OpenFile::duplicate(opened->descriptor(), path) : fail(opened.error());
 }
 
 }  // namespace
+
+fs::path FolderFiles::path_within(std::string_view name) {
+  if (name == kPoolingFile) return fs::path(name) / kConfig;
+  for (const auto& dense : kDenseFiles) {
+    if (name == dense.config) return fs::path(dense.config) / kConfig;
+    if (name == dense.weights) return fs::path(dense.config) / kWeights;
+  }
+  return name;
+}
 
 Result<FolderFiles> FolderFiles::open(const fs::path& folder) {
   std::error_code ec;
@@ -109,7 +118,7 @@ Result<FolderFiles> FolderFiles::open(const fs::path& folder) {
     return fail(ErrorCode::kUnsupported, folder.string() + " is a folder without a " + std::string(kConfig) + ", so it is not a model.");
   std::vector<platform::OpenFile> opened;
   const auto open_one = [&](std::string_view name) -> Result<void> {
-    if (!platform::is_there(name == kPoolingFile ? folder / name / kConfig : folder / name)) return {};
+    if (!platform::is_there(folder / path_within(name))) return {};
     auto file = open_in(folder, real, name);
     if (!file) return fail(std::move(file.error()));
     opened.push_back(*std::move(file));
@@ -161,7 +170,7 @@ Result<std::optional<Json>> FolderFiles::read_json(std::string_view name) const 
   const auto text = read_text(name);
   if (!text) return fail(text.error());
   if (!*text) return std::nullopt;
-  auto json = parse_json(**text, (path() / name).string());
+  auto json = parse_json(**text, (path() / path_within(name)).string());
   if (!json) return fail(json.error());
   return *std::move(json);
 }

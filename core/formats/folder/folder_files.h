@@ -21,9 +21,14 @@
 
 namespace mlxr::formats {
 
-// Of sentence-transformers: the modules of a model, and how its rows are pooled. The second lies in a folder of its own, whose name it has
-// here.
+// Of sentence-transformers: the modules of a model, how its rows are pooled, and the layers behind that. Those but the first lie in folders
+// of their own, whose names they have here: path_within() has their paths.
 inline constexpr std::string_view kModulesFile = "modules.json", kPoolingFile = "1_Pooling";
+struct DenseFiles {
+  std::string_view config, weights;
+  std::string_view module;  // the same layer among the weights of the transformer, where mlx-embeddings puts it
+};
+inline constexpr DenseFiles kDenseFiles[] = {{"2_Dense", "2_Dense.safetensors", "dense.0"}, {"3_Dense", "3_Dense.safetensors", "dense.1"}};
 
 class FolderFiles {
  public:
@@ -38,6 +43,8 @@ class FolderFiles {
   explicit FolderFiles(platform::OpenFiles files) : files_(std::move(files)) {}
 
   const std::filesystem::path& path() const { return files_.name(); }
+  // Where a file with this name lies within a folder.
+  static std::filesystem::path path_within(std::string_view name);
   platform::OpenFiles take() && { return std::move(files_); }
 
   // A second descriptor of one file. Errors: kCorrupt (the folder does not have it), those of platform::OpenFile::duplicate.

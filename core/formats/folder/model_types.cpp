@@ -26,6 +26,7 @@ constexpr std::pair<std::string_view, double> kCohereDefaults[] = {{"logit_scale
 // Of Qwen's classes: what they do where config.json does not say it.
 constexpr std::pair<std::string_view, double> kQwenMoeDefaults[] = {{"norm_topk_prob", 0}};
 
+constexpr std::pair<std::string_view, double> kGemma3nDefaults[] = {{"altup_num_inputs", 4}, {"rms_norm_eps", 1e-6}, {"rope_theta", 1e6}};
 constexpr std::pair<std::string_view, double> kGemma4Defaults[] = {
     {"num_attention_heads", 8}, {"num_key_value_heads", 1}, {"rms_norm_eps", 1e-6}};
 constexpr std::pair<std::string_view, double> kDeepSeek2Defaults[] = {{"norm_topk_prob", 0}, {"rms_norm_eps", 1e-6}};
@@ -79,10 +80,40 @@ constexpr ModelType roberta(std::string_view name) {
       .name = name, .architecture = "bert", .encoder = true, .position_offset = 2, .activations = kExactGelu, .defaults = kRobertaDefaults};
 }
 
+constexpr std::pair<std::string_view, double> kModernBertDefaults[] = {{"layer_norm_eps", 1e-5}, {"rope_theta", 160000}};
+constexpr std::pair<std::string_view, std::string_view> kNamesOfModernBert[] = {{"layer_norm_eps", "norm_eps"},
+                                                                                {"rope_local_base_freq", "local_rope_theta"},
+                                                                                {"rope_theta", "global_rope_theta"},
+                                                                                {"sliding_window", "local_attention"},
+                                                                                {"sliding_window_pattern", "global_attn_every_n_layers"}};
+
+// Nomic's first folders have the keys of GPT-2. transformers writes those of BERT.
+constexpr std::array<std::string_view, 2> kSwiglu = {"swiglu", "silu"};
+constexpr std::pair<std::string_view, double> kNomicDefaults[] = {{"layer_norm_eps", 1e-12}};
+constexpr std::pair<std::string_view, std::string_view> kNamesOfNomic[] = {
+    {"hidden_act", "activation_function"},      {"hidden_size", "n_embd"},
+    {"intermediate_size", "n_inner"},           {"layer_norm_eps", "layer_norm_epsilon"},
+    {"max_position_embeddings", "n_positions"}, {"num_attention_heads", "n_head"},
+    {"num_hidden_layers", "n_layer"},           {"rope_theta", "rotary_emb_base"}};
+
 constexpr ModelType kTypes[] = {
     {.name = "bert", .architecture = "bert", .encoder = true, .activations = kExactGelu, .defaults = kBertDefaults},
     roberta("roberta"),
     roberta("xlm-roberta"),
+    {.name = "modernbert",
+     .architecture = "modern-bert",
+     .windows = true,
+     .encoder = true,
+     .activations = kExactGelu,
+     .defaults = kModernBertDefaults,
+     .other_names = kNamesOfModernBert},
+    {.name = "nomic_bert",
+     .architecture = "nomic-bert",
+     .encoder = true,
+     .activations = kSwiglu,
+     .defaults = kNomicDefaults,
+     .other_names = kNamesOfNomic},
+    {.name = "eurobert", .architecture = "eurobert", .encoder = true},
     {.name = "llama", .architecture = "llama", .pairs_together = true},
     {.name = "mistral", .architecture = "llama", .pairs_together = true},
     {.name = "mixtral", .architecture = "llama", .pairs_together = true},
@@ -122,6 +153,13 @@ constexpr ModelType kTypes[] = {
      .windows = true,
      .activations = kGelu,
      .defaults = kGemma3Defaults},
+    {.name = "gemma3n_text",
+     .architecture = "gemma3n",
+     .post_attention_norm_is_own = true,
+     .windows = true,
+     .streams = true,
+     .activations = kGelu,
+     .defaults = kGemma3nDefaults},
     with_layer_shapes("gemma4_text"),
     with_layer_shapes("gemma4_unified_text"),
     {.name = "deepseek_v2", .architecture = "deepseek2", .latent = true, .defaults = kDeepSeek2Defaults},
@@ -148,13 +186,22 @@ constexpr ModelType kTypes[] = {
     {.name = "cohere2", .architecture = "cohere2", .windows = true, .defaults = kCohereDefaults},
 };
 
-// Of the types above, those whose GGUF file is of another architecture where the model has no recurrent layers, or where it has experts.
+// Of the types above, those whose GGUF file is of another architecture where the model has no recurrent layers, where it has experts, or
+// where it sees a text in both directions.
 constexpr ModelType kGraniteOfAttention = {.name = "granitemoehybrid", .architecture = "granite", .pairs_together = true};
 constexpr ModelType kNemotronOfExperts = with_single_parts("nemotron_h_moe");
+constexpr ModelType kTwoSidedGemma3 = {.name = "gemma3_text",
+                                       .architecture = "gemma-embedding",
+                                       .norms_plus_one = true,
+                                       .post_attention_norm_is_own = true,
+                                       .windows = true,
+                                       .encoder = true,
+                                       .activations = kGelu,
+                                       .defaults = kGemma3Defaults};
 
 // Models whose language model is described by `text_config`. The rest of them, which sees or hears, is left out.
-constexpr std::string_view kWrappers[] = {"gemma3",     "gemma4",   "gemma4_unified", "mistral3", "qwen2_vl",
-                                          "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe",   "qwen3_5",  "qwen3_5_moe"};
+constexpr std::string_view kWrappers[] = {"gemma3",     "gemma3n",  "gemma4",       "gemma4_unified", "mistral3",   "qwen2_vl",
+                                          "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe", "qwen3_5",        "qwen3_5_moe"};
 // Of these, those that described it in config.json itself once.
 constexpr std::string_view kOnceFlat[] = {"qwen2_vl", "qwen2_5_vl"};
 
@@ -181,6 +228,10 @@ const ModelType* choose_architecture(const ModelType* type, const Json& text) {
     const bool experts = has_layer(text, "hybrid_override_pattern", "E") || has_layer(text, "layers_block_type", "moe") ||
                          has_layer(text, "layer_types", "moe");
     return experts ? &kNemotronOfExperts : type;
+  }
+  if (type->name == kTwoSidedGemma3.name) {
+    const auto* two_sided = text.find("use_bidirectional_attention");
+    return two_sided && two_sided->boolean() == true ? &kTwoSidedGemma3 : type;
   }
   return type;
 }

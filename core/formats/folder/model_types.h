@@ -28,16 +28,18 @@ struct ModelType {
   bool axes = false;                        // positions have several axes, as those of an image do
   bool latent = false;                      // attention is over latent rows
   bool layer_shapes = false;                // layers differ in their heads and their width (Gemma 4)
+  bool streams = false;                     // the residual stream is kept several times (Gemma 3n)
   Recurrence recurrence = Recurrence::kNone;
   std::string_view recurrent_layer;  // its name in layer_types
   bool sigmoid_experts = false;      // experts are chosen by sigmoids, where config.json does not say it
   bool turned_experts = false;       // stacks of experts are transposed, unless mlx-lm made them
-  bool encoder = false;              // its names are BERT's, and it sees a text in both directions
+  bool encoder = false;              // it sees a text in both directions
   std::int64_t position_offset = 0;  // rows before the first position in its table of positions
   bool rounds_ramp = false;          // YaRN's ramp is between whole numbers, whatever config.json says
   std::array<std::string_view, 2> activations = {"silu", ""};
-  double rotated_share = 1;                                            // of each head, where config.json does not say it
-  std::span<const std::pair<std::string_view, double>> defaults = {};  // of its class, which config.json need not repeat
+  double rotated_share = 1;                                                         // of each head, where config.json does not say it
+  std::span<const std::pair<std::string_view, double>> defaults = {};               // of its class, which config.json need not repeat
+  std::span<const std::pair<std::string_view, std::string_view>> other_names = {};  // of keys: {what others call it, what it calls it}
 };
 
 // What config.json says first.

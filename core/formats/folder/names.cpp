@@ -7,8 +7,9 @@
 namespace mlxr::formats {
 namespace {
 
+// "{}" is a number: that of the layer, then that of the part of a stacked tensor; of the part alone where `gguf` has none.
 struct Row {
-  std::string_view folder, gguf;  // "{}" is a number: the first is the layer, the second the part of a stacked tensor
+  std::string_view folder, gguf;
   Layout layout = Layout::kAsItIs;
   bool whole = false;  // GGUF's name has no last part
 };
@@ -120,6 +121,32 @@ constexpr Row kRows[] = {
     {"classifier", "cls.output"},
     {"classifier.dense", "cls"},
     {"classifier.out_proj", "cls.output"},
+    // ModernBERT
+    {"embeddings.tok_embeddings", "token_embd"},
+    {"embeddings.norm", "token_embd_norm", Layout::kNorm},
+    {"layers.{}.attn_norm", "blk.{}.attn_norm", Layout::kNorm},
+    {"layers.{}.attn.Wqkv", "blk.{}.attn_qkv"},
+    {"layers.{}.attn.Wo", "blk.{}.attn_output"},
+    {"layers.{}.mlp_norm", "blk.{}.ffn_norm", Layout::kNorm},
+    {"layers.{}.mlp.Wi", "blk.{}.ffn_up"},
+    {"layers.{}.mlp.Wo", "blk.{}.ffn_down"},
+    {"final_norm", "output_norm", Layout::kNorm},
+    {"head.dense", "cls"},
+    {"head.norm", "cls.norm", Layout::kNorm},
+    // Nomic Embed
+    {"emb_ln", "token_embd_norm", Layout::kNorm},
+    {"encoder.layers.{}.attn.Wqkv", "blk.{}.attn_qkv"},
+    {"encoder.layers.{}.attn.out_proj", "blk.{}.attn_output"},
+    {"encoder.layers.{}.norm1", "blk.{}.attn_output_norm", Layout::kNorm},
+    {"encoder.layers.{}.mlp.fc11", "blk.{}.ffn_up"},
+    {"encoder.layers.{}.mlp.fc12", "blk.{}.ffn_gate"},
+    {"encoder.layers.{}.mlp.fc2", "blk.{}.ffn_down"},
+    {"encoder.layers.{}.norm2", "blk.{}.layer_output_norm", Layout::kNorm},
+    // Layers behind the pooling, of sentence-transformers and as mlx-embeddings names them
+    {"2_Dense.linear", "dense_2"},
+    {"3_Dense.linear", "dense_3"},
+    {"dense.0", "dense_2"},
+    {"dense.1", "dense_3"},
     // Granite 4
     {"layers.{}.mamba.in_proj", "blk.{}.ssm_in"},
     {"layers.{}.mamba.conv1d", "blk.{}.ssm_conv1d", Layout::kTaps},
@@ -162,8 +189,19 @@ constexpr Row kRows[] = {
     {"layers.{}.self_attn.kv_b_proj", "blk.{}.attn_k_b", Layout::kKeysThenValues},
     {"layers.{}.self_attn.embed_q", "blk.{}.attn_k_b", Layout::kExperts},
     {"layers.{}.self_attn.unembed_out", "blk.{}.attn_v_b", Layout::kExperts},
-    // Gemma 4
-    {"embed_tokens_per_layer", "per_layer_token_embd"},
+    // Gemma 3n
+    {"altup_projections.{}", "altup_proj", Layout::kExpert},
+    {"altup_unembed_projections.{}", "altup_unembd_proj", Layout::kExpert},
+    {"layers.{}.altup.router_norm", "blk.{}.altup_router_norm", Layout::kNorm},
+    {"layers.{}.altup.modality_router", "blk.{}.altup_router"},
+    {"layers.{}.altup.prediction_coefs", "blk.{}.altup_predict_coef"},
+    {"layers.{}.altup.correction_coefs", "blk.{}.altup_correct_coef"},
+    {"layers.{}.altup.correct_output_scale", "blk.{}.altup_correct_scale"},
+    {"layers.{}.laurel.linear_left", "blk.{}.laurel_l"},
+    {"layers.{}.laurel.linear_right", "blk.{}.laurel_r"},
+    {"layers.{}.laurel.post_laurel_norm", "blk.{}.laurel_post_norm", Layout::kNorm},
+    // Gemma 4, and some of Gemma 3n
+    {"embed_tokens_per_layer", "per_layer_token_embd", Layout::kInputTable},
     {"per_layer_model_projection", "per_layer_model_proj"},
     {"per_layer_projection_norm", "per_layer_proj_norm", Layout::kNorm},
     {"layers.{}.per_layer_input_gate", "blk.{}.inp_gate"},
@@ -227,7 +265,6 @@ std::string_view without_prefixes(std::string_view name, const ModelConfig& mode
   if (model.type->encoder) {
     strip("bert.");
     strip("roberta.");
-    return name;
   }
   if (model.wrapped) {
     strip("model.language_model.");
@@ -249,6 +286,7 @@ std::string with_last_part(std::string_view name) {
       {".dt_bias", ".dt.bias"},
       {".D", ".D.weight"},
       {".layer_scalar", ".layer_scalar.weight"},
+      {".correct_output_scale", ".correct_output_scale.weight"},
       {".router.scale", ".router.scale.weight"},
       {".router.per_expert_scale", ".router.per_expert_scale.weight"},
       {".experts.gate_up_proj", ".experts.fused_gate_up.weight"},
@@ -270,7 +308,9 @@ std::optional<MappedName> map_name(std::string_view stem, std::string_view suffi
   std::array<std::int64_t, 2> numbers = {-1, 0};
   const auto named = [&](std::string_view gguf, Layout layout, std::string_view last) {
     std::string full(gguf);
-    if (const auto hole = full.find("{}"); hole != full.npos) full.replace(hole, 2, std::to_string(numbers[0]));
+    const auto hole = full.find("{}");
+    if (hole == full.npos) return MappedName{full + std::string(last), layout, -1, std::max<std::int64_t>(numbers[0], 0)};
+    full.replace(hole, 2, std::to_string(numbers[0]));
     return MappedName{full + std::string(last), layout, numbers[0], numbers[1]};
   };
   if (match(name, kAttentionNorm, numbers))
@@ -295,8 +335,9 @@ bool is_left_out(std::string_view name, const ModelConfig& model) {
   if (name.ends_with(".rotary_emb.inv_freq") || name.ends_with(".rope.inv_freq")) return true;
   const auto plain = without_prefixes(name, model);
   if (model.type->encoder) {  // tables that are counted, heads of training, and what only a score is made of
-    const bool head = plain.starts_with("cls.") || plain.starts_with("lm_head.");
-    return plain == "embeddings.position_ids" || head || (!model.scores && plain.starts_with("pooler."));
+    const auto is_of = [&](std::string_view module) { return plain.starts_with(module); };
+    if (plain == "embeddings.position_ids" || is_of("cls.") || is_of("lm_head.") || is_of("decoder.")) return true;
+    return !model.scores && (is_of("pooler.") || is_of("head."));
   }
   for (std::int64_t further = 0; further < std::min(model.further_layers, kMostFurtherLayers); ++further) {
     if (plain.starts_with("layers." + std::to_string(model.layers + further) + ".")) return true;

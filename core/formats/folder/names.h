@@ -20,7 +20,8 @@ enum class Layout {
   kFusedInTurn,       // queries, keys and values of each group of heads in turn, which GGUF keeps in three tensors
   kPositions,         // a table of positions, of which the first rows may be no positions
   kVector,            // float32; a matrix of one row
-  kExpert,            // a matrix of one expert, of several that GGUF keeps as one
+  kInputTable,        // inputs of layers for each token, of which the last have no rows: they have the first one
+  kExpert,            // a matrix of one expert, or of one stream, of several that GGUF keeps as one
   kExperts,           // the same matrix of all experts
   kExpertsTurned,     // the same, transposed
   kGateThenUp,        // of all experts, the gate's rows and those of what it opens, which GGUF keeps in two tensors

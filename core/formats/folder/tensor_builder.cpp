@@ -156,6 +156,17 @@ Result<void> TensorBuilder::build(const MappedName& mapped, Tensor plain, const 
       emit(mapped.name, *std::move(made));
       return {};
     }
+    case Layout::kInputTable:
+      if (model_.input_rows > 0 && plain.shape[0] != model_.input_rows) return wrong_shape(stored_name);
+      if (model_.input_rows > 0 && model_.input_rows < model_.vocabulary) {
+        std::vector<std::int64_t> rows(static_cast<std::size_t>(model_.vocabulary));
+        std::iota(rows.begin(), rows.begin() + model_.input_rows, 0);
+        auto made = ordered(plain, std::move(rows), plain.shape[0], stored_name);
+        if (!made) return fail(made.error());
+        emit(mapped.name, *std::move(made));
+        return {};
+      }
+      break;
     case Layout::kVector:
       if (plain.shape.size() == 2 && plain.shape[0] == 1) plain.shape.erase(plain.shape.begin());
       break;

@@ -32,6 +32,8 @@ class TensorBuilder {
 
   // Adds a tensor of a file. Errors: kCorrupt (there was one of this name), kUnsupported (a name or a dtype that MLXR does not know).
   Result<void> add(StoredSource stored);
+  // Whether a tensor of this module has been added: "model.norm".
+  bool has(std::string_view stem) const { return modules_.contains(stem); }
   // All have been added. Errors: kCorrupt (a shape that contradicts the description, a part that is missing), kUnsupported.
   Result<BuiltTensors> finish();
 
@@ -68,7 +70,7 @@ class TensorBuilder {
   const ModelConfig& model_;
   bool norms_less_one_ = false;  // norms are stored less 1
   std::string folder_;
-  std::map<std::string, Parts> modules_;
+  std::map<std::string, Parts, std::less<>> modules_;
   std::map<std::string, std::map<std::int64_t, Tensor>> stacks_;  // parts by number, of each tensor of GGUF
   BuiltTensors built_;
 };

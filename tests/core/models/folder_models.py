@@ -39,7 +39,12 @@ class HalfCache:
     offset = 0
 
     def update_and_fetch(self, keys, values):
-        return keys.astype(mx.float16).astype(keys.dtype), values.astype(mx.float16).astype(values.dtype)
+        self.kept = keys.astype(mx.float16).astype(keys.dtype), values.astype(mx.float16).astype(values.dtype)
+        return self.kept
+
+    def keys_and_values(self):
+        """For a layer that has none of its own."""
+        return self.kept
 
 
 class HalfNorm(nn.RMSNorm):
@@ -60,22 +65,28 @@ class RotatedHalfCache(HalfCache):
         return mx.concatenate([row, rotated.astype(mx.float16).astype(keys.dtype)], axis=-1), values
 
 
+def models_of(package, module):
+    """PACKAGE.models.MODULE"""
+    for name in {"mlx_lm", package} - sys.modules.keys():
+        alone = types.ModuleType(name)
+        alone.__path__ = list(importlib.util.find_spec(name).submodule_search_locations)
+        sys.modules[name] = alone
+    return importlib.import_module(f"{package}.models.{module}")
+
+
 def mlx_lm(module):
     """mlx_lm.models.MODULE"""
-    if "mlx_lm" not in sys.modules:
-        package = types.ModuleType("mlx_lm")
-        package.__path__ = list(importlib.util.find_spec("mlx_lm").submodule_search_locations)
-        sys.modules["mlx_lm"] = package
-    return importlib.import_module(f"mlx_lm.models.{module}")
+    return models_of("mlx_lm", module)
 
 
 @dataclasses.dataclass(frozen=True)
 class Family:
-    module: str  # of mlx-lm
+    module: str  # of `package`
     config: dict  # what its class reads
     more: dict = dataclasses.field(default_factory=dict)  # what Hugging Face's config.json has beside it
     gelu_is_tanh: bool = False  # the published models have the approximation with tanh, and mlx-lm has not
     published: Callable[[dict], dict] | None = None  # mlx-lm's tensors as the model's publisher names and orders them
+    package: str = "mlx_lm"  # or mlx_embeddings
 
     def but(self, more=None, published=None, **changes):
         return dataclasses.replace(self, config={**self.config, **changes}, more={**self.more, **(more or {})}, published=published or self.published)
@@ -83,7 +94,7 @@ class Family:
 
 def build(family):
     """The model, with random weights: norms near 1, biases that matter, matrices that keep the size of what they multiply."""
-    module = mlx_lm(family.module)
+    module = models_of(family.package, family.module)
     model = module.Model(module.ModelArgs.from_dict(family.config))
     inner = model.language_model if "text_config" in family.config else model
     if family.config.get("tie_word_embeddings") and family.module.startswith("gemma3"):
@@ -96,7 +107,7 @@ def build(family):
             spread, mean = 0.3, 0.0
         elif "norm" in name:
             spread, mean = 0.1, 0.0 if adds_one else 1.0
-            if family.module.startswith("gemma4") and name.endswith(("q_norm.weight", "k_norm.weight")):
+            if family.module.startswith(("gemma3n", "gemma4")) and name.endswith(("q_norm.weight", "k_norm.weight")):
                 mean = 0.4  # as its scores are not scaled
         elif name.endswith((".D", "_scalar", "_scale")):
             spread, mean = 0.2, 1.0
@@ -271,6 +282,16 @@ def of_gemma4(weights):
     return {**weights, "language_model.model.layers.4.self_attn.k_proj.weight": mx.zeros((4, 4))}
 
 
+def of_gemma3n(weights):
+    """With the parts that see and hear."""
+    return {**weights, "model.audio_tower.conformer.0.norm.weight": mx.zeros((4,)), "model.embed_audio.embedding.weight": mx.zeros((4, 4)), "model.embed_vision.embedding.weight": mx.zeros((4, 4))}
+
+
+def of_gemma3n_text(weights):
+    """The language model by itself."""
+    return {name.replace("model.language_model.", "model."): value for name, value in weights.items()}
+
+
 def of_gemma4_experts(weights):
     return with_fused_experts(weights, "gate_up_proj", "down_proj", "switch_glu")
 
@@ -300,7 +321,7 @@ def as_published(family, weights):
     """Also with the names of newer folders, where the language model is beside the part that sees."""
     if family.published:
         weights = family.published(weights)
-    if "text_config" in family.config:
+    if {**family.config, **family.more}.get("text_config"):
         weights = {name.replace("language_model.model.", "model.language_model."): value for name, value in weights.items()}
         weights["model.vision_tower.patch_embedding.weight"] = mx.zeros((4, 4))
     return weights

@@ -8,6 +8,7 @@ import textwrap
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "tests" / "core" / "models"))
 
+import encoder_folders  # noqa: E402
 import test_encoders as encoders  # noqa: E402
 import test_families as files  # noqa: E402
 import test_folders as folders  # noqa: E402
@@ -39,6 +40,12 @@ FOLDERS = f"""
 `model_type` of `config.json` names the family. The logits of the folder are compared with those of
 mlx-lm, and those of the GGUF file that `mlx import` makes of it with those of llama.cpp, where it
 loads such a small model ({folders.OF_LLAMA_CPP} of the standard deviation: it rounds more).
+"""
+
+ENCODER_FOLDERS = """
+Of folders of models that make embeddings, the embeddings are compared with those of another program
+that reads the same tensors, and those of the GGUF file with llama.cpp's: with the pooling and the
+layers behind it of sentence-transformers (`modules.json`).
 """
 
 TYPES_PROSE = """
@@ -87,6 +94,14 @@ def folder_rows():
     return [(f"`{wanted}`", names(of(wanted)), names(name for name in of(wanted) if name not in folders.NOT_FOR_LLAMA_CPP)) for wanted in types]
 
 
+def encoder_rows():
+    of_numpy = [(f"`{kind}`", f"`{kind}`", "NumPy") for kind in encoders.BERTS]
+    all_of = {}
+    for name, encoder in encoder_folders.ENCODERS.items():
+        all_of.setdefault((encoder_folders.model_type(encoder), encoder.peer), []).append(name)
+    return of_numpy + [(f"`{kind}`", names(of), peer) for (kind, peer), of in all_of.items()]
+
+
 def wrapped(names):
     return textwrap.fill(", ".join(names) + ".", 100, break_on_hyphens=False)
 
@@ -102,6 +117,8 @@ def page():
         "## Model folders",
         FOLDERS.strip(),
         table(["`model_type`", "mlx-lm", "llama.cpp, on the imported file"], folder_rows()),
+        ENCODER_FOLDERS.strip(),
+        table(["`model_type`", "models", "compared with"], encoder_rows()),
         "## Types of weights",
         TYPES_PROSE.strip(),
         wrapped(TYPES),

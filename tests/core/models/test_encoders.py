@@ -11,6 +11,7 @@ import pytest
 from real_models import BUILD, MODELS, VARIANTS  # it puts tests/reference on the path
 import random_models
 from bert import Bert
+from encoder_folders import pool, unit
 from folder_models import tokenizer
 from peer import peer_embedding
 from random_models import Encoder, Experts, Shape
@@ -143,18 +144,10 @@ def random_bert(folder, model_type="bert", offset=0, types=2, **changes):
     return Bert(tensors, heads, 1e-12, offset)
 
 
-def pool(folder, **modes):
-    (folder / "1_Pooling").mkdir()
-    (folder / "1_Pooling" / "config.json").write_text(json.dumps({"word_embedding_dimension": 96} | modes))
-
-
-def unit(row):
-    return row / np.linalg.norm(row)
-
-
 # Ours rounds keys and values to float16.
 ROUNDING = 2e-3
 SHORT = [RANDOM.integers(0, 250, length).tolist() for length in (1, 5, 40, 128)]
+BERTS = ["bert", "xlm-roberta"]
 POOLINGS = {
     "not said": ({}, lambda rows: rows.mean(0)),
     "mean": ({"pooling_mode_mean_tokens": True, "pooling_mode_cls_token": False}, lambda rows: rows.mean(0)),
@@ -165,7 +158,7 @@ POOLINGS = {
 
 
 @pytest.mark.parametrize("pooling", POOLINGS)
-@pytest.mark.parametrize("kind", ["bert", "xlm-roberta"])
+@pytest.mark.parametrize("kind", BERTS)
 def test_a_folder_of_bert_agrees_with_its_formulas(kind, pooling, tmp_path):
     model = random_bert(tmp_path) if kind == "bert" else random_bert(tmp_path, kind, offset=2, types=1)
     modes, of_rows = POOLINGS[pooling]

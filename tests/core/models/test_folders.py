@@ -10,7 +10,7 @@ import subprocess
 import numpy as np
 import pytest
 from folder_models import (
-    VOCABULARY, Family, alone, channels_first, less_one, mx, of_deepseek, of_gemma4, of_gemma4_experts, of_glm4, of_gpt_oss, of_granite, of_granite_hybrid, of_lfm2_moe, of_mixtral, of_nemotron, of_qwen, of_qwen3_next,
+    VOCABULARY, Family, alone, channels_first, less_one, mx, of_deepseek, of_gemma3n, of_gemma3n_text, of_gemma4, of_gemma4_experts, of_glm4, of_gpt_oss, of_granite, of_granite_hybrid, of_lfm2_moe, of_mixtral, of_nemotron, of_qwen, of_qwen3_next,
     of_qwen3_vl_moe, of_qwen35_moe, of_qwen35_text, write, write_fp8, write_packed,
 )  # fmt: skip
 from gguf import GGMLQuantizationType, GGUFReader, dequantize
@@ -136,6 +136,27 @@ def qwen35(module, **changes):
 QWEN35, QWEN35_MOE = qwen35("qwen3_5"), qwen35("qwen3_5_moe", **DELTA_EXPERTS, intermediate_size=None)
 
 
+def gemma3n(**changes):
+    """The last layers read the keys and values of others, the first ones open few of their gates, and the last tokens have no inputs of layers."""
+    text = {
+        **RMS, "model_type": "gemma3n_text", "num_hidden_layers": 8, "head_dim": 32, "sliding_window": 16, "layer_types": (["sliding_attention"] * 2 + ["full_attention"]) * 2 + ["full_attention", "sliding_attention"],
+        "num_kv_shared_layers": 2, "vocab_size_per_layer_input": VOCABULARY - 8, "hidden_size_per_layer_input": 24, "altup_num_inputs": 4, "altup_active_idx": 0, "altup_coef_clip": 120.0, "altup_correct_scale": True,
+        "laurel_rank": 16, "activation_sparsity_pattern": [0.9, 0.4] + [0.0] * 6, "rope_theta": 1e6, "rope_local_base_freq": 10000.0, "rope_scaling": None, "final_logit_softcapping": 3.0,
+        "hidden_activation": "gelu_pytorch_tanh", "query_pre_attn_scalar": 32, "altup_lr_multiplier": 1.0, **changes,
+    }  # fmt: skip
+    text["intermediate_size"] = [text["intermediate_size"]] * text["num_hidden_layers"]
+    return Family("gemma3n", {"model_type": "gemma3n", "text_config": text}, {"vision_config": {"hidden_size": 4}, "audio_config": {"hidden_size": 4}, "tie_word_embeddings": True})
+
+
+GEMMA3N = gemma3n()
+GEMMA3N_ALONE = GEMMA3N.but({**GEMMA3N.config["text_config"], "text_config": None}, published=of_gemma3n_text)
+# What llama.cpp has in its source: so many layers with keys of their own, and with few open gates.
+GEMMA3N_LIKE_E2B = gemma3n(
+    num_hidden_layers=23, intermediate_size=2048, num_kv_shared_layers=3, hidden_size_per_layer_input=256, laurel_rank=64, activation_sparsity_pattern=[0.95] * 10 + [0.0] * 13,
+    layer_types=["full_attention" if i % 5 == 4 else "sliding_attention" for i in range(23)],
+)  # fmt: skip
+
+
 def gemma4(**changes):
     """As E2B and E4B are: some of the layers see a window, the last three read the keys and values of others, each has an input of its own."""
     text = {
@@ -222,6 +243,9 @@ QWEN2_5_VL = Family(
 )
 
 FAMILIES = {
+    "gemma3n": GEMMA3N.but(published=of_gemma3n),
+    "gemma3n-like-e2b": GEMMA3N_LIKE_E2B,
+    "gemma3n-text-alone": GEMMA3N_ALONE,
     "gemma4": GEMMA4.but(published=of_gemma4),
     "gemma4-text-alone": GEMMA4_ALONE,
     "gemma4-as-mlx-lm-has-it": GEMMA4,
@@ -316,6 +340,8 @@ NOT_FOR_LLAMA_CPP = {
     "deepseek2-lite",  # 27 layers
     "exaone4",  # heads that are together as wide as the model
     "exaone4-1.2b",
+    "gemma3n",  # 20 layers with keys of their own
+    "gemma3n-text-alone",
     "internlm2-biases",
     "phi3",  # a vocabulary of SentencePiece's kind
     "phi3-longrope",
@@ -449,6 +475,14 @@ def test_a_scale_that_is_no_positive_number_is_refused(name, scale, tmp_path):
         (QWEN3_NEXT, {"linear_num_key_heads": 4}, "linear_num_value_heads is no multiple"),
         (QWEN3_NEXT, {"linear_num_value_heads": 8}, "linear_attn.A_log' is not that"),
         (QWEN3_NEXT, {"linear_key_head_dim": 0}, "linear_key_head_dim is 0"),
+        (GEMMA3N_ALONE, {"activation_sparsity_pattern": [0.95] * 3}, "activation_sparsity_pattern is not one number for each layer"),
+        (GEMMA3N_ALONE, {"activation_sparsity_pattern": 1.0}, "activation_sparsity_pattern is 1.000000 for some layers"),
+        (GEMMA3N_ALONE, {"altup_active_idx": 1}, "altup.active_idx"),
+        (GEMMA3N_ALONE, {"altup_correct_scale": False}, "altup_correct_scale is of a kind"),
+        (GEMMA3N_ALONE, {"altup_num_inputs": 3}, "has the shape"),
+        (GEMMA3N_ALONE, {"intermediate_size": [200, "x"]}, "intermediate_size is not a list of integers"),
+        (GEMMA3N_ALONE, {"num_kv_shared_layers": 8}, "attention.shared_kv_layers"),
+        (GEMMA3N_ALONE, {"vocab_size_per_layer_input": 293}, "embed_tokens_per_layer.weight' is not that"),
         (GEMMA4_ALONE, {"layer_types": ["full_attention"] * 5}, "layer_types is not one string for each layer"),
         (GEMMA4_ALONE, {"attention_k_eq_v": True}, "the values of layer 2 are not those"),
         (GEMMA4_ALONE, {"num_kv_shared_layers": 6}, "num_kv_shared_layers is 6"),

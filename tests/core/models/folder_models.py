@@ -96,9 +96,8 @@ def build(family):
     """The model, with random weights: norms near 1, biases that matter, matrices that keep the size of what they multiply."""
     module = models_of(family.package, family.module)
     model = module.Model(module.ModelArgs.from_dict(family.config))
-    inner = model.language_model if "text_config" in family.config else model
     if family.config.get("tie_word_embeddings") and family.module.startswith("gemma3"):
-        inner.sanitize({})  # Gemma 3 has a head until it sees weights without one
+        (model.language_model if "text_config" in family.config else model).sanitize({})  # Gemma 3 has a head until it sees weights without one
     adds_one = family.config["model_type"] in ("gemma", "gemma2", "gemma3_text", "gemma3")
     random = np.random.default_rng(len(family.module))
 

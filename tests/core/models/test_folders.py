@@ -149,10 +149,10 @@ def gemma3n(**changes):
 
 
 GEMMA3N = gemma3n()
-GEMMA3N_ALONE = GEMMA3N.but({**GEMMA3N.config["text_config"], "text_config": None}, published=of_gemma3n_text)
-# What llama.cpp has in its source: so many layers with keys of their own, and with few open gates.
+GEMMA3N_ALONE = GEMMA3N.but({**GEMMA3N.config["text_config"], "text_config": None, "vision_config": None, "audio_config": None}, published=of_gemma3n_text)
+# What llama.cpp has in its source: so many layers with keys of their own, and with few open gates, and this cap.
 GEMMA3N_LIKE_E2B = gemma3n(
-    num_hidden_layers=23, intermediate_size=2048, num_kv_shared_layers=3, hidden_size_per_layer_input=256, laurel_rank=64, activation_sparsity_pattern=[0.95] * 10 + [0.0] * 13,
+    num_hidden_layers=23, intermediate_size=2048, num_kv_shared_layers=3, hidden_size_per_layer_input=256, laurel_rank=64, activation_sparsity_pattern=[0.95] * 10 + [0.0] * 13, final_logit_softcapping=30.0,
     layer_types=["full_attention" if i % 5 == 4 else "sliding_attention" for i in range(23)],
 )  # fmt: skip
 

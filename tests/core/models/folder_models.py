@@ -367,7 +367,7 @@ def write_bf16(folder, family):
 
 def load_packed(folder, family):
     """The model of an MLX folder as mlx-lm loads it, with the numbers that are not packed in float32."""
-    module = mlx_lm(family.module)
+    module = models_of(family.package, family.module)
     config = json.loads((folder / "config.json").read_text())
     weights = {name: value for file in folder.glob("model*.safetensors") for name, value in mx.load(str(file)).items()}
     model = module.Model(module.ModelArgs.from_dict(family.config))

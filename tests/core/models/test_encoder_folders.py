@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from encoder_folders import ENCODERS, MODERNBERT, MODERNBERT_SCORES, add_dense, list_modules, make, mx, unit
-from folder_models import build, parameters, save
+from encoder_folders import ENCODERS, MODERNBERT, MODERNBERT_SCORES, add_dense, list_modules, make, mx, pooled, rows_of_class, unit
+from folder_models import build, load_packed, parameters, save
 from peer import peer_embedding
 from real_models import VARIANTS
 from test_encoders import ARITHMETIC, ROUNDING, embeddings, ids
@@ -58,6 +58,18 @@ def test_quantized_models_are_near(made, kind, tmp_path):
     assert max(found) < 0.05
 
 
+@pytest.mark.parametrize("name", ["modernbert-first", "qwen3-embedding"])
+def test_mlx_embeddings_answers_as_we_do(name, tmp_path):
+    """On the MLX folder that is made of another."""
+    encoder = ENCODERS[name]
+    make(tmp_path / "model", encoder)
+    run = quantize(tmp_path / "model", tmp_path / "packed", "mlx-4bit-32", tmp_path / "home")
+    assert run.returncode == 0, run.stderr
+    model = load_packed(tmp_path / "packed", encoder.family.but(architectures=json.loads((tmp_path / "packed" / "config.json").read_text())["architectures"]))
+    rows = rows_of_class(encoder, model)
+    assert max(distances(tmp_path / "packed", "mlx", [unit(pooled(rows(tokens), encoder.pooling)) for tokens in TEXTS])) < ROUNDING
+
+
 @pytest.mark.parametrize("variant", ["mlx", "scalar"])
 def test_scores_of_modernbert_agree(variant, tmp_path):
     family = MODERNBERT.but(**MODERNBERT_SCORES)
@@ -93,11 +105,11 @@ def config(**keys):
 
 GEMMA, MODERN, NOMIC = "embeddinggemma-without-layers", "modernbert", "nomic-bert"
 REFUSED = {
-    "an activation of a layer": (GEMMA, dense(activation_function="torch.nn.modules.activation.Tanh"), "activation_function is torch.nn.modules.activation.Tanh"),
+    "an activation of a layer": (GEMMA, dense(activation_function="torch.nn.modules.activation.Tanh"), "activation_function is 'torch.nn.modules.activation.Tanh'"),
     "an activation that is not said": (GEMMA, dense(activation_function=None), "activation_function is missing"),
     "a sum": (GEMMA, dense(use_residual=True), "use_residual is true"),
     "another key of a layer": (GEMMA, dense(dropout=0.5), "dropout"),
-    "a layer for each row": (GEMMA, dense(module_input_name="token_embeddings"), "module_input_name is token_embeddings"),
+    "a layer for each row": (GEMMA, dense(module_input_name="token_embeddings"), "module_input_name is 'token_embeddings'"),
     "a layer of another width": (GEMMA, lambda folder: (list_modules(folder, 1), add_dense(folder, 2, np.ones((8, 96), np.float32))), "dense_2.weight"),
     "a layer that is not there": (GEMMA, lambda folder: list_modules(folder, 1), "it does not have the file 2_Dense/config.json"),
     "weights that are not there": (GEMMA, lambda folder: (dense()(folder), (folder / "2_Dense" / "model.safetensors").unlink()), "2_Dense.safetensors"),
@@ -108,16 +120,16 @@ REFUSED = {
     "a word of another language": (GEMMA, modules("Transformer", "CNN"), "models.CNN"),
     "attention to what is before": (NOMIC, config(causal=True), "causal is of a kind"),
     "norms before": (NOMIC, config(prenorm=True), "prenorm is of a kind"),
-    "another activation": (NOMIC, config(activation_function="relu"), "activation_function is relu"),
+    "another activation": (NOMIC, config(activation_function="relu"), "activation_function is 'relu'"),
     "half-rotated heads": (NOMIC, config(rotary_emb_fraction=0.5), "rotary_emb_fraction is of a kind"),
     "xPos": (NOMIC, config(rotary_emb_scale_base=512), "rotary_emb_scale_base"),
     "a scaled RoPE": (NOMIC, config(rotary_scaling_factor=2.0, max_trained_positions=None), "rotary_scaling_factor is there"),
     "experts": (NOMIC, config(num_experts=8, moe_every_n_layers=2), "num_experts is of a kind"),
-    "another width": (NOMIC, config(n_embd=191), "has the shape"),
+    "another width": (NOMIC, config(n_embd=180), "has the shape"),
     "no width": (NOMIC, config(n_embd=None), "hidden_size is missing"),
     "no window": (MODERN, config(local_attention=None), "attention.sliding_window"),
-    "scores of the first row": (MODERN, config(architectures=["ModernBertForSequenceClassification"], classifier_pooling="cls"), "classifier_pooling is cls"),
-    "a scaled local RoPE": (MODERN, config(rope_parameters={"sliding_attention": {"rope_type": "linear", "factor": 2.0}}), "linear for layers with a window"),
+    "scores of the first row": (MODERN, config(architectures=["ModernBertForSequenceClassification"], classifier_pooling="cls"), "classifier_pooling is 'cls'"),
+    "a scaled local RoPE": (MODERN, config(rope_parameters={"sliding_attention": {"rope_type": "linear", "factor": 2.0}}), "'linear' for layers with a window"),
 }
 
 

@@ -63,6 +63,8 @@ def rows_of_class(encoder, model):
     """Of a class of mlx-lm without its mask, so that tokens see what comes after them."""
 
     def rows(tokens):
+        if encoder.family.module == "modernbert":
+            return np.array(model.model(mx.array(tokens)[None], mx.ones((1, len(tokens))))["last_hidden_state"][0])
         if encoder.family.package == "mlx_embeddings":
             return np.array(model(mx.array(tokens)[None]).last_hidden_state[0])
         module = models_of("mlx_lm", encoder.family.module)

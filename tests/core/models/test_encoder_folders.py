@@ -62,7 +62,7 @@ def test_quantized_models_are_near(made, kind, tmp_path):
 def test_mlx_embeddings_answers_as_we_do(name, tmp_path):
     """On the MLX folder that is made of another."""
     encoder = ENCODERS[name]
-    make(tmp_path / "model", encoder)
+    make(tmp_path / "model", encoder, mx.bfloat16)
     run = quantize(tmp_path / "model", tmp_path / "packed", "mlx-4bit-32", tmp_path / "home")
     assert run.returncode == 0, run.stderr
     model = load_packed(tmp_path / "packed", encoder.family.but(architectures=json.loads((tmp_path / "packed" / "config.json").read_text())["architectures"]))

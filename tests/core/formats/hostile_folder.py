@@ -147,6 +147,8 @@ def layouts():
     yield Case("tensor_twice", sharded(two, a=filled({"model.norm.weight": ("F32", (DIM,))}), b=filled({"model.norm.weight": ("F32", (DIM,))})), CORRUPT, "'model.norm.weight' is in two of its files")
     yield Case("weights_none", folder(without=["model.safetensors"]), UNSUPPORTED, "no model.safetensors")
     yield Case("link_out", folder(model__safetensors=Link("/etc/passwd")), CORRUPT, "a link that leads out of the folder")
+    yield Case("link_out_of_pooling", folder() | {"1_Pooling": {"config.json": Link("/etc/passwd")}}, CORRUPT, "1_Pooling/config.json is a link that leads out of the folder")
+    yield Case("link_out_of_a_layer", folder() | {"2_Dense": {"model.safetensors": Link("/etc/passwd")}}, CORRUPT, "2_Dense/model.safetensors is a link that leads out of the folder")
     yield Case("link_up", folder(tokenizer__json=Link("../link_up_target")), "not_found", "Cannot open")
     yield Case("link_loop", folder(config__json=Link("config.json")), "io", "Cannot open")
     yield Case("config_pipe", folder(config__json=PIPE), UNSUPPORTED, "config.json")
@@ -171,6 +173,8 @@ def configs():
     yield "experts_not_in_layers", {"mlp_only_layers": [0]}, UNSUPPORTED, "mlp_only_layers is not empty"
     yield "latent_not_said", {"model_type": "deepseek_v3"}, CORRUPT, "kv_lora_rank is missing"
     yield "latent_huge", {"model_type": "deepseek_v3", "kv_lora_rank": 1 << 40}, CORRUPT, "kv_lora_rank is 1099511627776"
+    yield "streams_of_many_layers", {"model_type": "gemma3n_text", "num_hidden_layers": 1 << 40}, CORRUPT, "num_hidden_layers is 1099511627776"
+    yield "streams_of_many_tokens", {"model_type": "gemma3n_text", "vocab_size": 1 << 40}, CORRUPT, "vocab_size is 1099511627776"
     yield "layer_shapes_no_list", {"model_type": "gemma4_text", "layer_types": "full"}, CORRUPT, "layer_types is not one string for each layer"
     yield "layer_shapes_many", {"model_type": "gemma4_text", "num_hidden_layers": 1 << 40}, CORRUPT, "num_hidden_layers is 1099511627776"
     yield "shared_keys", {**GEMMA4, "num_kv_shared_layers": -1}, CORRUPT, "num_kv_shared_layers is -1"

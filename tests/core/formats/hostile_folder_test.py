@@ -45,8 +45,10 @@ def test_links_of_hugging_faces_cache():
     good = hostile_folder.folder()
     blobs = {f"blob_{number}": content for number, content in enumerate(good.values())}
     links = {name: Link(f"../../blobs/blob_{number}") for number, name in enumerate(good)}
+    blobs["pooling"] = b"{}"
+    links["1_Pooling"] = {"config.json": Link("../../../blobs/pooling")}
     outside = {**links, "config.json": Link("../../other/config.json")}
     repository = {"blobs": blobs, "other": {"config.json": good["config.json"]}, "snapshots": {"1": links, "2": outside}}
     said, _ = dump({"models--a--b": repository}, ["models--a--b/snapshots/1", "models--a--b/snapshots/2"])
-    assert said["models--a--b/snapshots/1"].startswith("ok ")
+    assert said["models--a--b/snapshots/1"].startswith("unsupported: MLXR cannot pool embeddings")  # it was read
     assert "leads out of the folder" in said["models--a--b/snapshots/2"]

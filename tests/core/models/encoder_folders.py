@@ -144,7 +144,7 @@ MODERNBERT_5 = {"norm_eps": 1e-5, "layer_norm_eps": None, "global_attn_every_n_l
 # gte-reranker-modernbert-base
 MODERNBERT_SCORES = {"architectures": ["ModernBertForSequenceClassification"], "id2label": {"0": "LABEL_0"}}
 
-# mlx-embeddings has no windows: those here are longer than the text, and llama.cpp and transformers have seen shorter ones.
+# mlx-embeddings has no windows: those here are longer than the text, and a test of their own compares shorter ones with llama.cpp.
 EMBEDDING_GEMMA = Family(
     "gemma3_text",
     {**GEMMA3.config, **SIZE, "use_bidirectional_attention": True, "sliding_window": 512},

@@ -46,6 +46,18 @@ def test_llama_cpp_agrees_on_the_file(made, tmp_path):
         assert np.linalg.norm(ours - unit(np.array(peer_embedding(file, "embedding", tokens)))) < ARITHMETIC
 
 
+def test_llama_cpp_has_the_windows_of_embeddinggemma(tmp_path):
+    """Half of each lies before a token, and half after it."""
+    embedding = make(tmp_path / "model", ENCODERS["embeddinggemma"])
+    change(tmp_path / "model", "config.json", sliding_window=64)
+    run, file = run_import(tmp_path / "model", tmp_path / "home")
+    assert run.returncode == 0, run.stderr
+    theirs = unit(np.array(peer_embedding(file, "embedding", TEXTS[-1])))
+    (ours,) = embeddings(tmp_path / "model", "mlx", ids(TEXTS[-1]))
+    assert np.linalg.norm(ours - theirs) < ARITHMETIC
+    assert np.linalg.norm(ours - embedding(TEXTS[-1])) > 10 * ARITHMETIC  # else this shows nothing
+
+
 @pytest.mark.parametrize("kind", ["Q8_0", "mlx-8bit-32"])
 def test_quantized_models_are_near(made, kind, tmp_path):
     """Each with the pooling and the layers behind it."""

@@ -155,10 +155,19 @@ SHAPES = {
         "lfm2", "smollm", 16, 1024, 16, 8, 64, 4608, 65536, rope_base=1e6, qk_norm="head", final_norm="token_embd_norm", context=128000,
         recurrence=Recurrence("shortconv", (2, 5, 8, 10, 12, 14), taps=3),
     ),
-    # Fewer layers and experts than the real ones, of their sizes.
+    # Fewer layers and experts, and less vocabulary, than the real ones, of their sizes.
+    "qwen3-4b-small": Shape("qwen3", "qwen2", 9, 2560, 32, 8, 128, 9728, 65536, rope_base=1e6, qk_norm="head", context=40960, eps=1e-6),
     "qwen3moe-small": Shape(
         "qwen3moe", "qwen2", 12, 2048, 32, 4, 128, 6144, 151936, rope_base=1e6, qk_norm="head", context=40960, eps=1e-6, tied=False,
         experts=Experts(16, 8, 768), keys=(("expert_feed_forward_length", "add_uint32", 768),),
+    ),
+    "gpt-oss-small": Shape(
+        "gpt-oss", "gpt-4o", 6, 2880, 64, 8, 64, 2880, 65536, rope_base=1.5e5, sinks=True, mlp_norm="post_attention_norm", all_biases=True, window=128, tied=False, context=131072,
+        experts=Experts(8, 4, 2880, biases=True),
+        keys=(
+            ("expert_feed_forward_length", "add_uint32", 2880), ("rope.scaling.type", "add_string", "yarn"),
+            ("rope.scaling.factor", "add_float32", 32.0), ("rope.scaling.original_context_length", "add_uint32", 4096),
+        ),
     ),
 }
 

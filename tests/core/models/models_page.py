@@ -38,8 +38,9 @@ embeddings, which have the length 1, the distance is compared, and of scores the
 
 FOLDERS = f"""
 `model_type` of `config.json` names the family. The logits of the folder are compared with those of
-mlx-lm, and those of the GGUF file that `mlx import` makes of it with those of llama.cpp, where it
-loads such a small model ({folders.OF_LLAMA_CPP} of the standard deviation: it rounds more).
+mlx-lm over {len(folders.TOKENS)} tokens, and those of the GGUF file that `mlx import` makes of it with those
+of llama.cpp over {len(folders.FEW)}, where it loads such a small model ({folders.OF_LLAMA_CPP} of the standard
+deviation: it rounds more).
 """
 
 ENCODER_FOLDERS = """

@@ -18,6 +18,12 @@ std::string when_unloaded(const json& model) {
   return left.is_number() ? "in " + format_duration(std::max(0.0, left.get<double>())) : "never";
 }
 
+// Of a model that is larger than memory, a token needs a part of the weights.
+std::string weights_of(const json& model) {
+  const auto bytes = [&](const char* key) { return format_bytes(model.value(key, std::uint64_t{0})); };
+  return model.value("paged", false) ? bytes("active_weights") + " of " + bytes("weights") : bytes("weights");
+}
+
 // Layers with a window do not keep the whole context.
 bool saves_by_windows(const json& model) { return model.value("saved_by_windows", std::uint64_t{0}) > 0; }
 
@@ -33,7 +39,7 @@ std::string describe_loaded_models(const json& models) {
   if (saves) columns.push_back({"SAVED BY WINDOWS"});
   Table table(std::move(columns));
   for (const json& model : models) {
-    table.add_row({model.value("name", ""), bytes(model, "weights"), "up to " + bytes(model, "cache_limit"),
+    table.add_row({model.value("name", ""), weights_of(model), "up to " + bytes(model, "cache_limit"),
                    std::to_string(model.value("context_length", 0)), when_unloaded(model),
                    saves_by_windows(model) ? bytes(model, "saved_by_windows") + " of each context" : ""});
   }

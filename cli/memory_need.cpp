@@ -1,5 +1,8 @@
 #include "cli/memory_need.h"
 
+#include <utility>
+#include <vector>
+
 #include <nlohmann/json.hpp>
 
 #include <unistd.h>
@@ -39,10 +42,12 @@ class DescriptionFolder {
 
 }  // namespace
 
-std::optional<MemoryNeed> memory_need(const fs::path& model) {
+std::optional<MemoryNeed> memory_need(const fs::path& model, const std::string& sha256) {
   const auto program = find_daemon_program();
   if (!program) return std::nullopt;
-  auto child = platform::Child::spawn({.argv = {program->string(), "--memory-of", fs::absolute(model).string()}});
+  std::vector<std::string> argv{program->string(), "--memory-of", fs::absolute(model).string()};
+  if (!sha256.empty()) argv.insert(argv.end(), {"--digest", sha256});
+  auto child = platform::Child::spawn({.argv = std::move(argv)});
   if (!child || child->wait() != 0) return std::nullopt;
   const auto said = child->output();
   const auto begin = said.rfind("{\"weights\"");  // after warnings
@@ -50,11 +55,14 @@ std::optional<MemoryNeed> memory_need(const fs::path& model) {
   if (!json.is_object()) return std::nullopt;
   const auto bytes = [&](const char* name) { return json.value(name, std::uint64_t{0}); };
   return MemoryNeed{.weights = bytes("weights"),
+                    .active = bytes("active"),
                     .cache = bytes("cache"),
                     .total = bytes("total"),
                     .context = bytes("context"),
                     .limit = bytes("limit"),
-                    .fits = json.value("fits", false)};
+                    .fits = json.value("fits", false),
+                    .paged = json.value("paged", false),
+                    .unpaged_why = json.value("unpaged_why", "")};
 }
 
 std::optional<MemoryNeed> memory_need(const store::Offer& offer, const store::PullOptions& options) {
@@ -65,13 +73,19 @@ std::optional<MemoryNeed> memory_need(const store::Offer& offer, const store::Pu
 }
 
 std::string in_words(const MemoryNeed& need) {
-  return format_bytes(need.total) + " of " + format_bytes(need.limit) + " (weights " + format_bytes(need.weights) + ", cache up to " +
-         format_bytes(need.cache) + " for " + std::to_string(need.context) + " tokens)" + (need.fits ? "" : ": it does not fit");
+  const auto weights = need.paged ? format_bytes(need.active) + " of " + format_bytes(need.weights) + " of weights"
+                                  : "weights " + format_bytes(need.weights);
+  auto text = format_bytes(need.total) + " of " + format_bytes(need.limit) + " (" + weights + ", cache up to " + format_bytes(need.cache) +
+              " for " + std::to_string(need.context) + " tokens)";
+  if (!need.fits) return text + ": it does not fit" + (need.unpaged_why.empty() ? "" : ". " + need.unpaged_why);
+  if (need.paged) text += ": larger than memory, experts that are not in memory are read from disk when a token needs them";
+  return text;
 }
 
 nlohmann::ordered_json to_json(const MemoryNeed& need) {
-  return {{"weights", need.weights}, {"cache", need.cache}, {"total", need.total},
-          {"context", need.context}, {"limit", need.limit}, {"fits", need.fits}};
+  return {{"weights", need.weights}, {"active", need.active},   {"cache", need.cache},
+          {"total", need.total},     {"context", need.context}, {"limit", need.limit},
+          {"fits", need.fits},       {"paged", need.paged},     {"unpaged_why", need.unpaged_why}};
 }
 
 }  // namespace mlxr::cli

@@ -32,6 +32,7 @@ void show_memory(const store::Offer& offer, const store::PullOptions& options) {
     say("Memory:  " + in_words(*need) + "\n");
     if (!need->fits)
       say(wrapped("It runs here only with a smaller context, if at all. Choose a smaller quantization, or a smaller model.", text_width()));
+    if (need->fits && need->paged) say(wrapped("It runs here, but more slowly than a model that fits. A fast disk helps.", text_width()));
     return;
   }
   const auto* known = offer.is_from_catalogue ? store::find_in_catalogue(offer.name) : nullptr;

@@ -70,10 +70,21 @@ Result<void> write_to_log(const std::filesystem::path& log) {
 
 std::uint64_t memory_limit(const Config& config) { return config.memory != 0 ? config.memory : platform::usable_memory(); }
 
-Result<void> print_memory_of(const std::filesystem::path& model, const Config& config) {
+std::filesystem::path panel_folder(const Config& config, const platform::Paths& paths) {
+  return config.cache != 0 ? paths.cache : std::filesystem::path();
+}
+
+// `sha256` is the model's, if it is known: it says whether repacked weights of it are kept already.
+Result<void> print_memory_of(const std::filesystem::path& model, const std::string& sha256, const Config& config,
+                             const platform::Paths& paths) {
   auto engine = Engine::open(engine_options(config));
   if (!engine) return fail(engine.error());
-  const auto need = memory_of(**engine, model, config.context, memory_limit(config));
+  const auto need = memory_of(**engine, model,
+                              {.panel_folder = panel_folder(config, paths),
+                               .digest = sha256.empty() ? "unknown" : sha256,
+                               .panel_limit = config.cache,
+                               .memory = memory_limit(config),
+                               .max_context = config.context});
   if (!need) return fail(need.error());
   std::puts(need->c_str());
   return {};
@@ -97,7 +108,7 @@ Result<void> serve(const Config& config, const platform::Paths& paths) {
                  {.keep_alive = *parse_duration(config.keep_alive),
                   .context = config.context,
                   .memory = memory_limit(config),
-                  .panel_folder = config.cache != 0 ? paths.cache : std::filesystem::path(),
+                  .panel_folder = panel_folder(config, paths),
                   .panel_limit = config.cache});
   Router router;
   std::unique_ptr<Server> server;
@@ -185,13 +196,14 @@ int main(int argc, char** argv) {
   app.footer("Example: mlx serve --threads 4\nManual: man mlxrunnerd");
   std::string config_file;
   std::optional<int> threads;
-  std::string memory_of_model;
+  std::string memory_of_model, sha256;
   bool show_config = false, log_file = false;
   app.add_option("--config", config_file, "Read this file instead of the default server.yaml")->check(CLI::ExistingFile);
   app.add_option("--threads", threads, "Number of kernel threads, overriding server.yaml; 0: one per core")->check(CLI::Range(0, 1024));
   app.add_flag("--show-config", show_config, "Print the effective settings and where each comes from, then exit");
   app.add_option("--memory-of", memory_of_model,
                  "Print as JSON how much memory the model at this path takes with these settings, then exit");
+  app.add_option("--digest", sha256, "With --memory-of: the model's SHA-256, by which its repacked weights are found");
   app.add_flag("--log-file", log_file, "Write to mlxrunnerd.log in the log folder instead of stderr; used by launchd");
   app.set_version_flag("--version", std::string("mlxrunnerd ") + kVersion);
   app.failure_message(explain);
@@ -223,7 +235,7 @@ int main(int argc, char** argv) {
       return {};
     }
     if (config->is_managed("kernels")) ::unsetenv("MLXR_KERNELS");  // it would override the setting
-    if (!memory_of_model.empty()) return print_memory_of(memory_of_model, *config);
+    if (!memory_of_model.empty()) return print_memory_of(memory_of_model, sha256, *config, *paths);
     auto served = serve(*config, *paths);
     another_runs = !served && platform::running_daemon(platform::daemon_lock_file(*paths));
     return served;

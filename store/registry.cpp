@@ -14,8 +14,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::int64_t nanoseconds(const timespec& time) { return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec; }
-
 bool can_still_be_read(ErrorCode code) { return code == ErrorCode::kNoSpace || code == ErrorCode::kPermission; }
 
 // SQLite would create the file with the umask's mode, in a folder that others may be able to read. The journals get the same mode.
@@ -28,26 +26,6 @@ Result<void> create_private(const fs::path& file) {
 }
 
 }  // namespace
-
-FileStamp FileStamp::of(const struct stat& info) {
-#ifdef __APPLE__
-  const auto &modified = info.st_mtimespec, &changed = info.st_ctimespec;
-#else
-  const auto &modified = info.st_mtim, &changed = info.st_ctim;
-#endif
-  return {.size = static_cast<std::uint64_t>(info.st_size),
-          .modified_ns = nanoseconds(modified),
-          .changed_ns = nanoseconds(changed),
-          .device = static_cast<std::uint64_t>(info.st_dev),
-          .inode = static_cast<std::uint64_t>(info.st_ino)};
-}
-
-Result<FileStamp> FileStamp::of(const fs::path& file) {
-  struct stat info{};
-  if (::stat(file.c_str(), &info) != 0) return fail(platform::os_error(errno, "Cannot examine " + file.string()));
-  if (!S_ISREG(info.st_mode)) return fail(ErrorCode::kInvalidArgument, file.string() + " is not a file.");
-  return of(info);
-}
 
 Result<Database> Registry::open_writable(const fs::path& file, std::span<const std::string_view> steps) {
   if (auto created = create_private(file); !created) return fail(created.error());

@@ -14,27 +14,14 @@
 #include <string_view>
 #include <vector>
 
-#include <sys/stat.h>
-
+#include "platform/file_stamp.h"
 #include "store/migrations.h"
 #include "store/sqlite.h"
 #include "store/store.h"
 
 namespace mlxr::store {
 
-// Properties of a file when its hash was computed. While they are the same, the hash is considered valid. Programs cannot set
-// `changed_ns` (ctime), so a change is noticed even if the modification time was reset.
-struct FileStamp {
-  std::uint64_t size = 0;
-  std::int64_t modified_ns = 0;
-  std::int64_t changed_ns = 0;
-  std::uint64_t device = 0;
-  std::uint64_t inode = 0;
-  bool operator==(const FileStamp&) const = default;
-  static FileStamp of(const struct stat& info);
-  // Errors: kNotFound, kPermission, kIo; kInvalidArgument (not a regular file).
-  static Result<FileStamp> of(const std::filesystem::path& file);
-};
+using platform::FileStamp;  // of a file when its hash was computed
 
 class Registry {
  public:

@@ -23,7 +23,7 @@ struct Details {
 };
 
 Details details_of(const store::ModelRecord& model) {
-  Details details{.sampling = {}, .memory = memory_need(model.file)};
+  Details details{.sampling = {}, .memory = memory_need(model.file, model.sha256)};
   if (const auto files = store::open_files_of(model)) {
     if (auto sampling = store::read_sampling(*files)) details.sampling = *std::move(sampling);
   }

@@ -4,6 +4,7 @@
 #include <ranges>
 #include <set>
 
+#include "core/engine/paging.h"
 #include "core/formats/file_type.h"
 #include "core/formats/sampling_advice.h"
 #include "core/models/runnable.h"
@@ -102,14 +103,6 @@ Result<Plan> plan_cache(const models::ModelSpec& spec, const LoadOptions& option
   plan.bytes_saved = bytes_without_windows(plan, limit.step_tokens, ops) - bytes_of_text(plan.context);
   share_out(plan, limit, ops);
   return plan;
-}
-
-// Used when the caller has no `admit`: the weights must fit in the machine's memory.
-Result<void> check_memory(const ModelInfo& info) {
-  const auto memory = platform::usable_memory();
-  if (info.weight_bytes <= memory) return {};
-  return fail(ErrorCode::kOverloaded, info.file.filename().string() + " needs " + std::to_string(info.weight_bytes >> 20) +
-                                          " MiB of memory for its weights, and this machine has " + std::to_string(memory >> 20) + " MiB.");
 }
 
 Result<void> check_cancelled(const LoadOptions& options) {
@@ -211,17 +204,24 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(platform::OpenFiles opene
   auto& info = model->info_;
   const auto parts = description->bindings.parts(**file);
   info = describe(**file, path, spec, parts, *plan, *ops);
-  if (auto admitted = options.admit ? options.admit(info) : check_memory(info); !admitted) return fail(admitted.error());
+  info.active_bytes = info.weight_bytes - idle_bytes(**file, description->bindings, *ops);
+  ops::PanelOptions kept{
+      .folder = options.panel_folder, .digest = options.digest, .limit = options.panel_limit, .cancelled = options.cancelled};
+  const auto memory = options.memory != 0 ? options.memory : platform::usable_memory();
+  decide_paging(info, memory, parts, *ops, kept);
+  if (auto admitted = options.admit ? options.admit(info) : check_memory(info, memory); !admitted) return fail(admitted.error());
   if (auto go = check_cancelled(options); !go) return fail(go.error());
 
-  const ops::PanelOptions kept{
-      .folder = options.panel_folder, .digest = options.digest, .limit = options.panel_limit, .cancelled = options.cancelled};
-  auto panels = ops::Panels::open(parts, *ops, kept);
+  if (info.is_paged) {
+    add_warning(info, warning_of_paging(info, memory));
+    kept.paged = description->bindings.experts(**file);
+  }
+  auto panels = ops::Panels::open(parts, *ops, std::move(kept));
   if (!panels) return fail(panels.error());
   const models::TransformerOptions served{kv::kBlockTokens, plan->context, options.cancelled};
   const auto load = [&] { return models::Transformer::load(*description, **file, ops, **panels, served); };
   auto transformer = load();
-  if (!transformer && (*panels)->write_failed()) {  // a disk that cannot keep them does not keep the model from running
+  if (!transformer && (*panels)->write_failed() && !info.is_paged) {  // a disk that cannot keep them does not keep the model from running
     add_warning(info, transformer.error().message + " The repacked weights are kept in memory.");
     panels = ops::Panels::open(parts, *ops, {.cancelled = options.cancelled});
     if (!panels) return fail(panels.error());
@@ -230,7 +230,7 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(platform::OpenFiles opene
   if (!transformer) return fail(transformer.error());
   if (!(*file)->unchanged())
     return fail(ErrorCode::kCorrupt, path.string() + " was changed by another program while it was loaded. Load it again.");
-  add_warning(info, (*panels)->problem());
+  if (const auto& problem = (*panels)->problem(); !problem.empty()) add_warning(info, problem + " They are made at every load.");
   for (const auto& warning : (*tokenizer)->warnings()) add_warning(info, warning);
 
   model->metadata_ = (*file)->share_metadata();

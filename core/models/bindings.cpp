@@ -101,11 +101,12 @@ class Binder {
     bindings_.add(role, layer_,
                   {.tensor = std::move(tensor), .bias = std::move(bias), .shape = std::move(shape), .rows = rows, .is_vector = true});
   }
-  void stack(Role role, int experts, int n, int k) { stack(role, name_of(role), experts, n, k); }
-  void stack(Role role, const std::string& stem, int experts, int n, int k) {
-    bindings_.add(role, layer_,
-                  {.tensor = stem + ".weight", .bias = stem + ".bias", .shape = {experts, n, k}, .rows = n, .experts = experts});
+  void stack(Role role, const std::string& stem, int matrices, int n, int k, int used = 0) {
+    bindings_.add(
+        role, layer_,
+        {.tensor = stem + ".weight", .bias = stem + ".bias", .shape = {matrices, n, k}, .rows = n, .experts = matrices, .used = used});
   }
+  void stack(Role role, const Experts& experts, int n, int k) { stack(role, name_of(role), experts.count, n, k, experts.routing.used); }
   // The norm before the feed-forward part, which some converters call after what comes before it, and one leaves without the last part of
   // its name (Falcon-H1). The only norm of a layer is its first.
   void mlp_norm(bool after_mixer) {
@@ -139,7 +140,7 @@ class Binder {
     }
   }
   void streams_of_model() {
-    for (const auto role : {Role::kStreamsIn, Role::kStreamsOut}) stack(role, spec_.streams - 1, spec_.dim, spec_.dim);
+    for (const auto role : {Role::kStreamsIn, Role::kStreamsOut}) stack(role, name_of(role), spec_.streams - 1, spec_.dim, spec_.dim);
   }
   void streams_of_layer() {
     const int n = spec_.streams;
@@ -261,12 +262,13 @@ class Binder {
                        .shape = {experts.count, 2 * experts.hidden, spec_.dim},
                        .first_row = first,
                        .rows = experts.hidden,
-                       .experts = experts.count});
+                       .experts = experts.count,
+                       .used = experts.routing.used});
     } else {
-      if (experts.gated) stack(Role::kExpertGate, experts.count, experts.hidden, spec_.dim);
-      stack(Role::kExpertUp, experts.count, experts.hidden, spec_.dim);
+      if (experts.gated) stack(Role::kExpertGate, experts, experts.hidden, spec_.dim);
+      stack(Role::kExpertUp, experts, experts.hidden, spec_.dim);
     }
-    stack(Role::kExpertDown, experts.count, spec_.dim, experts.hidden);
+    stack(Role::kExpertDown, experts, spec_.dim, experts.hidden);
     if (experts.shared_hidden == 0) return;
     if (experts.shared_router) vector(Role::kSharedRouter, spec_.dim);
     if (experts.gated) matrix(Role::kSharedGate, experts.shared_hidden, spec_.dim);
@@ -358,6 +360,15 @@ std::vector<formats::Tensor> Bindings::parts(const formats::Checkpoint& file) co
     }
   }
   return parts;
+}
+
+std::vector<formats::Tensor> Bindings::experts(const formats::Checkpoint& file) const {
+  std::vector<formats::Tensor> experts;
+  for (const auto& [role, binding] : all_) {
+    const auto* stack = binding.used > 0 ? file.find(binding.tensor) : nullptr;
+    for (int i = 0; stack && i < binding.experts; ++i) experts.push_back(binding.part_of(stack->at(i)));
+  }
+  return experts;
 }
 
 int rows_of(std::span<const formats::Tensor> tensors, std::string_view name) {

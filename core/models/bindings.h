@@ -108,6 +108,7 @@ struct Binding {
   int first_row = 0, rows = 0;      // the part of it that plays the role
   int run = 0, period = 0;          // which has only the first `run` of every `period` rows; 0: all of them
   int experts = 0;                  // so many matrices that are stacked in the tensor, each with such rows; 0: it is one matrix
+  int used = 0;                     // of which a token reads so many; 0: all of them
   bool required = true;
   bool is_vector = false;  // its values are read as one vector, whatever its shape
 
@@ -122,6 +123,8 @@ class Bindings {
   void add(Role role, int layer, Binding binding) { all_.emplace(std::pair(layer, role), std::move(binding)); }
   // The tensors of a file that play roles, as prepare() gets them: matrices without the rows that play another role, and vectors.
   std::vector<formats::Tensor> parts(const formats::Checkpoint& file) const;
+  // Those of them of which a token reads only some: the matrices of experts.
+  std::vector<formats::Tensor> experts(const formats::Checkpoint& file) const;
   // Null if the model has no such role.
   const Binding* find(Role role, int layer) const;
   const std::map<std::pair<int, Role>, Binding>& all() const { return all_; }

@@ -14,6 +14,7 @@
 #include "core/ops/ops.h"
 #include "core/ops/pack.h"
 #include "core/ops/panel_maker.h"
+#include "platform/page_cache.h"
 
 namespace mlxr::ops {
 namespace {
@@ -30,12 +31,18 @@ mx::array fresh(int rows, int columns) {
 }
 
 struct PackedWeight final : Weight {
-  PackedWeight(quant::Type type_of_panels, int rows, int columns, std::shared_ptr<const std::byte> its_panels, std::vector<float> its_bias)
-      : Weight(rows, columns), type(type_of_panels), panels(std::move(its_panels)), bias(std::move(its_bias)) {}
+  PackedWeight(quant::Type type_of_panels, int rows, int columns, std::shared_ptr<const std::byte> its_panels,
+               std::uint64_t its_paged_bytes, std::vector<float> its_bias)
+      : Weight(rows, columns),
+        type(type_of_panels),
+        panels(std::move(its_panels)),
+        paged_bytes(its_paged_bytes),
+        bias(std::move(its_bias)) {}
 
   const quant::Type type;
   const std::shared_ptr<const std::byte> panels;
-  const std::vector<float> bias;  // (n), or empty
+  const std::uint64_t paged_bytes;  // of the panels, which may not be in memory; 0: they are not paged
+  const std::vector<float> bias;    // (n), or empty
 };
 
 const PackedWeight& own(const Weight& w) { return static_cast<const PackedWeight&>(w); }
@@ -111,6 +118,40 @@ struct ExpertRows {
   std::unique_ptr<float[]> x, hidden, y;
 };
 
+// Has the system read what is not in memory of the experts that are taken, some of them ahead of the products: a product would wait for one
+// page after the other.
+class ReadAhead {
+ public:
+  ReadAhead(const ExpertWeights& weights, std::span<const std::vector<Taken>> taken) : weights_(weights), taken_(taken) {}
+
+  // To be called for each expert before its products.
+  void reach(std::size_t expert) {
+    if (own(*weights_.up[0]).paged_bytes == 0) return;
+    for (; next_ < taken_.size() && (next_ <= expert || bytes_ < kBytes); ++next_)
+      each_of(next_, [&](const PackedWeight& w) {
+        platform::read_ahead(w.panels.get(), w.paged_bytes);
+        bytes_ += w.paged_bytes;
+      });
+    each_of(expert, [&](const PackedWeight& w) { bytes_ -= w.paged_bytes; });
+  }
+
+ private:
+  // More would be in the way of what is needed before it, where memory is short.
+  static constexpr std::uint64_t kBytes = 64 << 20;
+
+  template <class Use>
+  void each_of(std::size_t expert, Use use) const {
+    if (taken_[expert].empty()) return;
+    for (const auto* matrices : {&weights_.gate, &weights_.up, &weights_.down})
+      if (!matrices->empty()) use(own(*(*matrices)[expert]));
+  }
+
+  const ExpertWeights& weights_;
+  const std::span<const std::vector<Taken>> taken_;
+  std::size_t next_ = 0;     // the first expert that is not asked for yet
+  std::uint64_t bytes_ = 0;  // that were asked for, of experts that are not reached
+};
+
 class PackOps final : public Ops {
  public:
   explicit PackOps(std::shared_ptr<const KernelPack> pack) : pack_(std::move(pack)), kernels_(pack_->table()), pool_(pack_->pool()) {}
@@ -136,7 +177,7 @@ class PackOps final : public Ops {
     }
     return std::make_shared<const PackedWeight>(panel_type(tensor.type), static_cast<int>(tensor.shape[0]),
                                                 static_cast<int>(tensor.shape[1]), std::move(memory),
-                                                std::vector(bias.begin(), bias.end()));
+                                                panels.is_paged(tensor) ? panel_bytes(tensor) : 0, std::vector(bias.begin(), bias.end()));
   }
 
   std::unique_ptr<const Step> begin(Batch batch, const StepShape& shape) const override {
@@ -219,9 +260,12 @@ class PackOps final : public Ops {
         taken[static_cast<std::size_t>(expert)].push_back({static_cast<int>(row), weight * (scales ? scales[expert] : 1)});
     const auto most = std::ranges::max(taken, {}, &std::vector<Taken>::size).size();
     const ExpertRows rows(most, *weights.up[0], *weights.down[0]);
-    for (std::size_t i = 0; i < count; ++i)
+    ReadAhead ahead(weights, taken);
+    for (std::size_t i = 0; i < count; ++i) {
+      ahead.reach(i);
       add_expert(x, weights.gate.empty() ? nullptr : weights.gate[i].get(), *weights.up[i], *weights.down[i], activation, taken[i], rows,
                  y);
+    }
     if (!weights.shared_up) return y;
     std::vector<Taken> all;
     for (int row = 0; row < x.shape(0); ++row) all.push_back({row, weights.shared_router ? share(x, row, *weights.shared_router) : 1});

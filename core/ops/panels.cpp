@@ -13,9 +13,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/ops/checked_files.h"
 #include "core/ops/ops.h"
 #include "platform/crc32c.h"
 #include "platform/mapping_guard.h"
+#include "platform/page_cache.h"
 
 namespace mlxr::ops {
 namespace {
@@ -23,6 +25,10 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kSuffix = ".panels", kTemporary = ".panels-part-";
+constexpr const char* kNoPlace = "There is no folder where repacked weights are kept. Give them room with `cache` in server.yaml.";
+
+// Of the panels that are let go, so many bytes may be on their way to the disk.
+constexpr std::uint64_t kLeavingBytes = 64 << 20;
 
 // The first page of a file. The panels follow, and after them the checksums of the matrices, a uint32 for each.
 struct Header {
@@ -103,21 +109,26 @@ platform::FileDescriptor create_locked(const fs::path& name, fs::path& temporary
 
 }  // namespace
 
-Result<std::unique_ptr<Panels>> Panels::open(std::span<const formats::Tensor> tensors, const Ops& ops, PanelOptions options) {
-  std::unique_ptr<Panels> panels(new Panels);
+Panels::Panels(std::span<const formats::Tensor> tensors, const Ops& ops, PanelOptions options) : options_(std::move(options)) {
   for (const auto& tensor : tensors) {
     const auto bytes = ops.panel_bytes(tensor);
     if (bytes == 0) continue;
-    if (!panels->index_.emplace(std::pair(tensor.source, tensor.offset), panels->matrices_.size()).second) continue;
-    panels->matrices_.push_back({.offset = panels->size_, .bytes = bytes});
-    panels->size_ += bytes;
+    if (!index_.emplace(std::pair(tensor.source, tensor.offset), matrices_.size()).second) continue;
+    matrices_.push_back({.offset = size_, .bytes = bytes});
+    size_ += bytes;
   }
-  if (panels->size_ == 0) return panels;
+  for (const auto& tensor : options_.paged) {
+    const auto found = index_.find({tensor.source, tensor.offset});
+    if (found != index_.end()) matrices_[found->second].paged = true;
+  }
+  if (!options_.folder.empty()) name_ = options_.folder / (options_.digest + "-" + ops.panel_layout() + std::string(kSuffix));
+}
 
-  panels->options_ = std::move(options);
-  const auto& [folder, digest, limit, cancelled] = panels->options_;
+Result<std::unique_ptr<Panels>> Panels::open(std::span<const formats::Tensor> tensors, const Ops& ops, PanelOptions options) {
+  std::unique_ptr<Panels> panels(new Panels(tensors, ops, std::move(options)));
+  if (panels->size_ == 0) return panels;
+  const auto& [folder, digest, limit, cancelled, paged] = panels->options_;
   if (!folder.empty() && !digest.empty()) {
-    panels->name_ = folder / (digest + "-" + ops.panel_layout() + std::string(kSuffix));
     if (const auto made = platform::make_private_folder(folder); !made) {
       panels->not_kept(made.error().message);
     } else {
@@ -127,12 +138,34 @@ Result<std::unique_ptr<Panels>> Panels::open(std::span<const formats::Tensor> te
       if (panels->map_new()) return panels;
     }
   }
+  if (!paged.empty()) return fail(ErrorCode::kNoSpace, panels->problem_.empty() ? kNoPlace : panels->problem_);
   panels->memory_ = map(panels->size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
   if (!panels->memory_) {
     return fail(ErrorCode::kOverloaded, "There is not enough memory for the weights: " + std::to_string(panels->size_ >> 20) + " MiB.");
   }
   return panels;
 }
+
+Result<void> Panels::can_keep(std::span<const formats::Tensor> tensors, const Ops& ops, const PanelOptions& options) {
+  if (options.folder.empty() || options.digest.empty()) return fail(ErrorCode::kUnsupported, kNoPlace);
+  const Panels panels(tensors, ops, options);
+  if (panels.size_ == 0) return fail(ErrorCode::kUnsupported, "The kernel pack is not in use, and only its weights can be kept.");
+  const auto needed = panels.file_bytes();
+  const auto takes = "The repacked weights take " + std::to_string(needed >> 20) + " MiB, and ";
+  if (options.limit != 0 && needed > options.limit) {
+    return fail(ErrorCode::kNoSpace,
+                takes + "the limit of their cache is " + std::to_string(options.limit >> 20) + " MiB. Raise `cache` in server.yaml.");
+  }
+  std::error_code unknown;
+  if (fs::file_size(panels.name_, unknown) == needed && !unknown) return {};
+  remove_abandoned(options.folder);
+  const auto free = platform::free_space(options.folder);
+  if (!free) return fail(free.error());
+  if (*free >= needed) return {};
+  return fail(ErrorCode::kNoSpace, takes + "the disk of " + options.folder.string() + " has " + std::to_string(*free >> 20) + " MiB free.");
+}
+
+std::uint64_t Panels::file_bytes() const { return kHeaderBytes + size_ + sizeof(std::uint32_t) * matrices_.size(); }
 
 bool Panels::map_kept() {
   const platform::FileDescriptor fd(::open(name_.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
@@ -141,36 +174,47 @@ bool Panels::map_kept() {
   Header header{};
   std::vector<std::uint32_t> checksums(matrices_.size());
   const std::uint64_t end = kHeaderBytes + size_, table = sizeof(std::uint32_t) * checksums.size();
-  if (static_cast<std::uint64_t>(info.st_size) != end + table || ::pread(fd.get(), &header, sizeof header, 0) != sizeof header ||
+  if (static_cast<std::uint64_t>(info.st_size) != file_bytes() || ::pread(fd.get(), &header, sizeof header, 0) != sizeof header ||
       header.magic != kMagic || header.size != size_ || header.matrices != checksums.size() ||
       ::pread(fd.get(), checksums.data(), table, static_cast<off_t>(end)) != static_cast<ssize_t>(table))
     return false;
   const auto file = map(end, PROT_READ, MAP_SHARED, fd.get());
   if (!file) return false;
-  ::posix_madvise(file.get(), end, POSIX_MADV_WILLNEED);
+  if (options_.paged.empty()) ::posix_madvise(file.get(), end, POSIX_MADV_WILLNEED);
   memory_ = after_header(file);
-  if (!matches(checksums)) {
+  auto& checked = CheckedFiles::all();
+  const bool known = checked.contains(platform::FileStamp::of(info));
+  const auto stamp = CheckedFiles::mark_used(fd.get());  // of before the check: what is written meanwhile is not what was checked
+  if (!known && !matches(fd.get(), checksums)) {
     memory_.reset();
     return false;
   }
-  ::utimensat(AT_FDCWD, name_.c_str(), nullptr, 0);  // used now, for trim()
+  checked.add(stamp);
+  begin_paging();
   cached_ = true;
   return true;
 }
 
-bool Panels::matches(const std::vector<std::uint32_t>& checksums) const {
+bool Panels::matches(int fd, const std::vector<std::uint32_t>& checksums) const {
   for (std::size_t i = 0; i < matrices_.size(); ++i) {
     if (!check_cancelled()) return false;
-    const std::span panels(memory_.get() + matrices_[i].offset, static_cast<std::size_t>(matrices_[i].bytes));
+    const auto& [offset, bytes, paged, written] = matrices_[i];
+    const std::span panels(memory_.get() + offset, static_cast<std::size_t>(bytes));
     if (platform::crc32c(panels) != checksums[i]) return false;
+    if (paged) platform::let_go(fd, kHeaderBytes + offset, panels.data(), panels.size());
   }
   return true;
+}
+
+void Panels::begin_paging() const {
+  for (const auto& matrix : matrices_)
+    if (matrix.paged) platform::read_pages_alone(memory_.get() + matrix.offset, static_cast<std::size_t>(matrix.bytes));
 }
 
 bool Panels::map_new() {
   fd_ = create_locked(name_, temporary_);
   if (!fd_) return not_kept(std::strerror(errno)), false;
-  const int refused = take_room(fd_.get(), kHeaderBytes + size_ + sizeof(std::uint32_t) * matrices_.size());
+  const int refused = take_room(fd_.get(), file_bytes());
   const Header header{kMagic, size_, matrices_.size()};
   const auto file = refused == 0 && platform::write_all(fd_.get(), text(std::as_bytes(std::span(&header, 1))), temporary_)
                         ? map(kHeaderBytes + size_, PROT_READ, MAP_SHARED, fd_.get())
@@ -182,6 +226,7 @@ bool Panels::map_new() {
     return false;
   }
   memory_ = after_header(file);
+  begin_paging();
   return true;
 }
 
@@ -191,8 +236,7 @@ Result<void> Panels::check_cancelled() const {
 }
 
 void Panels::not_kept(std::string_view why) {
-  problem_ =
-      "The repacked weights cannot be kept in " + options_.folder.string() + ": " + std::string(why) + ". They are made at every load.";
+  problem_ = "The repacked weights cannot be kept in " + options_.folder.string() + ": " + std::string(why) + ".";
 }
 
 std::shared_ptr<const std::byte> Panels::find(const formats::Tensor& tensor) const {
@@ -209,13 +253,35 @@ Result<void> Panels::write(const formats::Tensor& tensor, std::uint64_t at, std:
   }
   const int error = write_at(fd_.get(), kHeaderBytes + matrix.offset + at, piece);
   const Piece written{piece.size(), error == 0 ? platform::crc32c(piece) : 0};
-  const std::lock_guard lock(writing_);
-  if (error != 0) {
-    write_failed_ = true;
-    return fail(platform::os_error(error, "Cannot write " + temporary_.string()));
+  {
+    const std::lock_guard lock(writing_);
+    if (error != 0) {
+      write_failed_ = true;
+      return fail(platform::os_error(error, "Cannot write " + temporary_.string()));
+    }
+    matrix.written.emplace(at, written);
+    if (!matrix.paged || !matrix.is_whole()) return {};
   }
-  matrix.written.emplace(at, written);
+  let_go_in_time(matrix);
   return {};
+}
+
+void Panels::let_go_in_time(const Matrix& made) {
+  platform::begin_writing(fd_.get(), kHeaderBytes + made.offset, made.bytes);
+  std::vector<const Matrix*> oldest;
+  {
+    const std::lock_guard lock(writing_);
+    leaving_.push_back(&made);
+    leaving_bytes_ += made.bytes;
+    for (; leaving_bytes_ > kLeavingBytes; leaving_.pop_front()) {
+      oldest.push_back(leaving_.front());
+      leaving_bytes_ -= oldest.back()->bytes;
+    }
+  }
+  for (const auto* matrix : oldest) {
+    platform::end_writing(fd_.get(), kHeaderBytes + matrix->offset, matrix->bytes);
+    platform::let_go(fd_.get(), kHeaderBytes + matrix->offset, memory_.get() + matrix->offset, static_cast<std::size_t>(matrix->bytes));
+  }
 }
 
 bool Panels::Matrix::is_whole() const {
@@ -242,6 +308,7 @@ void Panels::keep() {
 
 void Panels::publish() const {
   if (platform::move_into_place(temporary_, name_)) {
+    CheckedFiles::all().add(CheckedFiles::mark_used(fd_.get()));
     trim();
   } else {
     ::unlink(temporary_.c_str());  // they are made again at the next load

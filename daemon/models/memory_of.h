@@ -1,7 +1,6 @@
 // How much memory a model takes on this machine, before its weights are read.
 #pragma once
 
-#include <cstdint>
 #include <filesystem>
 #include <string>
 
@@ -9,9 +8,12 @@
 
 namespace mlxr::daemon {
 
-// A JSON object: `weights`, `cache` and `total` in bytes, the `context` in tokens that `cache` is for, `limit` (of `memory`, in bytes) and
-// whether it `fits`. The numbers are those of a load, which is given up before a weight is read: only the file's description must be there.
-// `context` limits the tokens; 0: what the model was trained for. Errors: those of Engine::load.
-Result<std::string> memory_of(Engine& engine, const std::filesystem::path& model, int context, std::uint64_t memory);
+// A JSON object, in bytes: `weights`, the `active` part of them that a token reads, and `cache`, for `context` tokens; `total`, which must
+// be in memory, and whether it `fits` the `limit`. Where the model is `paged`, `total` has of the weights the active part alone, and the
+// others are read from disk when they are needed; `unpaged_why` says why it is not although it might be. See ModelInfo.
+//
+// The numbers are those of a load with these options, which have `memory` and no `admit`. It is given up before a weight is read: only the
+// model's description must be there. Errors: those of Engine::load.
+Result<std::string> memory_of(Engine& engine, const std::filesystem::path& model, LoadOptions options);
 
 }  // namespace mlxr::daemon

@@ -149,6 +149,7 @@ Result<std::shared_ptr<Model>> ModelHost::load_with_room(const store::OpenModel&
                               {.panel_folder = options_.panel_folder,
                                .digest = opened.record.sha256,
                                .panel_limit = options_.panel_limit,
+                               .memory = options_.memory,
                                .max_context = context,
                                .cancelled = &cancelled,
                                .admit = [this](const ModelInfo& info) { return make_room(info); }});
@@ -162,8 +163,9 @@ Result<void> ModelHost::make_room(const ModelInfo& info) {
   const auto needs = info.file.filename().string() + " needs " + mib(info.memory_bytes()) + " with a context of " +
                      std::to_string(info.context_length) + " tokens";
   if (info.memory_bytes() > options_.memory)
-    return fail(ErrorCode::kNoSpace,
-                needs + ", and the limit is " + mib(options_.memory) + ". Ask for a smaller context, or raise `memory` in server.yaml.");
+    return fail(ErrorCode::kNoSpace, needs + ", and the limit is " + mib(options_.memory) +
+                                         ". Ask for a smaller context, or raise `memory` in server.yaml." +
+                                         (info.unpaged_why.empty() ? "" : " " + info.unpaged_why));
   while (memory_in_use() + info.memory_bytes() > options_.memory)
     if (!unload_longest_idle())
       return fail(ErrorCode::kOverloaded, needs + ", and the models in use take " + mib(memory_in_use()) + " of " + mib(options_.memory) +

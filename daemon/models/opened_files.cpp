@@ -5,8 +5,12 @@
 #include <random>
 #include <utility>
 
+#include "platform/file_stamp.h"
+
 namespace mlxr::daemon {
 namespace {
+
+using platform::FileStamp;
 
 constexpr std::string_view kPrefix = "open@";
 
@@ -21,27 +25,11 @@ std::string new_reference() {
   return reference;
 }
 
-std::pair<timespec, timespec> times_of(const struct stat& info) {
-#ifdef __APPLE__
-  return {info.st_mtimespec, info.st_ctimespec};
-#else
-  return {info.st_mtim, info.st_ctim};
-#endif
-}
-
-// Times that a program cannot set are compared too: a change whose modification time was set back is noticed.
-bool looks_the_same(const struct stat& a, const struct stat& b) {
-  const auto equal = [](const timespec& x, const timespec& y) { return x.tv_sec == y.tv_sec && x.tv_nsec == y.tv_nsec; };
-  const auto [modified_a, changed_a] = times_of(a);
-  const auto [modified_b, changed_b] = times_of(b);
-  return a.st_dev == b.st_dev && a.st_ino == b.st_ino && a.st_size == b.st_size && equal(modified_a, modified_b) &&
-         equal(changed_a, changed_b);
-}
-
 bool looks_the_same(const platform::OpenFiles& a, const platform::OpenFiles& b) {
   if (a.is_one_file() != b.is_one_file()) return false;
   return std::ranges::equal(a.files(), b.files(), [&](const platform::OpenFile& one, const platform::OpenFile& other) {
-    return looks_the_same(one.info(), other.info()) && (a.is_one_file() || one.name().filename() == other.name().filename());
+    return FileStamp::of(one.info()) == FileStamp::of(other.info()) &&
+           (a.is_one_file() || one.name().filename() == other.name().filename());
   });
 }
 

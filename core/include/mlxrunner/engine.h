@@ -55,13 +55,17 @@ struct LoadOptions {
   std::filesystem::path panel_folder;
   std::string digest;
   std::uint64_t panel_limit = 0;  // bytes; 0: no limit
+  // Bytes that the model may take (ModelInfo::memory_bytes). A mixture of experts that takes more is paged (ModelInfo::is_paged), where its
+  // repacked weights can be kept: there is a panel_folder and a digest, and room for them on the disk and in panel_limit. 0: this machine's
+  // memory.
+  std::uint64_t memory = 0;
   int context = 0;  // tokens of context to serve; 0: what the model was trained for, limited by kv_bytes. More than the model's is an error
   int max_context = 0;  // where `context` is 0: serve no more tokens than this; 0: no limit
   // Set to true from any thread: the load ends with kCancelled, within about one tensor, and leaves nothing in panel_folder. A load that is
   // ready by then succeeds. The flag outlives the call.
   const std::atomic<bool>* cancelled = nullptr;
   // Called with all that is known of the model, its memory included, before the weights are read. An error ends the load and is returned.
-  // Empty: a model whose weights do not fit this machine's memory is refused with kOverloaded.
+  // Empty: a model is refused with kOverloaded if its weights, or those of a paged one that a token reads, do not fit in `memory`.
   std::function<Result<void>(const ModelInfo&)> admit;
 };
 
@@ -182,8 +186,8 @@ class MLXR_API Engine {
 
   // Reads a model (a GGUF file, or a folder as Hugging Face publishes it) and makes it ready. Its files are not used any more when load()
   // has returned. The weights are released when the last pointer goes. Errors: those of formats::Checkpoint::open; kUnsupported
-  // (architecture or tensor type, by name); kInvalidArgument (context); kOverloaded (not enough memory); kCancelled; those of
-  // LoadOptions::admit.
+  // (architecture or tensor type, by name); kInvalidArgument (context); kOverloaded (not enough memory); kNoSpace (the
+  // disk has no room for the repacked weights of a paged model); kCancelled; those of LoadOptions::admit.
   Result<std::shared_ptr<Model>> load(const std::filesystem::path& path, LoadOptions options = {});
 
   // The same for files that the caller has open for reading, so that what it has checked (the SHA-256, for example) is what is loaded: one

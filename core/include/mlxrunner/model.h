@@ -35,7 +35,14 @@ struct ModelInfo {
   std::uint64_t parameters = 0;
   std::uint64_t file_bytes = 0;    // of the model file
   std::uint64_t weight_bytes = 0;  // memory of the weights as the kernels read them; without a kernel pack several times file_bytes
-  std::uint64_t kv_bytes = 0;      // the KV cache when it is full; it takes memory as tokens are stored in it
+  // Of weight_bytes, what one token reads: all but the experts, and of the experts' matrices of each layer the part that a token takes,
+  // bytes · experts used / experts. For a model without experts: all.
+  std::uint64_t active_bytes = 0;
+  // The model is larger than the memory that it was given (LoadOptions::memory). Of its weights only active_bytes are counted on to be in
+  // memory: the others are read from disk when a token needs them, and the system keeps what it has memory for.
+  bool is_paged = false;
+  std::string unpaged_why;     // why a mixture of experts that is larger than that memory is not paged: sentences; empty: it need not be
+  std::uint64_t kv_bytes = 0;  // the KV cache when it is full; it takes memory as tokens are stored in it
   // How much less one whole context takes of it because some layers keep only a window of their tokens.
   std::uint64_t kv_bytes_saved = 0;
   int context_length = 0;    // tokens served
@@ -46,7 +53,7 @@ struct ModelInfo {
   int layers = 0;
   int vocabulary = 0;
 
-  std::uint64_t memory_bytes() const { return weight_bytes + kv_bytes; }  // what the model takes at most
+  std::uint64_t memory_bytes() const { return (is_paged ? active_bytes : weight_bytes) + kv_bytes; }  // what the model takes at most
 };
 
 struct TokenizeOptions {

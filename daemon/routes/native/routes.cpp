@@ -53,6 +53,8 @@ json status(ModelHost& host, const DaemonInfo& info) {
     models.push_back({{"name", one.record.name},
                       {"context_length", one.model->info().context_length},
                       {"weights", one.model->info().weight_bytes},
+                      {"active_weights", one.model->info().active_bytes},
+                      {"paged", one.model->info().is_paged},
                       {"cache_limit", one.model->info().kv_bytes},
                       {"saved_by_windows", one.model->info().kv_bytes_saved},
                       {"in_use", one.in_use},

@@ -20,6 +20,7 @@ struct TinyShape {
   std::uint32_t layers = 2, dim = 32, heads = 2, kv_heads = 1, hidden = 64, context = 256;
   std::uint32_t seed = 1;
   std::uint32_t window = 0;                    // of every other layer: for gemma3, which has such layers
+  std::uint32_t experts = 0, used = 2;         // of each layer, and of a token; 0: it has an MLP
   bool two_sided = false;                      // an encoder
   std::uint32_t pooling = 0;                   // GGUF's number of it; 0: the file does not say
   quant::Type type = quant::Type::kF32;        // of matrices
@@ -29,6 +30,9 @@ struct TinyShape {
 
 // A model in which every other layer keeps only the last `window` tokens.
 inline TinyShape tiny_with_windows(std::uint32_t window) { return {.architecture = "gemma3", .heads = 4, .kv_heads = 2, .window = window}; }
+
+// A mixture whose experts are nearly all of it: 22 MiB of weights, of which a token reads 2.
+inline TinyShape tiny_mixture() { return {.dim = 256, .heads = 4, .hidden = 512, .experts = 28, .used = 3, .type = quant::Type::kQ8_0}; }
 
 inline constexpr int kTinyVocabulary = 258;
 
@@ -69,6 +73,7 @@ inline void write_tiny_model(const std::filesystem::path& file, const TinyShape&
   GgufBuilder keys;
   if (s.window > 0)
     keys.key(a + "attention.sliding_window", kU32, s.window).key(a + "attention.sliding_window_pattern", kU32, std::uint32_t{2});
+  if (s.experts > 0) keys.key(a + "expert_count", kU32, s.experts).key(a + "expert_used_count", kU32, s.used);
   if (s.two_sided) keys.key(a + "attention.causal", kBool, false);
   if (s.pooling > 0) keys.key(a + "pooling_type", kU32, s.pooling);
   if (!s.suppressed.empty()) {
@@ -107,9 +112,17 @@ inline void write_tiny_model(const std::filesystem::path& file, const TinyShape&
     add("attn_k", {kv, dim});
     add("attn_v", {kv, dim});
     add("attn_output", {dim, dim});
-    add("ffn_gate", {hidden, dim});
-    add("ffn_up", {hidden, dim});
-    add("ffn_down", {dim, hidden});
+    if (s.experts > 0) {
+      const std::int64_t experts = s.experts;
+      add("ffn_gate_inp", {experts, dim});
+      add("ffn_gate_exps", {experts, hidden, dim});
+      add("ffn_up_exps", {experts, hidden, dim});
+      add("ffn_down_exps", {experts, dim, hidden});
+    } else {
+      add("ffn_gate", {hidden, dim});
+      add("ffn_up", {hidden, dim});
+      add("ffn_down", {dim, hidden});
+    }
     if (s.window == 0) continue;
     add("attn_q_norm", {dim / s.heads});
     add("attn_k_norm", {dim / s.heads});
@@ -118,7 +131,7 @@ inline void write_tiny_model(const std::filesystem::path& file, const TinyShape&
   }
   std::vector<TensorPlan> plans;
   for (std::size_t i = 0; i < names.size(); ++i) {
-    const auto type = i == 0 && s.table_type ? *s.table_type : shapes[i].size() == 2 ? s.type : quant::Type::kF32;
+    const auto type = i == 0 && s.table_type ? *s.table_type : shapes[i].size() > 1 ? s.type : quant::Type::kF32;
     plans.push_back({names[i], type, shapes[i]});
   }
   auto writer = GgufWriter::create(file, gguf_pairs(std::as_bytes(std::span(description))), plans, 32).value();

@@ -7,9 +7,13 @@
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
+#include <iterator>
 
+#include <fcntl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
+#include "core/ops/checked_files.h"
 #include "core/ops/ops.h"
 #include "core/ops/pack.h"
 #include "tests/platform/temporary_folder.h"
@@ -41,6 +45,11 @@ class PanelsTest : public ::testing::Test {
 
   std::unique_ptr<Panels> open(std::string digest, std::uint64_t limit = 0) {
     return Panels::open(file_.tensors, *ops_, {.folder = folder_, .digest = std::move(digest), .limit = limit}).value();
+  }
+  // With the second matrix paged.
+  Result<std::unique_ptr<Panels>> open_paged(PanelOptions options) {
+    options.paged = {file_.tensors[2]};
+    return Panels::open(file_.tensors, *ops_, std::move(options));
   }
   // As a load does.
   bool load(std::string digest, std::uint64_t limit = 0) {
@@ -148,6 +157,32 @@ TEST_F(PanelsTest, AKeptFileWithAFlippedBitIsMadeAgain) {
   }
 }
 
+// Its checksums are not computed again: what is said of it by its stamp is believed.
+TEST_F(PanelsTest, AFileThatThisProcessCheckedIsNotReadAgain) {
+  load("abc");
+  const auto file = folder_ / name_of("abc");
+  std::fstream(file, std::ios::in | std::ios::out | std::ios::binary).seekp(5000) << "damage";
+  CheckedFiles::all().add(platform::FileStamp::of(file).value());
+  EXPECT_TRUE(load("abc"));
+  EXPECT_TRUE(load("abc")) << "the load before marked it as used, and knows it";
+  std::fstream(file, std::ios::in | std::ios::out | std::ios::binary).seekp(5000) << "again";
+  EXPECT_FALSE(load("abc"));
+}
+
+// The kernel's clock ticks every few milliseconds; a write that follows at once must not look like none.
+TEST_F(PanelsTest, AStampChangesWithAWriteInTheSameTick) {
+  const auto file = temporary_.path / "file";
+  const platform::FileDescriptor fd(::open(file.c_str(), O_RDWR | O_CREAT, 0600));
+  CheckedFiles files;
+  for (int i = 0; i < 20; ++i) {
+    const auto stamp = CheckedFiles::mark_used(fd.get());
+    files.add(stamp);
+    EXPECT_TRUE(files.contains(stamp));
+    ASSERT_EQ(::pwrite(fd.get(), "x", 1, 0), 1);
+    EXPECT_FALSE(files.contains(platform::FileStamp::of(file).value()));
+  }
+}
+
 // The largest file that this process may write, for the time of a test: how a disk that is full behaves, without one.
 class FileSizeLimit {
  public:
@@ -194,6 +229,49 @@ TEST_F(PanelsTest, AFullDiskAtTheEndLeavesNothing) {
     EXPECT_THAT(panels->problem(), HasSubstr("cannot be kept"));
   }
   EXPECT_THAT(files(), IsEmpty());
+}
+
+TEST_F(PanelsTest, PagedPanelsAreThoseOfAModelInMemory) {
+  load("abc");
+  std::ifstream in_memory(folder_ / name_of("abc"), std::ios::binary);
+  for (const bool cached : {false, true}) {
+    const auto panels = open_paged({.folder = folder_, .digest = "def"}).value();
+    EXPECT_EQ(panels->cached(), cached);
+    EXPECT_FALSE(panels->is_paged(file_.tensors[0]));
+    EXPECT_TRUE(panels->is_paged(file_.tensors[2]));
+    fill(*panels);
+    panels->keep();
+  }
+  std::ifstream paged(folder_ / name_of("def"), std::ios::binary);
+  using Bytes = std::istreambuf_iterator<char>;
+  EXPECT_TRUE(std::equal(Bytes(in_memory), Bytes(), Bytes(paged), Bytes()));
+}
+
+TEST_F(PanelsTest, PagedPanelsAreNeverInMemoryThatIsNotAFile) {
+  const auto refused = open_paged({});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kNoSpace);
+  EXPECT_THAT(refused.error().message, HasSubstr("`cache` in server.yaml"));
+  {
+    const FileSizeLimit limit(6000);
+    const auto full = open_paged({.folder = folder_, .digest = "abc"});
+    ASSERT_FALSE(full);
+    EXPECT_EQ(full.error().code, ErrorCode::kNoSpace);
+    EXPECT_THAT(full.error().message, HasSubstr("cannot be kept in " + folder_.string()));
+  }
+  EXPECT_THAT(files(), IsEmpty());
+}
+
+TEST_F(PanelsTest, WhyTheyCannotBeKeptIsKnownBefore) {
+  const auto why = [&](const Ops& ops, const PanelOptions& options) {
+    const auto can = Panels::can_keep(file_.tensors, ops, options);
+    return can ? "" : can.error().message;
+  };
+  EXPECT_EQ(why(*ops_, {.folder = folder_, .digest = "abc", .limit = 100 << 10}), "");
+  EXPECT_THAT(why(*ops_, {.digest = "abc"}), HasSubstr("no folder"));
+  EXPECT_THAT(why(*ops_, {.folder = folder_, .digest = "abc", .limit = 5000}), HasSubstr("Raise `cache` in server.yaml"));
+  EXPECT_THAT(why(*make_mlx_ops(), {.folder = folder_, .digest = "abc"}), HasSubstr("kernel pack is not in use"));
+  EXPECT_FALSE(fs::exists(folder_)) << "a question makes nothing";
 }
 
 TEST_F(PanelsTest, OverTheLimitTheLeastRecentlyUsedGo) {

@@ -40,9 +40,10 @@ bool Runner::begin(Session& session) {
   auto& prefixes = model_->prefixes();
   auto pages = session.takes_stored() ? stored_beginning(session.history()) : kv::Pages();
   const auto missing = cache.missing(pages, kv::tokens_in(pages), static_cast<int>(session.history().size()));
+  const int growing = model_->transformer().spec().two_sided ? 0 : static_cast<int>(sessions_.size());
   const auto is_room = [&](const std::vector<int>& reclaimable) {
     for (std::size_t kind = 0; kind < missing.size(); ++kind)
-      if (cache.arena(kind).free_blocks() + reclaimable[kind] < missing[kind] + static_cast<int>(sessions_.size())) return false;
+      if (cache.arena(kind).free_blocks() + reclaimable[kind] < missing[kind] + growing) return false;
     return true;
   };
   const std::vector<int> none(missing.size());

@@ -5,12 +5,21 @@
 #include <string_view>
 #include <vector>
 
+#include <mlxrunner/result.h>
+
 #include "core/formats/metadata.h"
 
 namespace mlxr::fuzz {
 
 inline void require(bool condition) {
   if (!condition) std::abort();
+}
+
+// True if there is a result. An error must be a sentence.
+template <typename T>
+bool is_good(const Result<T>& result) {
+  if (!result) require(!result.error().message.empty() && result.error().message.ends_with("."));
+  return result.has_value();
 }
 
 // Readable to its last byte? AddressSanitizer knows.

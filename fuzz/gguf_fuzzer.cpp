@@ -1,6 +1,9 @@
-// Any bytes as a GGUF file: refused with a sentence, or every view into it can be read.
+// Any bytes as a GGUF file: refused with a sentence, or every view into it can be read. And as the beginning of a long one, as while it is
+// downloaded: refused with a sentence, or a model that runs.
 #include <cstdint>
 #include <set>
+
+#include <mlxrunner/can_run.h>
 
 #include "core/formats/gguf.h"
 #include "fuzz/checks.h"
@@ -9,6 +12,8 @@ using namespace mlxr::formats;
 using namespace mlxr::fuzz;
 
 namespace {
+
+constexpr std::uint64_t kLong = std::uint64_t{1} << 40;  // bytes
 
 void check(const GgufContents& contents, std::span<const std::byte> file) {
   touch_all(contents.metadata);
@@ -34,5 +39,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   } else {
     require(contents.error().message.starts_with("fuzzed.gguf ") && contents.error().message.ends_with("."));
   }
+  if (const auto runs = mlxr::can_run(file, kLong, "fuzzed.gguf")) is_good(*runs);
   return 0;
 }

@@ -1,10 +1,11 @@
-// A small vocabulary and a text out of any bytes: refused with a sentence, or every id is a token, and a vocabulary that can spell
-// every byte gives the text again.
+// A small vocabulary of one of the four kinds and a text out of any bytes: refused with a sentence, or every id is a token, and a
+// vocabulary of BPE that can spell every byte gives the text again.
 #include <fuzzer/FuzzedDataProvider.h>
 
 #include <cstdlib>
 #include <deque>
 
+#include "core/text/normal_form.h"
 #include "core/text/tokenizer.h"
 #include "core/text/utf8.h"
 
@@ -34,6 +35,15 @@ struct Vocabulary {
 constexpr std::string_view kSpace = "▁";  // how SentencePiece writes a space; it cannot tell the two apart
 constexpr std::int64_t kNormal = 1, kByte = 6;
 
+constexpr std::string_view kRules[] = {
+    "",
+    R"({"normalizer": {"type": "BertNormalizer", "lowercase": true}, "pre_tokenizer": {"type": "BertPreTokenizer"}})",
+    R"({"normalizer": {"type": "NFKC"}, "pre_tokenizer": {"type": "Metaspace", "prepend_scheme": "first"}, "ignore_merges": true})",
+    R"({"normalizer": {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": "▁"}, "pre_tokenizer": {"type": "WhitespaceSplit"}})",
+    R"({"normalizer": {"type": "Sequence", "normalizers": [{"type": "NFD"}, {"type": "StripAccents"}, {"type": "Prepend", "prepend": "a"}]},
+        "pre_tokenizer": {"type": "Split", "pattern": {"Regex": "\\p{L}+"}, "behavior": "MergedWithNext", "invert": true}})",
+};
+
 // How byte-level BPE writes a byte.
 std::string letter(unsigned byte) {
   const auto shown = [](unsigned b) { return (b >= 0x21 && b <= 0x7E) || (b >= 0xA1 && b != 0xAD); };
@@ -51,9 +61,9 @@ std::string byte_token(unsigned byte) {
   return std::string("<0x") + kDigits[byte >> 4] + kDigits[byte & 15] + ">";
 }
 
-std::string expected(std::string_view text, bool bpe) {
+std::string expected(std::string_view text, bool bpe, bool nfc) {
   std::string out = text::utf8_repair(text);
-  if (bpe) return out;
+  if (bpe) return nfc ? text::to_normal_form(out, text::NormalForm::kNfc) : out;
   for (auto at = out.find(kSpace); at != std::string::npos; at = out.find(kSpace, at)) out.replace(at, kSpace.size(), " ");
   return out;
 }
@@ -62,7 +72,9 @@ std::string expected(std::string_view text, bool bpe) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   FuzzedDataProvider in(data, size);
-  const bool bpe = in.ConsumeBool(), spells_all = in.ConsumeBool(), plain = in.ConsumeBool();
+  const auto model = in.PickValueInArray<std::string_view>({"llama", "gpt2", "t5", "bert"});
+  const bool bpe = model == "gpt2", spells_all = in.ConsumeBool(), plain = in.ConsumeBool();
+  const auto rules = in.ConsumeBool() ? in.PickValueInArray(kRules) : std::string_view();
   Vocabulary v;
   if (spells_all) {
     for (unsigned byte = 0; byte < 256; ++byte) v.add(bpe ? letter(byte) : byte_token(byte), bpe ? kNormal : kByte, 0);
@@ -79,7 +91,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
 
   formats::Metadata metadata;
-  metadata.insert("tokenizer.ggml.model", std::string_view(bpe ? "gpt2" : "llama"));
+  metadata.insert("tokenizer.ggml.model", model);
+  if (!rules.empty()) metadata.insert("tokenizer.mlxr.rules", rules);
   metadata.insert("tokenizer.ggml.pre",
                   in.PickValueInArray<std::string_view>({"default", "llama-bpe", "qwen2", "smollm", "deepseek-llm", "nope"}));
   metadata.insert("tokenizer.ggml.tokens", v.tokens);
@@ -87,6 +100,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   metadata.insert("tokenizer.ggml.scores", v.scores);
   metadata.insert("tokenizer.ggml.token_type", v.kinds);
   metadata.insert("tokenizer.ggml.add_space_prefix", !plain);
+  const bool nfc = in.ConsumeBool();
+  metadata.insert("tokenizer.ggml.normalizer.nfc", nfc);
+  if (in.ConsumeBool())
+    metadata.insert("tokenizer.mlxr.strips_left", std::vector<std::int64_t>{in.ConsumeIntegralInRange<std::int64_t>(-1, 30)});
   if (in.ConsumeBool()) metadata.insert("tokenizer.ggml.bos_token_id", in.ConsumeIntegral<std::int64_t>());
   if (in.ConsumeBool()) metadata.insert("tokenizer.ggml.unknown_token_id", in.ConsumeIntegralInRange<std::int64_t>(-1, 30));
 
@@ -104,6 +121,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   shown += out.finish();
   require(text::utf8_valid(shown));
-  if (spells_all && plain && !special) require(said == expected(text, bpe));
+  const bool changes_no_text = rules.empty() && (bpe || model == "llama");
+  if (spells_all && plain && !special && changes_no_text) require(said == expected(text, bpe, nfc));
   return 0;
 }

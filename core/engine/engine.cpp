@@ -83,7 +83,7 @@ std::shared_ptr<const ops::Ops> choose_ops(const EngineOptions& options, KernelS
 
 engine::KvLimit kv_limit(const EngineOptions& options) {
   const auto type = options.kv_type == "q8_0" ? quant::Type::kQ8_0 : quant::Type::kF16;
-  return {.bytes = options.kv_bytes, .type = type, .step_tokens = options.max_batch_tokens};
+  return {.bytes = options.kv_bytes, .type = type, .batch_tokens = options.max_batch_tokens};
 }
 
 }  // namespace

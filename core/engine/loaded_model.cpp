@@ -14,13 +14,16 @@
 namespace mlxr::engine {
 namespace {
 
-// A cache has blocks for at most this many whole contexts, or for a full batch of short texts, whichever is more.
+// A cache has blocks for at most this many whole contexts, or for a full batch of short texts, whichever is more. That of a model which
+// computes whole texts has those of one step.
 constexpr int kContextsInCache = 4, kShortText = 512;
 
 // How much context a model can serve, and the caches for it.
 struct Plan {
   std::vector<kv::Kind> kinds;
-  int context = 0;  // tokens
+  bool whole_texts = false;  // each text is computed in one step, and nothing is kept of it
+  int step_tokens = 0;       // of one sequence, at most
+  int context = 0;           // tokens
   std::uint64_t bytes = 0;
   std::uint64_t bytes_saved = 0;  // by windows, of one whole context
 };
@@ -30,22 +33,22 @@ struct Plan {
 constexpr std::uint64_t kStateBytes = 1 << 30;
 constexpr int kLeastSessions = 4;
 
-// How many blocks of a kind there should be for a context.
-int most_blocks(const kv::Kind& kind, int context, int step_tokens, const ops::Ops& ops) {
+// How many blocks of a kind there should be, where a step computes at most so many tokens of all sequences.
+int most_blocks(const kv::Kind& kind, const Plan& plan, int batch_tokens, const ops::Ops& ops) {
+  const int of_context = kind.blocks_of_text(plan.context, plan.step_tokens);
+  if (plan.whole_texts) return std::max(of_context, kv::blocks_for(batch_tokens)) + kMostSessions;  // the last of each may not be full
   if (kind.has_states()) {
     const auto affordable = static_cast<int>(std::min<std::uint64_t>(kStateBytes / kind.block_bytes(ops), 1 << 20));
-    const int of_text = kind.blocks_of_text(context, step_tokens);
-    return std::clamp(affordable, kLeastSessions * of_text, kMostSessions * of_text);
+    return std::clamp(affordable, kLeastSessions * of_context, kMostSessions * of_context);
   }
-  return std::max(kContextsInCache * kind.blocks_of_text(context, step_tokens),
-                  kMostSessions * kind.blocks_of_text(std::min(context, kShortText), step_tokens));
+  return std::max(kContextsInCache * of_context, kMostSessions * kind.blocks_of_text(std::min(plan.context, kShortText), plan.step_tokens));
 }
 
-std::uint64_t bytes_without_windows(const Plan& plan, int step_tokens, const ops::Ops& ops) {
+std::uint64_t bytes_without_windows(const Plan& plan, const ops::Ops& ops) {
   std::uint64_t bytes = 0;
   for (auto kind : plan.kinds) {
     if (!kind.has_states()) kind.window = 0;
-    bytes += kind.block_bytes(ops) * static_cast<std::uint64_t>(kind.blocks_of_text(plan.context, step_tokens));
+    bytes += kind.block_bytes(ops) * static_cast<std::uint64_t>(kind.blocks_of_text(plan.context, plan.step_tokens));
   }
   return bytes;
 }
@@ -55,9 +58,9 @@ void share_out(Plan& plan, const KvLimit& limit, const ops::Ops& ops) {
   std::vector<std::uint64_t> more;
   std::uint64_t beyond = 0;
   for (auto& kind : plan.kinds) {
-    kind.set_blocks(kind.blocks_of_text(plan.context, limit.step_tokens));
+    kind.set_blocks(kind.blocks_of_text(plan.context, plan.step_tokens));
     plan.bytes += kind.block_bytes(ops) * static_cast<std::uint64_t>(kind.blocks());
-    more.push_back(static_cast<std::uint64_t>(most_blocks(kind, plan.context, limit.step_tokens, ops) - kind.blocks()));
+    more.push_back(static_cast<std::uint64_t>(most_blocks(kind, plan, limit.batch_tokens, ops) - kind.blocks()));
     beyond += kind.block_bytes(ops) * more.back();
   }
   const auto left = std::min(beyond, limit.bytes - plan.bytes);
@@ -76,7 +79,9 @@ Result<Plan> plan_cache(const models::ModelSpec& spec, const LoadOptions& option
     return fail(ErrorCode::kInvalidArgument, "context is " + std::to_string(wanted) + "; the model was trained for at most " +
                                                  std::to_string(spec.context) + " tokens.");
   }
-  Plan plan{.kinds = kv::kinds_of(spec, limit.type)};
+  Plan plan{.kinds = kv::kinds_of(spec, limit.type),
+            .whole_texts = spec.two_sided,
+            .step_tokens = spec.two_sided ? spec.context : limit.batch_tokens};
   for (const auto& kind : plan.kinds) {
     if (kind.block_bytes(ops) != 0) continue;
     return fail(ErrorCode::kUnsupported, "This model cannot have a KV cache of type " + std::string(quant::traits(limit.type).name) +
@@ -86,7 +91,7 @@ Result<Plan> plan_cache(const models::ModelSpec& spec, const LoadOptions& option
   const auto bytes_of_text = [&](int tokens) {
     std::uint64_t bytes = 0;
     for (const auto& kind : plan.kinds)
-      bytes += kind.block_bytes(ops) * static_cast<std::uint64_t>(kind.blocks_of_text(tokens, limit.step_tokens));
+      bytes += kind.block_bytes(ops) * static_cast<std::uint64_t>(kind.blocks_of_text(tokens, plan.step_tokens));
     return bytes;
   };
   const auto fits = [&](int blocks) { return bytes_of_text(blocks * kv::kBlockTokens) <= limit.bytes; };
@@ -100,7 +105,7 @@ Result<Plan> plan_cache(const models::ModelSpec& spec, const LoadOptions& option
   }
   plan.context = wanted != 0 ? wanted : std::min(most, affordable);
 
-  plan.bytes_saved = bytes_without_windows(plan, limit.step_tokens, ops) - bytes_of_text(plan.context);
+  plan.bytes_saved = bytes_without_windows(plan, ops) - bytes_of_text(plan.context);
   share_out(plan, limit, ops);
   return plan;
 }
@@ -182,7 +187,7 @@ ModelInfo describe(const formats::Checkpoint& file, const std::filesystem::path&
 
 }  // namespace
 
-Result<std::unique_ptr<LoadedModel>> LoadedModel::load(platform::OpenFiles opened, const LoadOptions& options, KvLimit limit,
+Result<std::unique_ptr<LoadedModel>> LoadedModel::load(platform::OpenFiles opened, const LoadOptions& options, const KvLimit& limit,
                                                        std::shared_ptr<const ops::Ops> ops) {
   if (auto go = check_cancelled(options); !go) return fail(go.error());
   const auto path = opened.name();
@@ -195,7 +200,6 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(platform::OpenFiles opene
   auto tokenizer = text::Tokenizer::from_metadata(metadata);
   if (!tokenizer) return fail(tokenizer.error());
   if (auto fits = models::check_vocabulary((*tokenizer)->vocab_size(), spec.vocabulary); !fits) return fail(fits.error());
-  if (spec.two_sided) limit.step_tokens = spec.context;  // a text is computed in one step
   auto allowed = read_allowed_tokens(metadata, spec.vocabulary);
   if (!allowed) return fail(allowed.error());
   const auto plan = plan_cache(spec, options, limit, *ops);
@@ -241,7 +245,7 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(platform::OpenFiles opene
   model->allowed_tokens_ = *std::move(allowed);
   model->transformer_ = std::move(*transformer);
   model->ops_ = ops;
-  model->cache_ = std::make_unique<kv::Cache>(plan->kinds, limit.step_tokens, *ops);
+  model->cache_ = std::make_unique<kv::Cache>(plan->kinds, plan->step_tokens, *ops);
   model->prefixes_ = std::make_unique<kv::Prefixes>(*model->cache_);
   model->chat_ = text::ChatFormat::make(text::chat_templates(metadata), *model->tokenizer_);
   return model;

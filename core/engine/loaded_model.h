@@ -24,17 +24,17 @@ namespace mlxr::engine {
 // Sessions of a model that run at the same time. More would only make each of them slower.
 inline constexpr int kMostSessions = 64;
 
-// The limits of a KV cache: its size in bytes, the type of keys and values, and the most tokens of a sequence in one step.
+// The limits of a KV cache: its size in bytes, the type of keys and values, and the most tokens of a step.
 struct KvLimit {
   std::uint64_t bytes = 0;
   quant::Type type = quant::Type::kF16;
-  int step_tokens = 0;
+  int batch_tokens = 0;
 };
 
 class LoadedModel final : public Model {
  public:
   // Errors: see Engine::load.
-  static Result<std::unique_ptr<LoadedModel>> load(platform::OpenFiles files, const LoadOptions& options, KvLimit limit,
+  static Result<std::unique_ptr<LoadedModel>> load(platform::OpenFiles files, const LoadOptions& options, const KvLimit& limit,
                                                    std::shared_ptr<const ops::Ops> ops);
 
   const ModelInfo& info() const override { return info_; }

@@ -40,9 +40,10 @@ bool Runner::begin(Session& session) {
   auto& prefixes = model_->prefixes();
   auto pages = session.takes_stored() ? stored_beginning(session.history()) : kv::Pages();
   const auto missing = cache.missing(pages, kv::tokens_in(pages), static_cast<int>(session.history().size()));
+  const int growing = model_->transformer().spec().two_sided ? 0 : static_cast<int>(sessions_.size());
   const auto is_room = [&](const std::vector<int>& reclaimable) {
     for (std::size_t kind = 0; kind < missing.size(); ++kind)
-      if (cache.arena(kind).free_blocks() + reclaimable[kind] < missing[kind] + static_cast<int>(sessions_.size())) return false;
+      if (cache.arena(kind).free_blocks() + reclaimable[kind] < missing[kind] + growing) return false;
     return true;
   };
   const std::vector<int> none(missing.size());
@@ -187,12 +188,8 @@ void Runner::start_over() {
 
 void Runner::run(const Parts& parts) {
   ops::Batch batch;
-  std::vector<int> wanted;         // rows of each part
-  std::vector<Session*> choosing;  // the session of each row of logits
-  for (const auto& [session, count] : parts) {
-    wanted.push_back(session->add_to(batch, count));
-    if (wanted.back() > 0) choosing.push_back(session);
-  }
+  std::vector<int> wanted;  // rows of each part
+  for (const auto& [session, count] : parts) wanted.push_back(session->add_to(batch, count));
 
   const auto begin = Clock::now();
   const int tokens = static_cast<int>(batch.tokens.size());
@@ -215,7 +212,7 @@ void Runner::run(const Parts& parts) {
   for (const auto& [session, count] : parts) session->stored(count);
   const float* values = rows ? rows->data<float>() : nullptr;
   if (embedding_) return pool(parts, wanted, values);
-  choose(choosing, values);
+  choose(parts, wanted, values);
   for (const auto& part : parts)  // it asked for no answer
     if (!part.session->is_finished() && part.session->unread() == 0) part.session->finish(FinishReason::kLength);
 }
@@ -233,7 +230,10 @@ void Runner::pool(const Parts& parts, const std::vector<int>& wanted, const floa
   }
 }
 
-void Runner::choose(const std::vector<Session*>& sessions, const float* logits) {
+void Runner::choose(const Parts& parts, const std::vector<int>& wanted, const float* logits) {
+  std::vector<Session*> sessions;  // of each row
+  for (std::size_t i = 0; i < parts.size(); ++i)
+    if (wanted[i] > 0) sessions.push_back(parts[i].session);
   const auto vocabulary = static_cast<std::size_t>(model_->info().vocabulary);
   std::vector<std::optional<Error>> errors(sessions.size());
   model_->ops().for_each(static_cast<int>(sessions.size()), [&](int i) {

@@ -53,8 +53,8 @@ class Runner {
   void run(const Parts& parts);
   // Takes its rows, which lie one after the other, to each session.
   void pool(const Parts& parts, const std::vector<int>& wanted, const float* rows);
-  // Takes its row of logits (sessions, vocabulary) to each session.
-  void choose(const std::vector<Session*>& sessions, const float* logits);
+  // Takes its row of logits (rows, vocabulary) to each session that has one.
+  void choose(const Parts& parts, const std::vector<int>& wanted, const float* logits);
   // Gives the session the blocks for all its tokens: those that hold its beginning already, and new ones. Returns false when there are too
   // few; besides them, one must stay free for each of the other sessions.
   bool begin(Session& session);

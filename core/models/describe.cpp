@@ -69,7 +69,7 @@ std::optional<Experts> read_experts(KeyReader& read, const Family& family, int h
 }
 
 // Gives a layer its feed-forward part. `has` tells whether the layer has a tensor.
-void set_feed_forward(LayerSpec& layer, const Family& family, int hidden, double cutoff, Experts* experts,
+void set_feed_forward(LayerSpec& layer, const Family& family, int hidden, double cutoff, std::optional<Xielu> xielu, Experts* experts,
                       const std::function<bool(std::string_view)>& has) {
   if (family.single_parts && hidden == 0) {
     layer.feed_forward = Absent();
@@ -79,7 +79,7 @@ void set_feed_forward(LayerSpec& layer, const Family& family, int hidden, double
     experts->selection_bias = has("exp_probs_b.bias");
     layer.feed_forward = *experts;
   } else if (family.plain_mlp) {
-    layer.feed_forward = PlainMlp{hidden, family.activation};
+    layer.feed_forward = PlainMlp{hidden, family.activation, xielu};
   } else {
     GatedMlp mlp{hidden, family.activation};
     if (std::isfinite(cutoff)) mlp.cutoff = static_cast<float>(cutoff);
@@ -87,18 +87,20 @@ void set_feed_forward(LayerSpec& layer, const Family& family, int hidden, double
   }
 }
 
-// The parameters of each layer. Their keys do not begin with the architecture. In the file, two of them are what a softplus becomes.
-std::vector<Xielu> read_xielus(const formats::Metadata& metadata, int layers, KeyReader& errors) {
+// The parameters of each layer; nothing for each in other families. Their keys do not begin with the architecture. In the file, two of them
+// are what a softplus becomes.
+std::vector<std::optional<Xielu>> read_xielus(const formats::Metadata& metadata, const Family& family, int layers, KeyReader& errors) {
+  std::vector<std::optional<Xielu>> all(static_cast<std::size_t>(layers));
+  if (!family.xielu) return all;
   KeyReader read(metadata, "xielu");
   const auto values = [&](std::string_view key) { return read.numbers(key, layers, {}, -1e6, 1e6); };
   const auto softplus = [](double x) { return x > 20 ? x : std::log1p(std::exp(x)); };
   const auto falls = values("alpha_n"), rises = values("alpha_p"), slopes = values("beta"), ends = values("eps");
-  std::vector<Xielu> all;
-  for (std::size_t i = 0; i < slopes.size(); ++i) {
-    all.push_back({.rise = static_cast<float>(softplus(rises[i])),
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    all[i] = Xielu{.rise = static_cast<float>(softplus(rises[i])),
                    .fall = static_cast<float>(slopes[i] + softplus(falls[i])),
                    .slope = static_cast<float>(slopes[i]),
-                   .end = static_cast<float>(ends[i])});
+                   .end = static_cast<float>(ends[i])};
   }
   if (read.problem()) errors.note(*read.problem());
   return all;
@@ -110,10 +112,11 @@ void read_streams(KeyReader& read, ModelSpec& spec) {
   if (active != 0) read.note(ErrorCode::kUnsupported, "altup.active_idx", std::to_string(active));
 }
 
-Result<void> read_layers(KeyReader& read, const Family& family, const TensorNames& tensors, int bypass, ModelSpec& spec) {
+Result<void> read_layers(KeyReader& read, const formats::Metadata& metadata, const Family& family, const TensorNames& tensors, int blocks,
+                         int bypass, ModelSpec& spec) {
   // Some files end with layers that predict tokens further ahead; they are not part of the model.
-  const int further = read.integer("nextn_predict_layers", 0, 0, 64), all = read.integer("block_count", {}, 1, 1024);
-  const int layers = all - further;
+  const int further = read.integer("nextn_predict_layers", 0, 0, 64);
+  const int layers = blocks - further;
   if (layers < 1) read.note(ErrorCode::kCorrupt, "nextn_predict_layers", std::to_string(further));
   if (read.problem()) return fail(*read.problem());
   spec.further_layers = further;
@@ -124,6 +127,7 @@ Result<void> read_layers(KeyReader& read, const Family& family, const TensorName
   const auto hidden = read.integers("feed_forward_length", layers, {}, family.single_parts ? 0 : 1, 1 << 20);
   constexpr double kNone = -std::numeric_limits<double>::infinity();
   const auto cutoffs = read.numbers("activation_sparsity_scale", layers, kNone, kNone, 100);
+  const auto xielus = read_xielus(metadata, family, layers, read);
   spec.layer_inputs = read.integer("embedding_length_per_layer_input", 0, 0, 1 << 16);
   const auto attention = read_attention_layers(read, family, tensors, heads, kv_heads, spec);
   const auto recurrent_mixer = family.attention_beside || std::ranges::find(recurrent, true) != recurrent.end()
@@ -162,7 +166,7 @@ Result<void> read_layers(KeyReader& read, const Family& family, const TensorName
       layer.mixer = recurrent_mixer;
       layer.beside = true;
     }
-    set_feed_forward(layer, family, hidden[i], cutoffs[i], experts && is_mixture(i) ? &*experts : nullptr, has);
+    set_feed_forward(layer, family, hidden[i], cutoffs[i], xielus[i], experts && is_mixture(i) ? &*experts : nullptr, has);
     spec.layers.push_back(layer);
     layer.beside = false;
   }
@@ -171,10 +175,9 @@ Result<void> read_layers(KeyReader& read, const Family& family, const TensorName
 
 // Scales of the whole model. A scale of what each layer adds to the residual stream is the same as the stream divided by it: norms do not
 // see that, if their eps is divided too. MiniCPM's are in its report (2024), and not in all of its files.
-void read_scales(KeyReader& read, const Family& family, ModelSpec& spec) {
+void read_scales(KeyReader& read, const Family& family, int blocks, ModelSpec& spec) {
   const auto by_size = [&](double scale) { return family.scaled_by_size ? scale : 1; };
-  const int layers = read.integer("block_count", {}, 1, 1024);
-  const double residual = read.number("residual_scale", by_size(1.4 / std::sqrt(layers)), 1e-6, 1e6);
+  const double residual = read.number("residual_scale", by_size(1.4 / std::sqrt(blocks)), 1e-6, 1e6);
   const double logits = read.number("logit_scale", by_size(spec.dim / 256.0), 1e-6, 1e6);
   double embeddings = read.number("embedding_scale", by_size(12), 1e-6, 1e6);
   if (family.scale_embeddings) embeddings *= std::sqrt(static_cast<double>(spec.dim));
@@ -215,6 +218,7 @@ Result<ModelSpec> read_spec(const formats::Metadata& metadata, std::span<const f
   KeyReader read(metadata, *architecture);
   ModelSpec spec{.architecture = std::string(*architecture)};
   spec.dim = read.integer("embedding_length", {}, 1, 1 << 17);
+  const int blocks = read.integer("block_count", {}, 1, 1024);
   spec.context = read_context(read);
   // Within the first piece, local layers see all tokens, as the others do; its last token is where attention gets a temperature.
   if (family->chunk > 0) spec.context = std::min(spec.context, family->chunk - 1);
@@ -224,14 +228,11 @@ Result<ModelSpec> read_spec(const formats::Metadata& metadata, std::span<const f
   spec.norm_eps = static_cast<float>(read.number(eps, {}, 0, 1));
   spec.rope_factors = family->rope_factors;
   spec.two_sided = !read.boolean("attention.causal", !family->two_sided);
-  read_scales(read, *family, spec);
+  read_scales(read, *family, blocks, spec);
   read_encoder(read, *family, tensors, spec);
   read_streams(read, spec);
-  const auto xielus = family->xielu ? read_xielus(metadata, read.integer("block_count", {}, 1, 1024), read) : std::vector<Xielu>();
   const int bypass = rows_of(tensors, "blk.0.laurel_l.weight");
-  if (auto layers = read_layers(read, *family, names_of(tensors), bypass, spec); !layers) return fail(layers.error());
-
-  for (std::size_t i = 0; i < xielus.size(); ++i) std::get<PlainMlp>(spec.layers[i].feed_forward).xielu = xielus[i];
+  if (auto layers = read_layers(read, metadata, *family, names_of(tensors), blocks, bypass, spec); !layers) return fail(layers.error());
 
   const auto vocabulary = count_tokens(tensors);
   if (!vocabulary) return fail(vocabulary.error());

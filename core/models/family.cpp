@@ -8,6 +8,28 @@ namespace {
 
 using ops::Activation;
 
+// BERT's kin normalise embeddings and sums, and nothing else.
+constexpr Family of_bert(Family family) {
+  family.norm = NormKind::kLayer;
+  family.norms_before = false;
+  family.norms_sums = true;
+  family.embedding_norm = true;
+  family.final_norm = false;
+  family.two_sided = true;
+  return family;
+}
+
+// Gemma 3's kin have local layers with a RoPE of their own.
+constexpr Family of_gemma3(Family family) {
+  family.norms_after = true;
+  family.activation = Activation::kGeluTanh;
+  family.scale_embeddings = true;
+  family.qk_norm = QkNorm::kHead;
+  family.local_rope_unscaled = true;
+  family.local_rope_base = 10000;
+  return family;
+}
+
 constexpr Family kFamilies[] = {
     // Llama (2023) and all that share its shape: Mistral, SmolLM2, Llama 3.
     // Mixtral (2024) is the same with experts.
@@ -197,48 +219,27 @@ constexpr Family kFamilies[] = {
      .default_attention_softcap = 50,
      .keys = {"attention.scale", "attn_logit_softcapping", "final_logit_softcapping"}},
     // Gemma 3 report (2025): five local layers for each global one; local RoPE base 10,000.
-    {.name = "gemma3",
-     .norms_after = true,
-     .activation = Activation::kGeluTanh,
-     .scale_embeddings = true,
-     .qk_norm = QkNorm::kHead,
-     .layers_scaled_by_share = 62,
-     .global_every = 6,
-     .local_rope_unscaled = true,
-     .local_rope_base = 10000,
-     .keys = {"attention.scale", "final_logit_softcapping"}},
+    of_gemma3({.name = "gemma3", .layers_scaled_by_share = 62, .global_every = 6, .keys = {"attention.scale", "final_logit_softcapping"}}),
 
     // Gemma 4 model card (2026): wide global heads, keys and values shared among layers, inputs of layers, experts beside the MLP.
-    {.name = "gemma4",
-     .norms_after = true,
-     .activation = Activation::kGeluTanh,
-     .scale_embeddings = true,
-     .qk_norm = QkNorm::kHead,
-     .unscaled_attention = true,
-     .value_norm = true,
-     .experts_beside_mlp = true,
-     .experts = ExpertDefaults{},
-     .rope_factors = true,
-     .global_every = 6,
-     .local_rope_unscaled = true,
-     .local_rope_base = 10000,
-     .default_logit_softcap = 30,
-     .keys = {"attention.shared_kv_layers", "embedding_length_per_layer_input", "final_logit_softcapping"}},
+    of_gemma3({.name = "gemma4",
+               .unscaled_attention = true,
+               .value_norm = true,
+               .experts_beside_mlp = true,
+               .experts = ExpertDefaults{},
+               .rope_factors = true,
+               .global_every = 6,
+               .default_logit_softcap = 30,
+               .keys = {"attention.shared_kv_layers", "embedding_length_per_layer_input", "final_logit_softcapping"}}),
 
     // Gemma 3n model card (2025): four residual streams, sparse gates, inputs of layers, keys and values shared among layers.
-    {.name = "gemma3n",
-     .norms_after = true,
-     .activation = Activation::kGeluTanh,
-     .scale_embeddings = true,
-     .qk_norm = QkNorm::kHead,
-     .unscaled_attention = true,
-     .value_norm = true,
-     .global_every = 5,
-     .local_rope_unscaled = true,
-     .local_rope_base = 10000,
-     .default_logit_softcap = 30,
-     .keys = {"activation_sparsity_scale", "altup.active_idx", "altup.num_inputs", "attention.shared_kv_layers",
-              "embedding_length_per_layer_input", "final_logit_softcapping"}},
+    of_gemma3({.name = "gemma3n",
+               .unscaled_attention = true,
+               .value_norm = true,
+               .global_every = 5,
+               .default_logit_softcap = 30,
+               .keys = {"activation_sparsity_scale", "altup.active_idx", "altup.num_inputs", "attention.shared_kv_layers",
+                        "embedding_length_per_layer_input", "final_logit_softcapping"}}),
 
     // OLMo 2 report (2024), and OLMo 3 (2025), which has three local layers for each global one.
     {.name = "olmo2",
@@ -298,35 +299,10 @@ constexpr Family kFamilies[] = {
      .keys = {"logit_scale"}},
 
     // Encoders. BERT (Devlin et al. 2018) and XLM-RoBERTa (2019), with cross-encoders made of them.
-    {.name = "bert",
-     .norm = NormKind::kLayer,
-     .norms_before = false,
-     .norms_sums = true,
-     .embedding_norm = true,
-     .final_norm = false,
-     .positions = true,
-     .two_sided = true,
-     .plain_mlp = true,
-     .activation = Activation::kGelu,
-     .no_rope = NoRope::kAlways},
+    of_bert({.name = "bert", .positions = true, .plain_mlp = true, .activation = Activation::kGelu, .no_rope = NoRope::kAlways}),
     // Nomic Embed report (2024); the second version (2025) has experts in every other layer.
-    {.name = "nomic-bert",
-     .norm = NormKind::kLayer,
-     .norms_before = false,
-     .norms_sums = true,
-     .embedding_norm = true,
-     .final_norm = false,
-     .two_sided = true},
-    {.name = "nomic-bert-moe",
-     .norm = NormKind::kLayer,
-     .norms_before = false,
-     .norms_sums = true,
-     .embedding_norm = true,
-     .final_norm = false,
-     .two_sided = true,
-     .plain_mlp = true,
-     .activation = Activation::kGelu,
-     .experts = ExpertDefaults{.normalised = false}},
+    of_bert({.name = "nomic-bert"}),
+    of_bert({.name = "nomic-bert-moe", .plain_mlp = true, .activation = Activation::kGelu, .experts = ExpertDefaults{.normalised = false}}),
     // ModernBERT report (2024)
     {.name = "modern-bert",
      .norm = NormKind::kLayer,
@@ -341,16 +317,10 @@ constexpr Family kFamilies[] = {
     // EuroBERT report (2025): Llama, two-sided.
     {.name = "eurobert", .two_sided = true},
     // EmbeddingGemma report (2025): Gemma 3, two-sided, with two layers behind the pooling.
-    {.name = "gemma-embedding",
-     .norms_after = true,
-     .two_sided = true,
-     .activation = Activation::kGeluTanh,
-     .scale_embeddings = true,
-     .qk_norm = QkNorm::kHead,
-     .global_every = 6,
-     .local_rope_unscaled = true,
-     .local_rope_base = 10000,
-     .keys = {"dense_2_feat_in", "dense_2_feat_out", "dense_3_feat_in", "dense_3_feat_out"}},
+    of_gemma3({.name = "gemma-embedding",
+               .two_sided = true,
+               .global_every = 6,
+               .keys = {"dense_2_feat_in", "dense_2_feat_out", "dense_3_feat_in", "dense_3_feat_out"}}),
 };
 
 }  // namespace

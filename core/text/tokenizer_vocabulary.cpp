@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "core/text/keyed_hash.h"
+#include "core/text/utf8.h"
 
 namespace mlxr::text {
 namespace {
@@ -75,12 +76,13 @@ void mark_turn_tokens(const TokenTable& table, std::vector<TokenKind>& kinds) {
     if (name != kStrikethrough) mark(name);
 }
 
+// A token that is a part of a character is in no text: between two tokens there are whole characters, which regular expressions rely on.
 std::vector<TokenId> ids_of_kind(std::span<const std::string_view> texts, const std::vector<TokenKind>& kinds, bool with_control) {
   std::vector<TokenId> ids;
   for (std::size_t i = 0; i < kinds.size(); ++i) {
     const bool control = kinds[i] == TokenKind::kControl || kinds[i] == TokenKind::kUnknown;
-    if ((kinds[i] == TokenKind::kUserDefined || (with_control && control)) && texts[i].size() <= kLongestSearched)
-      ids.push_back(static_cast<TokenId>(i));
+    const bool searched = kinds[i] == TokenKind::kUserDefined || (with_control && control);
+    if (searched && texts[i].size() <= kLongestSearched && utf8_valid(texts[i])) ids.push_back(static_cast<TokenId>(i));
   }
   return ids;
 }

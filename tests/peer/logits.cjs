@@ -1,13 +1,14 @@
 // logits.cjs MODEL FIRST ID…: runs the tokens through llama.cpp and prints, from position FIRST on, a line of JSON each: the ten most
 // likely tokens that follow and their logits, [[id, logit], …].
-const {open} = require("./llama.cjs");
+const {open, context_of} = require("./llama.cjs");
 
 const [path, first, ...ids] = process.argv.slice(2);
 const tokens = Uint32Array.from(ids, Number);
 
 async function main() {
-    const {llama, model, context} = await open(path, {contextSize: 512, batchSize: 512});
-    const sampler = new llama.AddonSampler(model);
+    const opened = await open(path);
+    const context = await context_of(opened, {contextSize: 512, batchSize: 512});
+    const sampler = new opened.llama.AddonSampler(opened.model);
     sampler.applyConfig({temperature: 0});
     context.initBatch(tokens.length);
     const outputs = context.addToBatch(0, 0, tokens, Uint32Array.from({length: tokens.length - first}, (_, i) => Number(first) + i));

@@ -424,8 +424,8 @@ def add_description(writer, shape):
             getattr(writer, method)(f"{shape.architecture}.{name}", value)
 
 
-def write(path, shape, dtype, seed=0):
-    """Matrices as `dtype` (numpy's float16 or float32), all other tensors as float32. One tensor at a time is in memory."""
+def write_head(path, shape, dtype):
+    """All that stands before the data. Returns the writer, and what follows: [(name, dimensions, deviation, mean, dtype)]."""
     writer = GGUFWriter(path, shape.architecture)
     writer.add_name("random weights")
     writer.add_file_type(1 if dtype == np.float16 else 0)
@@ -443,10 +443,16 @@ def write(path, shape, dtype, seed=0):
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_ti_data_to_file()
+    return writer, plan
+
+
+def write(path, shape, dtype, seed=0):
+    """Matrices as `dtype` (numpy's float16 or float32), all other tensors as float32. One tensor at a time is in memory."""
+    writer, plan = write_head(path, shape, dtype)
     for name, dimensions, deviation, mean, kind in plan:
         writer.write_tensor_data(values(name, dimensions, deviation, mean, seed, kind))
     if shape.rope_factors:
-        writer.write_tensor_data(factors)
+        writer.write_tensor_data(rope_factors(shape))
     writer.close()
 
 

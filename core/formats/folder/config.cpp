@@ -17,6 +17,8 @@
 namespace mlxr::formats {
 namespace {
 
+constexpr std::int64_t kMaxSize = 1 << 30, kMaxHeadDim = 1 << 16;  // so that products of two do not overflow
+
 class Translator {
  public:
   Translator(const ModelType& type, ConfigReader& config, OwnedMetadata& metadata)
@@ -105,8 +107,9 @@ class Translator {
   void read_shape(ModelConfig& model) {
     const auto need = [&](std::string_view name) {
       const auto value = integer(name);
-      if (!value || *value < 1) config_.note(ErrorCode::kCorrupt, name, value ? std::to_string(*value) : "missing");
-      return value && *value >= 1 ? *value : 1;
+      const bool good = value && *value >= 1 && *value <= kMaxSize;
+      if (!good) config_.note(ErrorCode::kCorrupt, name, value ? std::to_string(*value) : "missing");
+      return good ? *value : 1;
     };
     model.hidden = need("hidden_size");
     if (model.layers == 0) model.layers = need("num_hidden_layers");
@@ -115,8 +118,10 @@ class Translator {
     const auto newer = integer("head_dim"), older = integer("attention_head_dim");  // of Nemotron-H
     const auto said = newer ? newer : older;
     if (model.head_dim == 0) model.head_dim = said.value_or(model.hidden / model.heads);
-    if (model.head_dim < 1 || model.kv_heads < 1)
+    if (model.head_dim < 1 || model.head_dim > kMaxHeadDim || model.kv_heads < 1) {
       config_.note(ErrorCode::kCorrupt, said ? "head_dim" : "num_attention_heads", "no number of a model");
+      model.head_dim = 1;  // what follows makes lists for its pairs
+    }
     if (said) {
       add("attention.key_length", *said);
       add("attention.value_length", *said);

@@ -10,7 +10,7 @@
 namespace mlxr::formats {
 namespace {
 
-constexpr std::int64_t kMaxLayers = 4096, kMaxHeads = 1 << 12, kMaxDim = 1 << 24;
+constexpr std::int64_t kMaxLayers = 4096, kMaxHeads = 1 << 12, kMaxDim = 1 << 24, kMaxScan = 1 << 20;
 
 class RecurrenceReader {
  public:
@@ -114,6 +114,10 @@ class RecurrenceReader {
              .key_dim = config_.count(names.key_dim, kMaxHeads),
              .value_heads = config_.count(names.value_heads, kMaxHeads),
              .value_dim = config_.count(names.value_dim, kMaxHeads)};
+    if (scan_.key_heads * scan_.key_dim > kMaxScan || scan_.value_heads * scan_.value_dim > kMaxScan) {
+      config_.note(ErrorCode::kCorrupt, names.value_heads, "of a scan of more than " + std::to_string(kMaxScan) + " values");
+      scan_ = {.key_heads = 1, .key_dim = 1, .value_heads = 1, .value_dim = 1};  // what follows makes lists of its rows
+    }
     if (scan_.value_heads % scan_.key_heads != 0) {
       config_.note(ErrorCode::kCorrupt, names.value_heads, "no multiple of " + std::string(names.key_heads));
       scan_.key_heads = 1;

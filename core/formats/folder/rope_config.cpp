@@ -9,6 +9,8 @@
 namespace mlxr::formats {
 namespace {
 
+constexpr std::size_t kAxes = 4;  // of positions, at most
+
 class RopeReader {
  public:
   RopeReader(ConfigReader& config, const RopeShape& shape, const std::string& prefix, OwnedMetadata& metadata)
@@ -55,7 +57,12 @@ class RopeReader {
       const auto said = config_.number(name), newer = rope.number(name);
       if (!share) share = newer ? newer : said;
     }
-    return static_cast<std::int64_t>(share.value_or(shape_.rotated_share) * static_cast<double>(shape_.head_dim));
+    const double part = share.value_or(shape_.rotated_share);
+    if (!(part > 0 && part <= 1)) {
+      rope.note(ErrorCode::kCorrupt, "partial_rotary_factor", "not a part of a head");
+      return shape_.head_dim;
+    }
+    return static_cast<std::int64_t>(part * static_cast<double>(shape_.head_dim));
   }
 
   // Gemma 4: the first pairs of a head, whose frequencies are those of all pairs.
@@ -79,8 +86,12 @@ class RopeReader {
     if (sections.empty() && !shape_.axes) return;
     std::vector<std::int64_t> pairs;
     if (sections.empty()) pairs = {(rotated_ / 2 + 2) / 3, (rotated_ / 2 + 1) / 3, rotated_ / 2 / 3};
-    for (const double section : sections) pairs.push_back(static_cast<std::int64_t>(section));
-    pairs.resize(4);
+    for (const double section : sections) {
+      const bool fits = section >= 0 && section <= static_cast<double>(rotated_ / 2) && sections.size() <= kAxes;
+      if (!fits) rope.note(ErrorCode::kCorrupt, "mrope_section", "not the pairs of " + std::to_string(kAxes) + " axes at most");
+      pairs.push_back(fits ? static_cast<std::int64_t>(section) : 0);
+    }
+    pairs.resize(kAxes);
     add("rope.dimension_sections", std::move(pairs));
   }
 
@@ -95,6 +106,13 @@ class RopeReader {
     if (*type == "yarn") return scale_by_parts(rope);
     if (*type == "longrope" || *type == "su") return scale_by_lists(rope);
     rope.note(ErrorCode::kUnsupported, "rope_type", printable(*type));
+  }
+
+  // Of the original context.
+  static std::int64_t tokens_of(ConfigReader& rope, double number) {
+    if (number >= 1 && number <= 1e15) return static_cast<std::int64_t>(number);
+    rope.note(ErrorCode::kCorrupt, "original_max_position_embeddings", "no number of tokens");
+    return 1;
   }
 
   void add(const std::string& key, Value value) { metadata_.add(prefix_ + key, std::move(value)); }
@@ -134,7 +152,7 @@ class RopeReader {
     const double factor = need(rope, "factor");
     add_type("yarn", factor);
     add("rope.scaling.original_context_length",
-        static_cast<std::int64_t>(rope.number("original_max_position_embeddings").value_or(static_cast<double>(shape_.context))));
+        tokens_of(rope, rope.number("original_max_position_embeddings").value_or(static_cast<double>(shape_.context))));
     for (const auto& [name, key] :
          {std::pair("beta_fast", "yarn_beta_fast"), {"beta_slow", "yarn_beta_slow"}, {"extrapolation_factor", "yarn_ext_factor"}}) {
       if (const auto value = rope.number(name)) add(std::string("rope.scaling.") + key, *value);
@@ -169,7 +187,7 @@ class RopeReader {
     add_type("longrope", {});
     const auto in_rope = rope.number("original_max_position_embeddings"), in_config = config_.number("original_max_position_embeddings");
     const double original = in_config.value_or(in_rope.value_or(static_cast<double>(shape_.context)));
-    add("rope.scaling.original_context_length", static_cast<std::int64_t>(original));
+    add("rope.scaling.original_context_length", tokens_of(rope, original));
     const double grown = rope.number("factor").value_or(static_cast<double>(shape_.context) / original);
     const double magnitude = grown > 1 ? std::sqrt(1 + std::log(grown) / std::log(original)) : 1;
     add("rope.scaling.attn_factor", rope.number("attention_factor").value_or(magnitude));

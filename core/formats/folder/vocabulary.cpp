@@ -44,6 +44,11 @@ bool names_a_byte(std::string_view text) {
   return text.size() == 6 && text.starts_with("<0x") && text[5] == '>' && is_hex(text[3]) && is_hex(text[4]);
 }
 
+bool is_id(const Json& value) {
+  const auto number = value.integer();
+  return number && *number >= 0 && *number <= std::int64_t{1} << 40;
+}
+
 class TokensReader {
  public:
   TokensReader(const Json& tokenizer, const std::string& file, OwnedMetadata& metadata)
@@ -87,7 +92,7 @@ class TokensReader {
     const auto* vocabulary = model_->find("vocab");
     if (vocabulary && vocabulary->members()) {
       for (const auto& [text, id] : *vocabulary->members()) {
-        if (id.integer().value_or(-1) < 0) return bad("token " + printable(text) + " has no id");
+        if (!is_id(id)) return bad("token " + printable(text) + " has no id");
         tokens.emplace_back(&text, *id.integer());
       }
       return tokens;
@@ -164,8 +169,7 @@ class TokensReader {
     if (!list->items()) return bad("its added_tokens are not a list");
     for (const auto& item : *list->items()) {
       const auto *id = item.find("id"), *content = item.find("content");
-      if (!id || !content || !content->text() || id->integer().value_or(-1) < 0 || *id->integer() > std::int64_t{1} << 40)
-        return bad("one of its added_tokens has no id and content");
+      if (!id || !content || !content->text() || !is_id(*id)) return bad("one of its added_tokens has no id and content");
       added_.push_back({*id->integer(), *content->text(), flag(&item, "special"), flag(&item, "lstrip"), flag(&item, "rstrip"),
                         flag(&item, "single_word")});
     }

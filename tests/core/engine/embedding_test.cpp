@@ -67,6 +67,17 @@ TEST_F(EmbeddingTest, OfManyTextsAtOnceIsThatOfEachAlone) {
   }
 }
 
+// Nothing is kept between steps: there are blocks for one of them, in which each text may begin one that it does not fill.
+TEST_F(EmbeddingTest, NeedsACacheForOneStep) {
+  const auto model = load({.context = 256, .two_sided = true});
+  constexpr int kTexts = 64, kOfContext = 256 / 32;
+  EXPECT_EQ(model->info().kv_bytes, (kOfContext + kTexts) * kTinyBlockBytes);
+  const auto expected = embedding(model, prompt(33));
+  std::vector<Reply> replies;
+  for (int i = 0; i < kTexts; ++i) replies.push_back(submit(model, prompt(i % 2 == 0 ? 33 : 65)));
+  for (std::size_t i = 0; i < kTexts; i += 2) EXPECT_EQ(read(replies[i]).last.embedding, expected);
+}
+
 // The last token changes the row of the first, if attention is two-sided, and does not if it is causal.
 TEST_F(EmbeddingTest, SeesTheWholeTextOrWhatComesBefore) {
   auto other = prompt(40);

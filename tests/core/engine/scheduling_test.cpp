@@ -259,7 +259,7 @@ TEST_F(SchedulingTest, AnExceptionInAStepEndsThatRequestAlone) {
   for (const bool at_once : {true, false}) {
     write_tiny_model(folder_.path / "m.gguf");
     auto loaded = engine::LoadedModel::load(platform::OpenFile::open(folder_.path / "m.gguf").value(), {},
-                                            {.bytes = 1 << 20, .type = quant::Type::kF16, .step_tokens = 8},
+                                            {.bytes = 1 << 20, .type = quant::Type::kF16, .batch_tokens = 8},
                                             std::make_shared<const Fragile>(at_once));
     ASSERT_TRUE(loaded) << loaded.error().message;
     const std::shared_ptr<engine::LoadedModel> model = *std::move(loaded);

@@ -3,6 +3,7 @@
 import json
 import subprocess
 
+import numpy as np
 import pytest
 from real_models import ROOT
 
@@ -21,6 +22,7 @@ def peer_logits(path, tokens, first):
     return [json.loads(line) for line in run_peer("logits.cjs", path, first, *tokens) if line.startswith("[[")]  # it prints notes between them
 
 
-def peer_embedding(path, kind, tokens):
-    """llama.cpp's embedding (kind "embedding") or scores ("ranking") of the tokens."""
-    return json.loads(next(line for line in run_peer("embedding.cjs", path, kind, *tokens) if line.startswith("[")))
+def peer_embeddings(path, kind, texts):
+    """llama.cpp's embeddings (kind "embedding") or scores ("ranking") of texts, each a list of tokens."""
+    lines = run_peer("embedding.cjs", path, kind, *(",".join(map(str, tokens)) for tokens in texts))
+    return [np.array(json.loads(line)) for line in lines if line.startswith("[")]

@@ -8,12 +8,12 @@ import subprocess
 import mlx.core as mx
 import numpy as np
 import pytest
-from real_models import BUILD, MODELS, VARIANTS  # it puts tests/reference on the path
+from real_models import BUILD, MODELS, VARIANTS, run_variant  # it puts tests/reference on the path
 import random_models
 from bert import Bert
 from encoder_folders import pool, unit
 from folder_models import tokenizer
-from peer import peer_embedding
+from peer import peer_embeddings
 from random_models import Encoder, Experts, Shape
 
 
@@ -62,11 +62,7 @@ TEXTS = [RANDOM.integers(0, 500, length).tolist() for length in (1, 9, 33, 150, 
 
 def embeddings(model, variant, *prompts):
     """Of prompts as embed_tool.cpp describes them, requested at once."""
-    run = subprocess.run([BUILD / "tests" / "embed_tool", model, variant, BUILD / "lib" / "kernels" / "cpu", *prompts], capture_output=True, text=True)
-    if run.returncode == 77:
-        pytest.skip(run.stderr.strip())
-    assert run.returncode == 0, run.stderr
-    rows = [json.loads(line) for line in run.stdout.splitlines()]
+    rows = [json.loads(line) for line in run_variant(variant, "embed_tool", model, variant, BUILD / "lib" / "kernels" / "cpu", *prompts).splitlines()]
     assert all(row["same"] for row in rows)  # and again gives the same
     return [np.array(row["values"]) for row in rows]
 
@@ -84,13 +80,13 @@ def random_model(folder, name, shape):
 @pytest.fixture(scope="module", params=FAMILIES)
 def family(request, tmp_path_factory):
     path = random_model(tmp_path_factory.mktemp("random"), request.param, FAMILIES[request.param])
-    return path, [np.array(peer_embedding(path, "embedding", tokens)) for tokens in TEXTS]
+    return path, peer_embeddings(path, "embedding", TEXTS)
 
 
 @pytest.fixture(scope="module", params=CROSS_ENCODERS)
 def cross_encoder(request, tmp_path_factory):
     path = random_model(tmp_path_factory.mktemp("random"), request.param, CROSS_ENCODERS[request.param])
-    return path, [np.array(peer_embedding(path, "ranking", tokens)) for tokens in TEXTS]
+    return path, peer_embeddings(path, "ranking", TEXTS)
 
 
 # GELU is its tanh approximation in llama.cpp, and that by a table of float16; ours is the one that the models were trained with. And the cache of
@@ -228,4 +224,5 @@ def test_the_file_made_of_a_folder_is_the_same_model(tmp_path):
     tokens = [101, 1996, 4633, 2003, 8403, 2651, 1012, 102]  # the first of SENTENCES
     (of_folder,), (of_file,), (of_text,) = (embeddings(model, "scalar", prompt) for model, prompt in ((MINILM, ids(tokens)), (made, ids(tokens)), (made, "text:" + SENTENCES[0])))
     assert np.array_equal(of_folder, of_file) and np.array_equal(of_text, of_file)
-    assert np.linalg.norm(of_file - unit(np.array(peer_embedding(made, "embedding", tokens)))) < ARITHMETIC
+    (peer,) = peer_embeddings(made, "embedding", [tokens])
+    assert np.linalg.norm(of_file - unit(peer)) < ARITHMETIC

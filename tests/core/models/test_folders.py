@@ -375,11 +375,11 @@ def run_import(folder, home):
     return run, next(home.rglob("made.gguf"), None)
 
 
-@pytest.fixture
-def imported(family, tmp_path):
+@pytest.fixture(scope="module")
+def imported(family, tmp_path_factory):
     """The GGUF file that an import makes of a folder, and mlx-lm's logits."""
     folder, expected = family
-    run, file = run_import(folder, tmp_path)
+    run, file = run_import(folder, tmp_path_factory.mktemp("imported"))
     assert run.returncode == 0, run.stderr
     return file, folder, expected
 

@@ -43,6 +43,14 @@ TEST(WordPiece, TheMarkOfAWordInATextMarksNothing) {
   EXPECT_THAT(encode("▁ing ▁", {}, model.metadata()), ElementsAre(9, 6, 9));
 }
 
+// It would leave parts of characters behind, which are no text. The second byte of "中" is here a token that people add.
+TEST(WordPiece, ATokenThatIsAPartOfACharacterIsInNoText) {
+  BertModel model;
+  model.tokens[9] = "\xB8";
+  model.types[9] = 4;
+  EXPECT_THAT(encode("中play", {}, model.metadata()), ElementsAre(8, 4));
+}
+
 TEST(WordPiece, NormalizesAsBertDoes) {
   EXPECT_THAT(encode("PLAY!\tCafé\u0000"), ElementsAre(4, 7, 9));
   EXPECT_THAT(encode("中中play"), ElementsAre(8, 8, 4));

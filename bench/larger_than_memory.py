@@ -22,6 +22,7 @@ import zlib
 import numpy as np
 from gguf import GGMLQuantizationType, GGUFWriter
 
+import http_client
 import report
 from servers import LlamaCpp, Mlxr, drawing
 
@@ -127,10 +128,12 @@ def measure(server, limit, rounds):
         server.drop_from_page_cache()
         try:
             first = server.start_to_first_token(draw(PROMPT))
+        except http_client.Busy:
+            return {"problem": "still loading after two minutes"}
         except RuntimeError:
             if not server.cgroup.killed():
                 raise
-            return {"killed": server.cgroup.killed()}
+            return {"problem": "the system killed it"}
         while any(server.home.rglob("*.panels-part-*")):  # mlxrunnerd still writes its cache
             time.sleep(0.1)
         server.stop()
@@ -168,8 +171,8 @@ def main():
     print(f"{'':22} {'1st start, s':>12} {'2nd, s':>8} {'tokens/s':>20} {'MB read/token':>20} {'resident, MB':>12} {'anonymous':>10} {'killed':>7}")
     for server in servers:
         one = record[server.name] = measure(server, options.limit * 10**6, options.rounds)
-        if "rate" not in one:
-            print(f"{server.name:22} the system killed it")
+        if "problem" in one:
+            print(f"{server.name:22} {one['problem']}")
             continue
         print(f"{server.name:22} {one['first']:12.1f} {one['second']:8.1f} {report.spread(one['rate']):>20} {report.spread(one['read']):>20} "
               f"{one['resident']:12.0f} {one['anonymous']:10.0f} {one['killed']:7}")  # fmt: skip

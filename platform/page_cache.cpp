@@ -40,17 +40,4 @@ void let_go([[maybe_unused]] int fd, [[maybe_unused]] std::uint64_t at, const vo
 #endif
 }
 
-void begin_writing([[maybe_unused]] int fd, [[maybe_unused]] std::uint64_t at, [[maybe_unused]] std::uint64_t bytes) {
-#if defined(__linux__)
-  ::sync_file_range(fd, static_cast<off_t>(at), static_cast<off_t>(bytes), SYNC_FILE_RANGE_WRITE);
-#endif
-}
-
-void end_writing([[maybe_unused]] int fd, [[maybe_unused]] std::uint64_t at, [[maybe_unused]] std::uint64_t bytes) {
-#if defined(__linux__)
-  ::sync_file_range(fd, static_cast<off_t>(at), static_cast<off_t>(bytes),
-                    SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
-#endif
-}
-
 }  // namespace mlxr::platform

@@ -17,9 +17,4 @@ void read_pages_alone(const void* start, std::size_t bytes);
 // stay.
 void let_go(int fd, std::uint64_t at, const void* start, std::size_t bytes);
 
-// Begins to write a part of a file to its disk, so that the pages can be let go later. Does nothing on macOS.
-void begin_writing(int fd, std::uint64_t at, std::uint64_t bytes);
-// Waits until it is written.
-void end_writing(int fd, std::uint64_t at, std::uint64_t bytes);
-
 }  // namespace mlxr::platform

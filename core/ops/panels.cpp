@@ -27,9 +27,6 @@ namespace fs = std::filesystem;
 constexpr std::string_view kSuffix = ".panels", kTemporary = ".panels-part-";
 constexpr const char* kNoPlace = "There is no folder where repacked weights are kept. Give them room with `cache` in server.yaml.";
 
-// Of the panels that are let go, so many bytes may be on their way to the disk.
-constexpr std::uint64_t kLeavingBytes = 64 << 20;
-
 // The first page of a file. The panels follow, and after them the checksums of the matrices, a uint32 for each.
 struct Header {
   std::array<char, 8> magic;
@@ -253,35 +250,13 @@ Result<void> Panels::write(const formats::Tensor& tensor, std::uint64_t at, std:
   }
   const int error = write_at(fd_.get(), kHeaderBytes + matrix.offset + at, piece);
   const Piece written{piece.size(), error == 0 ? platform::crc32c(piece) : 0};
-  {
-    const std::lock_guard lock(writing_);
-    if (error != 0) {
-      write_failed_ = true;
-      return fail(platform::os_error(error, "Cannot write " + temporary_.string()));
-    }
-    matrix.written.emplace(at, written);
-    if (!matrix.paged || !matrix.is_whole()) return {};
+  const std::lock_guard lock(writing_);
+  if (error != 0) {
+    write_failed_ = true;
+    return fail(platform::os_error(error, "Cannot write " + temporary_.string()));
   }
-  let_go_in_time(matrix);
+  matrix.written.emplace(at, written);
   return {};
-}
-
-void Panels::let_go_in_time(const Matrix& made) {
-  platform::begin_writing(fd_.get(), kHeaderBytes + made.offset, made.bytes);
-  std::vector<const Matrix*> oldest;
-  {
-    const std::lock_guard lock(writing_);
-    leaving_.push_back(&made);
-    leaving_bytes_ += made.bytes;
-    for (; leaving_bytes_ > kLeavingBytes; leaving_.pop_front()) {
-      oldest.push_back(leaving_.front());
-      leaving_bytes_ -= oldest.back()->bytes;
-    }
-  }
-  for (const auto* matrix : oldest) {
-    platform::end_writing(fd_.get(), kHeaderBytes + matrix->offset, matrix->bytes);
-    platform::let_go(fd_.get(), kHeaderBytes + matrix->offset, memory_.get() + matrix->offset, static_cast<std::size_t>(matrix->bytes));
-  }
 }
 
 bool Panels::Matrix::is_whole() const {

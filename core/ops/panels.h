@@ -19,7 +19,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <deque>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -95,16 +94,13 @@ class Panels {
   bool matches(int fd, const std::vector<std::uint32_t>& checksums) const;
   Result<void> check_cancelled() const;
   void not_kept(std::string_view why);
-  void let_go_in_time(const Matrix& made);
   void publish() const;
   void trim() const;
 
-  std::mutex writing_;                                                             // guards what write() changes, and leaving_
+  std::mutex writing_;                                                             // guards what write() changes
   std::vector<Matrix> matrices_;                                                   // in the order of the tensors
   std::map<std::pair<const formats::Source*, std::uint64_t>, std::size_t> index_;  // of each, by where its tensor begins
   std::uint64_t size_ = 0;                                                         // of all panels
-  std::deque<const Matrix*> leaving_;                                              // paged ones that are being written to the disk
-  std::uint64_t leaving_bytes_ = 0;
   std::shared_ptr<std::byte> memory_;
   bool cached_ = false;
   bool write_failed_ = false;

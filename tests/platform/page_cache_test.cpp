@@ -68,14 +68,6 @@ TEST_F(PageCacheTest, ARangeMayBeginAnywhere) {
   EXPECT_EQ(count(resident()), 6);
 }
 
-TEST_F(PageCacheTest, WhatIsWrittenCanBeLetGo) {
-  ASSERT_EQ(::pwrite(file_.get(), "new", 3, 0), 3);
-  begin_writing(file_.get(), 0, page_);
-  end_writing(file_.get(), 0, page_);
-  let_go(file_.get(), 0, start_, page_);
-  EXPECT_EQ(start_[0], std::byte{'n'});
-}
-
 #endif
 
 }  // namespace
